@@ -1,0 +1,208 @@
+"""Every exception that reaches the edge of the API, and the status and body that it becomes.
+
+One shape for all: `detail`, a sentence for a person, and `code`, a word for a program. Answers that
+find fault with the request (400, 411, 413, 415, 422) say of which field, and list all faults.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from jobs import lifecycle
+from tokens_ledger import ledger
+
+logger = logging.getLogger(__name__)
+
+RETRY_UNKNOWN_WAIT = 30  # seconds, where nobody knows when a job of the user's ends
+
+
+class NotReady(Exception):
+    """The video that was asked for is not there yet, or never will be."""
+
+
+def handle(exc: Exception, context: dict) -> Response | None:
+    """The answer to `exc`; None for what nobody expected, which Django logs and answers with 500."""
+    for kinds, answer in ANSWERS:
+        if isinstance(exc, kinds):
+            set_rollback()
+            return answer(exc)
+    return None
+
+
+def problem(status: int, detail: str, code: str, headers: dict | None = None, **more: Any) -> Response:
+    return Response({"detail": detail, "code": code} | more, status=status, headers=headers)
+
+
+def fault(status: int, code: str, faults: list[dict]) -> Response:
+    """A fault of the request; `faults` of `field` (or None), `message`, `code`, the first first."""
+    first = faults[0]
+    return problem(status, first["message"], code, field=first["field"], errors=faults)
+
+
+# ---- One function a kind of answer ----
+
+
+def _invalid(exc: exceptions.ValidationError) -> Response:
+    faults = list(_faults(exc.get_full_details(), None))
+    return fault(400, getattr(exc, "code", "invalid"), faults)
+
+
+def _faults(details: Any, field: str | None) -> Iterator[dict]:
+    """DRF's nested details, one fault a message, named by the outermost field."""
+    if isinstance(details, list):
+        for item in details:
+            yield from _faults(item, field)
+    elif "message" in details and "code" in details and not isinstance(details["code"], list):
+        code = str(details["code"])
+        yield {"field": field, "message": _sentence(str(details["message"]), field), "code": code}
+    else:
+        for name, item in details.items():
+            inner = field or (None if name == "non_field_errors" else str(name))
+            yield from _faults(item, inner)
+
+
+def _sentence(message: str, field: str | None) -> str:
+    """DRF's "This field is required." as "Aspect ratio is required", in the guide's style."""
+    if field and message.startswith("This field "):
+        message = f"{label(field)} {message.removeprefix('This field ')}"
+    return message.removesuffix(".")
+
+
+def label(field: str) -> str:
+    """A field's name for a person: "Aspect ratio" for "aspectRatio"."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda m: f" {m[1].lower()}", field).capitalize()
+
+
+def _api_exception(exc: exceptions.APIException) -> Response:
+    details = exc.get_full_details()
+    code = details.get("code", exc.default_code)
+    message = details.get("detail") or details.get("message")
+    if isinstance(message, dict):  # simplejwt nests one within the other
+        message, code = message["message"], details["code"]["message"]
+    headers = {}
+    if challenge := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(exc, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    if exc.status_code in (400, 411, 413, 415):
+        code = {"parse_error": "malformed"}.get(code, code)
+        message = str(message).removesuffix(".")
+        return fault(
+            exc.status_code, code, [{"field": None, "message": message, "code": str(code)}]
+        )
+    return problem(exc.status_code, str(message), str(code), headers)
+
+
+def _body_refused(exc: Exception) -> Response:
+    if isinstance(exc, RequestDataTooBig):
+        return _one_fault(413, "too_large", "The form's fields must be at most 1 MB in all")
+    return _one_fault(400, "malformed", "The request body cannot be read")
+
+
+def _one_fault(status: int, code: str, message: str, field: str | None = None) -> Response:
+    return fault(status, code, [{"field": field, "message": message, "code": code}])
+
+
+def _insufficient_tokens(exc: ledger.InsufficientTokens) -> Response:
+    message = (
+        f"Insufficient tokens. Operation '{exc.operation}' costs {exc.cost} tokens "
+        f"but you have {exc.available}."
+    )
+    detail = {"message": message, "cost": exc.cost, "availableTokens": exc.available}
+    return Response({"detail": detail, "code": "insufficient_tokens"}, status=402)
+
+
+def _too_many_active_jobs(exc: lifecycle.TooManyActiveJobs) -> Response:
+    return problem(
+        429,
+        f"Maximum {exc.limit} concurrent video jobs allowed. "
+        "Please wait for existing jobs to complete.",
+        "too_many_active_jobs",
+        {"Retry-After": str(exc.wait_seconds or RETRY_UNKNOWN_WAIT)},
+        activeJobs=exc.active,
+        limit=exc.limit,
+        estimatedWaitSeconds=exc.wait_seconds,
+    )
+
+
+def _not_ready(exc: NotReady) -> Response:
+    return _one_fault(400, "not_ready", str(exc))
+
+
+def _database_gone(exc: Exception) -> Response:
+    logger.error("the database does not answer", exc_info=exc)
+    return problem(
+        503,
+        "The service is not available at the moment. Please try again.",
+        "unavailable",
+        {"Retry-After": "5"},
+    )
+
+
+def _fixed(status: int, detail: str, code: str) -> Callable[[Exception], Response]:
+    return lambda exc: problem(status, detail, code)
+
+
+ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
+    (exceptions.ValidationError, _invalid),
+    (exceptions.APIException, _api_exception),
+    ((Http404, lifecycle.JobGone), _fixed(404, "Not found.", "not_found")),
+    (PermissionDenied, _fixed(403, "Permission denied.", "permission_denied")),
+    ((SuspiciousOperation, BadRequest, UnreadablePostError), _body_refused),
+    (ledger.InsufficientTokens, _insufficient_tokens),
+    (lifecycle.TooManyActiveJobs, _too_many_active_jobs),
+    (
+        lifecycle.IdempotencyMismatch,
+        lambda exc: _one_fault(
+            422,
+            "idempotency_mismatch",
+            "This Idempotency-Key was used with other content",
+            "Idempotency-Key",
+        ),
+    ),
+    (
+        lifecycle.AlreadyFinished,
+        _fixed(409, "The job has already finished.", "already_finished"),
+    ),
+    (NotReady, _not_ready),
+    ((OperationalError, InterfaceError), _database_gone),
+]
+
+
+# ---- What Django answers by itself, in the same shape under /api/ ----
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "Not found.", "code": "not_found"}, status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> Any:
+    if request.path.startswith("/api/"):
+        message = "The request cannot be read"
+        body = {"detail": message, "code": "malformed", "field": None}
+        body["errors"] = [{"field": None, "message": message, "code": "malformed"}]  # type: ignore
+        return JsonResponse(body, status=400)
+    return defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> Any:
+    if request.path.startswith("/api/"):
+        detail = "Something went wrong on our side."
+        return JsonResponse({"detail": detail, "code": "internal"}, status=500)
+    return defaults.server_error(request)

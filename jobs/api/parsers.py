@@ -1,0 +1,85 @@
+"""Request bodies, bounded before they are read and complete before they are believed."""
+
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import JSONParser, MultiPartParser
+
+MAX_BODY_BYTES = 60_000_000
+MAX_JSON_BYTES = 1_000_000
+
+
+class TooLarge(APIException):
+    status_code = 413
+    default_code = "too_large"
+    default_detail = "The request body is too large"
+
+
+class LengthRequired(APIException):
+    """WSGI knows a body's length from Content-Length alone; without it the body would be ignored."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "The request needs a Content-Length header"
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON of at most 1 MB that is an object."""
+
+    def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
+        _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A JSON body")
+        try:
+            data = super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("JSON parse error - nested too deeply") from error
+        if not isinstance(data, dict):
+            raise ParseError("The JSON body must be an object")
+        return data
+
+
+class WholeMultiPartParser(MultiPartParser):
+    """Multipart of at most 60 MB which ends as it should: Django's parser takes a cut one as whole."""
+
+    def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
+        request = parser_context["request"]
+        length = _bounded(request.META, MAX_BODY_BYTES, "The request body")
+        tail = _Tail(stream)
+        parsed = super().parse(tail, media_type, parser_context)
+        boundary = _boundary(request.META["CONTENT_TYPE"])
+        if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):
+            raise ParseError("The multipart body is incomplete")
+        return parsed
+
+
+class _Tail:
+    """Passes a stream on, counting its bytes and keeping the last few."""
+
+    KEPT = 1_000
+
+    def __init__(self, stream: IO) -> None:
+        self._stream = stream
+        self.seen = 0
+        self.end = b""
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._stream.read(size)
+        self.seen += len(chunk)
+        self.end = (self.end + chunk)[-self.KEPT :]
+        return chunk
+
+
+def _bounded(meta: dict, most: int, what: str) -> int:
+    """The body's length in bytes. Raises TooLarge, LengthRequired."""
+    if "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower():
+        raise LengthRequired
+    length = int(meta.get("CONTENT_LENGTH") or 0)
+    if length > most:
+        raise TooLarge(f"{what} must be at most {most // 1_000_000} MB")
+    return length
+
+
+def _boundary(content_type: str) -> bytes:
+    from django.utils.http import parse_header_parameters
+
+    return parse_header_parameters(content_type)[1].get("boundary", "").encode("latin-1", "replace")

@@ -1,0 +1,18 @@
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from jobs.api import errors
+from jobs.api.views import VideoJobViewSet, VideoModelViewSet
+
+router = SimpleRouter(trailing_slash=False)
+router.register("video-jobs", VideoJobViewSet, basename="video-job")
+router.register("video-models", VideoModelViewSet, basename="video-model")
+
+urlpatterns = [
+    *router.urls,
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", errors.not_found),
+    path("<path:unknown>", errors.not_found),
+]

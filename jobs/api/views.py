@@ -1,0 +1,247 @@
+"""The video jobs over HTTP: each action authenticates, translates, and makes one call inward."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import Prefetch, prefetch_related_objects
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs import catalog, estimates, lifecycle
+from jobs.api.errors import NotReady
+from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser
+from jobs.api.serializers import (
+    CreateVideoJobSerializer,
+    InvalidSerializer,
+    ListQuerySerializer,
+    ModelListSerializer,
+    ProblemSerializer,
+    ShortOfTokensSerializer,
+    TooManyActiveJobsSerializer,
+    VideoJobListSerializer,
+    VideoJobSerializer,
+    etag,
+)
+from jobs.api.throttles import CreateThrottle
+from jobs.models import ACTIVE, JobEvent, Status, VideoJob
+from tokens_ledger import ledger
+
+KEY_HEADER = "Idempotency-Key"
+POLL_AGAIN = "3"  # seconds
+
+UNAUTHORIZED = OpenApiResponse(ProblemSerializer, "No valid access token.")
+NOT_FOUND = OpenApiResponse(ProblemSerializer, "No such job of yours.")
+INVALID = OpenApiResponse(InvalidSerializer, "Fault in the request; `field` names where.")
+
+
+class VideoJobViewSet(viewsets.GenericViewSet):
+    """The jobs of the user who asks; everybody else's are not found."""
+
+    serializer_class = VideoJobSerializer
+    parser_classes = [WholeMultiPartParser, BoundedJSONParser]
+    queryset = VideoJob.objects.all()
+
+    def get_queryset(self) -> Any:
+        return VideoJob.objects.for_user(self.request.user)
+
+    def get_object(self) -> VideoJob:
+        """One query. A malformed id is as unknown as a stranger's."""
+        try:
+            return self.get_queryset().get(pk=self.kwargs["pk"])
+        except (VideoJob.DoesNotExist, ValueError, DjangoValidationError):
+            raise NotFound from None
+
+    def get_throttles(self) -> Any:
+        return [CreateThrottle()] if self.action == "create" else []
+
+    @extend_schema(
+        summary="Create a video",
+        description="Charges the job's tokens at once and answers before the work begins.",
+        request={
+            "multipart/form-data": CreateVideoJobSerializer,
+            "application/json": CreateVideoJobSerializer,
+        },
+        parameters=[
+            OpenApiParameter(
+                KEY_HEADER,
+                location="header",
+                description="1 to 255 visible ASCII characters. The same key with the same content "
+                "gives the same job for 24 hours, charged once.",
+            )
+        ],
+        responses={
+            202: VideoJobSerializer,
+            400: INVALID,
+            401: UNAUTHORIZED,
+            402: OpenApiResponse(ShortOfTokensSerializer, "Not enough tokens."),
+            404: OpenApiResponse(ProblemSerializer, "The key's job is deleted."),
+            413: OpenApiResponse(InvalidSerializer, "The body is too large."),
+            415: OpenApiResponse(InvalidSerializer, "Neither multipart nor JSON."),
+            422: OpenApiResponse(InvalidSerializer, "The key was used with other content."),
+            429: OpenApiResponse(
+                TooManyActiveJobsSerializer, "Too many active jobs, or requests (`throttled`)."
+            ),
+        },
+    )
+    def create(self, request: Request) -> Response:
+        key = _idempotency_key(request)
+        wish = CreateVideoJobSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        job, replayed = lifecycle.create(
+            user=request.user,
+            order=wish.order,
+            inputs=wish.inputs,
+            now=timezone.now(),
+            idempotency_key=key,
+            fingerprint=wish.fingerprint if key else "",
+        )
+        headers = {"Idempotency-Replayed": "true"} if replayed else {}
+        return self._answer(job, status=202, headers=headers)
+
+    @extend_schema(
+        summary="Get a video job",
+        description="Poll every 3 to 5 seconds; send `If-None-Match` to be spared what you know.",
+        parameters=[OpenApiParameter("If-None-Match", location="header", description="An ETag.")],
+        responses={
+            200: VideoJobSerializer,
+            304: OpenApiResponse(description="Unchanged."),
+            401: UNAUTHORIZED,
+            404: NOT_FOUND,
+        },
+    )
+    def retrieve(self, request: Request, pk: str) -> HttpResponse:
+        return self._answer(self.get_object(), known=request.headers.get("If-None-Match", ""))
+
+    @extend_schema(
+        summary="List your video jobs",
+        parameters=[ListQuerySerializer],
+        responses={200: VideoJobListSerializer, 400: INVALID, 401: UNAUTHORIZED},
+    )
+    def list(self, request: Request) -> Response:
+        query = ListQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        page = query.validated_data
+        matching = self.get_queryset()
+        if wanted := page.get("status_filter"):
+            matching = matching.filter(status=wanted)
+        first, last = page["offset"], page["offset"] + page["limit"]
+        jobs = list(matching.order_by("-created_at", "-id")[first:last])
+        shown = self._shown(jobs, self._context(jobs))
+        return Response({"jobs": shown, "total": matching.count()})
+
+    @extend_schema(
+        summary="Delete a video job",
+        description="Removes the record and its inputs, not the video. Cancels an active job first.",
+        responses={204: None, 401: UNAUTHORIZED, 404: NOT_FOUND},
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
+        lifecycle.delete(job=self.get_object(), now=timezone.now())
+        return Response(status=204)
+
+    @extend_schema(
+        summary="Cancel a video job",
+        description="Gives the tokens back unless the job was submitted to Google already.",
+        request=None,
+        responses={
+            200: VideoJobSerializer,
+            401: UNAUTHORIZED,
+            404: NOT_FOUND,
+            409: OpenApiResponse(ProblemSerializer, "It has finished already."),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> HttpResponse:
+        return self._answer(lifecycle.cancel(job=self.get_object(), now=timezone.now()))
+
+    @extend_schema(
+        summary="Download the video",
+        responses={
+            302: OpenApiResponse(description="`Location` is the video's URL."),
+            400: OpenApiResponse(InvalidSerializer, "Not there yet (`not_ready`)."),
+            401: UNAUTHORIZED,
+            404: NOT_FOUND,
+        },
+    )
+    @action(detail=True)
+    def download(self, request: Request, pk: str) -> Response:
+        job = self.get_object()
+        if job.status != Status.SUCCEEDED:
+            raise NotReady(_why_not_ready(job))
+        return Response(status=302, headers={"Location": request.build_absolute_uri(job.video_url)})
+
+    def _answer(
+        self, job: VideoJob, *, status: int = 200, headers: dict | None = None, known: str = ""
+    ) -> HttpResponse:
+        context = self._context([job])
+        tag = etag(job=job, position=context["positions"].get(job.pk), now=context["now"])
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"} | (headers or {})
+        if job.status in ACTIVE:
+            headers["Retry-After"] = POLL_AGAIN
+        if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+            return HttpResponse(status=304, headers=headers)
+        [data] = self._shown([job], context)
+        return Response(data, status=status, headers=headers)
+
+    def _shown(self, jobs: Sequence[VideoJob], context: dict) -> Any:
+        lines = JobEvent.objects.filter(internal=False).order_by("id")
+        prefetch_related_objects(jobs, Prefetch("events", queryset=lines, to_attr="log"))
+        return VideoJobSerializer(jobs, many=True, context=context).data
+
+    def _context(self, jobs: Sequence[VideoJob]) -> dict:
+        return {
+            "request": self.request,
+            "now": timezone.now(),
+            "positions": estimates.queue_positions(jobs),
+        }
+
+
+class VideoModelViewSet(viewsets.ViewSet):
+    """What can be asked for."""
+
+    permission_classes = [AllowAny]
+    authentication_classes = ()
+
+    @extend_schema(summary="List the models", auth=[], responses=ModelListSerializer)
+    def list(self, request: Request) -> Response:
+        models = [
+            {
+                "id": model.id,
+                "durations": catalog.DURATIONS,
+                "resolutions": catalog.RESOLUTIONS,
+                "aspectRatios": catalog.ASPECT_RATIOS,
+                "inputs": {
+                    "initialImage": 1,
+                    "endFrame": 1,
+                    "referenceImages": model.reference_images,
+                },
+                "tokenCost": ledger.cost(catalog.OPERATION),
+            }
+            for model in catalog.MODELS.values()
+        ]
+        return Response({"models": models})
+
+
+def _idempotency_key(request: Request) -> str:
+    """The header's value, or "" without one. Raises ValidationError."""
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        return ""
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        message = f"{KEY_HEADER} must be 1 to 255 visible ASCII characters"
+        raise ValidationError({KEY_HEADER: message})
+    return key
+
+
+def _why_not_ready(job: VideoJob) -> str:
+    if job.status in ACTIVE:
+        return "The video is not ready yet"
+    return f"There is no video: the job ended as {job.status}"

@@ -1,0 +1,96 @@
+"""What can be asked for: models, lengths, sizes and the combinations that Veo 3.1 takes.
+
+Pure facts and one function. The API's validation, its documentation, `/video-models` and the Veo
+provider all read this table, so they cannot disagree. Source of the rules: Google's "Generate
+videos with Veo 3.1" pages (durations, 1080p, last frame and reference images at 8 seconds only).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+OPERATION = "video_generation"  # the name under which the ledger prices a job
+
+RESOLUTIONS = ("720p", "1080p")
+ASPECT_RATIOS = ("16:9", "9:16")
+DURATIONS = (4, 8)  # seconds
+DEFAULT_DURATION = 8
+MAX_PROMPT_CHARACTERS = 4_000
+MAX_REFERENCE_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Model:
+    """One name that a client may ask for; `veo_id` is Google's name for what serves it today."""
+
+    id: str
+    veo_id: str
+    reference_images: int = MAX_REFERENCE_IMAGES
+
+
+MODELS = {
+    model.id: model
+    for model in (
+        Model(id="veo-3.1-fast-generate-preview", veo_id="veo-3.1-fast-generate-001"),
+        Model(id="veo-3.1-generate-preview", veo_id="veo-3.1-generate-001"),
+        Model(id="veo-3.1-fast-generate-001", veo_id="veo-3.1-fast-generate-001"),
+        Model(id="veo-3.1-generate-001", veo_id="veo-3.1-generate-001"),
+        Model(
+            id="veo-3.1-lite-generate-001", veo_id="veo-3.1-lite-generate-001", reference_images=0
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one client asks for, each value already one of the above."""
+
+    prompt: str | None
+    model: str
+    resolution: str
+    aspect_ratio: str
+    duration_seconds: int
+    generate_audio: bool
+    mock_mode: bool
+    initial_image: bool = False
+    end_frame: bool = False
+    reference_images: int = 0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an order cannot be made: the field to change and one sentence for a person."""
+
+    field: str
+    message: str
+
+
+def refusals(order: Order) -> Iterator[Refusal]:
+    """The combinations in `order` that Veo refuses, the most fundamental first."""
+    if not order.prompt and not order.initial_image:
+        yield Refusal("prompt", "Either a prompt or an initial image is required")
+    if order.resolution == "1080p" and order.duration_seconds != 8:
+        yield Refusal("durationSeconds", "1080p videos must be 8 seconds long")
+    if order.end_frame and not order.initial_image:
+        yield Refusal("endFrame", "An end frame needs an initial image as well")
+    if order.end_frame and order.duration_seconds != 8:
+        yield Refusal("durationSeconds", "Videos with an end frame must be 8 seconds long")
+    if order.reference_images:
+        yield from _reference_refusals(order)
+
+
+def _reference_refusals(order: Order) -> Iterator[Refusal]:
+    field = "referenceImages"
+    most = MODELS[order.model].reference_images
+    if most == 0:
+        yield Refusal(field, f"Model '{order.model}' does not take reference images")
+    if order.initial_image or order.end_frame:
+        yield Refusal(
+            field, "Reference images cannot be combined with an initial image or an end frame"
+        )
+    if not order.prompt:
+        yield Refusal("prompt", "Reference images need a prompt")
+    if order.duration_seconds != 8:
+        yield Refusal("durationSeconds", "Videos with reference images must be 8 seconds long")
+    if order.aspect_ratio != "16:9":
+        yield Refusal("aspectRatio", "Videos with reference images must have aspect ratio '16:9'")

@@ -1,0 +1,116 @@
+"""A Django-Q2 cluster that dies rather than hangs, and the parent that starts it anew.
+
+A stock cluster (django-q2 1.11.1) can be blocked for ever by one killed worker: the dead process
+held the queue's lock. And a killed parent leaves orphans that go on taking tasks. So here every
+process dies with its parent, the whole cluster ends as soon as it has lost one of its processes,
+and a parent that does nothing else starts it again. The jobs' rows say what is next, so nothing is
+lost by it.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+
+logger = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
+RESTART_SECONDS = 1.0
+
+
+class Supervisor:
+    """Runs one cluster until SIGTERM or SIGINT; a second signal ends it without grace."""
+
+    def __init__(self) -> None:
+        self.child = 0
+        self.stopping = False
+
+    def run(self) -> None:
+        for each in SIGNALS:
+            signal.signal(each, self._stop)
+        signal.signal(signal.SIGALRM, self._give_up)
+        while not self.stopping:
+            self._start()
+            _, status = os.waitpid(self.child, 0)
+            self.child = 0
+            if not self.stopping:
+                logger.warning("the cluster ended and is started again", extra={"status": status})
+                time.sleep(RESTART_SECONDS)
+
+    def _start(self) -> None:
+        """Fork; a signal that comes meanwhile waits until we know whom to pass it on to."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self.child = os.fork()
+        if self.child == 0:
+            for each in (*SIGNALS, signal.SIGALRM):
+                signal.signal(each, signal.SIG_DFL)
+            # A terminal's Ctrl-C and a SIGTERM sent to all processes (systemd, Heroku) are for the
+            # supervisor alone: workers finish their step when the cluster is told to stop, by
+            # SIGINT. A blocked SIGTERM stays blocked in all that the cluster forks.
+            os.setsid()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            _run_cluster()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _stop(self, signum: int, frame: object) -> None:
+        again, self.stopping = self.stopping, True
+        self._pass_on(signal.SIGKILL if again else signal.SIGINT)
+        signal.alarm(GRACE_SECONDS)
+
+    def _give_up(self, signum: int, frame: object) -> None:
+        logger.warning("the cluster did not stop in time and is killed")
+        self._pass_on(signal.SIGKILL)
+
+    def _pass_on(self, signum: int) -> None:
+        if self.child:
+            with suppress(ProcessLookupError):
+                os.kill(self.child, signum)
+
+
+def _run_cluster() -> None:
+    """In the child: the cluster, then the end of the process."""
+    _die_with_parent()
+    os.register_at_fork(after_in_child=_die_with_parent)
+    logging.getLogger("django-q").addHandler(_EndOnDeath(level=logging.CRITICAL))
+    code = 1
+    try:
+        from django.db import connections
+        from django_q.cluster import Cluster
+
+        from jobs import queue
+
+        queue.prepare()
+        connections.close_all()  # the cluster's processes open their own
+        cluster = Cluster()
+        cluster.start()
+        cluster.sentinel.join()
+        code = 0
+    except Exception:
+        logger.exception("the cluster could not start")
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+class _EndOnDeath(logging.Handler):
+    """Ends the sentinel, and all with it, when it reports that a process of the cluster died.
+
+    Such a report is the one thing that django-q2 logs as CRITICAL; a test holds it to that.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux only)."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)

@@ -1,0 +1,82 @@
+"""Videos on this machine's disk over HTTP, in ranges, so that a browser can seek.
+
+Only for an installation without Cloudinary. A video's URL holds its job's random id and is all
+that one needs to see it, as it is on Cloudinary.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from django.conf import settings
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import condition, require_safe
+from whitenoise.responders import SlicedFile
+
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
+
+
+def _path(name: str, ending: str) -> Path:
+    return Path(settings.MEDIA_ROOT) / "ai_studio" / "videos" / f"{name}.{ending}"
+
+
+def _etag(request: HttpRequest, name: str, ending: str) -> str | None:
+    try:
+        stat = _path(name, ending).stat()
+    except OSError:
+        return None
+    return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+
+@require_safe
+@condition(etag_func=_etag)
+def video(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
+    """200 with the file, 206 with the bytes that were asked for, 416 where there are none such."""
+    try:
+        file = _path(name, ending).open("rb")
+    except OSError:
+        raise Http404 from None
+    size = os.fstat(file.fileno()).st_size
+    wanted = _wanted(request, _etag(request, name, ending), size)
+    if wanted == (0, 0):
+        file.close()
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    response = FileResponse(_part(file, wanted), content_type=TYPES[ending])
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = "public, max-age=3600"
+    first, end = wanted or (0, size)
+    response["Content-Length"] = end - first
+    if wanted:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    return response
+
+
+def _wanted(request: HttpRequest, etag: str | None, size: int) -> tuple[int, int] | None:
+    """The range asked for, as (first, end) with `end` left out; None for all, (0, 0) for none.
+
+    What cannot be understood, several ranges among it, may be ignored (RFC 9110, 14.2).
+    """
+    found = RANGE.fullmatch(request.headers.get("Range", "").strip())
+    if not found or found[0] == "bytes=-" or not _still_that(request, etag):
+        return None
+    if not found[1]:
+        first, end = max(0, size - int(found[2])), size
+    else:
+        first, end = int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
+        if found[2] and int(found[2]) < first:
+            return None
+    return (first, end) if first < end else (0, 0)
+
+
+def _still_that(request: HttpRequest, etag: str | None) -> bool:
+    """Whether the range is of this very file, as far as the client says by If-Range."""
+    condition = request.headers.get("If-Range")
+    return not condition or condition == etag
+
+
+def _part(file: BinaryIO, wanted: tuple[int, int] | None) -> BinaryIO:
+    return SlicedFile(file, wanted[0], wanted[1] - 1) if wanted else file

@@ -1,0 +1,64 @@
+"""How far a job is and how long it will take: guesses from the clock and from the jobs before it.
+
+Neither Veo nor Cloudinary reports progress, so a percentage is elapsed time over expected time,
+and the API's documentation says so.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from statistics import median
+
+from django.conf import settings
+
+from jobs.models import Stage, Status, VideoJob
+
+SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
+USUAL_SECONDS = 90  # where no job before it tells
+SAMPLE = 20  # jobs
+STEP = 5  # seconds; a finer estimate would only make every poll look like news
+
+
+def expected_seconds(*, mock_mode: bool) -> int | None:
+    """The median run time, in seconds, of the last jobs of this kind; None where there were none."""
+    recent = (
+        VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
+        .order_by("-completed_at")
+        .values_list("started_at", "completed_at")[:SAMPLE]
+    )
+    seconds = [(end - start).total_seconds() for start, end in recent if start]
+    return math.ceil(median(seconds)) if seconds else None
+
+
+def progress(*, job: VideoJob, now: datetime) -> int:
+    """Percent of a GENERATING job: about 60 at the expected time, then ever slower towards 90."""
+    expected = job.expected_seconds or USUAL_SECONDS
+    elapsed = (now - (job.submitted_at or now)).total_seconds()
+    done = 1 - math.exp(-elapsed / max(expected, 1))
+    return SUBMITTED + round((ALMOST - SUBMITTED) * done)
+
+
+def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetime) -> int | None:
+    """Seconds until an active job ends, in steps of five; None when unknown or ended."""
+    if job.expected_seconds is None or job.status not in (Status.PENDING, Status.RUNNING):
+        return None
+    if job.status == Status.PENDING:
+        rounds_before = (queue_position or 0) // settings.VEO_MAX_IN_FLIGHT
+        left = job.expected_seconds * (1 + rounds_before)
+    else:
+        left = job.expected_seconds - (now - (job.started_at or now)).total_seconds()
+    least = STEP if job.stage != Stage.STORING else 0
+    return max(least, math.ceil(left / STEP) * STEP)
+
+
+def queue_positions(jobs: Sequence[VideoJob]) -> dict:
+    """For each PENDING job among `jobs`, by id: how many jobs of its kind start before it."""
+    kinds = {job.mock_mode for job in jobs if job.status == Status.PENDING}
+    positions: dict = {}
+    if kinds:
+        line = VideoJob.objects.in_line().values_list("id", "mock_mode")
+        ahead = {kind: 0 for kind in (True, False)}
+        for id, mock_mode in line:
+            positions[id] = ahead[mock_mode]
+            ahead[mock_mode] += 1
+    return positions

@@ -1,0 +1,506 @@
+"""The life of a job: the only place where a status changes, and where money follows it.
+
+Every change is a compare-and-set on the row, in one short transaction with the event that tells of
+it and the refund that goes with it. Who changes no row was second, and stops: each function of a
+worker's says so by returning False. No network call is made here.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from jobs import estimates, queue
+from jobs.catalog import OPERATION, Order
+from jobs.models import (
+    ACTIVE,
+    IdempotencyKey,
+    JobEvent,
+    JobImage,
+    Stage,
+    Status,
+    SubmissionGate,
+    VideoJob,
+)
+from jobs.providers.base import Inputs, ProviderError
+from jobs.videos.base import StoredVideo
+from tokens_ledger import ledger
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=45)  # longer than any time-out of a step between two renewals
+IDEMPOTENCY_KEPT = timedelta(hours=24)
+MAX_UNANSWERED = 3  # workers that one job may take with it
+
+CREATED = "📝 Job created"
+QUEUED = "Job queued for processing"
+STARTING = "🚀 Starting video generation"
+CALLING = "☁️  Calling Google Veo API..."
+GENERATING = "Video generation in progress..."
+STORING = "💾 Saving the video..."
+SUCCEEDED = "Video generation completed successfully!"
+FAILED = "Video generation failed"
+CANCELLED = "Video generation cancelled"
+
+
+class TooManyActiveJobs(Exception):
+    """The user has `active` jobs of `limit`; one may end in `wait_seconds`, where that is known."""
+
+    def __init__(self, *, active: int, limit: int, wait_seconds: int | None) -> None:
+        super().__init__(f"{active} of {limit} jobs are active")
+        self.active = active
+        self.limit = limit
+        self.wait_seconds = wait_seconds
+
+
+class IdempotencyMismatch(Exception):
+    """The key was used for another order."""
+
+
+class JobGone(Exception):
+    """The job that the key stands for is deleted."""
+
+
+class AlreadyFinished(Exception):
+    """The job SUCCEEDED or FAILED: there is nothing left to cancel."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job ends: a stable `code`, one sentence for the client, and `detail` for staff."""
+
+    code: str
+    message: str
+    detail: str = ""
+
+    @classmethod
+    def of(cls, error: ProviderError) -> "Failure":
+        return cls(code=error.code, message=error.message, detail=error.detail)
+
+
+# ---- What clients ask for ----
+
+
+def create(
+    *,
+    user: Any,
+    order: Order,
+    inputs: Inputs,
+    now: datetime,
+    idempotency_key: str = "",
+    fingerprint: str = "",
+) -> tuple[VideoJob, bool]:
+    """Take an order: job, images, charge and wake-up, all or nothing. Returns (job, replayed).
+
+    The lock on the user's account makes simultaneous orders of one user follow each other, which
+    is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
+    IdempotencyMismatch, JobGone.
+    """
+    with transaction.atomic():
+        account = ledger.lock(user=user)
+        if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
+            return earlier, True
+        job = _new_job(user, order, now)
+        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+        _refuse_too_many(user, now)
+        job.save(force_insert=True)
+        JobImage.objects.bulk_create(_image_rows(job, inputs))
+        _log(job, CREATED, now)
+        if idempotency_key:
+            IdempotencyKey.objects.create(
+                user=user,
+                key=idempotency_key,
+                fingerprint=fingerprint,
+                job_id=job.pk,
+                created_at=now,
+            )
+        queue.wake("submit_due")
+    return job, False
+
+
+def cancel(*, job: VideoJob, now: datetime) -> VideoJob:
+    """End an active job at its owner's wish; paid back unless it was submitted upstream.
+
+    A job that is CANCELLED already is returned as it is. Raises AlreadyFinished.
+    """
+    with transaction.atomic():
+        job = VideoJob.objects.select_for_update().get(pk=job.pk)
+        if job.status == Status.CANCELLED:
+            return job
+        if job.status not in ACTIVE:
+            raise AlreadyFinished(job.status)
+        _end(job, Status.CANCELLED, now, status_message=CANCELLED)
+        _log(job, "🛑 Cancelled by user", now)
+        if job.submitted_at is None:
+            _give_back(job, "Cancelled before it was submitted", now)
+    return job
+
+
+def delete(*, job: VideoJob, now: datetime) -> None:
+    """Remove the row and its inputs; an active job is cancelled first. The ledger keeps its lines."""
+    with transaction.atomic():
+        locked = VideoJob.objects.select_for_update().filter(pk=job.pk).first()
+        if locked is None:
+            return
+        if locked.status in ACTIVE:
+            cancel(job=locked, now=now)
+        locked.delete()
+
+
+# ---- What workers do ----
+
+
+def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
+    """Up to `limit` PENDING jobs, now RUNNING and leased to the caller for submission.
+
+    Fair across users, within each user's limit of running jobs and, for jobs that go to Veo,
+    within what the provider allows the whole installation. One caller at a time.
+    """
+    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now).exists():
+        return []
+    with transaction.atomic():
+        gate = SubmissionGate.objects.select_for_update().get()
+        chosen = _choose(limit, _room_upstream(gate, now), now)
+        jobs = list(
+            VideoJob.objects.select_for_update().filter(pk__in=chosen, status=Status.PENDING)
+        )
+        VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
+            status=Status.RUNNING,
+            stage=Stage.SUBMITTING,
+            status_message=STARTING,
+            started_at=now,
+            next_step_at=now + LEASE,
+            version=F("version") + 1,
+        )
+        for job in jobs:
+            job.status, job.stage, job.started_at = Status.RUNNING, Stage.SUBMITTING, now
+        JobEvent.objects.bulk_create(
+            JobEvent(job=job, message=message, created_at=now)
+            for job in jobs
+            for message in (STARTING, CALLING)
+            if job.attempts == 0
+        )
+    return jobs
+
+
+def claim_due(*, stage: Stage, limit: int, now: datetime) -> list[VideoJob]:
+    """Up to `limit` RUNNING jobs at `stage` whose next step is due, leased to the caller."""
+    skip_locked = connection.features.has_select_for_update_skip_locked
+    with transaction.atomic():
+        jobs = list(
+            VideoJob.objects.select_for_update(skip_locked=skip_locked)
+            .filter(status=Status.RUNNING, stage=stage)
+            .due(now=now)[:limit]
+        )
+        if jobs:
+            VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
+                next_step_at=now + LEASE, unanswered=F("unanswered") + 1
+            )
+    return jobs
+
+
+def renew(*, jobs: list[VideoJob], now: datetime) -> None:
+    """Keep the leases of jobs that the caller is still at work on."""
+    VideoJob.objects.filter(pk__in=[job.pk for job in jobs], status=Status.RUNNING).update(
+        next_step_at=now + LEASE
+    )
+
+
+def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
+    """The provider took the job. A late answer, to a job that ended meanwhile, is written down."""
+    with transaction.atomic():
+        if _move(
+            job,
+            Stage.SUBMITTING,
+            stage=Stage.GENERATING,
+            operation=operation,
+            submitted_at=now,
+            deadline_at=now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS),
+            next_step_at=now + poll_period(job),
+            status_message=GENERATING,
+            progress_percentage=estimates.SUBMITTED,
+            attempts=0,
+        ):
+            _log(job, "🎬 " + GENERATING, now)
+            return True
+    note_late(job=job, what="The provider took it after all", detail=operation, now=now)
+    return False
+
+
+def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
+    """The provider took nothing and asks to come back later: the job waits in line again."""
+    delay = timedelta(seconds=error.retry_after or _back_off(job))
+    with transaction.atomic():
+        if error.throttled:
+            SubmissionGate.objects.filter(opens_at__lt=now + delay).update(opens_at=now + delay)
+        moved = _move(
+            job,
+            Stage.SUBMITTING,
+            status=Status.PENDING,
+            stage="",
+            started_at=None,
+            next_step_at=now + delay,
+            status_message="Google Veo is busy. The job waits and starts by itself.",
+            attempts=F("attempts") + 1,
+        )
+        if moved and job.attempts == 0:
+            _log(job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING)
+            _log_internal(job, "Submission put off", now, error.detail)
+    return moved
+
+
+def progressed(*, job: VideoJob, now: datetime) -> bool:
+    """The provider is still at work."""
+    return _move(
+        job,
+        Stage.GENERATING,
+        progress_percentage=max(job.progress_percentage, estimates.progress(job=job, now=now)),
+        next_step_at=now + poll_period(job),
+        attempts=0,
+    )
+
+
+def generated(*, job: VideoJob, now: datetime) -> bool:
+    """The provider delivered the video, which is to be stored next."""
+    with transaction.atomic():
+        if not _move(
+            job,
+            Stage.GENERATING,
+            stage=Stage.STORING,
+            status_message=STORING,
+            progress_percentage=estimates.STORING,
+            next_step_at=now,
+            attempts=0,
+        ):
+            return False
+        _log(job, STORING, now)
+        queue.wake("store_due")
+    return True
+
+
+def step_failed(*, job: VideoJob, error: Exception, now: datetime) -> bool:
+    """A poll or an upload went wrong in a way that may pass: back off and try again.
+
+    Only the first failure in a row is written down, so that tables do not grow with tries.
+    """
+    with transaction.atomic():
+        moved = _move(
+            job,
+            job.stage,
+            next_step_at=now + timedelta(seconds=_back_off(job)),
+            attempts=F("attempts") + 1,
+        )
+        if moved and job.attempts == 0:
+            _log_internal(job, f"A step of {job.stage} failed and is tried again", now, str(error))
+    return moved
+
+
+def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
+    """The video is stored and the job done."""
+    with transaction.atomic():
+        if not _end(
+            job,
+            Status.SUCCEEDED,
+            now,
+            seen=Stage.STORING,
+            status_message=SUCCEEDED,
+            progress_percentage=100,
+            video_name=video.name,
+            video_url=video.url,
+            poster_url=video.poster_url,
+            video_bytes=video.bytes,
+        ):
+            return False
+        _log(job, "✅ " + SUCCEEDED, now)
+    return True
+
+
+def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
+    """End `job` as FAILED and give its tokens back, in one transaction.
+
+    Returns False where another process ended or moved it first; then nothing was changed.
+    """
+    with transaction.atomic():
+        if not _end(
+            job,
+            Status.FAILED,
+            now,
+            seen=job.stage,
+            status_message=FAILED,
+            error_code=failure.code,
+            error_message=failure.message,
+        ):
+            return False
+        _log(job, f"❌ {failure.message}", now, JobEvent.Level.ERROR)
+        if failure.detail:
+            _log_internal(job, f"Failed: {failure.code}", now, failure.detail)
+        if settings.VIDEO_REFUND_FAILED_JOBS:
+            _give_back(job, f"Failed: {failure.code}", now)
+    logger.warning("job failed", extra={"job": str(job.pk), "error_code": failure.code})
+    return True
+
+
+def note_late(*, job: VideoJob, what: str, detail: str, now: datetime) -> None:
+    """Write down, for staff, an answer that came after the job's end."""
+    logger.warning("late answer", extra={"job": str(job.pk), "what": what, "operation": detail})
+    if VideoJob.objects.filter(pk=job.pk).exists():
+        _log_internal(job, what, now, detail)
+
+
+def poll_period(job: VideoJob) -> timedelta:
+    """A tenth of the expected time, from one to five seconds."""
+    expected = job.expected_seconds or (settings.MOCK_SECONDS if job.mock_mode else 60)
+    return timedelta(seconds=min(5, max(1, expected / 10)))
+
+
+# ---- The parts ----
+
+
+def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
+    row = IdempotencyKey.objects.filter(user=user, key=key).first()
+    if row is None:
+        return None
+    if row.created_at < now - IDEMPOTENCY_KEPT:
+        row.delete()
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyMismatch(key)
+    job = VideoJob.objects.filter(pk=row.job_id).first()
+    if job is None:
+        raise JobGone(key)
+    return job
+
+
+def _new_job(user: Any, order: Order, now: datetime) -> VideoJob:
+    return VideoJob(
+        user=user,
+        prompt=order.prompt or "",
+        model=order.model,
+        resolution=order.resolution,
+        aspect_ratio=order.aspect_ratio,
+        duration_seconds=order.duration_seconds,
+        generate_audio=order.generate_audio,
+        mock_mode=order.mock_mode,
+        has_initial_image=order.initial_image,
+        has_end_frame=order.end_frame,
+        reference_image_count=order.reference_images,
+        status_message=QUEUED,
+        tokens_consumed=ledger.cost(OPERATION),
+        expected_seconds=estimates.expected_seconds(mock_mode=order.mock_mode),
+        created_at=now,
+        next_step_at=now,
+    )
+
+
+def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
+    placed = [
+        (JobImage.Role.INITIAL, 0, inputs.initial_image),
+        (JobImage.Role.END, 0, inputs.end_frame),
+        *((JobImage.Role.REFERENCE, i, image) for i, image in enumerate(inputs.reference_images)),
+    ]
+    return [
+        JobImage(
+            job=job,
+            role=role,
+            position=position,
+            content=image.content,
+            mime_type=image.mime_type,
+            width=image.width,
+            height=image.height,
+            sha256=image.sha256,
+        )
+        for role, position, image in placed
+        if image
+    ]
+
+
+def _refuse_too_many(user: Any, now: datetime) -> None:
+    limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    active = list(VideoJob.objects.for_user(user).active())
+    if len(active) < limit:
+        return
+    waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in active]
+    known = [wait for wait in waits if wait is not None]
+    raise TooManyActiveJobs(
+        active=len(active), limit=limit, wait_seconds=min(known) if known else None
+    )
+
+
+def _room_upstream(gate: SubmissionGate, now: datetime) -> int:
+    """How many jobs may go to Veo now."""
+    if gate.opens_at > now:
+        return 0
+    veo = VideoJob.objects.filter(mock_mode=False)
+    in_flight = veo.filter(
+        status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING)
+    ).count()
+    created = veo.filter(started_at__gt=now - timedelta(minutes=1)).count()
+    return min(
+        settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created
+    )
+
+
+def _choose(limit: int, room: int, now: datetime) -> list[UUID]:
+    """The ids of those next in line, at most `limit` in all and `room` that go to Veo."""
+    line = VideoJob.objects.in_line().filter(turn__lte=settings.VIDEO_MAX_ACTIVE_JOBS)
+    chosen: list[UUID] = []
+    for id, mock_mode, due in line.values_list("id", "mock_mode", "next_step_at"):
+        if due > now or (not mock_mode and room <= 0):
+            continue
+        chosen.append(id)
+        room -= not mock_mode
+        if len(chosen) == limit:
+            break
+    return chosen
+
+
+def _move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
+    """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
+    return bool(
+        VideoJob.objects.filter(pk=job.pk, status=Status.RUNNING, stage=seen).update(
+            version=F("version") + 1, unanswered=0, **changes
+        )
+    )
+
+
+def _end(
+    job: VideoJob, status: Status, now: datetime, *, seen: str | None = None, **changes: Any
+) -> bool:
+    """Give an active job (one still at the stage `seen`, where that is named) its last status."""
+    still = Q(status__in=ACTIVE) if seen is None else Q(status__in=ACTIVE, stage=seen)
+    changes |= {"status": status, "stage": "", "completed_at": now, "next_step_at": None}
+    ended = VideoJob.objects.filter(still, pk=job.pk).update(
+        version=F("version") + 1, unanswered=0, **changes
+    )
+    if ended:
+        for name, value in changes.items():
+            setattr(job, name, value)
+        JobImage.objects.filter(job=job).delete()
+    return bool(ended)
+
+
+def _give_back(job: VideoJob, note: str, now: datetime) -> None:
+    entry = ledger.refund(reference=str(job.pk), note=note)
+    VideoJob.objects.filter(pk=job.pk).update(tokens_refunded=entry.amount)
+    job.tokens_refunded = entry.amount
+    _log(job, f"💰 {entry.amount} tokens refunded", now)
+
+
+def _back_off(job: VideoJob) -> int:
+    """Seconds until the next try: 2, 4, 8, ... 60."""
+    return min(60, 2 ** (job.attempts + 1))
+
+
+def _log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:
+    JobEvent.objects.create(job=job, message=message, created_at=now, level=level)
+
+
+def _log_internal(job: VideoJob, message: str, now: datetime, detail: str) -> None:
+    JobEvent.objects.create(
+        job=job, message=message, detail=detail[:2000], created_at=now, internal=True
+    )

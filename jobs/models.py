@@ -1,0 +1,261 @@
+"""The tables of the video jobs. Rows change only through `lifecycle`; the rules here are the last guard."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Count, F, OuterRef, Q, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
+
+
+class Status(models.TextChoices):
+    """PENDING <-> RUNNING -> SUCCEEDED | FAILED; PENDING | RUNNING -> CANCELLED.
+
+    RUNNING goes back to PENDING only while the provider has taken nothing (it was busy).
+    Nothing leaves the last three.
+    """
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+ACTIVE = (Status.PENDING, Status.RUNNING)
+
+
+class Stage(models.TextChoices):
+    """What a RUNNING job is at: SUBMITTING -> GENERATING -> STORING. Blank for all other jobs."""
+
+    SUBMITTING = "submitting"
+    GENERATING = "generating"
+    STORING = "storing"
+
+
+class VideoJobQuerySet(models.QuerySet["VideoJob"]):
+    def for_user(self, user) -> "VideoJobQuerySet":
+        return self.filter(user=user)
+
+    def active(self) -> "VideoJobQuerySet":
+        return self.filter(status__in=ACTIVE)
+
+    def due(self, *, now) -> "VideoJobQuerySet":
+        """Jobs whose next step should be taken, the longest due first."""
+        return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
+
+    def in_line(self) -> "VideoJobQuerySet":
+        """PENDING jobs in the order in which they start, with the `turn` of each at its user.
+
+        A user's first job comes before anybody's second, so a user with a hundred waiting jobs
+        does not delay another's first; `turn` counts the user's running jobs too.
+        """
+        running = (
+            VideoJob.objects.filter(user=OuterRef("user"), status=Status.RUNNING)
+            .order_by()
+            .values("user")
+            .annotate(n=Count("pk"))
+            .values("n")
+        )
+        return (
+            self.filter(status=Status.PENDING)
+            .annotate(
+                turn=Window(
+                    RowNumber(),
+                    partition_by=F("user"),
+                    order_by=[F("created_at").asc(), F("id").asc()],
+                )
+                + Coalesce(Subquery(running), 0)
+            )
+            .order_by("turn", "created_at", "id")
+        )
+
+
+class VideoJob(models.Model):
+    """One video that somebody asked for and paid for.
+
+    `next_step_at` alone is due time, lease, back-off and crash recovery; NULL means finished.
+    `unanswered` counts the steps begun since the last one that ended: a step that kills its worker
+    leaves it raised. `version` is raised by every change that a client can see.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="video_jobs"
+    )
+
+    # What was asked for
+    prompt = models.TextField(blank=True)
+    model = models.CharField(max_length=64)
+    resolution = models.CharField(max_length=8)
+    aspect_ratio = models.CharField(max_length=8)
+    duration_seconds = models.PositiveSmallIntegerField(help_text="Length of the video.")
+    generate_audio = models.BooleanField(default=False)
+    mock_mode = models.BooleanField(default=False)
+    has_initial_image = models.BooleanField(default=False)
+    has_end_frame = models.BooleanField(default=False)
+    reference_image_count = models.PositiveSmallIntegerField(default=0)
+
+    # Where it stands
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    status_message = models.CharField(max_length=200)
+    progress_percentage = models.PositiveSmallIntegerField(default=0)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)
+    tokens_consumed = models.PositiveIntegerField(default=0)
+    tokens_refunded = models.PositiveIntegerField(default=0)
+    expected_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="From start to end, by the jobs before it."
+    )
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    # How it is worked on; never shown to clients
+    stage = models.CharField(max_length=16, choices=Stage, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0, help_text="Steps begun in this stage.")
+    unanswered = models.PositiveSmallIntegerField(default=0)
+    operation = models.CharField(max_length=300, blank=True, help_text="The provider's name of it.")
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+
+    # The stored video; a URL is relative where this server delivers it
+    video_name = models.CharField(max_length=200, blank=True)
+    video_url = models.CharField(max_length=500, blank=True)
+    poster_url = models.CharField(max_length=500, blank=True)
+    video_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+
+    objects = VideoJobQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
+            models.CheckConstraint(
+                condition=Q(progress_percentage__lte=100), name="job_progress_at_most_100"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ACTIVE, next_step_at__isnull=False, completed_at=None)
+                | (~Q(status__in=ACTIVE) & Q(next_step_at=None, completed_at__isnull=False)),
+                name="job_active_has_next_step",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status=Status.RUNNING) & ~Q(stage="")) | (~Q(status=Status.RUNNING) & Q(stage="")),
+                name="job_running_has_stage",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SUCCEEDED) | ~Q(video_url=""),
+                name="job_succeeded_has_video",
+            ),
+            models.CheckConstraint(
+                condition=Q(tokens_refunded__lte=F("tokens_consumed")),
+                name="job_refund_at_most_charge",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "-id"], name="job_of_user_newest_first"),
+            models.Index(fields=["-created_at", "-id"], name="job_newest_first"),
+            models.Index(
+                fields=["stage", "next_step_at"],
+                condition=Q(status__in=ACTIVE),
+                name="job_due",
+            ),
+            models.Index(fields=["user"], condition=Q(status__in=ACTIVE), name="job_active_of_user"),
+            models.Index(fields=["started_at"], name="job_started"),
+            models.Index(
+                fields=["mock_mode", "-completed_at"],
+                condition=Q(status=Status.SUCCEEDED),
+                name="job_recent_successes",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class JobImage(models.Model):
+    """An input image, kept until its job ends: web and worker may share nothing but the database."""
+
+    class Role(models.TextChoices):
+        INITIAL = "initialImage"
+        END = "endFrame"
+        REFERENCE = "referenceImages"
+
+    job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="images")
+    role = models.CharField(max_length=16, choices=Role)
+    position = models.PositiveSmallIntegerField(default=0)
+    content = models.BinaryField()
+    mime_type = models.CharField(max_length=32)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    sha256 = models.CharField(max_length=64, help_text="Of the file as it was uploaded.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "role", "position"], name="image_once_a_place")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.position} of {self.job_id}"
+
+
+class JobEvent(models.Model):
+    """A line of a job's log. `internal` lines, and every `detail`, are for staff alone."""
+
+    class Level(models.TextChoices):
+        DEBUG = "debug"
+        INFO = "info"
+        WARNING = "warning"
+        ERROR = "error"
+
+    job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="events")
+    created_at = models.DateTimeField()
+    level = models.CharField(max_length=8, choices=Level, default=Level.INFO)
+    message = models.CharField(max_length=300)
+    internal = models.BooleanField(default=False)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["job", "id"], name="event_of_job")]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class IdempotencyKey(models.Model):
+    """A client's key, what it was used for and which job came of it (which may be deleted since)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    job_id = models.UUIDField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once_a_user")
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Tick(models.Model):
+    """One row: the token that the next tick must hold, and when it should have run by."""
+
+    token = models.PositiveBigIntegerField(default=0)
+    next_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"tick {self.token}"
+
+
+class SubmissionGate(models.Model):
+    """One row: whoever starts jobs holds its lock, so that the limits hold across all clusters."""
+
+    opens_at = models.DateTimeField(help_text="Until then the provider asked us to send nothing.")
+
+    def __str__(self) -> str:
+        return f"open from {self.opens_at}"

@@ -1,0 +1,276 @@
+"""From a PENDING row to a stored video: bounded passes, each safe to run anywhere and at any time.
+
+A pass claims jobs, makes their network calls in a few threads, and writes each answer down as it
+comes. Threads do HTTP only; the database is spoken to by the pass's own thread, and never while a
+transaction waits for the network.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from time import monotonic
+
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from jobs import lifecycle, queue, spool
+from jobs.catalog import Order
+from jobs.images import Image
+from jobs.lifecycle import Failure
+from jobs.models import JobImage, Stage, Status, VideoJob
+from jobs.providers import provider_for
+from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.videos.base import NotAVideo, StorageError, StoredVideo, check_mp4
+
+logger = logging.getLogger(__name__)
+
+PASS_SECONDS = 3.0  # how long a pass goes on taking jobs; then it only waits for its last answers
+SUBMIT_THREADS, POLL_THREADS, STORE_THREADS = 32, 32, 8
+RENEW_SECONDS = 10.0
+MAX_TRIES_UNAVAILABLE = 10  # submissions that the provider answered with "unavailable", about 6 min
+MAX_TRIES_NOT_A_VIDEO = 3
+
+UNKNOWN_SUBMISSION = Failure(
+    code="provider.unknown_submission",
+    message="The connection to Google Veo broke, and nobody knows whether it took the job.",
+)
+WORKER_LOST = Failure(code="internal", message="Something went wrong on our side.")
+TOO_LATE = Failure(
+    code="provider.timeout", message="Google Veo did not deliver the video in time."
+)
+NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
+
+
+def tick() -> None:
+    """Once a second: whatever is due."""
+    fail_unknown_submissions()
+    submit_due()
+    poll_due()
+    if VideoJob.objects.filter(status=Status.RUNNING, stage=Stage.STORING).due(
+        now=timezone.now()
+    )[:1]:
+        queue.wake("store_due")
+
+
+def fail_unknown_submissions() -> None:
+    """Jobs whose submitter died before the answer: failed and paid back, never sent twice."""
+    now = timezone.now()
+    for job in lifecycle.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
+        lifecycle.fail(job=job, failure=UNKNOWN_SUBMISSION, now=now)
+
+
+def submit_due() -> None:
+    """Submit PENDING jobs, as many as the limits allow."""
+
+    def claim(limit: int) -> list[VideoJob]:
+        return lifecycle.claim_pending(limit=limit, now=timezone.now())
+
+    _work(claim, _submission, _submission_answered, threads=SUBMIT_THREADS)
+
+
+def poll_due() -> None:
+    """Ask after jobs that are generating."""
+    _work(_claim(Stage.GENERATING, TOO_LATE), _polling, _poll_answered, threads=POLL_THREADS)
+
+
+def store_due() -> None:
+    """Store finished videos."""
+    _work(_claim(Stage.STORING, NOT_STORED), _storing, _store_answered, threads=STORE_THREADS)
+
+
+# ---- Submitting ----
+
+
+def _submission(job: VideoJob) -> Callable[[], str]:
+    provider, order, inputs = provider_for(mock_mode=job.mock_mode), _order(job), _inputs(job)
+    return lambda: provider.submit(order=order, inputs=inputs)
+
+
+def _submission_answered(job: VideoJob, answer: "Future[str]") -> None:
+    now = timezone.now()
+    try:
+        lifecycle.submitted(job=job, operation=answer.result(), now=now)
+    except ProviderError as error:
+        gave_up = not error.throttled and job.attempts + 1 >= MAX_TRIES_UNAVAILABLE
+        if error.retryable and not gave_up:
+            lifecycle.put_back(job=job, error=error, now=now)
+        else:
+            lifecycle.fail(job=job, failure=Failure.of(error), now=now)
+    except Exception as error:
+        logger.exception("submission broke", extra={"job": str(job.pk)})
+        lifecycle.fail(job=job, failure=_broken(error), now=now)
+
+
+def _order(job: VideoJob) -> Order:
+    return Order(
+        prompt=job.prompt or None,
+        model=job.model,
+        resolution=job.resolution,
+        aspect_ratio=job.aspect_ratio,
+        duration_seconds=job.duration_seconds,
+        generate_audio=job.generate_audio,
+        mock_mode=job.mock_mode,
+        initial_image=job.has_initial_image,
+        end_frame=job.has_end_frame,
+        reference_images=job.reference_image_count,
+    )
+
+
+def _inputs(job: VideoJob) -> Inputs:
+    by_role: dict[str, list[Image]] = {role: [] for role in JobImage.Role.values}
+    for row in job.images.order_by("role", "position"):
+        by_role[row.role].append(
+            Image(
+                content=bytes(row.content),
+                mime_type=row.mime_type,
+                width=row.width,
+                height=row.height,
+            )
+        )
+    return Inputs(
+        initial_image=next(iter(by_role[JobImage.Role.INITIAL]), None),
+        end_frame=next(iter(by_role[JobImage.Role.END]), None),
+        reference_images=by_role[JobImage.Role.REFERENCE],
+    )
+
+
+# ---- Polling ----
+
+
+def _polling(job: VideoJob) -> Callable[[], Running | Finished]:
+    return lambda: _poll(job)
+
+
+def _poll(job: VideoJob) -> Running | Finished:
+    """Ask the provider; a finished video is in the spool, checked, when this returns Finished."""
+    partial = spool.partial(job.pk)
+    try:
+        answer = provider_for(mock_mode=job.mock_mode).poll(operation=job.operation, into=partial)
+        if isinstance(answer, Finished):
+            check_mp4(partial)
+            partial.replace(spool.video(job.pk))
+        return answer
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _poll_answered(job: VideoJob, answer: "Future[Running | Finished]") -> None:
+    now = timezone.now()
+    try:
+        if isinstance(answer.result(), Running):
+            lifecycle.progressed(job=job, now=now)
+        elif not lifecycle.generated(job=job, now=now):
+            spool.drop(job.pk)
+            lifecycle.note_late(
+                job=job, what="The video came too late", detail=job.operation, now=now
+            )
+    except Exception as error:
+        _retry_or_fail(job, error, now)
+
+
+# ---- Storing ----
+
+
+def _storing(job: VideoJob) -> Callable[[], StoredVideo]:
+    return lambda: _store(job)
+
+
+def _store(job: VideoJob) -> StoredVideo:
+    """Fetch the video anew where the spool lacks it (another machine polled), and store it."""
+    path = spool.video(job.pk)
+    poster = None
+    if not path.exists() or job.mock_mode:
+        answer = _poll(job)
+        if isinstance(answer, Running):
+            raise ProviderError(
+                code="provider.unavailable",
+                message="Google Veo did not deliver the video.",
+                detail="running again after it was done",
+                retryable=True,
+            )
+        poster = answer.poster
+    return storages["videos"].upload_video(
+        name=f"ai_studio/videos/{job.pk}", path=path, poster=poster
+    )
+
+
+def _store_answered(job: VideoJob, answer: "Future[StoredVideo]") -> None:
+    now = timezone.now()
+    try:
+        if lifecycle.succeed(job=job, video=answer.result(), now=now):
+            spool.drop(job.pk)
+        else:
+            lifecycle.note_late(job=job, what="Stored too late", detail=job.operation, now=now)
+    except Exception as error:
+        _retry_or_fail(job, error, now)
+
+
+# ---- What all passes share ----
+
+
+def _retry_or_fail(job: VideoJob, error: Exception, now) -> None:
+    """A job that is paid for upstream is given up only where trying again cannot help."""
+    if isinstance(error, ProviderError) and not error.retryable:
+        lifecycle.fail(job=job, failure=Failure.of(error), now=now)
+    elif isinstance(error, StorageError) and not error.retryable:
+        lifecycle.fail(
+            job=job, failure=Failure(NOT_STORED.code, NOT_STORED.message, str(error)), now=now
+        )
+    elif isinstance(error, NotAVideo) and job.attempts + 1 >= MAX_TRIES_NOT_A_VIDEO:
+        failure = Failure(
+            "provider.unavailable", "Google Veo delivered a damaged video.", str(error)
+        )
+        lifecycle.fail(job=job, failure=failure, now=now)
+    else:
+        if not isinstance(error, ProviderError | StorageError | NotAVideo):
+            logger.error("a step broke", exc_info=error, extra={"job": str(job.pk)})
+        lifecycle.step_failed(job=job, error=error, now=now)
+        return
+    spool.drop(job.pk)
+
+
+def _claim(stage: Stage, at_deadline: Failure) -> Callable[[int], list[VideoJob]]:
+    """Claims due jobs at `stage`; those past their deadline, or that killed three workers, end."""
+
+    def claim(limit: int) -> list[VideoJob]:
+        now = timezone.now()
+        fit = []
+        for job in lifecycle.claim_due(stage=stage, limit=limit, now=now):
+            if job.unanswered >= lifecycle.MAX_UNANSWERED:
+                lifecycle.fail(job=job, failure=WORKER_LOST, now=now)
+            elif job.deadline_at and job.deadline_at <= now:
+                lifecycle.fail(job=job, failure=at_deadline, now=now)
+            else:
+                fit.append(job)
+        return fit
+
+    return claim
+
+
+def _work(
+    claim: Callable[[int], list[VideoJob]],
+    call_for: Callable[[VideoJob], Callable[[], object]],
+    answered: Callable[[VideoJob, Future], None],
+    *,
+    threads: int,
+) -> None:
+    """Claim jobs while threads are free and time is left; note each answer; keep leases alive."""
+    started = renewed = monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        calls: dict[Future, VideoJob] = {}
+        while True:
+            if len(calls) < threads and monotonic() - started < PASS_SECONDS:
+                for job in claim(threads - len(calls)):
+                    calls[pool.submit(call_for(job))] = job
+            if not calls:
+                return
+            done, _ = wait(calls, timeout=0.25, return_when=FIRST_COMPLETED)
+            for future in done:
+                answered(calls.pop(future), future)
+            if calls and monotonic() - renewed > RENEW_SECONDS:
+                lifecycle.renew(jobs=list(calls.values()), now=timezone.now())
+                renewed = monotonic()
+
+
+def _broken(error: Exception) -> Failure:
+    return Failure(WORKER_LOST.code, WORKER_LOST.message, f"{type(error).__name__}: {error}")

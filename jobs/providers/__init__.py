@@ -1,0 +1,30 @@
+"""Who makes the videos: Google's Veo, or the mock that behaves like it."""
+
+from functools import lru_cache
+
+from django.conf import settings
+
+from jobs.providers.base import Provider
+
+
+def veo_is_configured() -> bool:
+    """Whether there is a key, or a project to which application-default credentials belong."""
+    return bool(settings.GOOGLE_API_KEY or settings.GOOGLE_CLOUD_PROJECT)
+
+
+@lru_cache
+def provider_for(*, mock_mode: bool) -> Provider:
+    """One provider of each kind a process, made at its first use: SDK clients outlive no fork."""
+    if mock_mode:
+        from jobs.providers.mock import Mock
+
+        return Mock(seconds=settings.MOCK_SECONDS)
+    from jobs.providers.veo import Veo
+
+    return Veo(
+        api_key=settings.GOOGLE_API_KEY,
+        project=settings.GOOGLE_CLOUD_PROJECT,
+        location=settings.GOOGLE_CLOUD_LOCATION,
+        base_url=settings.GOOGLE_VERTEX_BASE_URL,
+        model_ids=settings.VEO_MODEL_IDS,
+    )

@@ -1,0 +1,267 @@
+"""Veo 3.1 through google-genai; the only file that knows the SDK.
+
+google-genai 3.x makes videos on the Gemini Enterprise Agent Platform (Vertex) only: an API key
+with a project, an API key alone (express mode) or a project with application-default credentials.
+The finished video comes inline, base64 in the poll that finds the operation done.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from google import genai
+from google.genai import errors, types
+
+from jobs.catalog import MODELS, Order
+from jobs.images import Image
+from jobs.providers.base import Finished, Inputs, ProviderError, Running
+
+TIMEOUT_MS = 30_000  # google-genai: milliseconds; its default is to wait for ever
+BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
+BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it apart
+
+SAFETY_OUTPUT = "The video was held back by Google's safety filters."
+SAFETY_PROMPT = "Google's safety filters refused the prompt or an image."
+
+UNAVAILABLE = ("provider.unavailable", "Google Veo is not available at the moment.")
+REJECTED = ("provider.rejected", "Google Veo refused the request.")
+# What an answer's HTTP status, or the gRPC code of an operation's error, means for the job.
+BY_HTTP_STATUS: Mapping[int, tuple[str, str]] = {
+    400: ("input.unsupported", "Google Veo does not take this combination of inputs."),
+    401: REJECTED,
+    403: REJECTED,
+    404: ("provider.rejected", "Google Veo no longer offers this model."),
+    429: ("provider.unavailable", "Google Veo is too busy at the moment."),
+}
+BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
+    3: ("input.unsupported", "Google Veo could not work with these inputs."),
+    8: UNAVAILABLE,
+    13: ("provider.unavailable", "Google Veo failed to make the video."),
+    14: UNAVAILABLE,
+}
+
+
+class Veo:
+    """Google's video models. `model_ids` maps public names to Google's, over the catalog's."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        project: str,
+        location: str,
+        base_url: str = "",
+        model_ids: Mapping[str, str] | None = None,
+    ) -> None:
+        self._model_ids = model_ids or {}
+        self._big_answers = BigAnswers(BIG_ANSWERS_AT_ONCE)
+        self._client = genai.Client(
+            enterprise=True,
+            api_key=api_key or None,
+            project=project or None,
+            location=location if project else None,
+            http_options=types.HttpOptions(
+                timeout=TIMEOUT_MS,
+                base_url=base_url or None,
+                # One attempt: a repeated create is a second video on the bill.
+                retry_options=types.HttpRetryOptions(attempts=1),
+                client_args={"transport": self._big_answers.transport()},
+            ),
+        )
+
+    def submit(self, *, order: Order, inputs: Inputs) -> str:
+        try:
+            operation = self._client.models.generate_videos(
+                model=self._model_ids.get(order.model) or MODELS[order.model].veo_id,
+                source=types.GenerateVideosSource(
+                    prompt=order.prompt, image=_image(inputs.initial_image)
+                ),
+                config=_config(order, inputs),
+            )
+        except errors.APIError as error:
+            raise _refused_submission(error) from error
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:  # nothing was sent
+            raise _error(UNAVAILABLE, error, retryable=True) from error
+        except (httpx2.HTTPError, ValueError) as error:  # sent; nobody knows what became of it
+            raise _unknown_submission(error) from error
+        if not operation.name:
+            raise _unknown_submission("the answer names no operation")
+        return operation.name
+
+    def poll(self, *, operation: str, into: Path) -> Running | Finished:
+        with self._big_answers.held():
+            try:
+                answer = self._client.operations.get(types.GenerateVideosOperation(name=operation))
+            except errors.APIError as error:
+                raise _failed_poll(error) from error
+            except (httpx2.HTTPError, ValueError) as error:  # ValueError: an answer but no JSON
+                raise _error(UNAVAILABLE, error, retryable=True) from error
+            if not answer.done:
+                return Running()
+            into.write_bytes(_video_of(answer))
+        return Finished()
+
+
+def _image(image: Image | None) -> types.Image | None:
+    return image and types.Image(image_bytes=image.content, mime_type=image.mime_type)
+
+
+def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
+    return types.GenerateVideosConfig(
+        number_of_videos=1,
+        aspect_ratio=order.aspect_ratio,
+        resolution=order.resolution,
+        duration_seconds=order.duration_seconds,
+        generate_audio=order.generate_audio,
+        last_frame=_image(inputs.end_frame),
+        reference_images=[
+            types.VideoGenerationReferenceImage(image=_image(image), reference_type="asset")
+            for image in inputs.reference_images
+        ]
+        or None,
+    )
+
+
+def _video_of(operation: types.GenerateVideosOperation) -> bytes:
+    """The bytes of a done operation's video; ProviderError for its three other outcomes."""
+    if operation.error:
+        known = BY_GRPC_CODE.get(operation.error.get("code", 0), REJECTED)
+        raise _error(known, operation.error)
+    response = operation.response
+    if response and response.rai_media_filtered_count:
+        raise _error(("safety.output", SAFETY_OUTPUT), response.rai_media_filtered_reasons)
+    videos = response.generated_videos if response else None
+    if not videos or not videos[0].video or not videos[0].video.video_bytes:
+        raise _error(
+            ("provider.unavailable", "Google Veo finished without a video."), "done, but empty"
+        )
+    return videos[0].video.video_bytes
+
+
+def _refused_submission(error: errors.APIError) -> ProviderError:
+    """429 and 503 prove that nothing was accepted, and so does every other 4xx; other 5xx do not."""
+    if error.code in (429, 503):
+        return _error(
+            BY_HTTP_STATUS.get(error.code, UNAVAILABLE),
+            error,
+            retryable=True,
+            retry_after=_retry_after(error),
+            throttled=error.code == 429,
+        )
+    if not 400 <= error.code < 500:
+        return _unknown_submission(error)
+    if error.code == 400 and _is_about_the_key(error):
+        return _error(REJECTED, error)
+    if error.code == 400 and _is_about_safety(error):
+        return _error(("safety.prompt", SAFETY_PROMPT), error)
+    return _error(BY_HTTP_STATUS.get(error.code, REJECTED), error)
+
+
+def _failed_poll(error: errors.APIError) -> ProviderError:
+    """A poll's failure is not the job's, unless the operation is gone."""
+    if error.code == 404:
+        return _error(("provider.rejected", "Google Veo no longer knows the video."), error)
+    return _error(
+        BY_HTTP_STATUS.get(error.code, UNAVAILABLE),
+        error,
+        retryable=True,
+        retry_after=_retry_after(error),
+    )
+
+
+def _unknown_submission(cause: object) -> ProviderError:
+    return _error(
+        (
+            "provider.unknown_submission",
+            "The connection to Google Veo broke, and nobody knows whether it took the job.",
+        ),
+        cause,
+    )
+
+
+def _error(known: tuple[str, str], cause: object, **more: Any) -> ProviderError:
+    code, message = known
+    detail = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else str(cause)
+    return ProviderError(code=code, message=message, detail=detail[:1000], **more)
+
+
+def _retry_after(error: errors.APIError) -> float | None:
+    """Seconds, by google.rpc.RetryInfo in the error's details or the Retry-After header."""
+    body = error.details if isinstance(error.details, dict) else {}
+    for detail in body.get("error", {}).get("details", []):
+        delay = str(detail.get("retryDelay", "")).removesuffix("s")
+        if delay.replace(".", "", 1).isdigit():
+            return float(delay)
+    header = getattr(error.response, "headers", {}).get("retry-after", "")
+    return float(header) if header.isdigit() else None
+
+
+def _is_about_the_key(error: errors.APIError) -> bool:
+    return "API_KEY_INVALID" in str(error.details)
+
+
+def _is_about_safety(error: errors.APIError) -> bool:
+    """Google refuses some prompts at once with 400 and a text of its usage guidelines."""
+    text = str(error.message).lower()
+    return any(word in text for word in ("safety", "usage guidelines", "responsible ai", "sensitive"))
+
+
+class BigAnswers:
+    """Lets few finished videos into memory at a time, however many polls are on their way.
+
+    The transport stops reading an answer that proves large until one of the few places is free;
+    the place is given back when the poll that holds it has written its video to disk.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._places = threading.Semaphore(at_once)
+        self._mine = threading.local()
+
+    def transport(self) -> httpx2.BaseTransport:
+        return _Transport(self)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For one poll: gives back the place that its answer took, if it took one."""
+        self._mine.taken = False
+        try:
+            yield
+        finally:
+            if self._mine.taken:
+                self._places.release()
+
+    def take(self) -> None:
+        if not getattr(self._mine, "taken", True):
+            self._places.acquire()
+            self._mine.taken = True
+
+
+class _Transport(httpx2.HTTPTransport):
+    def __init__(self, big_answers: BigAnswers) -> None:
+        super().__init__()
+        self._big_answers = big_answers
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = super().handle_request(request)
+        response.stream = _Stream(response.stream, self._big_answers)  # type: ignore[arg-type]
+        return response
+
+
+class _Stream(httpx2.SyncByteStream):
+    def __init__(self, inner: httpx2.SyncByteStream, big_answers: BigAnswers) -> None:
+        self._inner = inner
+        self._big_answers = big_answers
+
+    def __iter__(self) -> Iterator[bytes]:
+        read = 0
+        for chunk in self._inner:
+            read += len(chunk)
+            if read > BIG_ANSWER:
+                self._big_answers.take()
+            yield chunk
+
+    def close(self) -> None:
+        self._inner.close()

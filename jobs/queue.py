@@ -1,0 +1,118 @@
+"""The only file that knows django_q: wake-ups, the tick that keeps time, and who may do long work.
+
+The row of a job is the truth and a task is no more than a wake-up: any may be lost, late, doubled
+or run on two machines at once without harm. Django-Q2 has no delayed tasks and its schedules come
+round every thirty seconds, so the tick is a task that queues its own successor, one second ahead,
+in the transaction that takes its token. A duplicate finds a stale token and does nothing; a crash
+leaves the successor in the queue; `revive` starts a chain that fell silent.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.models import Schedule
+from django_q.tasks import async_task
+
+from jobs import spool
+from jobs.models import Tick
+
+PERIOD = timedelta(seconds=1)
+SILENT = timedelta(seconds=5)  # a chain this late is given up and begun anew
+ALIVE = timedelta(seconds=15)  # no tick for so long: no cluster is at work
+
+
+class DelayedORM(ORM):
+    """The ORM broker, but what it queues can be taken only after `delay`.
+
+    `OrmQ.lock` in the future means "prevent any cluster from pulling until" (its help text).
+    """
+
+    def __init__(self, *, delay: timedelta) -> None:
+        super().__init__()
+        self.delay = delay
+
+    def enqueue(self, task: str) -> int:
+        row = self.get_connection().create(
+            key=self.list_key, payload=task, lock=timezone.now() + self.delay
+        )
+        return row.pk
+
+
+def wake(task: str) -> None:
+    """Have a worker run `jobs.tasks.<task>` soon; inside a transaction, once that is committed."""
+    async_task(f"jobs.tasks.{task}")
+
+
+def take_tick(*, token: int, now: datetime) -> bool:
+    """Take the tick that holds `token` and queue its successor; False for a stale one."""
+    with transaction.atomic():
+        taken = Tick.objects.filter(token=token).update(token=token + 1, next_at=now + PERIOD)
+        if taken:
+            _queue_tick(token + 1, delay=PERIOD)
+    return bool(taken)
+
+
+def revive(*, now: datetime) -> bool:
+    """Start the chain of ticks anew where it has fallen silent."""
+    if Tick.objects.filter(next_at__gt=now - SILENT).exists():
+        return False
+    with transaction.atomic():
+        tick = Tick.objects.select_for_update().get()
+        if tick.next_at > now - SILENT:
+            return False
+        tick.token += 1
+        tick.next_at = now
+        tick.save(update_fields=["token", "next_at"])
+        _queue_tick(tick.token, delay=timedelta(0))
+    return True
+
+
+def prepare() -> None:
+    """What a cluster needs before it starts: a running chain, and the schedule that revives it."""
+    with transaction.atomic():
+        Tick.objects.select_for_update().get()  # two clusters that start at once take turns
+        Schedule.objects.update_or_create(
+            name="revive the tick",
+            defaults={
+                "func": "jobs.tasks.revive",
+                "schedule_type": Schedule.MINUTES,
+                "minutes": 1,
+                "repeats": -1,
+            },
+        )
+    revive(now=timezone.now())
+
+
+@contextmanager
+def one_of_the_few(kind: str) -> Iterator[bool]:
+    """Whether this worker may do long work of this `kind` now: one in each cluster may not.
+
+    So one worker is always left to keep time. Files are locked, since the kernel lets go of a dead
+    worker's lock by itself; they are named after the cluster, whose workers share a parent.
+    """
+    slots = max(1, settings.Q_CLUSTER["workers"] - 1)
+    for slot in range(slots):
+        with open(spool.folder() / f"{kind}-{os.getppid()}-{slot}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield True
+            return
+    yield False
+
+
+def _queue_tick(token: int, *, delay: timedelta) -> None:
+    async_task("jobs.tasks.tick", token, broker=DelayedORM(delay=delay))
+
+
+def is_alive(*, now: datetime) -> bool:
+    """Whether some cluster keeps time: the tick, which lives in the database, is not overdue."""
+    return Tick.objects.filter(next_at__gt=now - ALIVE).exists()

@@ -1,0 +1,27 @@
+"""Where a finished video lies between its provider and its storage: a folder of this machine."""
+
+import os
+import tempfile
+from pathlib import Path
+from uuid import UUID
+
+
+def folder() -> Path:
+    """The spool folder, for this user's eyes only."""
+    path = Path(tempfile.gettempdir()) / f"videostudio-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def video(job_id: UUID) -> Path:
+    return folder() / f"{job_id}.mp4"
+
+
+def drop(job_id: UUID) -> None:
+    for path in (video(job_id), partial(job_id)):
+        path.unlink(missing_ok=True)
+
+
+def partial(job_id: UUID) -> Path:
+    """Where a download is written until it is whole; one name for each process."""
+    return folder() / f"{job_id}.{os.getpid()}.part"

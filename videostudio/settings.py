@@ -1,0 +1,325 @@
+"""Every setting of the service; the only file that reads the environment.
+
+First what the environment (or `.env` beside manage.py) says, typed and with defaults that run on a
+laptop; then Django's own settings, built from it. A value that makes no sense stops the start with
+one line that names it. `.env.example` lists all variables.
+"""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvValidationError, validate
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env(eager=False)
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+
+def at_least(least: int) -> Any:
+    return validate.Range(min=least, error=f"must be a whole number of at least {least}")
+
+
+def a_rate() -> Any:
+    return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
+
+
+# ---- What the environment says ----
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", "")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "")
+HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
+
+DATABASE = env.dj_db_url(
+    "DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
+)
+REDIS_URL = env.str("REDIS_URL", "")
+PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
+
+GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
+GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
+GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
+GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "")
+VEO_MODEL_IDS = env.dict("VEO_MODEL_IDS", {})
+VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
+VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
+
+USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
+CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
+CLOUDINARY_API_KEY = env.str("CLOUDINARY_API_KEY", "")
+CLOUDINARY_API_SECRET = env.str("CLOUDINARY_API_SECRET", "")
+CLOUDINARY_UPLOAD_PREFIX = env.str("CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com")
+MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+
+VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
+MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=at_least(0))
+VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=at_least(1))
+VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=at_least(0))
+VIDEO_JOB_DEADLINE_SECONDS = env.int("VIDEO_JOB_DEADLINE_SECONDS", 1200, validate=at_least(30))
+VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
+VIDEO_TOKEN_COSTS = {"video_generation": 50}
+
+REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", True)
+SIGNUP_GRANT_TOKENS = env.int("SIGNUP_GRANT_TOKENS", 0, validate=at_least(0))
+MONITOR_SHOW_PROMPTS = env.bool("MONITOR_SHOW_PROMPTS", True)
+THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
+THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())
+THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
+
+LOG_FORMAT = env.str(
+    "LOG_FORMAT",
+    "text" if DEBUG else "json",
+    validate=validate.OneOf(["json", "text"], error="must be json or text"),
+)
+LOG_LEVEL = env.str(
+    "LOG_LEVEL",
+    "INFO",
+    validate=validate.OneOf(
+        ["DEBUG", "INFO", "WARNING", "ERROR"], error="must be DEBUG, INFO, WARNING or ERROR"
+    ),
+)
+
+
+def _problems() -> list[str]:
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        return [f"{name}: {' '.join(messages)}" for name, messages in error.error_messages.items()]
+    found = []
+    if not DEBUG and not SECRET_KEY:
+        found.append("SECRET_KEY: is required unless DEBUG=true")
+    if not DEBUG and not ALLOWED_HOSTS:
+        found.append("ALLOWED_HOSTS: is required unless DEBUG=true")
+    if JWT_SIGNING_KEY and len(JWT_SIGNING_KEY.encode()) < 32:
+        found.append("JWT_SIGNING_KEY: must be at least 32 bytes")
+    for name in ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET"):
+        if USE_CLOUDINARY and not globals()[name]:
+            found.append(f"{name}: is required by USE_CLOUDINARY=true")
+    return found
+
+
+if problems := _problems():
+    raise SystemExit("videostudio: " + "; ".join(problems))
+
+# ---- Django ----
+
+SECRET_KEY = SECRET_KEY or "insecure: for DEBUG on a laptop only, never for production"
+ROOT_URLCONF = "videostudio.urls"
+WSGI_APPLICATION = "videostudio.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "accounts",
+    "tokens_ledger",
+    "jobs",  # before django_q: its `qcluster` command takes the package's place
+    "django_q",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "videostudio.middleware.trailing_slash_is_optional",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# ---- Database and cache ----
+
+DATABASES = {"default": DATABASE}
+if DATABASE and DATABASE["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE takes the write lock at BEGIN, so that a transaction which reads and then writes
+    # waits its turn instead of failing half-way with "database is locked".
+    DATABASE["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "videostudio.cache.CountingDatabaseCache", "LOCATION": "django_cache"}
+}
+
+# ---- Files ----
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Static files are served from the packages themselves: no collectstatic step to forget.
+WHITENOISE_USE_FINDERS = True
+MEDIA_URL = "/media/"
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "videos": {"BACKEND": "jobs.videos.cloudinary.CloudinaryVideos"}
+    if USE_CLOUDINARY
+    else {"BACKEND": "jobs.videos.local.LocalVideos"},
+}
+CLOUDINARY_STORAGE = {
+    "CLOUD_NAME": CLOUDINARY_CLOUD_NAME,
+    "API_KEY": CLOUDINARY_API_KEY,
+    "API_SECRET": CLOUDINARY_API_SECRET,
+    "PREFIX": "",
+}
+
+# Uploads above 2.5 MB go to temporary files; these bound what stays in memory.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 20
+
+# ---- Security ----
+
+SECURE_SSL_REDIRECT = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP from inside
+# Platforms end TLS in front of the app. A client that forges this header on plain HTTP only
+# spares itself the redirect.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS_ONLY else 0
+SESSION_COOKIE_SECURE = HTTPS_ONLY
+CSRF_COOKIE_SECURE = HTTPS_ONLY
+# Whether the operator's other sub-domains speak HTTPS is not ours to promise to every browser.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if not HTTPS_ONLY:  # plain HTTP was asked for: the checks that ask for HTTPS are answered
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends the tokens made with the old one
+    "UPDATE_LAST_LOGIN": True,
+    "SIGNING_KEY": JWT_SIGNING_KEY or hashlib.sha256(f"jwt:{SECRET_KEY}".encode()).hexdigest(),
+}
+
+LEDGER_AUDITS = ["jobs.audit.findings"]
+
+# ---- API ----
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["jobs.api.parsers.BoundedJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "jobs.api.errors.handle",
+    "DEFAULT_THROTTLE_RATES": {
+        "auth": THROTTLE_AUTH,
+        "login_name": THROTTLE_LOGIN_NAME,
+        "create": THROTTLE_CREATE,
+    },
+    "NUM_PROXIES": TRUSTED_PROXIES,
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Video Studio",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+}
+
+# ---- Workers ----
+
+# The times are those of a step, not of a video: no task waits for a generation. What each value
+# guards against is told in docs/architecture.md.
+Q_CLUSTER = {
+    "name": "videostudio",
+    "orm": "default",  # the jobs' database: a wake-up commits with its job, or neither does
+    "workers": 2,
+    "queue_limit": 2,
+    "bulk": 1,
+    "poll": 0.1,
+    "timeout": 300,
+    "retry": 1000,  # > (ceil((queue_limit + 1) / workers) + 1) x timeout
+    "ack_failures": True,
+    "max_attempts": 1,
+    "save_limit": -1,
+    "catch_up": False,
+    "recycle": 5000,
+    "max_rss": 500_000,
+    "guard_cycle": 0.5,
+    "log_level": "WARNING",
+    "label": "Workers",
+}
+
+# ---- Logs ----
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        # These write whole URLs and request bodies at INFO and DEBUG.
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "google_genai": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+    },
+}
+

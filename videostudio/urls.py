@@ -1,0 +1,30 @@
+"""Every path of the service."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from accounts.api.urls import auth_urls
+from jobs import delivery
+from jobs.api import errors
+from tokens_ledger import ledger
+from videostudio import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="monitor")),
+    path("api/v1/auth/", include(auth_urls(welcome=ledger.welcome))),
+    path("api/v1/", include("tokens_ledger.api.urls")),
+    path("api/v1/", include("jobs.api.urls")),
+    path("api/<path:unknown>", errors.not_found),
+    path("", include("jobs.monitor.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    re_path(
+        r"^media/ai_studio/videos/(?P<name>[0-9a-f-]{36})\.(?P<ending>mp4|jpg)$", delivery.video
+    ),
+]
+
+handler400 = errors.bad_request
+handler404 = errors.not_found
+handler500 = errors.server_error
