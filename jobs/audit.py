@@ -30,7 +30,9 @@ def findings() -> Iterator[str]:
     jobs = VideoJob.objects.annotate(reference=AsReference("id")).filter(tokens_consumed__gt=0)
     unrefunded = jobs.exclude(reference__in=refunds)
     yield from _say("was never charged", jobs.exclude(reference__in=charges))
-    yield from _say("shows a refund that the ledger lacks", unrefunded.filter(tokens_refunded__gt=0))
+    yield from _say(
+        "shows a refund that the ledger lacks", unrefunded.filter(tokens_refunded__gt=0)
+    )
     if settings.VIDEO_REFUND_FAILED_JOBS:
         yield from _say("failed and was not refunded", unrefunded.filter(status=Status.FAILED))
 

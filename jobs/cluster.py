@@ -74,8 +74,8 @@ class Supervisor:
 
 def _run_cluster() -> None:
     """In the child: the cluster, then the end of the process."""
-    _die_with_parent()
-    os.register_at_fork(after_in_child=_die_with_parent)
+    die_with_parent()
+    os.register_at_fork(after_in_child=die_with_parent)
     logging.getLogger("django-q").addHandler(_EndOnDeath(level=logging.CRITICAL))
     code = 1
     try:
@@ -107,10 +107,10 @@ class _EndOnDeath(logging.Handler):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (Linux only)."""
+def die_with_parent(signum: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process `signum` when its parent dies (Linux only)."""
     if sys.platform == "linux":
         parent = os.getppid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
         if os.getppid() != parent:  # it died in between
             os._exit(1)

@@ -20,14 +20,16 @@ STEP = 5  # seconds; a finer estimate would only make every poll look like news
 
 
 def expected_seconds(*, mock_mode: bool) -> int | None:
-    """The median run time, in seconds, of the last jobs of this kind; None where there were none."""
+    """The median run time, in seconds, of the last jobs of this kind; None where nothing tells."""
     recent = (
         VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
         .order_by("-completed_at")
         .values_list("started_at", "completed_at")[:SAMPLE]
     )
-    seconds = [(end - start).total_seconds() for start, end in recent if start]
-    return math.ceil(median(seconds)) if seconds else None
+    seconds = [(end - start).total_seconds() for start, end in recent if start and end]
+    if not seconds:
+        return settings.MOCK_SECONDS + 1 if mock_mode else None
+    return math.ceil(median(seconds))
 
 
 def progress(*, job: VideoJob, now: datetime) -> int:
@@ -46,7 +48,7 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
         rounds_before = (queue_position or 0) // settings.VEO_MAX_IN_FLIGHT
         left = job.expected_seconds * (1 + rounds_before)
     else:
-        left = job.expected_seconds - (now - (job.started_at or now)).total_seconds()
+        left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())
     least = STEP if job.stage != Stage.STORING else 0
     return max(least, math.ceil(left / STEP) * STEP)
 
@@ -57,7 +59,7 @@ def queue_positions(jobs: Sequence[VideoJob]) -> dict:
     positions: dict = {}
     if kinds:
         line = VideoJob.objects.in_line().values_list("id", "mock_mode")
-        ahead = {kind: 0 for kind in (True, False)}
+        ahead = dict.fromkeys((True, False), 0)
         for id, mock_mode in line:
             positions[id] = ahead[mock_mode]
             ahead[mock_mode] += 1

@@ -9,7 +9,7 @@ Veo makes use of.
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any
 
 MAX_BYTES = 10_000_000
 MAX_PIXELS = 40_000_000
@@ -32,7 +32,7 @@ class Image:
     mime_type: str = "image/jpeg"
 
 
-def prepare(*, upload: BinaryIO, size: int) -> Image:
+def prepare(*, upload: Any, size: int) -> Image:
     """Check and re-encode `upload`, a seekable file of `size` bytes.
 
     Raises BadImage. Memory: the pixels of one image, at most 40 million, at a time.

@@ -142,7 +142,7 @@ def cancel(*, job: VideoJob, now: datetime) -> VideoJob:
 
 
 def delete(*, job: VideoJob, now: datetime) -> None:
-    """Remove the row and its inputs; an active job is cancelled first. The ledger keeps its lines."""
+    """Remove the row and its inputs, after cancelling an active job. The ledger keeps its lines."""
     with transaction.atomic():
         locked = VideoJob.objects.select_for_update().filter(pk=job.pk).first()
         if locked is None:
@@ -354,8 +354,7 @@ def note_late(*, job: VideoJob, what: str, detail: str, now: datetime) -> None:
 
 def poll_period(job: VideoJob) -> timedelta:
     """A tenth of the expected time, from one to five seconds."""
-    expected = job.expected_seconds or (settings.MOCK_SECONDS if job.mock_mode else 60)
-    return timedelta(seconds=min(5, max(1, expected / 10)))
+    return timedelta(seconds=min(5, max(1, (job.expected_seconds or 60) / 10)))
 
 
 # ---- The parts ----
@@ -440,17 +439,15 @@ def _room_upstream(gate: SubmissionGate, now: datetime) -> int:
         status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING)
     ).count()
     created = veo.filter(started_at__gt=now - timedelta(minutes=1)).count()
-    return min(
-        settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created
-    )
+    return min(settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created)
 
 
 def _choose(limit: int, room: int, now: datetime) -> list[UUID]:
     """The ids of those next in line, at most `limit` in all and `room` that go to Veo."""
-    line = VideoJob.objects.in_line().filter(turn__lte=settings.VIDEO_MAX_ACTIVE_JOBS)
+    line = VideoJob.objects.in_line().values_list("id", "mock_mode", "next_step_at", "turn")
     chosen: list[UUID] = []
-    for id, mock_mode, due in line.values_list("id", "mock_mode", "next_step_at"):
-        if due > now or (not mock_mode and room <= 0):
+    for id, mock_mode, due, turn in line:
+        if due > now or turn > settings.VIDEO_MAX_ACTIVE_JOBS or (not mock_mode and room <= 0):
             continue
         chosen.append(id)
         room -= not mock_mode

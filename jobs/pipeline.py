@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from time import monotonic
+from typing import cast
 
 from django.core.files.storage import storages
 from django.utils import timezone
@@ -20,7 +21,9 @@ from jobs.lifecycle import Failure
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
-from jobs.videos.base import NotAVideo, StorageError, StoredVideo, check_mp4
+from jobs.videos import mp4
+from jobs.videos.base import StorageError, StoredVideo, VideoStorage
+from jobs.videos.mp4 import NotAVideo
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +38,7 @@ UNKNOWN_SUBMISSION = Failure(
     message="The connection to Google Veo broke, and nobody knows whether it took the job.",
 )
 WORKER_LOST = Failure(code="internal", message="Something went wrong on our side.")
-TOO_LATE = Failure(
-    code="provider.timeout", message="Google Veo did not deliver the video in time."
-)
+TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver the video in time.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
 
 
@@ -46,9 +47,9 @@ def tick() -> None:
     fail_unknown_submissions()
     submit_due()
     poll_due()
-    if VideoJob.objects.filter(status=Status.RUNNING, stage=Stage.STORING).due(
-        now=timezone.now()
-    )[:1]:
+    if VideoJob.objects.filter(status=Status.RUNNING, stage=Stage.STORING).due(now=timezone.now())[
+        :1
+    ]:
         queue.wake("store_due")
 
 
@@ -147,7 +148,7 @@ def _poll(job: VideoJob) -> Running | Finished:
     try:
         answer = provider_for(mock_mode=job.mock_mode).poll(operation=job.operation, into=partial)
         if isinstance(answer, Finished):
-            check_mp4(partial)
+            mp4.check(partial)
             partial.replace(spool.video(job.pk))
         return answer
     finally:
@@ -189,9 +190,8 @@ def _store(job: VideoJob) -> StoredVideo:
                 retryable=True,
             )
         poster = answer.poster
-    return storages["videos"].upload_video(
-        name=f"ai_studio/videos/{job.pk}", path=path, poster=poster
-    )
+    videos = cast(VideoStorage, storages["videos"])
+    return videos.upload_video(name=f"ai_studio/videos/{job.pk}", path=path, poster=poster)
 
 
 def _store_answered(job: VideoJob, answer: "Future[StoredVideo]") -> None:

@@ -97,7 +97,7 @@ def one_of_the_few(kind: str) -> Iterator[bool]:
     So one worker is always left to keep time. Files are locked, since the kernel lets go of a dead
     worker's lock by itself; they are named after the cluster, whose workers share a parent.
     """
-    slots = max(1, settings.Q_CLUSTER["workers"] - 1)
+    slots = max(1, int(str(settings.Q_CLUSTER["workers"])) - 1)
     for slot in range(slots):
         with open(spool.folder() / f"{kind}-{os.getppid()}-{slot}.lock", "w") as lock:
             try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -26,7 +27,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when every check passes, else 503; `checks` says which failed."""
     checks = {name: _outcome(check) for name, check in CHECKS.items()}
     ready = set(checks.values()) == {"ok"}
-    body = {"status": "ok" if ready else "unavailable", "checks": checks}
+    body: dict[str, Any] = {"status": "ok" if ready else "unavailable", "checks": checks}
     if checks["database"] == checks["migrations"] == "ok":
         body["oldestWaitingSeconds"] = _oldest_waiting()
     return JsonResponse(body, status=200 if ready else 503)

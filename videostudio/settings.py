@@ -6,6 +6,7 @@ one line that names it. `.env.example` lists all variables.
 """
 
 import hashlib
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def a_rate() -> Any:
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "")
 HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 
@@ -46,7 +47,7 @@ GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "")
-VEO_MODEL_IDS = env.dict("VEO_MODEL_IDS", {})
+VEO_MODEL_IDS: dict[str, str] = env.dict("VEO_MODEL_IDS", {})
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 
@@ -91,7 +92,8 @@ def _problems() -> list[str]:
     try:
         env.seal()
     except EnvValidationError as error:
-        return [f"{name}: {' '.join(messages)}" for name, messages in error.error_messages.items()]
+        wrong: Any = error.error_messages
+        return [f"{name}: {' '.join(messages)}" for name, messages in wrong.items()]
     found = []
     if not DEBUG and not SECRET_KEY:
         found.append("SECRET_KEY: is required unless DEBUG=true")
@@ -99,9 +101,11 @@ def _problems() -> list[str]:
         found.append("ALLOWED_HOSTS: is required unless DEBUG=true")
     if JWT_SIGNING_KEY and len(JWT_SIGNING_KEY.encode()) < 32:
         found.append("JWT_SIGNING_KEY: must be at least 32 bytes")
-    for name in ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET"):
-        if USE_CLOUDINARY and not globals()[name]:
-            found.append(f"{name}: is required by USE_CLOUDINARY=true")
+    if USE_CLOUDINARY:
+        account = ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET")
+        found += [
+            f"{name}: is required by USE_CLOUDINARY=true" for name in account if not globals()[name]
+        ]
     return found
 
 
@@ -187,6 +191,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # Static files are served from the packages themselves: no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
+warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 MEDIA_URL = "/media/"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -322,4 +327,3 @@ LOGGING = {
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
     },
 }
-

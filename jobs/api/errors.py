@@ -35,7 +35,7 @@ class NotReady(Exception):
 
 
 def handle(exc: Exception, context: dict) -> Response | None:
-    """The answer to `exc`; None for what nobody expected, which Django logs and answers with 500."""
+    """The answer to `exc`; None for the unexpected, which Django logs and answers with 500."""
     for kinds, answer in ANSWERS:
         if isinstance(exc, kinds):
             set_rollback()
@@ -43,7 +43,9 @@ def handle(exc: Exception, context: dict) -> Response | None:
     return None
 
 
-def problem(status: int, detail: str, code: str, headers: dict | None = None, **more: Any) -> Response:
+def problem(
+    status: int, detail: str, code: str, headers: dict | None = None, **more: Any
+) -> Response:
     return Response({"detail": detail, "code": code} | more, status=status, headers=headers)
 
 
@@ -88,7 +90,7 @@ def label(field: str) -> str:
 
 
 def _api_exception(exc: exceptions.APIException) -> Response:
-    details = exc.get_full_details()
+    details: Any = exc.get_full_details()
     code = details.get("code", exc.default_code)
     message = details.get("detail") or details.get("message")
     if isinstance(message, dict):  # simplejwt nests one within the other
@@ -195,8 +197,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs
 def bad_request(request: HttpRequest, exception: Exception) -> Any:
     if request.path.startswith("/api/"):
         message = "The request cannot be read"
-        body = {"detail": message, "code": "malformed", "field": None}
-        body["errors"] = [{"field": None, "message": message, "code": "malformed"}]  # type: ignore
+        body: dict[str, Any] = {"detail": message, "code": "malformed", "field": None}
+        body["errors"] = [{"field": None, "message": message, "code": "malformed"}]
         return JsonResponse(body, status=400)
     return defaults.bad_request(request, exception)
 

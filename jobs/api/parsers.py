@@ -1,8 +1,7 @@
 """Request bodies, bounded before they are read and complete before they are believed."""
 
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from django.conf import settings
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser, MultiPartParser
 
@@ -17,7 +16,7 @@ class TooLarge(APIException):
 
 
 class LengthRequired(APIException):
-    """WSGI knows a body's length from Content-Length alone; without it the body would be ignored."""
+    """WSGI knows a body's length by Content-Length alone, and would ignore one without it."""
 
     status_code = 411
     default_code = "length_required"
@@ -39,13 +38,13 @@ class BoundedJSONParser(JSONParser):
 
 
 class WholeMultiPartParser(MultiPartParser):
-    """Multipart of at most 60 MB which ends as it should: Django's parser takes a cut one as whole."""
+    """Multipart of at most 60 MB, whole: Django's parser takes one that is cut off for whole."""
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         request = parser_context["request"]
         length = _bounded(request.META, MAX_BODY_BYTES, "The request body")
         tail = _Tail(stream)
-        parsed = super().parse(tail, media_type, parser_context)
+        parsed = super().parse(cast(IO, tail), media_type, parser_context)
         boundary = _boundary(request.META["CONTENT_TYPE"])
         if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):
             raise ParseError("The multipart body is incomplete")

@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+from accounts.api.serializers import ProblemSerializer
 from jobs import catalog, estimates, images
 from jobs.catalog import Order
 from jobs.models import JobEvent, Status, VideoJob
@@ -19,6 +20,7 @@ from jobs.providers import veo_is_configured
 from jobs.providers.base import Inputs
 from tokens_ledger.api.paging import PageSerializer
 
+Messages = dict[str, Any]
 KEPT_CONTROLS = "\t\n\r"
 
 
@@ -33,14 +35,16 @@ class ChoiceField(serializers.ChoiceField):
     def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
         message = f"{what} must be {one_of(choices)}"
         super().__init__(
-            choices=list(choices), error_messages={"invalid_choice": message, "null": message}, **kwargs
+            choices=list(choices),
+            error_messages={"invalid_choice": message, "null": message},
+            **kwargs,
         )
 
 
 class PromptField(serializers.CharField):
     """Text, trimmed; NUL and every other control character but tab and line breaks is refused."""
 
-    def to_internal_value(self, data: Any) -> str | None:
+    def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, str):
             if any(unicodedata.category(c) == "Cc" and c not in KEPT_CONTROLS for c in data):
                 raise serializers.ValidationError(
@@ -94,14 +98,14 @@ class ImageField(serializers.FileField):
 
     def __init__(self, what: str, **kwargs: Any) -> None:
         self.what = what
-        messages = {
+        messages: Messages = {
             "invalid": f"{what} must be an uploaded file",
             "empty": f"{what} is an empty file",
             "no_name": f"{what} must be an uploaded file with a name",
         }
         super().__init__(error_messages=messages, **kwargs)
 
-    def to_internal_value(self, data: Any) -> images.Image:
+    def to_internal_value(self, data: Any) -> Any:
         upload = super().to_internal_value(data)
         if upload.size > images.MAX_BYTES:
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
@@ -116,7 +120,9 @@ class ReferenceImagesField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:
-            raise serializers.ValidationError(self.MESSAGE, code="max_length")  # before decoding any
+            raise serializers.ValidationError(
+                self.MESSAGE, code="max_length"
+            )  # before decoding any
         return super().to_internal_value(data)
 
 
@@ -202,7 +208,7 @@ class CreateVideoJobSerializer(serializers.Serializer):
             aspect_ratio=attrs["aspectRatio"],
             duration_seconds=attrs.get("durationSeconds") or catalog.DEFAULT_DURATION,
             generate_audio=attrs["generateAudio"],
-            mock_mode=attrs.get("mockMode", settings.VIDEO_DEFAULT_MOCK_MODE),
+            mock_mode=bool(attrs.get("mockMode", settings.VIDEO_DEFAULT_MOCK_MODE)),
             initial_image=self.inputs.initial_image is not None,
             end_frame=self.inputs.end_frame is not None,
             reference_images=len(self.inputs.reference_images),
@@ -363,22 +369,6 @@ class ModelSerializer(serializers.Serializer):
 
 class ModelListSerializer(serializers.Serializer):
     models = ModelSerializer(many=True)
-
-
-class FaultSerializer(serializers.Serializer):
-    field = serializers.CharField(allow_null=True)
-    message = serializers.CharField()
-    code = serializers.CharField()
-
-
-class ProblemSerializer(serializers.Serializer):
-    detail = serializers.CharField(help_text="One sentence for a person.")
-    code = serializers.CharField(help_text="One word for a program.")
-
-
-class InvalidSerializer(ProblemSerializer):
-    field = serializers.CharField(allow_null=True, help_text="The first field at fault.")
-    errors = FaultSerializer(many=True, help_text="Every fault found.")
 
 
 class ShortOfTokensSerializer(serializers.Serializer):

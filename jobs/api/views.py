@@ -16,15 +16,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.serializers import InvalidSerializer, ProblemSerializer
 from jobs import catalog, estimates, lifecycle
 from jobs.api.errors import NotReady
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser
 from jobs.api.serializers import (
     CreateVideoJobSerializer,
-    InvalidSerializer,
     ListQuerySerializer,
     ModelListSerializer,
-    ProblemSerializer,
     ShortOfTokensSerializer,
     TooManyActiveJobsSerializer,
     VideoJobListSerializer,
@@ -92,7 +91,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
             ),
         },
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponse:
         key = _idempotency_key(request)
         wish = CreateVideoJobSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
@@ -140,7 +139,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
 
     @extend_schema(
         summary="Delete a video job",
-        description="Removes the record and its inputs, not the video. Cancels an active job first.",
+        description="Removes the record and its inputs, not the video; cancels an active job.",
         responses={204: None, 401: UNAUTHORIZED, 404: NOT_FOUND},
     )
     def destroy(self, request: Request, pk: str) -> Response:

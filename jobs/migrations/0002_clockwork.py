@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from django.db import migrations
 
 
-
 def add_rows(apps, schema_editor):
     long_ago = datetime(2000, 1, 1, tzinfo=UTC)
     apps.get_model("jobs", "Tick").objects.create(next_at=long_ago)

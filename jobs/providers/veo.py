@@ -23,6 +23,8 @@ TIMEOUT_MS = 30_000  # google-genai: milliseconds; its default is to wait for ev
 BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
 BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it apart
 
+ASSET = types.VideoGenerationReferenceType.ASSET
+SAFETY_SIGNS = ("safety", "usage guidelines", "responsible ai", "sensitive")
 SAFETY_OUTPUT = "The video was held back by Google's safety filters."
 SAFETY_PROMPT = "Google's safety filters refused the prompt or an image."
 
@@ -94,7 +96,7 @@ class Veo:
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
         with self._big_answers.held():
             try:
-                answer = self._client.operations.get(types.GenerateVideosOperation(name=operation))
+                answer = self._client.operations.get(_named(operation))
             except errors.APIError as error:
                 raise _failed_poll(error) from error
             except (httpx2.HTTPError, ValueError) as error:  # ValueError: an answer but no JSON
@@ -105,8 +107,14 @@ class Veo:
         return Finished()
 
 
+def _named(operation: str) -> types.GenerateVideosOperation:
+    return types.GenerateVideosOperation.model_validate({"name": operation})
+
+
 def _image(image: Image | None) -> types.Image | None:
-    return image and types.Image(image_bytes=image.content, mime_type=image.mime_type)
+    if image is None:
+        return None
+    return types.Image(image_bytes=image.content, mime_type=image.mime_type)
 
 
 def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
@@ -118,7 +126,9 @@ def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
         generate_audio=order.generate_audio,
         last_frame=_image(inputs.end_frame),
         reference_images=[
-            types.VideoGenerationReferenceImage(image=_image(image), reference_type="asset")
+            types.VideoGenerationReferenceImage(
+                image=_image(image), reference_type=types.VideoGenerationReferenceType.ASSET
+            )
             for image in inputs.reference_images
         ]
         or None,
@@ -142,7 +152,7 @@ def _video_of(operation: types.GenerateVideosOperation) -> bytes:
 
 
 def _refused_submission(error: errors.APIError) -> ProviderError:
-    """429 and 503 prove that nothing was accepted, and so does every other 4xx; other 5xx do not."""
+    """429, 503 and every other 4xx prove that nothing was accepted; other answers do not."""
     if error.code in (429, 503):
         return _error(
             BY_HTTP_STATUS.get(error.code, UNAVAILABLE),
@@ -206,7 +216,9 @@ def _is_about_the_key(error: errors.APIError) -> bool:
 def _is_about_safety(error: errors.APIError) -> bool:
     """Google refuses some prompts at once with 400 and a text of its usage guidelines."""
     text = str(error.message).lower()
-    return any(word in text for word in ("safety", "usage guidelines", "responsible ai", "sensitive"))
+    return any(
+        word in text for word in ("safety", "usage guidelines", "responsible ai", "sensitive")
+    )
 
 
 class BigAnswers:

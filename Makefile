@@ -1,0 +1,101 @@
+# Needs git, make and Python 3.11 or newer (make PYTHON=python3.13 … picks one); uses uv where it is.
+PYTHON :=
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+# Another project's environment, active in this shell, is none of ours.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX DJANGO_SETTINGS_MODULE
+.NOTPARALLEL:
+
+help: ## this list
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
+
+off = $(filter 0 no false off,$(1))
+demo: $(VENV)/demo.key ## the whole service on this machine (PORT=8000, ONCE=1: one video and end, MOCK=0: real Veo)
+	SECRET_KEY=$${SECRET_KEY:-$$(cat $<)} ALLOWED_HOSTS=$${ALLOWED_HOSTS:-localhost,127.0.0.1} \
+		HTTPS_ONLY=$${HTTPS_ONLY:-false} LOG_FORMAT=$${LOG_FORMAT:-text} \
+		DATABASE_URL=$${DATABASE_URL:-sqlite:///demo.sqlite3} \
+		$(RUN) manage.py demo $(if $(PORT),--port $(PORT)) \
+		$(if $(ONCE),$(if $(call off,$(ONCE)),,--once)) $(if $(call off,$(MOCK)),--no-mock)
+
+$(VENV)/demo.key: $(VENV)/run.stamp
+	@$(RUN) -c 'import secrets; print(secrets.token_hex(32))' > $@
+
+# ---- Tests: each check is a target of its own; `make test` runs all of them, whichever fail ----
+
+CHECKS := lint-ruff lint-format lint-imports lint-types \
+	check-migrations check-deploy test-sqlite test-postgres
+
+test: $(VENV)/dev.stamp ## every check below
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+$(CHECKS): $(VENV)/dev.stamp
+
+lint-ruff: ## mistakes
+	$(RUN) -m ruff check
+
+lint-format: ## layout (make format repairs it)
+	$(RUN) -m ruff format --check
+
+lint-imports: ## which package may import which
+	$(VENV)/bin/lint-imports
+
+lint-types: ## mypy
+	DEBUG=true $(RUN) -m mypy
+
+check-migrations: ## models without a migration
+	DEBUG=true DATABASE_URL=sqlite://:memory: $(RUN) manage.py makemigrations --check --dry-run
+
+check-deploy: ## Django's own review of production settings
+	env -u DEBUG -u HTTPS_ONLY SECRET_KEY="$$($(RUN) -c 'import secrets; print(secrets.token_hex(32))')" \
+		ALLOWED_HOSTS=studio.example.com CSRF_TRUSTED_ORIGINS=https://studio.example.com \
+		DATABASE_URL=postgres://studio@127.0.0.1/studio \
+		$(RUN) manage.py check --deploy --fail-level WARNING
+
+test-sqlite: ## pytest on SQLite (ARGS="-k ledger")
+	env -u DATABASE_URL $(RUN) -m pytest $(ARGS)
+
+test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for the run
+	$(RUN) -m tests.postgres -- $(RUN) -m pytest $(ARGS)
+
+# ---- Upkeep ----
+
+format: $(VENV)/dev.stamp ## repairs layout and simple mistakes
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+lock: ## requirements*.txt from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+samples: $(VENV)/dev.stamp ## the mock's sample videos
+	$(RUN) jobs/providers/samples/make_samples.py
+
+# ---- The virtual environment: made anew when its requirements change ----
+
+$(VENV)/run.stamp: requirements.txt
+	$(install)
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt requirements.txt
+	$(install)
+	@touch $(VENV)/run.stamp $@
+
+ifdef UV
+define install
+rm -rf $(VENV)
+uv venv --quiet $(if $(PYTHON),--python $(PYTHON)) $(VENV)
+uv pip install --quiet --python $(RUN) -r $<
+endef
+else
+python3 := $(or $(PYTHON),python3)
+define install
+@$(python3) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Video Studio needs Python 3.11 or newer; $(python3) is %d.%d" % sys.version_info[:2])'
+rm -rf $(VENV)
+$(python3) -m venv $(VENV)
+$(RUN) -m pip install --quiet --disable-pip-version-check -r $<
+endef
+endif
+
+.PHONY: help demo test $(CHECKS) format lock samples

@@ -1,0 +1,129 @@
+"""Registration, log-in, refresh, log-out, me. Each view makes one call into the app."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
+from rest_framework.parsers import FormParser
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+from rest_framework_simplejwt.authentication import JWTAuthentication
+
+from accounts import registration, tokens
+
+from .serializers import (
+    CredentialsSerializer,
+    InvalidSerializer,
+    ProblemSerializer,
+    RefreshSerializer,
+    RegistrationSerializer,
+    TokenPairSerializer,
+    UserSerializer,
+)
+from .throttles import AddressThrottle, LoginNameThrottle
+
+INVALID, DENIED = {400: InvalidSerializer}, {401: ProblemSerializer}
+CLOSED, THROTTLED = {403: ProblemSerializer}, {429: ProblemSerializer}
+
+
+class PublicView(APIView):
+    """For people who have no access token, or an old one, which must not get in their way."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    parser_classes = (*APIView.parser_classes, FormParser)
+    throttle_classes: Sequence[type[BaseThrottle]] = (AddressThrottle,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Without this header DRF turns each 401 into a 403."""
+        return JWTAuthentication().authenticate_header(request)
+
+    def check_throttles(self, request: Request) -> None:
+        """The first refusal ends it: for a flood no body is read and no name counted."""
+        for throttle in self.get_throttles():
+            if not throttle.allow_request(request, self):
+                self.throttled(request, throttle.wait() or 0)
+
+
+def read(serializer_class: type[Serializer], request: Request) -> dict[str, Any]:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+class RegisterView(PublicView):
+    """Create an account. Name and e-mail address are unique, whatever their case."""
+
+    welcome: Callable[..., None] | None = None
+
+    @extend_schema(
+        summary="Register",
+        request=RegistrationSerializer,
+        responses={201: UserSerializer, **INVALID, **CLOSED, **THROTTLED},
+    )
+    def post(self, request: Request) -> Response:
+        if not settings.REGISTRATION_OPEN:
+            raise PermissionDenied("Registration is closed.", code="registration_closed")
+        form = read(RegistrationSerializer, request)
+        try:
+            user = registration.register(**form, welcome=self.welcome)
+        except registration.Taken as taken:
+            sentences = taken.args[0].items()
+            raise ValidationError({f: [ErrorDetail(s, "unique")] for f, s in sentences}) from taken
+        return Response(UserSerializer(user).data, status=201)
+
+
+class LoginView(PublicView):
+    """An access token for an hour, and a refresh token to get the next pair with."""
+
+    throttle_classes = (AddressThrottle, LoginNameThrottle)
+
+    @extend_schema(
+        summary="Log in",
+        request=CredentialsSerializer,
+        responses={200: TokenPairSerializer, **INVALID, **DENIED, **THROTTLED},
+    )
+    def post(self, request: Request) -> Response:
+        pair = tokens.log_in(request=request, **read(CredentialsSerializer, request))
+        return Response(pair._asdict())
+
+
+class RefreshView(PublicView):
+    """A refresh token works once: keep the new one."""
+
+    @extend_schema(
+        summary="Refresh",
+        request=RefreshSerializer,
+        responses={200: TokenPairSerializer, **INVALID, **DENIED, **THROTTLED},
+    )
+    def post(self, request: Request) -> Response:
+        return Response(tokens.rotate(**read(RefreshSerializer, request))._asdict())
+
+
+class LogoutView(PublicView):
+    """The refresh token stops working; an access token runs out by itself."""
+
+    throttle_classes = ()
+
+    @extend_schema(
+        summary="Log out",
+        request=RefreshSerializer,
+        responses={204: None, **INVALID, **DENIED},
+    )
+    def post(self, request: Request) -> Response:
+        tokens.revoke(**read(RefreshSerializer, request))
+        return Response(status=204)
+
+
+class MeView(APIView):
+    """The account that the access token belongs to."""
+
+    @extend_schema(summary="Me", responses={200: UserSerializer, **DENIED})
+    def get(self, request: Request) -> Response:
+        return Response(UserSerializer(request.user).data)

@@ -1,0 +1,45 @@
+"""The database's constraints decide whose a name is; the sentence about it comes after."""
+
+from collections.abc import Callable
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.models import User
+
+FIELDS = {"username_unique_in_any_case": "username", "email_unique_in_any_case": "email"}
+
+
+class Taken(Exception):
+    """Somebody has the name or the address. `args[0]` holds one sentence a field."""
+
+
+def register(
+    *, username: str, email: str, password: str, welcome: Callable[..., None] | None = None
+) -> User:
+    """Create a user from clean values; `welcome(user=…)` runs in the same transaction.
+
+    Raises Taken, also where the other one came in the same moment.
+    """
+    user = User(username=username, email=email)
+    user.set_password(password)  # slow by design, so before the transaction
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+            if welcome:
+                welcome(user=user)
+    except IntegrityError as error:
+        if problems := _taken(user):
+            raise Taken(problems) from error
+        raise
+    return user
+
+
+def _taken(user: User) -> dict[str, str]:
+    problems = {}
+    for constraint in User._meta.constraints:
+        try:
+            constraint.validate(User, user)
+        except ValidationError as error:
+            problems[FIELDS[constraint.name]] = error.messages[0]
+    return problems

@@ -1,0 +1,262 @@
+"""The whole service on one machine, shown by a client that makes a video through it."""
+
+import io
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.models import User
+from jobs.cluster import die_with_parent
+from jobs.videos import mp4
+from tokens_ledger import ledger
+
+TOKENS = 500
+START_SECONDS = 30
+ORDER = {
+    "prompt": "A cinematic shot of a sunset over mountains",
+    "model": "veo-3.1-fast-generate-preview",
+    "resolution": "720p",
+    "aspectRatio": "16:9",
+    "durationSeconds": "8",
+    "generateAudio": "true",
+}
+SIZE, SECONDS = (1280, 720), 8.0
+
+
+class Command(BaseCommand):
+    help = "Starts web and worker, makes a video through the API, and stays up until Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=settings.PORT)
+        parser.add_argument("--once", action="store_true", help="end after the video")
+        parser.add_argument("--no-mock", action="store_true", help="a real video, for real money")
+
+    def handle(self, *args: Any, port: int, once: bool, no_mock: bool, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _refuse_busy(port)
+        call_command("migrate", verbosity=0)
+        users = {"demo": _user("demo", staff=False), "admin": _user("admin", staff=True)}
+        try:
+            with _servers(port) as log:
+                client = Client(f"http://localhost:{port}", self.stdout.write, log)
+                client.wait_until_ready()
+                self._introduce(client.base, users)
+                client.log_in("demo", users["demo"])
+                client.make_a_video(mock=not no_mock)
+                client.show_ledger()
+                if not once:
+                    self.stdout.write("\nRunning. Ctrl-C ends it.")
+                    log.wait()
+        except KeyboardInterrupt:
+            self.stdout.write("\nEnded.")
+
+    def _introduce(self, base: str, users: dict[str, str]) -> None:
+        self.stdout.write(f"Monitor  {base}/video-monitor")
+        self.stdout.write(f"API docs {base}/api/v1/docs        demo / {users['demo']}")
+        self.stdout.write(f"Admin    {base}/admin/             admin / {users['admin']}\n")
+
+
+class Servers:
+    """gunicorn and the cluster, and the files that hold what they say."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.files: dict[str, Path] = {}
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.folder = folder
+        self._start(
+            "web",
+            "-m",
+            "gunicorn",
+            "-c",
+            "python:videostudio.gunicorn",
+            "videostudio.wsgi",
+            PORT=port,
+        )
+        self._start("worker", "manage.py", "qcluster")
+
+    def _start(self, name: str, *command: str, **environment: Any) -> None:
+        self.files[name] = self.folder / f"{name}.log"
+        with self.files[name].open("wb") as output:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=settings.BASE_DIR,
+                env=os.environ | {key: str(value) for key, value in environment.items()},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us, and we end them in order
+                preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+            )
+
+    def fail_if_ended(self) -> None:
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                said = self.files[name].read_text(errors="replace")[-2000:]
+                raise CommandError(f"The {name} process ended:\n{said}")
+
+    def wait(self) -> None:
+        while True:
+            self.fail_if_ended()
+            time.sleep(1)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait()
+
+
+class Client:
+    """What a client of the API does, step by step, and says so."""
+
+    def __init__(self, base: str, say: Any, servers: Servers) -> None:
+        self.base = base
+        self.say = say
+        self.servers = servers
+        self.http = requests.Session()
+
+    def wait_until_ready(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while True:
+            self.servers.fail_if_ended()
+            try:
+                answer = self.http.get(f"{self.base}/readyz", timeout=5)
+                if answer.ok:
+                    return
+                reason = str(answer.json()["checks"])
+            except requests.ConnectionError:
+                reason = "the web process does not answer"
+            if time.monotonic() > end:
+                raise CommandError(f"Not ready after {START_SECONDS} seconds: {reason}")
+            time.sleep(0.2)
+
+    def log_in(self, username: str, password: str) -> None:
+        tokens = self._call("POST", "auth/token", json={"username": username, "password": password})
+        self.http.headers["Authorization"] = f"Bearer {tokens['access']}"
+
+    def make_a_video(self, *, mock: bool) -> None:
+        order = ORDER | {"mockMode": "true" if mock else "false"}
+        job = self._call(
+            "POST", "video-jobs", data=order, files={"initialImage": ("first.png", _picture())}
+        )
+        self.say(f"Job {job['id']}: {order['prompt']}")
+        job = self._watch(job)
+        if job["status"] != "SUCCEEDED":
+            raise CommandError(f"{job['status']}: {job['errorMessage']} ({job['errorCode']})")
+        size = self._check_download(job)
+        self.say(f"An MP4 of {SIZE[0]} x {SIZE[1]}, {SECONDS:.0f} seconds, {size:,} bytes:")
+        self.say(f"  {job['cloudinaryUrl']}")
+
+    def show_ledger(self) -> None:
+        self.say("\nThe ledger's last lines:")
+        for entry in self._call("GET", "tokens/entries?limit=5")["entries"]:
+            self.say(
+                f"  {entry['createdAt']}  {entry['kind']:<10} {entry['amount']:>6}"
+                f"  balance {entry['balanceAfter']:>6}  {entry['note']}"
+            )
+
+    def _watch(self, job: dict) -> dict:
+        seen, drawn = 0, ""
+        while True:
+            for line in job["logs"][seen:]:
+                self._draw("")
+                self.say(f"  {line['timestamp'][11:19]}  {line['message']}")
+            seen = len(job["logs"])
+            if job["completedAt"]:
+                return job
+            bar = _bar(job)
+            if bar != drawn:
+                self._draw(bar)
+                drawn = bar
+            time.sleep(0.5)
+            self.servers.fail_if_ended()
+            job = self._call("GET", f"video-jobs/{job['id']}")
+
+    def _draw(self, bar: str) -> None:
+        if sys.stdout.isatty():
+            self.say(f"\r\x1b[2K{bar}", ending="")
+            sys.stdout.flush()
+        elif bar:
+            self.say(bar)
+
+    def _check_download(self, job: dict) -> int:
+        """The video's size in bytes. Follows `download` as a client would."""
+        answer = self.http.get(f"{self.base}/api/v1/video-jobs/{job['id']}/download", timeout=120)
+        answer.raise_for_status()
+        with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+            file.write(answer.content)
+            file.flush()
+            mp4.check(Path(file.name))
+            width, height, seconds = mp4.measure(Path(file.name))
+        if (width, height) != SIZE or abs(seconds - SECONDS) > 0.5:
+            raise CommandError(f"The video is {width} x {height} and {seconds:.1f} seconds long")
+        return len(answer.content)
+
+    def _call(self, method: str, path: str, **more: Any) -> dict:
+        answer = self.http.request(method, f"{self.base}/api/v1/{path}", timeout=60, **more)
+        if not answer.ok:
+            raise CommandError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+        return answer.json()
+
+
+@contextmanager
+def _servers(port: int) -> Iterator[Servers]:
+    with tempfile.TemporaryDirectory(prefix="videostudio-demo-") as folder:
+        servers = Servers(Path(folder), port)
+        try:
+            yield servers
+        finally:
+            servers.stop()
+
+
+def _refuse_busy(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f"Port {port} cannot be used ({error}). Choose another: make demo PORT=8001"
+            ) from error
+
+
+def _user(name: str, *, staff: bool) -> str:
+    """Make or renew a user with a fresh password, which is returned."""
+    password = secrets.token_urlsafe(9)
+    user, _ = User.objects.get_or_create(username=name, defaults={"email": f"{name}@example.com"})
+    user.is_staff = user.is_superuser = staff
+    user.set_password(password)
+    user.save()
+    if not staff and ledger.balance(user=user) < TOKENS:
+        ledger.grant(user=user, amount=TOKENS, note="For the demo")
+    return password
+
+
+def _picture() -> bytes:
+    """A PNG to begin the video with: a gradient, 1280 x 720."""
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.linear_gradient("L").resize(SIZE).convert("RGB").save(picture, "PNG")
+    return picture.getvalue()
+
+
+def _bar(job: dict) -> str:
+    done = job["progressPercentage"] * 30 // 100
+    left = job["estimatedSecondsRemaining"]
+    about = f", about {left} s left" if left is not None else ""
+    message = job["statusMessage"]
+    return f"  [{'#' * done}{'.' * (30 - done)}] {job['progressPercentage']:>3} %  {message}{about}"

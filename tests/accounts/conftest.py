@@ -1,0 +1,75 @@
+import json
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from accounts import tokens
+from accounts.api.throttles import WindowThrottle
+from accounts.models import User
+
+PASSWORD = "tall ships at anchor"
+
+
+@pytest.fixture
+def alice(db):
+    return User.objects.create_user("alice", "alice@example.com", PASSWORD)
+
+
+@pytest.fixture
+def bob(db):
+    return User.objects.create_user("bob", "bob@example.com", PASSWORD)
+
+
+@pytest.fixture
+def pair(alice):
+    return tokens.issue(user=alice)
+
+
+@pytest.fixture
+def client(db):
+    cache.clear()
+    return APIClient(raise_request_exception=False)
+
+
+@pytest.fixture
+def post(client):
+    """`post("token", username=…)`: the answer of that path to a JSON object of these fields."""
+
+    def post(path, headers=None, **body):
+        text = json.dumps(body)
+        type_ = "application/json"
+        return client.post(f"/api/v1/auth/{path}", text, content_type=type_, headers=headers)
+
+    return post
+
+
+@pytest.fixture
+def me(client):
+    """`me(access)`: the answer of `me` to that access token."""
+    return lambda access: client.get(
+        "/api/v1/auth/me", headers={"authorization": f"Bearer {access}"}
+    )
+
+
+@pytest.fixture
+def rates(settings):
+    """`rates(auth="3/min")`: these rates instead of the settings' own."""
+
+    def rates(**changed):
+        rest = settings.REST_FRAMEWORK
+        given = rest["DEFAULT_THROTTLE_RATES"] | changed
+        settings.REST_FRAMEWORK = rest | {"DEFAULT_THROTTLE_RATES": given}
+
+    return rates
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The throttles' clock, at the start of a minute; `clock.now` is set by hand."""
+
+    class Clock:
+        now = 1_800_000_000.0
+
+    monkeypatch.setattr(WindowThrottle, "timer", lambda self: Clock.now)
+    return Clock

@@ -1,0 +1,145 @@
+import base64
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from accounts import tokens
+
+NONSENSE = [
+    *("x", "..", "a.b.c", "é.é.é", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"),
+    base64.urlsafe_b64encode(b"[" * 1400).decode() + ".e30.e30",
+    base64.urlsafe_b64encode(b'{"alg": "none"}').decode() + ".e30.",
+]
+
+
+@pytest.fixture(params=["token/refresh", "token/refresh/", "logout", "logout/"])
+def path(request):
+    """Every path that spends a refresh token."""
+    return request.param
+
+
+class TestRefresh:
+    def test_answers_with_a_working_pair(self, post, me, pair):
+        answer = post("token/refresh", refresh=pair.refresh)
+        assert answer.status_code == 200
+        assert set(answer.json()) == {"access", "refresh"}
+        assert me(answer.json()["access"]).status_code == 200
+        assert post("token/refresh", refresh=answer.json()["refresh"]).status_code == 200
+
+    def test_ignores_an_access_token_that_ran_out(self, post, pair):
+        headers = {"authorization": "Bearer old"}
+        assert post("token/refresh", headers=headers, refresh=pair.refresh).status_code == 200
+
+    def test_is_401_for_a_deactivated_user_and_spends_nothing(self, post, pair, alice):
+        alice.is_active = False
+        alice.save()
+        answer = post("token/refresh", refresh=pair.refresh)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "user_inactive"
+        alice.is_active = True
+        alice.save()
+        assert post("token/refresh", refresh=pair.refresh).status_code == 200
+
+    def test_is_401_for_a_deleted_user(self, post, pair, alice):
+        alice.delete()
+        answer = post("token/refresh", refresh=pair.refresh)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "user_not_found"
+
+    def test_is_401_after_a_change_of_password(self, post, pair, alice):
+        alice.set_password("another one")
+        alice.save()
+        answer = post("token/refresh", refresh=pair.refresh)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "password_changed"
+
+    def test_spends_nothing_where_it_fails_half_way(self, pair, monkeypatch):
+        with monkeypatch.context() as broken:
+            broken.setattr(tokens, "issue", lambda user: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                tokens.rotate(refresh=pair.refresh)
+        assert tokens.rotate(refresh=pair.refresh)
+
+    def test_is_401_for_the_second_of_two_that_both_looked_and_saw_it_unspent(
+        self, post, pair, monkeypatch
+    ):
+        monkeypatch.setattr(RefreshToken, "check_blacklist", lambda self: None)
+        assert post("token/refresh", refresh=pair.refresh).status_code == 200
+        answer = post("token/refresh", refresh=pair.refresh)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "token_not_valid"
+        assert BlacklistedToken.objects.count() == 1
+        assert OutstandingToken.objects.count() == 2
+
+    def test_is_401_where_the_user_goes_in_mid_flight(self, pair, monkeypatch):
+        def issue(user):
+            raise IntegrityError("violates foreign key constraint")
+
+        monkeypatch.setattr(tokens, "issue", issue)
+        with pytest.raises(InvalidToken):
+            tokens.rotate(refresh=pair.refresh)
+
+
+class TestLogout:
+    def test_answers_204_and_ends_the_refresh_token(self, post, pair):
+        answer = post("logout", refresh=pair.refresh)
+        assert answer.status_code == 204
+        assert answer.content == b""
+        assert post("token/refresh", refresh=pair.refresh).status_code == 401
+
+    def test_leaves_other_sessions_alone(self, post, pair, alice):
+        other = tokens.issue(user=alice)
+        post("logout", refresh=pair.refresh)
+        assert post("token/refresh", refresh=other.refresh).status_code == 200
+
+    def test_works_for_a_deactivated_user(self, post, pair, alice):
+        alice.is_active = False
+        alice.save()
+        assert post("logout", refresh=pair.refresh).status_code == 204
+
+
+class TestSpending:
+    def refused(self, answer):
+        assert answer.status_code == 401
+        assert set(answer.json()) == {"detail", "code"}
+        assert answer.json()["code"] == "token_not_valid"
+        assert answer["WWW-Authenticate"].startswith("Bearer")
+
+    def test_works_once(self, post, pair, path):
+        assert post(path, refresh=pair.refresh).status_code < 300
+        self.refused(post(path, refresh=pair.refresh))
+
+    @pytest.mark.parametrize("refresh", NONSENSE, ids=lambda refresh: ascii(refresh)[:20])
+    def test_refuses_nonsense(self, post, db, path, refresh):
+        self.refused(post(path, refresh=refresh))
+
+    def test_refuses_an_access_token(self, post, pair, path):
+        self.refused(post(path, refresh=pair.access))
+
+    def test_refuses_a_token_that_ran_out(self, post, alice, path):
+        refresh = RefreshToken.for_user(alice)
+        refresh.set_exp(lifetime=-timedelta(seconds=1))
+        self.refused(post(path, refresh=str(refresh)))
+
+    def test_refuses_a_changed_token(self, post, pair, path):
+        head, body, signature = pair.refresh.split(".")
+        body = base64.urlsafe_b64encode(base64.urlsafe_b64decode(body + "==") + b" ").decode()
+        self.refused(post(path, refresh=f"{head}.{body.rstrip('=')}.{signature}"))
+
+    def test_refuses_a_token_that_we_signed_but_never_gave_out(self, post, db, path):
+        refresh = RefreshToken()
+        refresh["user_id"] = str(uuid4())
+        self.refused(post(path, refresh=str(refresh)))
+
+    @pytest.mark.parametrize(
+        "refresh", ["", " ", None, 1, True, [], {}, "a\0b", "\ud800", "a" * 2001]
+    )
+    def test_is_400_for_what_can_be_no_token(self, post, db, path, refresh):
+        answer = post(path, refresh=refresh)
+        assert answer.status_code == 400
+        assert answer.json()["field"] == "refresh"

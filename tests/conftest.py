@@ -1,0 +1,64 @@
+"""What many tests need.
+
+Tests inside one process use pytest-django's `db`, which rolls back. Never `transaction=True`: it
+empties the tables at its end, which the ledger's append-only triggers refuse. What needs commits
+that others see (workers, races, crashes) starts a `stack`, which brings a database of its own.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.stack import Stack
+
+HERE = ("127.0.0.1", "::1", "localhost", None)
+HOST_OF: dict[str, Callable[..., object]] = {
+    "socket.connect": lambda socket, address: address,
+    "socket.sendto": lambda socket, address: address,
+    "socket.sendmsg": lambda socket, address: address,
+    "socket.getaddrinfo": lambda host, *more: (host,),
+    "socket.gethostbyname": lambda host: (host,),
+}
+refused: list[str] = []
+
+
+def pytest_configure() -> None:
+    sys.addaudithook(_refuse_the_network)
+    if threading.current_thread() is threading.main_thread():
+        # A run that is told to end takes its servers with it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """A test fails that tries to leave this machine, even where the code coped with the refusal."""
+    refused.clear()
+    yield
+    assert not refused
+
+
+@pytest.fixture
+def stack() -> Iterator[Callable[..., Stack]]:
+    """Starts a Stack with the options given; a failed test shows what its processes wrote."""
+    with ExitStack() as opened:
+
+        def start(**options: Any) -> Stack:
+            started = opened.enter_context(Stack(**options))
+            opened.callback(lambda: print(started.output()))
+            return started
+
+        yield start
+
+
+def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in HOST_OF:
+        return
+    address = HOST_OF[event](*arguments)
+    if isinstance(address, tuple) and address[0] not in HERE:  # a unix socket's is a path
+        refused.append(f"{event} {address}")
+        raise ConnectionRefusedError(f"tests do not leave this machine: {address}")

@@ -1,0 +1,150 @@
+"""What the Cloudinary imitation holds: finished assets and unfinished uploads, as files."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+STEP = re.compile(r"v\d+|[a-z]{1,3}_[^/]+")  # a version or a transformation in a delivery path
+
+
+@dataclass
+class Partial:
+    """An upload whose last byte has not come. Its hashes grow with its file."""
+
+    path: Path
+    public_id: str
+    size: int = 0
+    md5: "hashlib._Hash" = field(default_factory=hashlib.md5)
+    sha256: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def append(self, piece: memoryview) -> None:
+        with self.path.open("ab") as file:
+            file.write(piece)
+        self.md5.update(piece)
+        self.sha256.update(piece)
+        self.size += len(piece)
+
+
+@dataclass(frozen=True)
+class Asset:
+    asset_id: str
+    resource_type: str
+    public_id: str
+    version: int
+    path: Path
+    size: int
+    md5: str
+    sha256: str
+    created_at: str
+    tags: list[str]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """A delivery path, taken apart. `suffix` is empty where the path has none."""
+
+    asset: Asset
+    transformations: str
+    suffix: str
+
+
+class Assets:
+    """The folder goes with this object, or with its process."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="cloudinary-imitation-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._lock = threading.Lock()
+        self._finished: dict[tuple[str, str], Asset] = {}
+        self._partials: dict[str, Partial] = {}
+
+    def get(self, resource_type: str, public_id: str) -> Asset | None:
+        return self._finished.get((resource_type, public_id))
+
+    def finished(self) -> list[Asset]:
+        with self._lock:
+            return list(self._finished.values())
+
+    def unfinished(self) -> dict[str, int]:
+        """Upload id -> bytes received."""
+        with self._lock:
+            return {key: partial.size for key, partial in self._partials.items()}
+
+    def partial(self, upload_id: str, public_id: str) -> Partial:
+        """The upload of that id; a new one is not kept before `keep`."""
+        fresh = Partial(self.folder / uuid.uuid4().hex, public_id or uuid.uuid4().hex[:20])
+        return self._partials.get(upload_id, fresh)
+
+    def keep(self, upload_id: str, partial: Partial) -> None:
+        with self._lock:
+            self._partials[upload_id] = partial
+
+    def complete(self, upload_id: str, resource_type: str, tags: list[str]) -> Asset:
+        """Make the upload an asset. A known public_id keeps its asset_id and gets a new version."""
+        with self._lock:
+            partial = self._partials.pop(upload_id)
+            key = (resource_type, partial.public_id)
+            old = self._finished.get(key)
+            now = int(time.time())
+            asset = self._finished[key] = Asset(
+                asset_id=old.asset_id if old else uuid.uuid4().hex,
+                resource_type=resource_type,
+                public_id=partial.public_id,
+                version=max(now, old.version + 1) if old else now,
+                path=partial.path,
+                size=partial.size,
+                md5=partial.md5.hexdigest(),
+                sha256=partial.sha256.hexdigest(),
+                created_at=datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                tags=tags,
+            )
+            if old:
+                old.path.unlink()
+        return asset
+
+    def discard(self, upload_id: str) -> None:
+        with self._lock:
+            self._partials.pop(upload_id).path.unlink()
+
+    def destroy(self, resource_type: str, public_id: str) -> bool:
+        with self._lock:
+            asset = self._finished.pop((resource_type, public_id), None)
+            if asset:
+                asset.path.unlink()
+        return asset is not None
+
+    def seek(self, resource_type: str, path: str) -> Sought | None:
+        """`so_0/v1/ai_studio/videos/job.mp4`: a public_id may hold slashes, so try the longest."""
+        parts = path.split("/")
+        for skip in range(len(parts)):
+            name = "/".join(parts[skip:])
+            stem, _, suffix = name.rpartition(".")
+            for public_id, ending in ((name, ""), (stem, suffix)):
+                asset = self.get(resource_type, public_id)
+                if asset and all(map(STEP.fullmatch, parts[:skip])):
+                    return Sought(asset, "/".join(parts[:skip]), ending)
+        return None
+
+    def open(self, asset: Asset) -> BinaryIO:
+        """An open file goes on being readable after the asset was replaced or destroyed."""
+        return asset.path.open("rb")
+
+
+def pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < end:
+            piece = file.read(min(262_144, end - start))
+            start += len(piece)
+            yield piece

@@ -1,0 +1,116 @@
+"""What the processes of one run of the tests share: an environment, a folder, fresh databases."""
+
+import atexit
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+
+PROJECT = Path(__file__).parent.parent
+
+# What tests and their servers begin with; from the outside they take PATH and DATABASE_URL only.
+ENVIRONMENT = {
+    "PATH": os.environ.get("PATH", os.defpath),
+    "NO_PROXY": "*",
+    "SECRET_KEY": "known to everybody, since it is for tests on one machine only",
+    "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+    "HTTPS_ONLY": "false",
+    # Empty rather than unset: a developer's .env must not lead tests to a real service.
+    "GOOGLE_API_KEY": "",
+    "GOOGLE_CLOUD_PROJECT": "",
+    "USE_CLOUDINARY": "false",
+    "REDIS_URL": "",
+    "SENTRY_DSN": "",
+}
+
+
+def run_folder() -> Path:
+    """Begun by the run's first process (its workers find it in the environment), which removes it
+    at its end, and the templates noted in it."""
+    if "TEST_RUN_FOLDER" not in os.environ:
+        os.environ["TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="videostudio-tests-")
+        atexit.register(_clean, run_folder())
+    return Path(os.environ["TEST_RUN_FOLDER"])
+
+
+@contextlib.contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """The URL of a migrated database for one user: a new one on the PostgreSQL `server`, or, where
+    `server` is no postgres:// URL, a new SQLite file."""
+    url = _create(server, f"stack_{secrets.token_hex(6)}", like=_template(server))
+    try:
+        yield url
+    finally:
+        _drop(server, url)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file that a sqlite:/// URL names; None for PostgreSQL."""
+    return None if is_postgres(url) else Path(url.removeprefix("sqlite:///"))
+
+
+def is_postgres(url: str) -> bool:
+    return url.startswith(("postgres://", "postgresql://"))
+
+
+def _template(server: str) -> str:
+    """The URL of a migrated database, made by whichever process of the run comes first."""
+    key = sha256(server.encode()).hexdigest()[:8]
+    note = run_folder() / f"{key}.template"
+    with (run_folder() / f"{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not note.exists():
+            url = _create(server, f"template_{secrets.token_hex(6)}")
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+                cwd=PROJECT,
+                env=ENVIRONMENT | {"DATABASE_URL": url},
+                check=True,
+            )
+            note.write_text(f"{server}\n{url}")
+    return note.read_text().splitlines()[1]
+
+
+def _create(server: str, name: str, like: str = "") -> str:
+    if is_postgres(server):
+        template = f' TEMPLATE "{_name(like)}"' if like else ""
+        _execute(server, f'CREATE DATABASE "{name}"{template}')
+        return urlsplit(server)._replace(path=f"/{name}").geturl()
+    file = run_folder() / f"{name}.sqlite3"
+    if like:  # nobody has it open, so there is no write-ahead log beside it
+        shutil.copyfile(sqlite_file(like) or "", file)
+    return f"sqlite:///{file}"
+
+
+def _drop(server: str, url: str) -> None:
+    if is_postgres(url):
+        with contextlib.suppress(psycopg.OperationalError):  # the server is gone, and all with it
+            _execute(server, f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
+    else:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{sqlite_file(url)}{suffix}").unlink(missing_ok=True)
+
+
+def _execute(server: str, statement: str) -> None:
+    with psycopg.connect(server, autocommit=True, connect_timeout=10) as connection:
+        connection.execute(statement.encode())
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
+def _clean(folder: Path) -> None:
+    for note in folder.glob("*.template"):
+        _drop(*note.read_text().splitlines())
+    shutil.rmtree(folder)

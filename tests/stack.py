@@ -1,0 +1,245 @@
+"""The whole service as real processes on a database of its own: live tests, benchmarks, chaos.
+
+    with Stack(env={"MOCK_SECONDS": "1"}) as stack:
+        alice = stack.user("alice", tokens=50)
+        job = alice.create(prompt="A lighthouse at dusk").json()
+        assert alice.wait(job["id"])["status"] == "SUCCEEDED"
+
+Every process carries the stack's mark in its environment, and so do its children, so that the end
+of a stack can prove that none is left: orphans are found too.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+import requests
+
+from tests.client import ApiClient
+from tests.postgres import free_port
+from tests.run import ENVIRONMENT, PROJECT, fresh_database, run_folder, sqlite_file
+
+Process = subprocess.Popen[bytes]
+
+UNTHROTTLED = {
+    "THROTTLE_AUTH": "10000/min",
+    "THROTTLE_LOGIN_NAME": "10000/min",
+    "THROTTLE_CREATE": "100000/min",
+}
+
+
+class Stack:
+    """`webs` gunicorns and `clusters` of workers, on the kind of database that `server` names
+    (DATABASE_URL, unless told). `google` and `cloudinary` are URLs of our imitations; `env` goes
+    over everything."""
+
+    def __init__(
+        self,
+        *,
+        server: str = "",
+        webs: int = 1,
+        clusters: int = 1,
+        google: str = "",
+        cloudinary: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.server = server or os.environ.get("DATABASE_URL", "")
+        self.webs, self.clusters = webs, clusters
+        self.mark = f"TEST_STACK={secrets.token_hex(8)}"
+        self.folder = run_folder() / self.mark
+        self.env = ENVIRONMENT | UNTHROTTLED | dict([self.mark.split("=")])
+        self.env |= _google(google) | _cloudinary(cloudinary) | dict(env or {})
+        self.urls: list[str] = []
+        self.started: dict[Path, Process] = {}
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as opened:
+            opened.callback(shutil.rmtree, self.folder)
+            for variable, name in {"MEDIA_ROOT": "media", "TMPDIR": "tmp"}.items():
+                (self.folder / name).mkdir(parents=True)
+                self.env[variable] = str(self.folder / name)
+            self.database_url = opened.enter_context(fresh_database(self.server))
+            self.env["DATABASE_URL"] = self.database_url
+            opened.callback(self.stop)
+            for _ in range(self.webs):
+                self.start_web()
+            for _ in range(self.clusters):
+                self.start_cluster()
+            if self.webs and self.clusters:
+                self.wait_until_ready()
+            self.opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.opened.__exit__(*exception)
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
+
+    def start_web(self) -> Process:
+        port = free_port()
+        web = self._start(
+            *("web", "-m", "gunicorn", "-c", "python:videostudio.gunicorn", "videostudio.wsgi"),
+            env={"PORT": str(port)},
+        )
+        self.urls.append(f"http://127.0.0.1:{port}")
+        self._wait_for(f"{self.urls[-1]}/healthz", [web])
+        return web
+
+    def start_cluster(self) -> Process:
+        return self._start("cluster", "manage.py", "qcluster")
+
+    def wait_until_ready(self) -> None:
+        """Until the first web process finds a migrated database and live workers."""
+        running = [each for each in self.started.values() if each.poll() is None]
+        self._wait_for(f"{self.url}/readyz", running)
+
+    def manage(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *map(str, arguments)],
+            cwd=PROJECT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0 or not check, f"{arguments}: {done.stdout}{done.stderr}"
+        return done
+
+    def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """The rows of `query`, which marks its parameters with %s whatever the database."""
+        file = sqlite_file(self.database_url)
+        connection: Any = (
+            sqlite3.connect(file, timeout=30) if file else psycopg.connect(self.database_url)
+        )
+        with contextlib.closing(connection):
+            cursor = connection.execute(query.replace("%s", "?") if file else query, parameters)
+            rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+        return rows
+
+    def user(self, name: str, tokens: int = 0) -> ApiClient:
+        """Somebody new, signed in."""
+        client, password = ApiClient(self.url), secrets.token_urlsafe(12)
+        client.register(name, password)
+        client.sign_in(name, password)
+        if tokens:
+            self.manage("grant_tokens", name, tokens, "--note", "for a test")
+        return client
+
+    # ---- Processes ----
+
+    def alive(self) -> dict[int, str]:
+        """Every process of this stack that runs, by id, with its command line."""
+        for process in self.started.values():
+            process.poll()
+        mark = self.mark.encode()
+        return {
+            pid: _proc(pid, "cmdline").replace(b"\0", b" ").decode().strip()
+            for pid in _pids()
+            if mark in _proc(pid, "environ").split(b"\0")
+        }
+
+    def descendants(self, pid: int) -> list[int]:
+        """The children of `pid`, each followed by its own."""
+        children = [child for child in _pids() if _parent(child) == pid]
+        return [each for child in children for each in (child, *self.descendants(child))]
+
+    def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
+        """Send `how`, to one that may have ended by itself; a killed one is gone on return."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
+        if how == signal.SIGKILL:
+            assert _until(lambda: pid not in self.alive(), seconds=10)
+
+    def stop(self, seconds: float = 30) -> None:
+        """End everything; a process that SIGTERM does not end in time is an error."""
+        for process in self.started.values():
+            process.terminate()
+        _until(lambda: not self.alive(), seconds)
+        left = self.alive()
+        for pid in left:
+            self.kill(pid)
+        for process in self.started.values():
+            process.wait()
+        assert not left, f"not gone {seconds} s after SIGTERM: {left}\n{self.output()}"
+
+    def output(self, lines: int = 100) -> str:
+        """The last lines that each process wrote."""
+        logs = [(log.name, log.read_text(errors="replace")) for log in self.started]
+        return "\n".join(
+            "\n".join([f"---- {name} ----", *text.splitlines()[-lines:]]) for name, text in logs
+        )
+
+    def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
+        log = self.folder / f"{name}-{len(self.started)}.log"
+        with log.open("wb") as output:
+            self.started[log] = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=PROJECT,
+                env=self.env | {"PYTHONUNBUFFERED": "1"} | dict(env or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop the stack
+            )
+        return self.started[log]
+
+    def _wait_for(self, url: str, needed: list[Process]) -> None:
+        def answers() -> bool:
+            ended = [each.args for each in needed if each.poll() is not None]
+            assert not ended, f"{ended} ended\n{self.output()}"
+            with contextlib.suppress(requests.ConnectionError):
+                return ApiClient("").get(url).status_code == 200
+            return False
+
+        assert _until(answers, seconds=60), f"{url} never answered 200\n{self.output()}"
+
+
+def _google(url: str) -> dict[str, str]:
+    key = {"GOOGLE_API_KEY": "test-google-key", "GOOGLE_CLOUD_PROJECT": "test-project"}
+    return key | {"GOOGLE_VERTEX_BASE_URL": url} if url else {}
+
+
+def _cloudinary(url: str) -> dict[str, str]:
+    account = {"CLOUD_NAME": "test-cloud", "UPLOAD_PREFIX": url}
+    account |= {"API_KEY": "test-cloudinary-key", "API_SECRET": "test-cloudinary-secret"}
+    named = {f"CLOUDINARY_{name}": value for name, value in account.items()}
+    return named | {"USE_CLOUDINARY": "true"} if url else {}
+
+
+def _until(done: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    stat = _proc(pid, "stat")  # "12 (name) S 11 …"; a name may hold anything, brackets too
+    return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
+
+
+def _proc(pid: int, name: str) -> bytes:
+    """What the system tells of a process; nothing of one that has ended or is someone else's."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""

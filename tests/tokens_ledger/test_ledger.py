@@ -1,0 +1,202 @@
+"""The rules of the ledger, seen through its functions."""
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from tokens_ledger import ledger
+from tokens_ledger.models import Account, Entry
+
+
+class TestBalance:
+    def test_is_nothing_without_an_account(self, alice):
+        assert ledger.balance(user=alice) == 0
+        assert not Account.objects.exists()
+
+    def test_is_the_sum_of_the_entries(self, alice, charged):
+        ledger.grant(user=alice, amount=120, note="")
+        charged(alice, "job-1")
+        ledger.refund(reference="job-1", note="")
+        charged(alice, "job-2")
+        ledger.adjust(user=alice, amount=-3, note="")
+        amounts = Entry.objects.order_by("id").values_list("amount", flat=True)
+        assert list(amounts) == [120, -50, 50, -50, -3]
+        assert ledger.balance(user=alice) == sum(amounts) == 67
+
+    def test_belongs_to_one_user(self, alice, bob):
+        ledger.grant(user=alice, amount=120, note="")
+        assert ledger.balance(user=bob) == 0
+
+
+class TestLock:
+    def test_opens_a_missing_account(self, alice):
+        account = ledger.lock(user=alice)
+        assert (account.user, account.balance) == (alice, 0)
+
+    def test_returns_the_same_account_again(self, alice):
+        ledger.grant(user=alice, amount=120, note="")
+        assert ledger.lock(user=alice).balance == 120
+        assert Account.objects.count() == 1
+
+    def test_locks_the_row(self, alice, django_assert_num_queries):
+        if connection.vendor == "sqlite":
+            pytest.skip("SQLite locks the whole database at BEGIN IMMEDIATE")
+        ledger.lock(user=alice)
+        with django_assert_num_queries(1) as queries:
+            ledger.lock(user=alice)
+        assert "FOR UPDATE" in queries[0]["sql"]
+
+
+class TestCharge:
+    def test_takes_the_cost_of_the_operation(self, alice, charged):
+        ledger.grant(user=alice, amount=50, note="")
+        entry = charged(alice, "job-1")
+        assert (entry.kind, entry.amount, entry.balance_after) == ("charge", -50, 0)
+        assert (entry.reference, entry.actor) == ("job-1", None)
+        assert ledger.balance(user=alice) == 0
+
+    def test_keeps_the_account_in_hand_up_to_date(self, alice):
+        ledger.grant(user=alice, amount=120, note="")
+        account = ledger.lock(user=alice)
+        ledger.charge(account=account, operation="video_generation", reference="job-1")
+        ledger.charge(account=account, operation="video_generation", reference="job-2")
+        assert account.balance == ledger.balance(user=alice) == 20
+
+    def test_refuses_when_tokens_are_short(self, alice, charged):
+        ledger.grant(user=alice, amount=49, note="")
+        with pytest.raises(ledger.InsufficientTokens) as refusal:
+            charged(alice, "job-1")
+        assert refusal.value.operation == "video_generation"
+        assert (refusal.value.cost, refusal.value.available) == (50, 49)
+        assert ledger.balance(user=alice) == 49
+        assert Entry.objects.count() == 1
+
+    def test_refuses_a_second_charge_for_one_reference(self, alice, charged):
+        ledger.grant(user=alice, amount=120, note="")
+        charged(alice, "job-1")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            charged(alice, "job-1")
+        assert ledger.balance(user=alice) == 70
+
+    def test_refuses_an_unknown_operation(self, alice):
+        with pytest.raises(KeyError):
+            ledger.charge(account=ledger.lock(user=alice), operation="audio", reference="job-1")
+
+    def test_refuses_an_account_that_was_not_locked(self, alice):
+        stale = ledger.lock(user=alice)
+        ledger.grant(user=alice, amount=120, note="")
+        stale.balance = 60
+        with pytest.raises(IntegrityError), transaction.atomic():
+            ledger.charge(account=stale, operation="video_generation", reference="job-1")
+        assert ledger.balance(user=alice) == 120
+
+    def test_vanishes_with_the_callers_transaction(self, alice, charged):
+        ledger.grant(user=alice, amount=50, note="")
+        with transaction.atomic():
+            charged(alice, "job-1")
+            transaction.set_rollback(True)
+        assert ledger.balance(user=alice) == 50
+        assert Entry.objects.count() == 1
+
+
+class TestRefund:
+    def test_gives_back_what_was_charged(self, alice, bob, charged, settings):
+        ledger.grant(user=alice, amount=50, note="")
+        charged(alice, "job-1")
+        settings.VIDEO_TOKEN_COSTS = {"video_generation": 80}
+        entry = ledger.refund(reference="job-1", note="It failed", actor=bob)
+        assert (entry.kind, entry.amount, entry.balance_after) == ("refund", 50, 50)
+        assert (entry.account_id, entry.actor, entry.note) == (alice.pk, bob, "It failed")
+        assert ledger.balance(user=alice) == 50
+
+    def test_refuses_a_second_time(self, alice, charged):
+        ledger.grant(user=alice, amount=50, note="")
+        charged(alice, "job-1")
+        ledger.refund(reference="job-1", note="")
+        with pytest.raises(ledger.AlreadyRefunded):
+            ledger.refund(reference="job-1", note="")
+        assert ledger.balance(user=alice) == 50
+
+    def test_refuses_what_was_never_charged(self, alice):
+        ledger.grant(user=alice, amount=50, note="")
+        with pytest.raises(ledger.NothingToRefund):
+            ledger.refund(reference="job-1", note="")
+
+    def test_locks_the_account_before_it_looks(self, alice, charged):
+        if connection.vendor == "sqlite":
+            pytest.skip("SQLite locks the whole database at BEGIN IMMEDIATE")
+        ledger.grant(user=alice, amount=50, note="")
+        charged(alice, "job-1")
+        with CaptureQueriesContext(connection) as queries:
+            ledger.refund(reference="job-1", note="")
+        steps = [query["sql"] for query in queries]
+        locked = next(i for i, step in enumerate(steps) if "FOR UPDATE" in step)
+        looked = next(i for i, step in enumerate(steps) if "'refund'" in step)
+        assert locked < looked
+
+
+class TestGrant:
+    def test_adds_tokens(self, alice, bob):
+        entry = ledger.grant(user=alice, amount=1_000_000_000, note="Won", actor=bob)
+        assert (entry.kind, entry.amount, entry.note) == ("grant", 1_000_000_000, "Won")
+        assert entry.actor == bob
+        assert ledger.balance(user=alice) == 1_000_000_000
+
+    @pytest.mark.parametrize("amount", [0, -1, 1_000_000_001, 1.0, "5", True, None])
+    def test_refuses_all_but_whole_amounts_in_bounds(self, alice, amount):
+        with pytest.raises(ValueError, match="whole number from 1 to 1,000,000,000"):
+            ledger.grant(user=alice, amount=amount, note="")
+        assert not Entry.objects.exists()
+
+    def test_refuses_more_than_the_database_can_count(self, alice, unguarded):
+        ledger.lock(user=alice)
+        with unguarded():
+            Account.objects.update(balance=2**63 - 5)
+        with pytest.raises(ValueError, match="larger than can be stored"):
+            ledger.grant(user=alice, amount=5, note="")
+
+    def test_refuses_a_note_that_is_too_long(self, alice):
+        ledger.grant(user=alice, amount=1, note="é" * 500)
+        with pytest.raises(ValueError, match="500 characters"):
+            ledger.grant(user=alice, amount=1, note="é" * 501)
+
+
+class TestAdjust:
+    def test_goes_up_and_down(self, alice, bob):
+        ledger.adjust(user=alice, amount=30, note="Lost in March", actor=bob)
+        entry = ledger.adjust(user=alice, amount=-30, note="Found in April", actor=bob)
+        assert (entry.kind, entry.amount, entry.balance_after) == ("adjustment", -30, 0)
+        assert (entry.note, entry.actor) == ("Found in April", bob)
+
+    def test_never_goes_below_zero(self, alice):
+        ledger.grant(user=alice, amount=20, note="")
+        with pytest.raises(ledger.InsufficientTokens) as refusal:
+            ledger.adjust(user=alice, amount=-21, note="")
+        assert (refusal.value.cost, refusal.value.available) == (21, 20)
+        assert ledger.balance(user=alice) == 20
+
+    @pytest.mark.parametrize("amount", [0, 1_000_000_001, -1_000_000_001, 0.5, False])
+    def test_refuses_all_but_whole_amounts_in_bounds(self, alice, amount):
+        with pytest.raises(ValueError, match="whole number"):
+            ledger.adjust(user=alice, amount=amount, note="")
+
+
+class TestWelcome:
+    def test_grants_what_the_settings_say(self, alice, settings):
+        settings.SIGNUP_GRANT_TOKENS = 100
+        ledger.welcome(user=alice)
+        entry = Entry.objects.get(account=alice.pk)
+        assert (entry.kind, entry.amount, entry.note) == ("grant", 100, "Welcome")
+
+    def test_grants_nothing_by_default(self, alice):
+        ledger.welcome(user=alice)
+        assert not Account.objects.exists()
+
+
+class TestUser:
+    def test_cannot_be_deleted_with_an_account(self, alice):
+        ledger.grant(user=alice, amount=50, note="")
+        with pytest.raises(IntegrityError):
+            alice.delete()
+        assert User.objects.filter(pk=alice.pk).exists()

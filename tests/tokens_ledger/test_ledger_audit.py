@@ -1,0 +1,158 @@
+"""Findings in a ledger that was damaged past its guards, and the command that tells them."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import F
+
+from tokens_ledger import audit, ledger
+from tokens_ledger.models import Account, Entry
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_looks(settings):
+    settings.LEDGER_AUDITS = []
+
+
+@pytest.fixture
+def entries(alice, charged):
+    """+120, -50, +50 (a refund), -50; the balance is 70."""
+    ledger.grant(user=alice, amount=120, note="")
+    charged(alice, "job-1")
+    ledger.refund(reference="job-1", note="")
+    charged(alice, "job-2")
+    return Entry.objects.order_by("id")
+
+
+def append(user, **fields):
+    """An entry and its balance, from the amount; nothing but the constraints has a say."""
+    account = Account.objects.get(user=user)
+    after = account.balance + fields["amount"]
+    Entry.objects.create(account=account, balance_after=after, **fields)
+    Account.objects.filter(user=user).update(balance=after)
+
+
+class TestFindings:
+    def test_are_none_for_an_empty_ledger(self, db):
+        assert list(audit.findings()) == []
+
+    def test_are_none_for_a_sound_ledger(self, entries, bob):
+        ledger.lock(user=bob)
+        assert list(audit.findings()) == []
+
+    def test_name_a_balance_that_is_not_the_sum(self, entries, alice, unguarded):
+        with unguarded():
+            Account.objects.update(balance=1000)
+        assert list(audit.findings()) == [
+            f"Account {alice.pk}: the balance is 1000, the sum of its entries 70."
+        ]
+
+    def test_name_a_balance_without_entries(self, bob):
+        Account.objects.create(user=bob, balance=5)
+        assert list(audit.findings()) == [
+            f"Account {bob.pk}: the balance is 5, the sum of its entries 0."
+        ]
+
+    def test_name_a_broken_chain(self, entries, alice, unguarded):
+        second = entries[1]
+        with unguarded():
+            Entry.objects.filter(pk=second.pk).update(balance_after=71)
+        assert list(audit.findings()) == [
+            f"Account {alice.pk}: entry {second.pk} makes 71 of 120 and -50.",
+            f"Account {alice.pk}: entry {entries[2].pk} makes 120 of 71 and +50.",
+        ]
+
+    def test_name_a_wrong_start(self, entries, alice, unguarded):
+        first = entries[0]
+        with unguarded():
+            Entry.objects.filter(pk=first.pk).update(amount=100)
+        assert f"Account {alice.pk}: entry {first.pk} makes 120 of 0 and +100." in list(
+            audit.findings()
+        )
+
+    def test_keep_accounts_apart(self, entries, alice, bob):
+        ledger.grant(user=bob, amount=7, note="")
+        ledger.grant(user=alice, amount=7, note="")
+        ledger.grant(user=bob, amount=7, note="")
+        assert list(audit.findings()) == []
+
+    @pytest.mark.parametrize(
+        ("kind", "amount", "index"),
+        [("charge", -1, "entry_one_charge"), ("refund", 50, "entry_one_refund")],
+    )
+    def test_name_a_payment_made_twice(self, entries, alice, sql, unguarded, kind, amount, index):
+        if connection.vendor == "postgresql":
+            sql("SET CONSTRAINTS ALL IMMEDIATE")
+        sql(f"DROP INDEX {index}")
+        with unguarded():
+            append(alice, kind=kind, amount=amount, reference="job-1")
+        assert list(audit.findings()) == [f"Reference job-1: 2 {kind}s instead of one."]
+
+    def test_name_a_refund_without_a_charge(self, entries, alice):
+        append(alice, kind="refund", amount=50, reference="job-3")
+        assert list(audit.findings()) == [
+            "Reference job-3: 50 tokens were refunded, but none charged."
+        ]
+
+    def test_name_a_refund_of_another_amount(self, entries, alice):
+        append(alice, kind="refund", amount=49, reference="job-2")
+        assert list(audit.findings()) == [
+            "Reference job-2: 50 tokens were charged, but 49 refunded."
+        ]
+
+    def test_name_a_refund_to_another_account(self, entries, bob):
+        ledger.lock(user=bob)
+        append(bob, kind="refund", amount=50, reference="job-2")
+        assert list(audit.findings()) == [
+            "Reference job-2: one account was charged, another refunded."
+        ]
+
+    def test_name_a_missing_trigger(self, db, sql):
+        table = "" if connection.vendor == "sqlite" else " ON tokens_ledger_entry"
+        sql(f"DROP TRIGGER tokens_ledger_unchanged{table}")
+        assert list(audit.findings()) == [
+            "The trigger tokens_ledger_unchanged, which protects the ledger, is missing or off."
+        ]
+
+    def test_name_what_other_apps_find(self, db, settings):
+        settings.LEDGER_AUDITS = [f"{__name__}.a_finding_from_outside"]
+        assert list(audit.findings()) == ["Job 7 failed, but nothing was refunded."]
+
+    def test_take_as_many_queries_for_many_entries(
+        self, entries, alice, charged, django_assert_num_queries
+    ):
+        ledger.grant(user=alice, amount=1000, note="")
+        for number in range(10):
+            charged(alice, f"job-{number + 10}")
+        with django_assert_num_queries(6):
+            list(audit.findings())
+
+
+def a_finding_from_outside():
+    yield "Job 7 failed, but nothing was refunded."
+
+
+class TestCheckLedger:
+    def test_sums_up_a_sound_ledger(self, entries, bob, capsys):
+        ledger.grant(user=bob, amount=7, note="")
+        call_command("check_ledger")
+        assert capsys.readouterr().out == "Ledger in order: 2 accounts, 5 entries, sum 77.\n"
+
+    def test_sums_up_an_empty_ledger(self, db, capsys):
+        call_command("check_ledger")
+        assert capsys.readouterr().out == "Ledger in order: 0 accounts, 0 entries, sum 0.\n"
+
+    def test_exits_with_a_line_for_each_finding(self, entries, alice, bob, unguarded, capsys):
+        ledger.grant(user=bob, amount=7, note="")
+        with unguarded():
+            Account.objects.update(balance=F("balance") + 1)
+        with pytest.raises(SystemExit) as end:
+            call_command("check_ledger")
+        assert end.value.code == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert sorted(lines) == sorted(
+            [
+                f"Account {alice.pk}: the balance is 71, the sum of its entries 70.",
+                f"Account {bob.pk}: the balance is 8, the sum of its entries 7.",
+            ]
+        )

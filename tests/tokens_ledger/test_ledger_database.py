@@ -1,0 +1,149 @@
+"""What the database itself refuses, whoever asks."""
+
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, transaction
+
+from tokens_ledger import audit, ledger
+from tokens_ledger.models import Account, Entry
+
+append_only = import_module("tokens_ledger.migrations.0002_append_only")
+
+
+@pytest.fixture
+def account(alice):
+    ledger.grant(user=alice, amount=120, note="")
+    return ledger.lock(user=alice)
+
+
+def append(account, **fields):
+    """An entry that continues the account, unless `fields` say otherwise."""
+    fields = {"kind": "grant", "amount": 5, "balance_after": 125} | fields
+    with transaction.atomic():
+        return Entry.objects.create(account=account, **fields)
+
+
+class TestEntries:
+    def test_are_never_changed(self, account, sql):
+        with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
+            sql("UPDATE tokens_ledger_entry SET note = 'Never mind'")
+        assert Entry.objects.get().note == ""
+
+    def test_are_never_deleted(self, account, sql):
+        with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
+            sql("DELETE FROM tokens_ledger_entry")
+        assert Entry.objects.count() == 1
+
+    @pytest.mark.parametrize("table", ["tokens_ledger_entry", "tokens_ledger_account CASCADE"])
+    def test_are_never_truncated(self, account, sql, table):
+        if connection.vendor == "sqlite":
+            pytest.skip("SQLite has no TRUNCATE")
+        sql("SET CONSTRAINTS ALL IMMEDIATE")
+        with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
+            sql(f"TRUNCATE {table}")
+        assert Entry.objects.count() == 1
+
+    @pytest.mark.parametrize("same", ["id", "reference"])
+    def test_are_never_replaced(self, account, sql, same):
+        if connection.vendor == "postgresql":
+            pytest.skip("PostgreSQL has no INSERT OR REPLACE")
+        ledger.charge(account=account, operation="video_generation", reference="job-1")
+        new_id = "id" if same == "id" else "id + 1"
+        with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
+            sql(
+                "INSERT OR REPLACE INTO tokens_ledger_entry (id, account_id, kind, amount,"
+                " balance_after, reference, note, created_at)"
+                f" SELECT {new_id}, account_id, kind, -20, 100, reference, 'Cheaper', created_at"
+                " FROM tokens_ledger_entry WHERE reference = 'job-1'"
+            )
+        assert Entry.objects.get(reference="job-1").amount == -50
+
+    @pytest.mark.parametrize("balance_after", [120, 124, 126, 5])
+    def test_continue_their_account(self, account, balance_after):
+        with pytest.raises(IntegrityError, match="must continue"):
+            append(account, balance_after=balance_after)
+
+    def test_come_last(self, account):
+        with pytest.raises(IntegrityError, match="must continue"):
+            append(account, id=-1, balance_after=5)
+
+    def test_start_from_zero(self, bob):
+        account = ledger.lock(user=bob)
+        with pytest.raises(IntegrityError, match="must continue"):
+            append(account, amount=5, balance_after=6)
+        append(account, amount=5, balance_after=5)
+
+
+class TestBalances:
+    def test_change_only_to_what_the_last_entry_says(self, account, sql):
+        with pytest.raises(IntegrityError, match="last ledger entry"), transaction.atomic():
+            sql("UPDATE tokens_ledger_account SET balance = balance + 1")
+        append(account)
+        assert sql("UPDATE tokens_ledger_account SET balance = 125") == 1
+
+    def test_never_fall_below_zero(self, account, unguarded):
+        with (
+            unguarded(),
+            pytest.raises(IntegrityError, match="account_never_below_zero"),
+            transaction.atomic(),
+        ):
+            Account.objects.update(balance=-1)
+
+
+class TestConstraints:
+    @pytest.mark.parametrize(
+        ("kind", "amount"),
+        [
+            ("grant", -5),
+            ("grant", 0),
+            ("charge", 5),
+            ("charge", 0),
+            ("refund", -5),
+            ("refund", 0),
+            ("adjustment", 0),
+            ("gift", 5),
+        ],
+    )
+    def test_make_the_sign_fit_the_kind(self, account, kind, amount):
+        with pytest.raises(IntegrityError, match="entry_sign_fits_kind"):
+            append(account, kind=kind, amount=amount, balance_after=120 + amount, reference="job-1")
+
+    @pytest.mark.parametrize(("kind", "amount"), [("charge", -5), ("refund", 5)])
+    def test_want_a_reference_for_a_payment(self, account, kind, amount):
+        with pytest.raises(IntegrityError, match="entry_payment_has_reference"):
+            append(account, kind=kind, amount=amount, balance_after=120 + amount)
+
+    @pytest.mark.parametrize(("kind", "amount"), [("charge", -5), ("refund", 5)])
+    def test_allow_one_payment_of_a_kind_for_a_reference(self, account, kind, amount, unguarded):
+        append(account, kind=kind, amount=amount, balance_after=120 + amount, reference="job-1")
+        with unguarded(), pytest.raises(IntegrityError, match=r"reference|entry_one_"):
+            append(account, kind=kind, amount=amount, reference="job-1")
+
+    def test_allow_a_charge_and_its_refund(self, account):
+        append(account, kind="charge", amount=-5, balance_after=115, reference="job-1")
+        append(account, kind="refund", amount=5, balance_after=120, reference="job-1")
+
+    def test_refuse_an_entry_below_zero(self, account, unguarded):
+        with unguarded(), pytest.raises(IntegrityError, match="entry_balance_never_below_zero"):
+            append(account, kind="adjustment", amount=-130, balance_after=-10)
+
+
+class TestMigration:
+    def test_takes_the_triggers_away_and_puts_them_back(self, account, sql):
+        if connection.vendor == "postgresql":
+            sql("SET CONSTRAINTS ALL IMMEDIATE")
+        editor = connection.schema_editor()  # not entered: SQLite's wants to own the transaction
+        append_only.remove(apps, editor)
+        assert sql("UPDATE tokens_ledger_entry SET note = 'Never mind'") == 1
+        assert len(list(audit.findings())) == len(append_only.TRIGGERS[connection.vendor])
+        append_only.install(apps, editor)
+        with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
+            sql("UPDATE tokens_ledger_entry SET note = 'Well, mind'")
+        assert not list(audit.findings())
+
+    @pytest.mark.parametrize("vendor", ["postgresql", "sqlite"])
+    def test_makes_the_triggers_that_the_audit_looks_for(self, vendor):
+        made = [name for name, *_ in append_only.TRIGGERS[vendor]]
+        assert made == audit.TRIGGERS[vendor]

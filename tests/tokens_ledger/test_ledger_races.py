@@ -1,0 +1,73 @@
+"""Many who want the same tokens at the same moment, each on a connection of their own."""
+
+import json
+from collections import Counter
+
+import pytest
+
+RACE = """
+import json, threading
+from django.db import connection, transaction
+from accounts.models import User
+from tokens_ledger import ledger
+
+alice = User.objects.create_user("alice")
+outcomes = []
+
+def charge(number):
+    with transaction.atomic():
+        account = ledger.lock(user=alice)
+        ledger.charge(account=account, operation="video_generation", reference=f"job-{number}")
+
+def grant(number):
+    ledger.grant(user=alice, amount=10, note="")
+
+def refund(number):
+    ledger.refund(reference="the-job", note="")
+
+def run(start, act, number):
+    try:
+        start.wait()
+        act(number)
+        outcomes.append(act.__name__)
+    except Exception as error:
+        outcomes.append(type(error).__name__)
+    finally:
+        connection.close()
+
+def race(act):
+    start = threading.Barrier(12)
+    runners = [threading.Thread(target=run, args=(start, act, n)) for n in range(12)]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+
+race(grant)
+race(charge)
+ledger.grant(user=alice, amount=30, note="")
+with transaction.atomic():
+    account = ledger.lock(user=alice)
+    ledger.charge(account=account, operation="video_generation", reference="the-job")
+race(refund)
+print(json.dumps([outcomes, ledger.balance(user=alice)]))
+"""
+
+
+@pytest.mark.live
+class TestRaces:
+    def test_lose_no_token_and_make_none(self, stack):
+        service = stack(webs=0, clusters=0)
+        printed = service.manage("shell", "--no-imports", "-c", RACE).stdout
+        outcomes, balance = json.loads(printed)
+        assert Counter(outcomes) == {
+            "grant": 12,  # the first of them opens the account
+            "charge": 2,
+            "InsufficientTokens": 10,
+            "refund": 1,
+            "AlreadyRefunded": 11,
+        }
+        assert balance == 50
+        assert "Ledger in order: 1 accounts, 17 entries, sum 50." in (
+            service.manage("check_ledger").stdout
+        )

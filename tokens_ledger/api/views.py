@@ -1,0 +1,48 @@
+"""A user's own tokens: how many, and how that came."""
+
+from typing import cast
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.api.serializers import InvalidSerializer, ProblemSerializer
+from accounts.models import User
+from tokens_ledger import ledger
+from tokens_ledger.models import Entry
+
+from .paging import PageSerializer
+from .serializers import EntriesSerializer, TokensSerializer
+
+
+@extend_schema(tags=["tokens"])
+class TokensViewSet(ViewSet):
+    @extend_schema(
+        summary="Your tokens, and what things cost",
+        responses={200: TokensSerializer, 401: ProblemSerializer},
+    )
+    def retrieve(self, request: Request) -> Response:
+        tokens = {
+            "availableTokens": ledger.balance(user=cast(User, request.user)),
+            "costs": settings.VIDEO_TOKEN_COSTS,
+        }
+        return Response(TokensSerializer(tokens).data)
+
+    @extend_schema(
+        summary="How your tokens came and went",
+        parameters=[PageSerializer],
+        responses={
+            200: EntriesSerializer,
+            400: InvalidSerializer,
+            401: ProblemSerializer,
+        },
+    )
+    def entries(self, request: Request) -> Response:
+        page = PageSerializer(data=request.query_params.dict())
+        page.is_valid(raise_exception=True)
+        limit, offset = page.validated_data["limit"], page.validated_data["offset"]
+        entries = Entry.objects.filter(account=request.user.pk).order_by("-id")
+        found = {"entries": entries[offset : offset + limit], "total": entries.count()}
+        return Response(EntriesSerializer(found).data)

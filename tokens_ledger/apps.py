@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TokensLedgerConfig(AppConfig):
+    name = "tokens_ledger"
+    verbose_name = "Tokens"

@@ -1,0 +1,171 @@
+"""The only writer of balances and entries. It never learns what it is paid for: only a reference.
+
+Who changes a balance holds its row's lock: first the lock, then the look, then the entry, then the
+balance. Every function here belongs to the caller's transaction and vanishes with it.
+"""
+
+from django.conf import settings
+from django.db import models, transaction
+
+from accounts.models import User
+
+from .models import Account, Entry
+
+MOST_AT_ONCE = 1_000_000_000
+MOST_TOKENS = models.BigIntegerField.MAX_BIGINT
+MOST_NOTE = 500
+
+
+class InsufficientTokens(Exception):
+    """`operation` costs `cost` tokens, the account holds only `available`. Nothing was written."""
+
+    def __init__(self, *, operation: str, cost: int, available: int):
+        super().__init__(f"{operation} costs {cost} tokens, {available} are there")
+        self.operation, self.cost, self.available = operation, cost, available
+
+
+class NothingToRefund(Exception):
+    """Nothing was charged under this reference."""
+
+
+class AlreadyRefunded(Exception):
+    """What was charged under this reference was given back before."""
+
+
+def cost(operation: str) -> int:
+    """What `operation` costs, in tokens. KeyError where there is no such operation."""
+    return settings.VIDEO_TOKEN_COSTS[operation]
+
+
+def balance(*, user: User) -> int:
+    """The tokens that `user` has; 0 without an account."""
+    return Account.objects.filter(user=user).values_list("balance", flat=True).first() or 0
+
+
+def lock(*, user: User) -> Account:
+    """The account of `user`, created when missing, locked until the caller's transaction ends.
+
+    The lock makes one user's money, and whatever callers hang on it (how many jobs they may
+    have), a matter of one transaction at a time. Needs a transaction. Take the lock once, and
+    late.
+    """
+    account, _ = Account.objects.select_for_update().get_or_create(user=user)
+    return account
+
+
+@transaction.atomic
+def charge(*, account: Account, operation: str, reference: str) -> Entry:
+    """Take the cost of `operation` from an account that `lock` returned.
+
+    Raises InsufficientTokens, with nothing written. A second charge under one reference is the
+    caller's mistake: IntegrityError.
+    """
+    price = cost(operation)
+    _require(account=account, operation=operation, tokens=price)
+    return _append(
+        account=account,
+        kind=Entry.Kind.CHARGE,
+        amount=-price,
+        reference=reference,
+        note=operation,
+    )
+
+
+@transaction.atomic
+def refund(*, reference: str, note: str, actor: User | None = None) -> Entry:
+    """Give back, once and in full, what was charged under `reference`.
+
+    Raises NothingToRefund, or AlreadyRefunded to all but the first of several callers.
+    ValueError for a note over 500 characters.
+    """
+    charged = Entry.objects.filter(kind=Entry.Kind.CHARGE, reference=reference).first()
+    if charged is None:
+        raise NothingToRefund(reference)
+    account = Account.objects.select_for_update().get(pk=charged.account_id)
+    if Entry.objects.filter(kind=Entry.Kind.REFUND, reference=reference).exists():
+        raise AlreadyRefunded(reference)
+    return _append(
+        account=account,
+        kind=Entry.Kind.REFUND,
+        amount=-charged.amount,
+        reference=reference,
+        note=note,
+        actor=actor,
+    )
+
+
+@transaction.atomic
+def grant(*, user: User, amount: int, note: str, actor: User | None = None) -> Entry:
+    """Add `amount` tokens, 1 to 1,000,000,000.
+
+    ValueError for other amounts, or a note over 500 characters.
+    """
+    if not (_is_whole(amount) and 1 <= amount <= MOST_AT_ONCE):
+        raise ValueError(f"Amount must be a whole number from 1 to {MOST_AT_ONCE:,}")
+    return _append(
+        account=lock(user=user), kind=Entry.Kind.GRANT, amount=amount, note=note, actor=actor
+    )
+
+
+@transaction.atomic
+def adjust(*, user: User, amount: int, note: str, actor: User | None = None) -> Entry:
+    """Correct a balance by `amount` tokens, up or down, at most 1,000,000,000 either way.
+
+    Raises InsufficientTokens rather than go below 0; ValueError for other amounts (0 included), or
+    a note over 500 characters.
+    """
+    if not (_is_whole(amount) and 1 <= abs(amount) <= MOST_AT_ONCE):
+        raise ValueError(
+            f"Amount must be a whole number from 1 to {MOST_AT_ONCE:,}, or as much below 0"
+        )
+    account = lock(user=user)
+    _require(account=account, operation="adjustment", tokens=-amount)
+    return _append(
+        account=account, kind=Entry.Kind.ADJUSTMENT, amount=amount, note=note, actor=actor
+    )
+
+
+def welcome(*, user: User) -> None:
+    """Grant a new user the SIGNUP_GRANT_TOKENS, where there are any."""
+    if settings.SIGNUP_GRANT_TOKENS > 0:
+        grant(user=user, amount=settings.SIGNUP_GRANT_TOKENS, note="Welcome")
+
+
+def _is_whole(amount: object) -> bool:
+    return isinstance(amount, int) and not isinstance(amount, bool)
+
+
+def _require(*, account: Account, operation: str, tokens: int) -> None:
+    if account.balance < tokens:
+        raise InsufficientTokens(operation=operation, cost=tokens, available=account.balance)
+
+
+def _append(
+    *,
+    account: Account,
+    kind: Entry.Kind,
+    amount: int,
+    note: str,
+    reference: str = "",
+    actor: User | None = None,
+) -> Entry:
+    """Write an entry, then the balance that it makes: the database's triggers know this order."""
+    if len(note) > MOST_NOTE:
+        raise ValueError(f"Note must be at most {MOST_NOTE} characters")
+    after = account.balance + amount
+    if after > MOST_TOKENS:
+        raise ValueError("Amount would make the balance larger than can be stored")
+    entry = Entry.objects.create(
+        account=account,
+        kind=kind,
+        amount=amount,
+        balance_after=after,
+        reference=reference,
+        actor=actor,
+        note=note,
+    )
+    seen = Account.objects.filter(pk=account.pk, balance=account.balance)
+    if not seen.update(balance=after):
+        raise RuntimeError("The account was not locked: its balance changed meanwhile")
+    account.balance = after
+    return entry

@@ -1,0 +1,30 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.models import User
+from tokens_ledger import ledger
+
+
+class Command(BaseCommand):
+    help = "Gives tokens to a user."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        # The amount is text and no error shows the usage: whatever is wrong takes one line.
+        parser.print_usage = lambda file=None: None  # type: ignore[method-assign]
+        parser.add_argument("username", help="in any case")
+        parser.add_argument("amount", help="tokens, a whole number above 0")
+        parser.add_argument("--note", default="", help="why; the user reads it")
+
+    def handle(self, *args: Any, username: str, amount: str, note: str, **options: Any) -> None:
+        is_whole = amount.isascii() and amount.isdecimal() and len(amount) <= 10
+        try:
+            user = User.objects.get(username__iexact=username)
+            entry = ledger.grant(user=user, amount=int(amount) if is_whole else 0, note=note)
+        except User.DoesNotExist:
+            raise CommandError(f"There is no user {username!r}") from None
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(
+            f"Granted {entry.amount} tokens to {user}; the balance is {entry.balance_after}."
+        )
