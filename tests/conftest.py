@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.stack import Stack
 
@@ -32,6 +33,18 @@ def pytest_configure() -> None:
     if threading.current_thread() is threading.main_thread():
         # A run that is told to end takes its servers with it.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is marked `only_on` the other kind of database; its run has it."""
+    vendor = connection.vendor
+    other = [
+        item
+        for item in items
+        if (mark := item.get_closest_marker("only_on")) and vendor not in mark.args
+    ]
+    config.hook.pytest_deselected(items=other)
+    items[:] = [item for item in items if item not in other]
 
 
 @pytest.fixture(autouse=True)

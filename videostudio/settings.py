@@ -67,7 +67,11 @@ VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
 
 REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", True)
-SIGNUP_GRANT_TOKENS = env.int("SIGNUP_GRANT_TOKENS", 0, validate=at_least(0))
+SIGNUP_GRANT_TOKENS = env.int(
+    "SIGNUP_GRANT_TOKENS",
+    0,
+    validate=validate.Range(0, 1_000_000_000, error="must be 0 to 1,000,000,000"),
+)
 MONITOR_SHOW_PROMPTS = env.bool("MONITOR_SHOW_PROMPTS", True)
 THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
 THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())

@@ -126,7 +126,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         responses={200: VideoJobListSerializer, 400: INVALID, 401: UNAUTHORIZED},
     )
     def list(self, request: Request) -> Response:
-        query = ListQuerySerializer(data=request.query_params)
+        query = ListQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         page = query.validated_data
         matching = self.get_queryset()

@@ -39,9 +39,8 @@ class TestLock:
         assert ledger.lock(user=alice).balance == 120
         assert Account.objects.count() == 1
 
+    @pytest.mark.only_on("postgresql")  # SQLite locks the whole database at BEGIN IMMEDIATE
     def test_locks_the_row(self, alice, django_assert_num_queries):
-        if connection.vendor == "sqlite":
-            pytest.skip("SQLite locks the whole database at BEGIN IMMEDIATE")
         ledger.lock(user=alice)
         with django_assert_num_queries(1) as queries:
             ledger.lock(user=alice)
@@ -123,9 +122,8 @@ class TestRefund:
         with pytest.raises(ledger.NothingToRefund):
             ledger.refund(reference="job-1", note="")
 
+    @pytest.mark.only_on("postgresql")  # SQLite locks the whole database at BEGIN IMMEDIATE
     def test_locks_the_account_before_it_looks(self, alice, charged):
-        if connection.vendor == "sqlite":
-            pytest.skip("SQLite locks the whole database at BEGIN IMMEDIATE")
         ledger.grant(user=alice, amount=50, note="")
         charged(alice, "job-1")
         with CaptureQueriesContext(connection) as queries:

@@ -36,19 +36,17 @@ class TestEntries:
             sql("DELETE FROM tokens_ledger_entry")
         assert Entry.objects.count() == 1
 
+    @pytest.mark.only_on("postgresql")  # SQLite has no TRUNCATE
     @pytest.mark.parametrize("table", ["tokens_ledger_entry", "tokens_ledger_account CASCADE"])
     def test_are_never_truncated(self, account, sql, table):
-        if connection.vendor == "sqlite":
-            pytest.skip("SQLite has no TRUNCATE")
         sql("SET CONSTRAINTS ALL IMMEDIATE")
         with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
             sql(f"TRUNCATE {table}")
         assert Entry.objects.count() == 1
 
+    @pytest.mark.only_on("sqlite")  # PostgreSQL has no INSERT OR REPLACE
     @pytest.mark.parametrize("same", ["id", "reference"])
     def test_are_never_replaced(self, account, sql, same):
-        if connection.vendor == "postgresql":
-            pytest.skip("PostgreSQL has no INSERT OR REPLACE")
         ledger.charge(account=account, operation="video_generation", reference="job-1")
         new_id = "id" if same == "id" else "id + 1"
         with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
