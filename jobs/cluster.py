@@ -8,12 +8,15 @@ lost by it.
 """
 
 import ctypes
+import gc
 import logging
 import os
 import signal
 import sys
 import time
 from contextlib import suppress
+
+from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class Supervisor:
         for each in SIGNALS:
             signal.signal(each, self._stop)
         signal.signal(signal.SIGALRM, self._give_up)
+        _import_what_workers_need()
         while not self.stopping:
             self._start()
             _, status = os.waitpid(self.child, 0)
@@ -70,6 +74,17 @@ class Supervisor:
         if self.child:
             with suppress(ProcessLookupError):
                 os.kill(self.child, signum)
+
+
+def _import_what_workers_need() -> None:
+    """Once, before any fork: the SDKs take a second to import, and their pages can be shared."""
+    from jobs.providers import veo_is_configured
+
+    if veo_is_configured():
+        import jobs.providers.veo
+    if settings.USE_CLOUDINARY:
+        import jobs.videos.cloudinary  # noqa: F401
+    gc.freeze()  # what the collector does not touch stays shared
 
 
 def _run_cluster() -> None:
