@@ -9,17 +9,14 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 
 from jobs import estimates, queue
-from jobs.catalog import OPERATION, Order
 from jobs.models import (
     ACTIVE,
-    IdempotencyKey,
     JobEvent,
     JobImage,
     Stage,
@@ -27,14 +24,12 @@ from jobs.models import (
     SubmissionGate,
     VideoJob,
 )
-from jobs.providers.base import Inputs, ProviderError
+from jobs.providers.base import ProviderError
 from jobs.videos.base import StoredVideo
 from tokens_ledger import ledger
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=45)  # longer than any time-out of a step between two renewals
-IDEMPOTENCY_KEPT = timedelta(hours=24)
 MAX_UNANSWERED = 3  # workers that one job may take with it
 
 CREATED = "📝 Job created"
@@ -46,24 +41,6 @@ STORING = "💾 Saving the video..."
 SUCCEEDED = "Video generation completed successfully!"
 FAILED = "Video generation failed"
 CANCELLED = "Video generation cancelled"
-
-
-class TooManyActiveJobs(Exception):
-    """The user has `active` jobs of `limit`; one may end in `wait_seconds`, where that is known."""
-
-    def __init__(self, *, active: int, limit: int, wait_seconds: int | None) -> None:
-        super().__init__(f"{active} of {limit} jobs are active")
-        self.active = active
-        self.limit = limit
-        self.wait_seconds = wait_seconds
-
-
-class IdempotencyMismatch(Exception):
-    """The key was used for another order."""
-
-
-class JobGone(Exception):
-    """The job that the key stands for is deleted."""
 
 
 class AlreadyFinished(Exception):
@@ -86,43 +63,6 @@ class Failure:
 # ---- What clients ask for ----
 
 
-def create(
-    *,
-    user: Any,
-    order: Order,
-    inputs: Inputs,
-    now: datetime,
-    idempotency_key: str = "",
-    fingerprint: str = "",
-) -> tuple[VideoJob, bool]:
-    """Take an order: job, images, charge and wake-up, all or nothing. Returns (job, replayed).
-
-    The lock on the user's account makes simultaneous orders of one user follow each other, which
-    is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
-    IdempotencyMismatch, JobGone.
-    """
-    with transaction.atomic():
-        account = ledger.lock(user=user)
-        if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
-            return earlier, True
-        job = _new_job(user, order, now)
-        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
-        _refuse_too_many(user, now)
-        job.save(force_insert=True)
-        JobImage.objects.bulk_create(_image_rows(job, inputs))
-        _log(job, CREATED, now)
-        if idempotency_key:
-            IdempotencyKey.objects.create(
-                user=user,
-                key=idempotency_key,
-                fingerprint=fingerprint,
-                job_id=job.pk,
-                created_at=now,
-            )
-        queue.wake("submit_due")
-    return job, False
-
-
 def cancel(*, job: VideoJob, now: datetime) -> VideoJob:
     """End an active job at its owner's wish; paid back unless it was submitted upstream.
 
@@ -135,7 +75,7 @@ def cancel(*, job: VideoJob, now: datetime) -> VideoJob:
         if job.status not in ACTIVE:
             raise AlreadyFinished(job.status)
         _end(job, Status.CANCELLED, now, status_message=CANCELLED)
-        _log(job, "🛑 Cancelled by user", now)
+        log(job, "🛑 Cancelled by user", now)
         if job.submitted_at is None:
             _give_back(job, "Cancelled before it was submitted", now)
     return job
@@ -155,62 +95,6 @@ def delete(*, job: VideoJob, now: datetime) -> None:
 # ---- What workers do ----
 
 
-def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
-    """Up to `limit` PENDING jobs, now RUNNING and leased to the caller for submission.
-
-    Fair across users, within each user's limit of running jobs and, for jobs that go to Veo,
-    within what the provider allows the whole installation. One caller at a time.
-    """
-    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now).exists():
-        return []
-    with transaction.atomic():
-        gate = SubmissionGate.objects.select_for_update().get()
-        chosen = _choose(limit, _room_upstream(gate, now), now)
-        jobs = list(
-            VideoJob.objects.select_for_update().filter(pk__in=chosen, status=Status.PENDING)
-        )
-        VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
-            status=Status.RUNNING,
-            stage=Stage.SUBMITTING,
-            status_message=STARTING,
-            started_at=now,
-            next_step_at=now + LEASE,
-            version=F("version") + 1,
-        )
-        for job in jobs:
-            job.status, job.stage, job.started_at = Status.RUNNING, Stage.SUBMITTING, now
-        JobEvent.objects.bulk_create(
-            JobEvent(job=job, message=message, created_at=now)
-            for job in jobs
-            for message in (STARTING, CALLING)
-            if job.attempts == 0
-        )
-    return jobs
-
-
-def claim_due(*, stage: Stage, limit: int, now: datetime) -> list[VideoJob]:
-    """Up to `limit` RUNNING jobs at `stage` whose next step is due, leased to the caller."""
-    skip_locked = connection.features.has_select_for_update_skip_locked
-    with transaction.atomic():
-        jobs = list(
-            VideoJob.objects.select_for_update(skip_locked=skip_locked)
-            .filter(status=Status.RUNNING, stage=stage)
-            .due(now=now)[:limit]
-        )
-        if jobs:
-            VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
-                next_step_at=now + LEASE, unanswered=F("unanswered") + 1
-            )
-    return jobs
-
-
-def renew(*, jobs: list[VideoJob], now: datetime) -> None:
-    """Keep the leases of jobs that the caller is still at work on."""
-    VideoJob.objects.filter(pk__in=[job.pk for job in jobs], status=Status.RUNNING).update(
-        next_step_at=now + LEASE
-    )
-
-
 def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
     """The provider took the job. A late answer, to a job that ended meanwhile, is written down."""
     with transaction.atomic():
@@ -226,7 +110,7 @@ def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
             progress_percentage=estimates.SUBMITTED,
             attempts=0,
         ):
-            _log(job, "🎬 " + GENERATING, now)
+            log(job, "🎬 " + GENERATING, now)
             return True
     note_late(job=job, what="The provider took it after all", detail=operation, now=now)
     return False
@@ -249,17 +133,19 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             attempts=F("attempts") + 1,
         )
         if moved and job.attempts == 0:
-            _log(job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING)
+            log(job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING)
             _log_internal(job, "Submission put off", now, error.detail)
     return moved
 
 
 def progressed(*, job: VideoJob, now: datetime) -> bool:
     """The provider is still at work."""
+    progress = max(job.progress_percentage, estimates.progress(job=job, now=now))
     return _move(
         job,
         Stage.GENERATING,
-        progress_percentage=max(job.progress_percentage, estimates.progress(job=job, now=now)),
+        progress_percentage=progress,
+        version=F("version") + int(progress != job.progress_percentage),
         next_step_at=now + poll_period(job),
         attempts=0,
     )
@@ -278,7 +164,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             attempts=0,
         ):
             return False
-        _log(job, STORING, now)
+        log(job, STORING, now)
         queue.wake("store_due")
     return True
 
@@ -316,7 +202,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
             video_bytes=video.bytes,
         ):
             return False
-        _log(job, "✅ " + SUCCEEDED, now)
+        log(job, "✅ " + SUCCEEDED, now)
     return True
 
 
@@ -336,7 +222,7 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
             error_message=failure.message,
         ):
             return False
-        _log(job, f"❌ {failure.message}", now, JobEvent.Level.ERROR)
+        log(job, f"❌ {failure.message}", now, JobEvent.Level.ERROR)
         if failure.detail:
             _log_internal(job, f"Failed: {failure.code}", now, failure.detail)
         if settings.VIDEO_REFUND_FAILED_JOBS:
@@ -360,108 +246,11 @@ def poll_period(job: VideoJob) -> timedelta:
 # ---- The parts ----
 
 
-def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
-    row = IdempotencyKey.objects.filter(user=user, key=key).first()
-    if row is None:
-        return None
-    if row.created_at < now - IDEMPOTENCY_KEPT:
-        row.delete()
-        return None
-    if row.fingerprint != fingerprint:
-        raise IdempotencyMismatch(key)
-    job = VideoJob.objects.filter(pk=row.job_id).first()
-    if job is None:
-        raise JobGone(key)
-    return job
-
-
-def _new_job(user: Any, order: Order, now: datetime) -> VideoJob:
-    return VideoJob(
-        user=user,
-        prompt=order.prompt or "",
-        model=order.model,
-        resolution=order.resolution,
-        aspect_ratio=order.aspect_ratio,
-        duration_seconds=order.duration_seconds,
-        generate_audio=order.generate_audio,
-        mock_mode=order.mock_mode,
-        has_initial_image=order.initial_image,
-        has_end_frame=order.end_frame,
-        reference_image_count=order.reference_images,
-        status_message=QUEUED,
-        tokens_consumed=ledger.cost(OPERATION),
-        expected_seconds=estimates.expected_seconds(mock_mode=order.mock_mode),
-        created_at=now,
-        next_step_at=now,
-    )
-
-
-def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
-    placed = [
-        (JobImage.Role.INITIAL, 0, inputs.initial_image),
-        (JobImage.Role.END, 0, inputs.end_frame),
-        *((JobImage.Role.REFERENCE, i, image) for i, image in enumerate(inputs.reference_images)),
-    ]
-    return [
-        JobImage(
-            job=job,
-            role=role,
-            position=position,
-            content=image.content,
-            mime_type=image.mime_type,
-            width=image.width,
-            height=image.height,
-            sha256=image.sha256,
-        )
-        for role, position, image in placed
-        if image
-    ]
-
-
-def _refuse_too_many(user: Any, now: datetime) -> None:
-    limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
-    active = list(VideoJob.objects.for_user(user).active())
-    if len(active) < limit:
-        return
-    waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in active]
-    known = [wait for wait in waits if wait is not None]
-    raise TooManyActiveJobs(
-        active=len(active), limit=limit, wait_seconds=min(known) if known else None
-    )
-
-
-def _room_upstream(gate: SubmissionGate, now: datetime) -> int:
-    """How many jobs may go to Veo now."""
-    if gate.opens_at > now:
-        return 0
-    veo = VideoJob.objects.filter(mock_mode=False)
-    in_flight = veo.filter(
-        status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING)
-    ).count()
-    created = veo.filter(started_at__gt=now - timedelta(minutes=1)).count()
-    return min(settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created)
-
-
-def _choose(limit: int, room: int, now: datetime) -> list[UUID]:
-    """The ids of those next in line, at most `limit` in all and `room` that go to Veo."""
-    line = VideoJob.objects.in_line().values_list("id", "mock_mode", "next_step_at", "turn")
-    chosen: list[UUID] = []
-    for id, mock_mode, due, turn in line:
-        if due > now or turn > settings.VIDEO_MAX_ACTIVE_JOBS or (not mock_mode and room <= 0):
-            continue
-        chosen.append(id)
-        room -= not mock_mode
-        if len(chosen) == limit:
-            break
-    return chosen
-
-
 def _move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
     """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
+    changes = {"version": F("version") + 1, "unanswered": 0} | changes
     return bool(
-        VideoJob.objects.filter(pk=job.pk, status=Status.RUNNING, stage=seen).update(
-            version=F("version") + 1, unanswered=0, **changes
-        )
+        VideoJob.objects.filter(pk=job.pk, status=Status.RUNNING, stage=seen).update(**changes)
     )
 
 
@@ -485,7 +274,7 @@ def _give_back(job: VideoJob, note: str, now: datetime) -> None:
     entry = ledger.refund(reference=str(job.pk), note=note)
     VideoJob.objects.filter(pk=job.pk).update(tokens_refunded=entry.amount)
     job.tokens_refunded = entry.amount
-    _log(job, f"💰 {entry.amount} tokens refunded", now)
+    log(job, f"💰 {entry.amount} tokens refunded", now)
 
 
 def _back_off(job: VideoJob) -> int:
@@ -493,7 +282,7 @@ def _back_off(job: VideoJob) -> int:
     return min(60, 2 ** (job.attempts + 1))
 
 
-def _log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:
+def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:
     JobEvent.objects.create(job=job, message=message, created_at=now, level=level)
 
 

@@ -14,7 +14,7 @@ from typing import cast
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import lifecycle, queue, spool
+from jobs import claims, lifecycle, queue, spool
 from jobs.catalog import Order
 from jobs.images import Image
 from jobs.lifecycle import Failure
@@ -56,7 +56,7 @@ def tick() -> None:
 def fail_unknown_submissions() -> None:
     """Jobs whose submitter died before the answer: failed and paid back, never sent twice."""
     now = timezone.now()
-    for job in lifecycle.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
+    for job in claims.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
         lifecycle.fail(job=job, failure=UNKNOWN_SUBMISSION, now=now)
 
 
@@ -64,7 +64,7 @@ def submit_due() -> None:
     """Submit PENDING jobs, as many as the limits allow."""
 
     def claim(limit: int) -> list[VideoJob]:
-        return lifecycle.claim_pending(limit=limit, now=timezone.now())
+        return claims.claim_pending(limit=limit, now=timezone.now())
 
     _work(claim, _submission, _submission_answered, threads=SUBMIT_THREADS)
 
@@ -235,7 +235,7 @@ def _claim(stage: Stage, at_deadline: Failure) -> Callable[[int], list[VideoJob]
     def claim(limit: int) -> list[VideoJob]:
         now = timezone.now()
         fit = []
-        for job in lifecycle.claim_due(stage=stage, limit=limit, now=now):
+        for job in claims.claim_due(stage=stage, limit=limit, now=now):
             if job.unanswered >= lifecycle.MAX_UNANSWERED:
                 lifecycle.fail(job=job, failure=WORKER_LOST, now=now)
             elif job.deadline_at and job.deadline_at <= now:
@@ -268,7 +268,7 @@ def _work(
             for future in done:
                 answered(calls.pop(future), future)
             if calls and monotonic() - renewed > RENEW_SECONDS:
-                lifecycle.renew(jobs=list(calls.values()), now=timezone.now())
+                claims.renew(jobs=list(calls.values()), now=timezone.now())
                 renewed = monotonic()
 
 

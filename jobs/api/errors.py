@@ -22,7 +22,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from jobs import lifecycle
+from jobs import lifecycle, orders
 from tokens_ledger import ledger
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _insufficient_tokens(exc: ledger.InsufficientTokens) -> Response:
     return Response({"detail": detail, "code": "insufficient_tokens"}, status=402)
 
 
-def _too_many_active_jobs(exc: lifecycle.TooManyActiveJobs) -> Response:
+def _too_many_active_jobs(exc: orders.TooManyActiveJobs) -> Response:
     return problem(
         429,
         f"Maximum {exc.limit} concurrent video jobs allowed. "
@@ -162,13 +162,13 @@ def _fixed(status: int, detail: str, code: str) -> Callable[[Exception], Respons
 ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
     (exceptions.ValidationError, _invalid),
     (exceptions.APIException, _api_exception),
-    ((Http404, lifecycle.JobGone), _fixed(404, "Not found.", "not_found")),
+    ((Http404, orders.JobGone), _fixed(404, "Not found.", "not_found")),
     (PermissionDenied, _fixed(403, "Permission denied.", "permission_denied")),
     ((SuspiciousOperation, BadRequest, UnreadablePostError), _body_refused),
     (ledger.InsufficientTokens, _insufficient_tokens),
-    (lifecycle.TooManyActiveJobs, _too_many_active_jobs),
+    (orders.TooManyActiveJobs, _too_many_active_jobs),
     (
-        lifecycle.IdempotencyMismatch,
+        orders.IdempotencyMismatch,
         lambda exc: _one_fault(
             422,
             "idempotency_mismatch",

@@ -11,6 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 
 from accounts.api.serializers import ProblemSerializer
 from jobs import catalog, estimates, images
@@ -44,7 +45,8 @@ class ChoiceField(serializers.ChoiceField):
 class PromptField(serializers.CharField):
     """Text, trimmed; NUL and every other control character but tab and line breaks is refused."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def run_validation(self, data: Any = empty) -> Any:
+        """Looks before the trimming, which takes some control characters for blanks."""
         if isinstance(data, str):
             if any(unicodedata.category(c) == "Cc" and c not in KEPT_CONTROLS for c in data):
                 raise serializers.ValidationError(
@@ -52,9 +54,9 @@ class PromptField(serializers.CharField):
                 )
             if "\N{REPLACEMENT CHARACTER}" in data:  # what Django makes of bytes that are no UTF-8
                 raise serializers.ValidationError("Prompt must be valid UTF-8", code="encoding")
-        elif data is not None:
+        elif data is not None and data is not empty:
             raise serializers.ValidationError("Prompt must be a text", code="invalid")
-        return super().to_internal_value(data) or None
+        return super().run_validation(data) or None
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
@@ -191,6 +193,13 @@ class CreateVideoJobSerializer(serializers.Serializer):
         super().__init__(*args, **kwargs)
         self.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
 
+    def is_valid(self, *, raise_exception: bool = False) -> bool:
+        """As always; then raises NotConfigured, whose code would get lost among other faults."""
+        valid = super().is_valid(raise_exception=raise_exception)
+        if valid and not self.order.mock_mode and not veo_is_configured():
+            raise NotConfigured
+        return valid
+
     def to_internal_value(self, data: Any) -> dict:
         self._refuse_repeated(data)
         return super().to_internal_value(data)
@@ -251,8 +260,6 @@ class CreateVideoJobSerializer(serializers.Serializer):
                 detail = ErrorDetail(refusal.message, "combination")
                 found.setdefault(refusal.field, []).append(detail)
             raise serializers.ValidationError(found)
-        if not self.order.mock_mode and not veo_is_configured():
-            raise NotConfigured
 
 
 class InputsSerializer(serializers.Serializer):

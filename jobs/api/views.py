@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.serializers import InvalidSerializer, ProblemSerializer
-from jobs import catalog, estimates, lifecycle
+from jobs import catalog, estimates, lifecycle, orders
 from jobs.api.errors import NotReady
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser
 from jobs.api.serializers import (
@@ -95,7 +95,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         key = _idempotency_key(request)
         wish = CreateVideoJobSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        job, replayed = lifecycle.create(
+        job, replayed = orders.create(
             user=request.user,
             order=wish.order,
             inputs=wish.inputs,

@@ -1,0 +1,141 @@
+"""Taking an order: once for each key, within the user's limit, paid for, or not at all."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from jobs import estimates, queue
+from jobs.catalog import OPERATION, Order
+from jobs.lifecycle import CREATED, QUEUED, log
+from jobs.models import IdempotencyKey, JobImage, VideoJob
+from jobs.providers.base import Inputs
+from tokens_ledger import ledger
+
+IDEMPOTENCY_KEPT = timedelta(hours=24)
+
+
+class TooManyActiveJobs(Exception):
+    """The user has `active` jobs of `limit`; one may end in `wait_seconds`, where that is known."""
+
+    def __init__(self, *, active: int, limit: int, wait_seconds: int | None) -> None:
+        super().__init__(f"{active} of {limit} jobs are active")
+        self.active = active
+        self.limit = limit
+        self.wait_seconds = wait_seconds
+
+
+class IdempotencyMismatch(Exception):
+    """The key was used for another order."""
+
+
+class JobGone(Exception):
+    """The job that the key stands for is deleted."""
+
+
+def create(
+    *,
+    user: Any,
+    order: Order,
+    inputs: Inputs,
+    now: datetime,
+    idempotency_key: str = "",
+    fingerprint: str = "",
+) -> tuple[VideoJob, bool]:
+    """Take an order: job, images, charge and wake-up, all or nothing. Returns (job, replayed).
+
+    The lock on the user's account makes simultaneous orders of one user follow each other, which
+    is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
+    IdempotencyMismatch, JobGone.
+    """
+    with transaction.atomic():
+        account = ledger.lock(user=user)
+        if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
+            return earlier, True
+        job = _new_job(user, order, now)
+        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+        _refuse_too_many(user, now)
+        job.save(force_insert=True)
+        JobImage.objects.bulk_create(_image_rows(job, inputs))
+        log(job, CREATED, now)
+        if idempotency_key:
+            IdempotencyKey.objects.create(
+                user=user,
+                key=idempotency_key,
+                fingerprint=fingerprint,
+                job_id=job.pk,
+                created_at=now,
+            )
+        queue.wake("submit_due")
+    return job, False
+
+
+def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
+    row = IdempotencyKey.objects.filter(user=user, key=key).first()
+    if row is None:
+        return None
+    if row.created_at < now - IDEMPOTENCY_KEPT:
+        row.delete()
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyMismatch(key)
+    job = VideoJob.objects.filter(pk=row.job_id).first()
+    if job is None:
+        raise JobGone(key)
+    return job
+
+
+def _new_job(user: Any, order: Order, now: datetime) -> VideoJob:
+    return VideoJob(
+        user=user,
+        prompt=order.prompt or "",
+        model=order.model,
+        resolution=order.resolution,
+        aspect_ratio=order.aspect_ratio,
+        duration_seconds=order.duration_seconds,
+        generate_audio=order.generate_audio,
+        mock_mode=order.mock_mode,
+        has_initial_image=order.initial_image,
+        has_end_frame=order.end_frame,
+        reference_image_count=order.reference_images,
+        status_message=QUEUED,
+        tokens_consumed=ledger.cost(OPERATION),
+        expected_seconds=estimates.expected_seconds(mock_mode=order.mock_mode),
+        created_at=now,
+        next_step_at=now,
+    )
+
+
+def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
+    placed = [
+        (JobImage.Role.INITIAL, 0, inputs.initial_image),
+        (JobImage.Role.END, 0, inputs.end_frame),
+        *((JobImage.Role.REFERENCE, i, image) for i, image in enumerate(inputs.reference_images)),
+    ]
+    return [
+        JobImage(
+            job=job,
+            role=role,
+            position=position,
+            content=image.content,
+            mime_type=image.mime_type,
+            width=image.width,
+            height=image.height,
+            sha256=image.sha256,
+        )
+        for role, position, image in placed
+        if image
+    ]
+
+
+def _refuse_too_many(user: Any, now: datetime) -> None:
+    limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    active = list(VideoJob.objects.for_user(user).active())
+    if len(active) < limit:
+        return
+    waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in active]
+    known = [wait for wait in waits if wait is not None]
+    raise TooManyActiveJobs(
+        active=len(active), limit=limit, wait_seconds=min(known) if known else None
+    )
