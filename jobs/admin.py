@@ -1,24 +1,9 @@
 """Windows on the jobs: to look at, not to change."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from accounts.admin import ReadOnlyAdmin
 from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tick, VideoJob
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """No adding, changing or deleting by hand, for superusers neither."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(VideoJob)

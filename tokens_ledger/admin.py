@@ -1,23 +1,10 @@
 """A read-only window on the ledger. Tokens move through `ledger.py`, for superusers too."""
 
-from typing import Any
-
 from django.contrib import admin
 
+from accounts.admin import ReadOnlyAdmin
+
 from .models import Account, Entry
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    show_full_result_count = False
-
-    def has_add_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: Any) -> bool:
-        return False
 
 
 @admin.register(Account)

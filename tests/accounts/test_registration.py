@@ -13,7 +13,7 @@ ALICE = {"username": "alice", "email": "alice@example.com", "password": PASSWORD
 NAME_TAKEN = "A user with that username already exists"
 ADDRESS_TAKEN = "A user with that e-mail address already exists"
 
-NO_STRINGS = [None, 1, True, 1.5, ["alice"], {"a": 1}, [[[]]]]
+NO_STRINGS: list[Any] = [None, 1, True, 1.5, ["alice"], {"a": 1}, [[[]]]]
 BAD: dict[str, list[Any]] = {
     "username": [
         *("", "  ", "a b", "a" * 151, "a\0b", "\ud800", "<b>", *NO_STRINGS),
