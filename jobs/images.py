@@ -38,7 +38,6 @@ def prepare(*, upload: Any, size: int) -> Image:
     Raises BadImage. Memory: the pixels of one image, at most 40 million, at a time.
     """
     from PIL import Image as Pillow  # not at start-up: most requests bring no image
-    from PIL import ImageOps
 
     if size > MAX_BYTES:
         raise BadImage("must be at most 10 MB")
@@ -49,8 +48,7 @@ def prepare(*, upload: Any, size: int) -> Image:
             picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes straight to about this
             picture.load()
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
-            upright = ImageOps.exif_transpose(picture)
-            flat = _without_transparency(upright)
+            flat = _without_transparency(_upright(picture))
     except BadImage:
         raise
     except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
@@ -59,6 +57,7 @@ def prepare(*, upload: Any, size: int) -> Image:
         raise BadImage("must be a JPEG, PNG or WebP image") from error
     except Exception as error:  # a decoder's way to say no: OSError, ValueError, SyntaxError, ...
         raise BadImage("is damaged or incomplete") from error
+    flat.info = {}  # a comment would go along
     encoded = io.BytesIO()
     flat.save(encoded, "JPEG", quality=95, subsampling=0)
     upload.seek(0)
@@ -70,10 +69,22 @@ def prepare(*, upload: Any, size: int) -> Image:
     )
 
 
+def _upright(picture):
+    """The picture turned as its EXIF asks; as it is where that is damaged, which is no loss."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # of the EXIF parser: SyntaxError, struct.error, ...
+        return picture
+
+
 def _without_transparency(picture):
     """The picture in RGB, on white where it was transparent."""
     from PIL import Image as Pillow
 
+    if picture.mode == "I;16":  # Pillow would cut 16 bits off at 255, which leaves all white
+        picture = picture.point(lambda level: level / 256).convert("L")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     paper = Pillow.new("RGB", picture.size, "white")

@@ -112,6 +112,8 @@ def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
         ):
             log(job, "🎬 " + GENERATING, now)
             return True
+    if VideoJob.objects.filter(pk=job.pk, operation=operation).exists():
+        return True  # the answer to an earlier commit of this was lost with the database
     note_late(job=job, what="The provider took it after all", detail=operation, now=now)
     return False
 
@@ -169,7 +171,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
     return True
 
 
-def step_failed(*, job: VideoJob, error: Exception, now: datetime) -> bool:
+def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
     """A poll or an upload went wrong in a way that may pass: back off and try again.
 
     Only the first failure in a row is written down, so that tables do not grow with tries.

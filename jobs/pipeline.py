@@ -8,6 +8,9 @@ transaction waits for the network.
 import logging
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext, suppress
+from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import cast
 
@@ -88,18 +91,18 @@ def _submission(job: VideoJob) -> Callable[[], str]:
 
 
 def _submission_answered(job: VideoJob, answer: "Future[str]") -> None:
-    now = timezone.now()
-    try:
+    now, error = timezone.now(), answer.exception()
+    if error is None:
         lifecycle.submitted(job=job, operation=answer.result(), now=now)
-    except ProviderError as error:
-        gave_up = not error.throttled and job.attempts + 1 >= MAX_TRIES_UNAVAILABLE
-        if error.retryable and not gave_up:
-            lifecycle.put_back(job=job, error=error, now=now)
-        else:
-            lifecycle.fail(job=job, failure=Failure.of(error), now=now)
-    except Exception as error:
-        logger.exception("submission broke", extra={"job": str(job.pk)})
-        lifecycle.fail(job=job, failure=_broken(error), now=now)
+    elif not isinstance(error, ProviderError):
+        logger.error("a submission broke", exc_info=error, extra={"job": str(job.pk)})
+        detail = f"{type(error).__name__}: {error}"
+        failure = Failure(UNKNOWN_SUBMISSION.code, UNKNOWN_SUBMISSION.message, detail)
+        lifecycle.fail(job=job, failure=failure, now=now)
+    elif error.retryable and (error.throttled or job.attempts + 1 < MAX_TRIES_UNAVAILABLE):
+        lifecycle.put_back(job=job, error=error, now=now)
+    else:
+        lifecycle.fail(job=job, failure=Failure.of(error), now=now)
 
 
 def _order(job: VideoJob) -> Order:
@@ -144,29 +147,28 @@ def _polling(job: VideoJob) -> Callable[[], Running | Finished]:
 
 def _poll(job: VideoJob) -> Running | Finished:
     """Ask the provider; a finished video is in the spool, checked, when this returns Finished."""
-    partial = spool.partial(job.pk)
+    unfinished = spool.partial(job.pk)
     try:
-        answer = provider_for(mock_mode=job.mock_mode).poll(operation=job.operation, into=partial)
+        answer = provider_for(mock_mode=job.mock_mode).poll(
+            operation=job.operation, into=unfinished
+        )
         if isinstance(answer, Finished):
-            mp4.check(partial)
-            partial.replace(spool.video(job.pk))
+            mp4.check(unfinished)
+            unfinished.replace(spool.video(job.pk))
         return answer
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def _poll_answered(job: VideoJob, answer: "Future[Running | Finished]") -> None:
-    now = timezone.now()
-    try:
-        if isinstance(answer.result(), Running):
-            lifecycle.progressed(job=job, now=now)
-        elif not lifecycle.generated(job=job, now=now):
-            spool.drop(job.pk)
-            lifecycle.note_late(
-                job=job, what="The video came too late", detail=job.operation, now=now
-            )
-    except Exception as error:
+    now, error = timezone.now(), answer.exception()
+    if error:
         _retry_or_fail(job, error, now)
+    elif isinstance(answer.result(), Running):
+        lifecycle.progressed(job=job, now=now)
+    elif not lifecycle.generated(job=job, now=now):
+        spool.drop(job.pk)
+        lifecycle.note_late(job=job, what="Generated too late", detail=job.operation, now=now)
 
 
 # ---- Storing ----
@@ -195,20 +197,19 @@ def _store(job: VideoJob) -> StoredVideo:
 
 
 def _store_answered(job: VideoJob, answer: "Future[StoredVideo]") -> None:
-    now = timezone.now()
-    try:
-        if lifecycle.succeed(job=job, video=answer.result(), now=now):
-            spool.drop(job.pk)
-        else:
-            lifecycle.note_late(job=job, what="Stored too late", detail=job.operation, now=now)
-    except Exception as error:
+    now, error = timezone.now(), answer.exception()
+    if error:
         _retry_or_fail(job, error, now)
+        return
+    if not lifecycle.succeed(job=job, video=answer.result(), now=now):
+        lifecycle.note_late(job=job, what="Stored too late", detail=job.operation, now=now)
+    spool.drop(job.pk)
 
 
 # ---- What all passes share ----
 
 
-def _retry_or_fail(job: VideoJob, error: Exception, now) -> None:
+def _retry_or_fail(job: VideoJob, error: BaseException, now: datetime) -> None:
     """A job that is paid for upstream is given up only where trying again cannot help."""
     if isinstance(error, ProviderError) and not error.retryable:
         lifecycle.fail(job=job, failure=Failure.of(error), now=now)
@@ -254,23 +255,26 @@ def _work(
     *,
     threads: int,
 ) -> None:
-    """Claim jobs while threads are free and time is left; note each answer; keep leases alive."""
+    """Claim jobs while threads are free and time is left; note each answer; keep leases alive.
+
+    Where the database is gone, what is on its way is waited for and noted when it is back.
+    """
     started = renewed = monotonic()
     with ThreadPoolExecutor(threads) as pool:
         calls: dict[Future, VideoJob] = {}
         while True:
             if len(calls) < threads and monotonic() - started < PASS_SECONDS:
-                for job in claim(threads - len(calls)):
-                    calls[pool.submit(call_for(job))] = job
+                patience = suppress(*queue.DATABASE_GONE) if calls else nullcontext()
+                with patience:
+                    for job in claim(threads - len(calls)):
+                        calls[pool.submit(call_for(job))] = job
             if not calls:
                 return
             done, _ = wait(calls, timeout=0.25, return_when=FIRST_COMPLETED)
             for future in done:
-                answered(calls.pop(future), future)
+                note = partial(answered, calls.pop(future), future)
+                queue.when_the_database_answers(note)
             if calls and monotonic() - renewed > RENEW_SECONDS:
-                claims.renew(jobs=list(calls.values()), now=timezone.now())
+                with suppress(*queue.DATABASE_GONE):
+                    claims.renew(jobs=list(calls.values()), now=timezone.now())
                 renewed = monotonic()
-
-
-def _broken(error: Exception) -> Failure:
-    return Failure(WORKER_LOST.code, WORKER_LOST.message, f"{type(error).__name__}: {error}")

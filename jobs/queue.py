@@ -8,13 +8,15 @@ leaves the successor in the queue; `revive` starts a chain that fell silent.
 """
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from time import sleep
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import Schedule
@@ -23,9 +25,43 @@ from django_q.tasks import async_task
 from jobs import spool
 from jobs.models import Tick
 
+logger = logging.getLogger(__name__)
+
+DATABASE_GONE = (OperationalError, InterfaceError)
 PERIOD = timedelta(seconds=1)
 SILENT = timedelta(seconds=5)  # a chain this late is given up and begun anew
 ALIVE = timedelta(seconds=15)  # no tick for so long: no cluster is at work
+
+
+class PatientORM(ORM):
+    """The ORM broker, but for a database that may be gone for a while.
+
+    The stock broker's processes die of it, and with one of its processes the cluster ends, with
+    answers in hand that were paid for. These wait.
+    """
+
+    def dequeue(self) -> list[tuple[int, str]] | None:
+        try:
+            return super().dequeue()
+        except DATABASE_GONE:
+            logger.warning("the queue's database does not answer")
+            connection.close()
+            sleep(PERIOD.total_seconds())
+            return None
+
+    def delete(self, task_id: int) -> None:
+        when_the_database_answers(lambda: super(PatientORM, self).delete(task_id))
+
+
+def when_the_database_answers(write: Callable[[], None]) -> None:
+    """Do `write`, again and again while the database is gone: it holds what must not be lost."""
+    while True:
+        try:
+            return write()
+        except DATABASE_GONE:
+            logger.warning("waiting for the database", exc_info=True)
+            connection.close()
+            sleep(PERIOD.total_seconds())
 
 
 class DelayedORM(ORM):

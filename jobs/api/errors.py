@@ -111,7 +111,7 @@ def _api_exception(exc: exceptions.APIException) -> Response:
 
 def _body_refused(exc: Exception) -> Response:
     if isinstance(exc, RequestDataTooBig):
-        return _one_fault(413, "too_large", "The form's fields must be at most 1 MB in all")
+        return _one_fault(413, "too_large", "The fields of a request must be at most 1 MB in all")
     return _one_fault(400, "malformed", "The request body cannot be read")
 
 

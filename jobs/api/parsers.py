@@ -4,6 +4,7 @@ from typing import IO, Any, cast
 
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
@@ -44,7 +45,10 @@ class WholeMultiPartParser(MultiPartParser):
         request = parser_context["request"]
         length = _bounded(request.META, MAX_BODY_BYTES, "The request body")
         tail = _Tail(stream)
-        parsed = super().parse(cast(IO, tail), media_type, parser_context)
+        try:
+            parsed = super().parse(cast(IO, tail), media_type, parser_context)
+        except UnicodeError as error:  # a charset that cannot decode in parts, such as "idna"
+            raise ParseError("The multipart body's charset is unknown") from error
         boundary = _boundary(request.META["CONTENT_TYPE"])
         if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):
             raise ParseError("The multipart body is incomplete")
@@ -68,10 +72,14 @@ class _Tail:
         return chunk
 
 
-def _bounded(meta: dict, most: int, what: str) -> int:
-    """The body's length in bytes. Raises TooLarge, LengthRequired."""
-    if "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower():
+def require_length(request: Request) -> None:
+    """Raises LengthRequired for a body that came in chunks: no parser gets to see it."""
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         raise LengthRequired
+
+
+def _bounded(meta: dict, most: int, what: str) -> int:
+    """The body's length in bytes. Raises TooLarge."""
     length = int(meta.get("CONTENT_LENGTH") or 0)
     if length > most:
         raise TooLarge(f"{what} must be at most {most // 1_000_000} MB")

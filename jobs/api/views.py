@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from accounts.api.serializers import InvalidSerializer, ProblemSerializer
 from jobs import catalog, estimates, lifecycle, orders
 from jobs.api.errors import NotReady
-from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser
+from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from jobs.api.serializers import (
     CreateVideoJobSerializer,
     ListQuerySerializer,
@@ -92,6 +92,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         },
     )
     def create(self, request: Request) -> HttpResponse:
+        require_length(request)
         key = _idempotency_key(request)
         wish = CreateVideoJobSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
