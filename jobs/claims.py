@@ -7,8 +7,13 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from jobs.lifecycle import CALLING, STARTING
+from jobs.lifecycle import CALLING, STARTED, STARTING
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob
+
+NO_TURN = "Waiting for one of your own jobs to end. The job starts by itself."
+NO_ROOM = "Waiting for a free place at Google Veo. The job starts by itself."
+SLOWED_DOWN = "Google Veo asked us to slow down. The job starts by itself."
+TOLD_AT_ONCE = 500  # SQLite bounds a statement's parameters
 
 LEASE = timedelta(seconds=45)  # longer than any time-out of a step between two renewals
 
@@ -23,7 +28,8 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
         return []
     with transaction.atomic():
         gate = SubmissionGate.objects.select_for_update().get()
-        chosen = _choose(limit, _room_upstream(gate, now), now)
+        room, reason = _room_upstream(gate, now)
+        chosen = _choose(limit, room, reason, now)
         jobs = list(
             VideoJob.objects.select_for_update().filter(pk__in=chosen, status=Status.PENDING)
         )
@@ -40,7 +46,7 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
         JobEvent.objects.bulk_create(
             JobEvent(job=job, message=message, created_at=now)
             for job in jobs
-            for message in (STARTING, CALLING)
+            for message in (STARTED, CALLING)
             if job.attempts == 0
         )
     return jobs
@@ -69,27 +75,53 @@ def renew(*, jobs: list[VideoJob], now: datetime) -> None:
     )
 
 
-def _room_upstream(gate: SubmissionGate, now: datetime) -> int:
-    """How many jobs may go to Veo now."""
+def _room_upstream(gate: SubmissionGate, now: datetime) -> tuple[int, str]:
+    """How many jobs may go to Veo now, and why no more."""
     if gate.opens_at > now:
-        return 0
+        return 0, SLOWED_DOWN
     veo = VideoJob.objects.filter(mock_mode=False)
     in_flight = veo.filter(
         status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING)
     ).count()
     created = veo.filter(started_at__gt=now - timedelta(minutes=1)).count()
-    return min(settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created)
+    room = min(settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created)
+    return room, NO_ROOM
 
 
-def _choose(limit: int, room: int, now: datetime) -> list[UUID]:
-    """The ids of those next in line, at most `limit` in all and `room` that go to Veo."""
-    line = VideoJob.objects.in_line().values_list("id", "mock_mode", "next_step_at", "turn")
+def _choose(limit: int, room: int, no_room: str, now: datetime) -> list[UUID]:
+    """The ids of those next in line, at most `limit` in all and `room` that go to Veo.
+
+    Those that are passed over are told why.
+    """
+    line = VideoJob.objects.in_line().values_list(
+        "id", "mock_mode", "next_step_at", "turn", "status_message"
+    )
     chosen: list[UUID] = []
-    for id, mock_mode, due, turn in line:
-        if due > now or turn > settings.VIDEO_MAX_ACTIVE_JOBS or (not mock_mode and room <= 0):
+    waiting: dict[str, list[UUID]] = {NO_TURN: [], no_room: []}
+    for id, mock_mode, due, turn, told in line:
+        if due > now:
             continue
-        chosen.append(id)
-        room -= not mock_mode
+        reason = _why_it_waits(turn, room > 0 or mock_mode, no_room)
+        if not reason:
+            chosen.append(id)
+            room -= not mock_mode
+        elif told != reason:
+            waiting[reason].append(id)
         if len(chosen) == limit:
             break
+    for reason, ids in waiting.items():
+        _tell(ids, reason)
     return chosen
+
+
+def _why_it_waits(turn: int, has_room: bool, no_room: str) -> str:
+    if turn > settings.VIDEO_MAX_ACTIVE_JOBS:
+        return NO_TURN
+    return "" if has_room else no_room
+
+
+def _tell(ids: list[UUID], reason: str) -> None:
+    for at in range(0, len(ids), TOLD_AT_ONCE):
+        VideoJob.objects.filter(pk__in=ids[at : at + TOLD_AT_ONCE], status=Status.PENDING).update(
+            status_message=reason, version=F("version") + 1
+        )

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Greatest
 
 from jobs import estimates, queue
 from jobs.models import (
@@ -34,10 +35,11 @@ MAX_UNANSWERED = 3  # workers that one job may take with it
 
 CREATED = "📝 Job created"
 QUEUED = "Job queued for processing"
-STARTING = "🚀 Starting video generation"
+STARTING = "Starting video generation"
+STARTED = f"🚀 {STARTING}"
 CALLING = "☁️  Calling Google Veo API..."
 GENERATING = "Video generation in progress..."
-STORING = "💾 Saving the video..."
+STORING = "Saving the video..."
 SUCCEEDED = "Video generation completed successfully!"
 FAILED = "Video generation failed"
 CANCELLED = "Video generation cancelled"
@@ -110,7 +112,7 @@ def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
             progress_percentage=estimates.SUBMITTED,
             attempts=0,
         ):
-            log(job, "🎬 " + GENERATING, now)
+            log(job, f"🎬 {GENERATING}", now)
             return True
     if VideoJob.objects.filter(pk=job.pk, operation=operation).exists():
         return True  # the answer to an earlier commit of this was lost with the database
@@ -141,12 +143,12 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
 
 
 def progressed(*, job: VideoJob, now: datetime) -> bool:
-    """The provider is still at work."""
+    """The provider is still at work. The shown progress never falls, whoever answers late."""
     progress = max(job.progress_percentage, estimates.progress(job=job, now=now))
     return _move(
         job,
         Stage.GENERATING,
-        progress_percentage=progress,
+        progress_percentage=Greatest(F("progress_percentage"), progress),
         version=F("version") + int(progress != job.progress_percentage),
         next_step_at=now + poll_period(job),
         attempts=0,
@@ -166,7 +168,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             attempts=0,
         ):
             return False
-        log(job, STORING, now)
+        log(job, f"💾 {STORING}", now)
         queue.wake("store_due")
     return True
 
@@ -204,7 +206,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
             video_bytes=video.bytes,
         ):
             return False
-        log(job, "✅ " + SUCCEEDED, now)
+        log(job, f"✅ {SUCCEEDED}", now)
     return True
 
 
