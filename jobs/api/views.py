@@ -19,9 +19,9 @@ from rest_framework.response import Response
 from accounts.api.serializers import InvalidSerializer, ProblemSerializer
 from jobs import catalog, estimates, lifecycle, orders
 from jobs.api.errors import NotReady
+from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from jobs.api.serializers import (
-    CreateVideoJobSerializer,
     ListQuerySerializer,
     ModelListSerializer,
     ShortOfTokensSerializer,

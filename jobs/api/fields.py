@@ -1,0 +1,124 @@
+"""The kinds of value that clients send; each refusal is a sentence that says what would be right."""
+
+import unicodedata
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from jobs import catalog, images
+
+Messages = dict[str, Any]
+KEPT_CONTROLS = "\t\n\r"
+
+
+def one_of(values: Any) -> str:
+    *others, last = [f"'{value}'" for value in values]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of a few texts; every refusal names them."""
+
+    def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
+        message = f"{what} must be {one_of(choices)}"
+        super().__init__(
+            choices=list(choices),
+            error_messages={"invalid_choice": message, "null": message},
+            **kwargs,
+        )
+
+
+class StatusField(ChoiceField):
+    """One of the statuses, in any case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(str(data).upper())
+
+
+class PromptField(serializers.CharField):
+    """Text, trimmed; NUL and every other control character but tab and line breaks is refused."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Looks before the trimming, which takes some control characters for blanks."""
+        if isinstance(data, str):
+            if any(unicodedata.category(c) == "Cc" and c not in KEPT_CONTROLS for c in data):
+                raise serializers.ValidationError(
+                    "Prompt must not contain control characters", code="control_characters"
+                )
+            if "\N{REPLACEMENT CHARACTER}" in data:  # what Django makes of bytes that are no UTF-8
+                raise serializers.ValidationError("Prompt must be valid UTF-8", code="encoding")
+        elif data is not None and data is not empty:
+            raise serializers.ValidationError("Prompt must be a text", code="invalid")
+        return super().run_validation(data) or None
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class TrueOrFalse(serializers.Field):
+    """`true` or `false`, as JSON or as text in any case; nothing else."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        self.message = f"{what} must be 'true' or 'false'"
+        super().__init__(error_messages={"null": self.message}, **kwargs)
+
+    def to_internal_value(self, data: Any) -> bool:
+        known = {"true": True, "false": False}.get(str(data).strip().lower())
+        if known is None or not isinstance(data, bool | str):
+            raise serializers.ValidationError(self.message, code="invalid")
+        return known
+
+    def to_representation(self, value: bool) -> bool:
+        return value
+
+
+@extend_schema_field(OpenApiTypes.INT)
+class DurationField(serializers.Field):
+    """4 or 8, as a number or as text."""
+
+    MESSAGE = "Duration must be 4 or 8 seconds"
+
+    def to_internal_value(self, data: Any) -> int:
+        text = str(data).strip()
+        for seconds in catalog.DURATIONS:
+            if not isinstance(data, bool) and text in (str(seconds), f"{seconds}.0"):
+                return seconds
+        raise serializers.ValidationError(self.MESSAGE, code="invalid_choice")
+
+    def to_representation(self, value: int) -> int:
+        return value
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class ImageField(serializers.FileField):
+    """An uploaded picture, checked and re-encoded: `images.Image`."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        self.what = what
+        messages: Messages = {
+            "invalid": f"{what} must be an uploaded file",
+            "empty": f"{what} is an empty file",
+            "no_name": f"{what} must be an uploaded file with a name",
+        }
+        super().__init__(error_messages=messages, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        upload = super().to_internal_value(data)
+        if upload.size > images.MAX_BYTES:
+            raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
+        try:
+            return images.prepare(upload=upload, size=upload.size)
+        except images.BadImage as refusal:
+            raise serializers.ValidationError(f"{self.what} {refusal}", "image") from refusal
+
+
+class ReferenceImagesField(serializers.ListField):
+    MESSAGE = f"At most {catalog.MAX_REFERENCE_IMAGES} reference images are allowed"
+
+    def to_internal_value(self, data: Any) -> list[images.Image]:
+        if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:
+            raise serializers.ValidationError(
+                self.MESSAGE, code="max_length"
+            )  # before decoding any
+        return super().to_internal_value(data)

@@ -1,0 +1,156 @@
+"""What a client sends to ask for a video: the contract's names and texts, `catalog`'s rules."""
+
+import hashlib
+import json
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from jobs import catalog
+from jobs.api.fields import (
+    ChoiceField,
+    DurationField,
+    ImageField,
+    PromptField,
+    ReferenceImagesField,
+    TrueOrFalse,
+)
+from jobs.catalog import Order
+from jobs.providers import veo_is_configured
+from jobs.providers.base import Inputs
+
+
+class NotConfigured(serializers.ValidationError):
+    """A real video was asked for where no Google account is set up."""
+
+    code = "provider.not_configured"
+
+    def __init__(self) -> None:
+        message = "Real videos are not available on this server, only mockMode 'true' is"
+        super().__init__({"mockMode": ErrorDetail(message, self.code)})
+
+
+class CreateVideoJobSerializer(serializers.Serializer):
+    """One order. After `is_valid`: `order`, `inputs` and `fingerprint`."""
+
+    prompt = PromptField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        max_length=catalog.MAX_PROMPT_CHARACTERS,
+        error_messages={
+            "max_length": f"Prompt must be at most {catalog.MAX_PROMPT_CHARACTERS:,} characters"
+        },
+        help_text="What the video shows. Required unless there is an initial image.",
+    )
+    model = ChoiceField("Model", catalog.MODELS, help_text="One of `/api/v1/video-models`.")
+    resolution = ChoiceField(
+        "Resolution", catalog.RESOLUTIONS, help_text="1080p needs a length of 8 seconds."
+    )
+    aspectRatio = ChoiceField("Aspect ratio", catalog.ASPECT_RATIOS, help_text="Width to height.")
+    durationSeconds = DurationField(
+        required=False, allow_null=True, help_text="4 or 8 seconds; 8 where it is left out."
+    )
+    mockMode = TrueOrFalse(
+        "Mock mode",
+        required=False,
+        help_text="true: a sample video from the mock, no call to Google. Required, unless the "
+        "operator set a default.",
+    )
+    generateAudio = TrueOrFalse("Generate audio", default=False, help_text="With sound.")
+    initialImage = ImageField(
+        "Initial image",
+        required=False,
+        allow_null=True,
+        help_text="First frame: JPEG, PNG or WebP, at most 10 MB and 40 megapixels.",
+    )
+    endFrame = ImageField(
+        "End frame",
+        required=False,
+        allow_null=True,
+        help_text="Last frame; needs an initial image and 8 seconds.",
+    )
+    referenceImages = ReferenceImagesField(
+        child=ImageField("Reference image"),
+        required=False,
+        allow_null=True,
+        help_text="Up to 3 images of what should appear; 8 seconds, 16:9 and a prompt, and "
+        "neither initial image nor end frame.",
+    )
+
+    order: Order
+    inputs: Inputs
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
+
+    def is_valid(self, *, raise_exception: bool = False) -> bool:
+        """As always; then raises NotConfigured, whose code would get lost among other faults."""
+        valid = super().is_valid(raise_exception=raise_exception)
+        if valid and not self.order.mock_mode and not veo_is_configured():
+            raise NotConfigured
+        return valid
+
+    def to_internal_value(self, data: Any) -> dict:
+        self._refuse_repeated(data)
+        return super().to_internal_value(data)
+
+    def validate(self, attrs: dict) -> dict:
+        self.inputs = Inputs(
+            initial_image=attrs.get("initialImage"),
+            end_frame=attrs.get("endFrame"),
+            reference_images=attrs.get("referenceImages") or [],
+        )
+        self.order = Order(
+            prompt=attrs.get("prompt"),
+            model=attrs["model"],
+            resolution=attrs["resolution"],
+            aspect_ratio=attrs["aspectRatio"],
+            duration_seconds=attrs.get("durationSeconds") or catalog.DEFAULT_DURATION,
+            generate_audio=attrs["generateAudio"],
+            mock_mode=bool(attrs.get("mockMode", settings.VIDEO_DEFAULT_MOCK_MODE)),
+            initial_image=self.inputs.initial_image is not None,
+            end_frame=self.inputs.end_frame is not None,
+            reference_images=len(self.inputs.reference_images),
+        )
+        self._refuse_combinations()
+        return attrs
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same fields and files, and only for them."""
+        pictures = (
+            self.inputs.initial_image,
+            self.inputs.end_frame,
+            *self.inputs.reference_images,
+        )
+        content = [vars(self.order), [picture and picture.sha256 for picture in pictures]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _refuse_repeated(self, data: Any) -> None:
+        if not hasattr(data, "getlist"):
+            return
+        repeated = [
+            name
+            for name, field in self.fields.items()
+            if not isinstance(field, serializers.ListField) and len(data.getlist(name)) > 1
+        ]
+        if repeated:
+            raise serializers.ValidationError(
+                {
+                    name: ErrorDetail("This field was sent more than once", "repeated")
+                    for name in repeated
+                }
+            )
+
+    def _refuse_combinations(self) -> None:
+        refusals = list(catalog.refusals(self.order))
+        if refusals:
+            found: dict[str, list] = {}
+            for refusal in refusals:
+                detail = ErrorDetail(refusal.message, "combination")
+                found.setdefault(refusal.field, []).append(detail)
+            raise serializers.ValidationError(found)
