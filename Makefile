@@ -48,16 +48,19 @@ check-migrations: ## models without a migration
 	DEBUG=true DATABASE_URL=sqlite://:memory: $(RUN) manage.py makemigrations --check --dry-run
 
 check-deploy: ## Django's own review of production settings
-	env -u DEBUG -u HTTPS_ONLY SECRET_KEY="$$($(RUN) -c 'import secrets; print(secrets.token_hex(32))')" \
+	DEBUG=false HTTPS_ONLY=true SECRET_KEY="$$($(RUN) -c 'import secrets; print(secrets.token_hex(32))')" \
 		ALLOWED_HOSTS=studio.example.com CSRF_TRUSTED_ORIGINS=https://studio.example.com \
 		DATABASE_URL=postgres://studio@127.0.0.1/studio \
 		$(RUN) manage.py check --deploy --fail-level WARNING
 
+# Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" looks at one test alone.
+PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+
 test-sqlite: ## pytest on SQLite (ARGS="-k ledger")
-	env -u DATABASE_URL $(RUN) -m pytest $(ARGS)
+	env -u DATABASE_URL $(PYTEST) $(ARGS)
 
 test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for the run
-	$(RUN) -m tests.postgres -- $(RUN) -m pytest $(ARGS)
+	$(RUN) -m tests.postgres -- $(PYTEST) $(ARGS)
 
 # ---- Upkeep ----
 

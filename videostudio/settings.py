@@ -186,7 +186,8 @@ if DATABASE and DATABASE["ENGINE"] == "django.db.backends.sqlite3":
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
-    else {"BACKEND": "videostudio.cache.CountingDatabaseCache", "LOCATION": "django_cache"}
+    else {"BACKEND": "videostudio.cache.CountingDatabaseCache", "LOCATION": "django_cache"},
+    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
 # ---- Files ----
@@ -285,6 +286,7 @@ SPECTACULAR_SETTINGS = {
 # guards against is told in docs/architecture.md.
 Q_CLUSTER = {
     "name": "videostudio",
+    "broker_class": "jobs.queue.PatientORM",
     "orm": "default",  # the jobs' database: a wake-up commits with its job, or neither does
     "workers": 2,
     "queue_limit": 2,
@@ -299,6 +301,7 @@ Q_CLUSTER = {
     "recycle": 5000,
     "max_rss": 500_000,
     "guard_cycle": 0.5,
+    "cache": "local",  # where it keeps its own figures; ours come from the database
     "log_level": "WARNING",
     "label": "Workers",
 }

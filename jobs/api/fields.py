@@ -1,4 +1,4 @@
-"""The kinds of value that clients send; each refusal is a sentence that says what would be right."""
+"""The kinds of value that clients send; each refusal is a sentence that tells what is right."""
 
 import unicodedata
 from typing import Any

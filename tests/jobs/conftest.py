@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from jobs import lifecycle
+from jobs import claims, lifecycle, orders
 from jobs.catalog import Order
 from jobs.lifecycle import Failure
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
@@ -153,7 +153,7 @@ def new_job(alice):
 
     def create(at=Status.PENDING, *, user=alice, now=None, inputs=None, **changes):
         now = now or timezone.now()
-        job, _ = lifecycle.create(
+        job, _ = orders.create(
             user=user, order=order(**changes), inputs=inputs or Inputs(), now=now
         )
         return bring(job, at, now=now)
@@ -185,7 +185,7 @@ def where(job):
 
 
 STEPS = {
-    Status.PENDING: lambda job, now: lifecycle.claim_pending(limit=100, now=now),
+    Status.PENDING: lambda job, now: claims.claim_pending(limit=100, now=now),
     Stage.SUBMITTING: lambda job, now: lifecycle.submitted(job=job, operation=OPERATION, now=now),
     Stage.GENERATING: lambda job, now: lifecycle.generated(job=job, now=now),
 }
@@ -208,6 +208,13 @@ def kept(job):
     return VideoJob.objects.filter(pk=job.pk).first()
 
 
+def limited(settings, rate):
+    """How often one user may create jobs, such as "1/min"."""
+    rest = settings.REST_FRAMEWORK
+    rates = rest["DEFAULT_THROTTLE_RATES"] | {"create": rate}
+    settings.REST_FRAMEWORK = rest | {"DEFAULT_THROTTLE_RATES": rates}
+
+
 # ---- What remained ----
 
 
@@ -218,8 +225,9 @@ def traces():
 
 
 @pytest.fixture
-def nothing_happens(alice):
-    """The test must leave no job, no image, no charge, no wake-up behind."""
+def nothing_happens(alice, settings):
+    """The test may ask often and must leave no job, image, charge or wake-up behind."""
+    limited(settings, "1000000/min")
     before = traces()
     yield
     assert traces() == before
