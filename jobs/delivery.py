@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import condition, require_safe
 from whitenoise.responders import SlicedFile
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # as far as any file reaches
 TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
 
 

@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -39,6 +40,9 @@ def handle(exc: Exception, context: dict) -> Response | None:
     for kinds, answer in ANSWERS:
         if isinstance(exc, kinds):
             set_rollback()
+            request = context["request"]  # whose view may show pages: errors are none
+            request.accepted_renderer = JSONRenderer()
+            request.accepted_media_type = JSONRenderer.media_type
             return answer(exc)
     return None
 
@@ -188,14 +192,18 @@ ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
 # ---- What Django answers by itself, in the same shape under /api/ ----
 
 
+def _is_api(request: HttpRequest) -> bool:
+    return f"{request.path}/".startswith("/api/")
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
-    if request.path.startswith("/api/"):
+    if _is_api(request):
         return JsonResponse({"detail": "Not found.", "code": "not_found"}, status=404)
     return defaults.page_not_found(request, exception)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> Any:
-    if request.path.startswith("/api/"):
+    if _is_api(request):
         message = "The request cannot be read"
         body: dict[str, Any] = {"detail": message, "code": "malformed", "field": None}
         body["errors"] = [{"field": None, "message": message, "code": "malformed"}]
@@ -204,7 +212,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> Any:
 
 
 def server_error(request: HttpRequest) -> Any:
-    if request.path.startswith("/api/"):
+    if _is_api(request):
         detail = "Something went wrong on our side."
         return JsonResponse({"detail": detail, "code": "internal"}, status=500)
     return defaults.server_error(request)

@@ -9,10 +9,16 @@ router = SimpleRouter(trailing_slash=False)
 router.register("video-jobs", VideoJobViewSet, basename="video-job")
 router.register("video-models", VideoModelViewSet, basename="video-model")
 
+READ_ONLY = ["get", "head"]
+
 urlpatterns = [
     *router.urls,
-    path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("schema", SpectacularAPIView.as_view(http_method_names=READ_ONLY), name="schema"),
+    path(
+        "docs",
+        SpectacularSwaggerView.as_view(url_name="schema", http_method_names=READ_ONLY),
+        name="docs",
+    ),
     path("", errors.not_found),
     path("<path:unknown>", errors.not_found),
 ]

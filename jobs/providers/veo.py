@@ -5,6 +5,7 @@ with a project, an API key alone (express mode) or a project with application-de
 The finished video comes inline, base64 in the poll that finds the operation done.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it
 
 ASSET = types.VideoGenerationReferenceType.ASSET
 SAFETY_SIGNS = ("safety", "usage guidelines", "responsible ai", "sensitive")
+RETRY_DELAY = re.compile(r"'retryDelay': '(\d+(?:\.\d+)?)s'")
 SAFETY_OUTPUT = "The video was held back by Google's safety filters."
 SAFETY_PROMPT = "Google's safety filters refused the prompt or an image."
 
@@ -126,9 +128,7 @@ def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
         generate_audio=order.generate_audio,
         last_frame=_image(inputs.end_frame),
         reference_images=[
-            types.VideoGenerationReferenceImage(
-                image=_image(image), reference_type=types.VideoGenerationReferenceType.ASSET
-            )
+            types.VideoGenerationReferenceImage(image=_image(image), reference_type=ASSET)
             for image in inputs.reference_images
         ]
         or None,
@@ -137,6 +137,8 @@ def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
 
 def _video_of(operation: types.GenerateVideosOperation) -> bytes:
     """The bytes of a done operation's video; ProviderError for its three other outcomes."""
+    if operation.error and _is_about_safety(operation.error.get("message")):
+        raise _error(("safety.prompt", SAFETY_PROMPT), operation.error)
     if operation.error:
         known = BY_GRPC_CODE.get(operation.error.get("code", 0), REJECTED)
         raise _error(known, operation.error)
@@ -165,7 +167,7 @@ def _refused_submission(error: errors.APIError) -> ProviderError:
         return _unknown_submission(error)
     if error.code == 400 and _is_about_the_key(error):
         return _error(REJECTED, error)
-    if error.code == 400 and _is_about_safety(error):
+    if error.code == 400 and _is_about_safety(error.message):
         return _error(("safety.prompt", SAFETY_PROMPT), error)
     return _error(BY_HTTP_STATUS.get(error.code, REJECTED), error)
 
@@ -200,11 +202,8 @@ def _error(known: tuple[str, str], cause: object, **more: Any) -> ProviderError:
 
 def _retry_after(error: errors.APIError) -> float | None:
     """Seconds, by google.rpc.RetryInfo in the error's details or the Retry-After header."""
-    body = error.details if isinstance(error.details, dict) else {}
-    for detail in body.get("error", {}).get("details", []):
-        delay = str(detail.get("retryDelay", "")).removesuffix("s")
-        if delay.replace(".", "", 1).isdigit():
-            return float(delay)
+    if asked := RETRY_DELAY.search(str(error.details)):
+        return float(asked[1])
     header = getattr(error.response, "headers", {}).get("retry-after", "")
     return float(header) if header.isdigit() else None
 
@@ -213,12 +212,9 @@ def _is_about_the_key(error: errors.APIError) -> bool:
     return "API_KEY_INVALID" in str(error.details)
 
 
-def _is_about_safety(error: errors.APIError) -> bool:
-    """Google refuses some prompts at once with 400 and a text of its usage guidelines."""
-    text = str(error.message).lower()
-    return any(
-        word in text for word in ("safety", "usage guidelines", "responsible ai", "sensitive")
-    )
+def _is_about_safety(text: object) -> bool:
+    """Google refuses some prompts with a text of its usage guidelines, at once or when done."""
+    return any(sign in str(text).lower() for sign in SAFETY_SIGNS)
 
 
 class BigAnswers:

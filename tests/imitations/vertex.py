@@ -5,11 +5,12 @@ A request can be made to fail from outside (`fail`, `POST /_faults`) or by marks
 `stage:fault:number` or either with `xN`: only the first N times for that prompt (create) or
 operation (poll, done).
 
-create  a status (429:34 asks for a delay of 34 s), html, html200, hang, cut (accepted, answer
-        lost), slow:N (accepted, answered N s later)
+create  a status (429:34 asks for a delay of 34 s), unsafe (400, the prompt is refused), html,
+        html200, hang, cut (accepted, answer lost), slow:N (accepted, answered N s later)
 poll    a status, html, html200, hang, cut, slow:N
-done    filtered, filtered-text, error (code 13), error3, error8 ..., empty, notmp4,
-        truncated (the answer breaks off), half (a whole answer with the first half of the video)
+done    filtered, filtered-text, unsafe (code 3, the prompt is refused), error (code 13), error3,
+        error8 ..., empty, notmp4, truncated (the answer breaks off), half (a whole answer with the
+        first half of the video)
 
 Statuses and shapes are the facts'; a sentence that has another source names it.
 """
@@ -49,6 +50,11 @@ FILTERED = {
     "be charged for this request. Try rephrasing the prompt. If you think this was an error, send "
     "feedback. Support codes: 42237218",
 }
+# github.com/HKUDS/ViMax/issues/20 quotes it; whether at once or in the operation is not said.
+UNSAFE = (
+    "The prompt could not be submitted. This prompt contains sensitive words that violate Google's "
+    "Responsible AI practices. Try rephrasing your prompt. Support codes: 58061214"
+)
 FAILURE = "Video generation failed due to an internal server issue. Please try again."
 
 # An ftyp box and an empty moov box; `_default_pieces` adds the head of an mdat box: together 48
@@ -203,6 +209,8 @@ class VertexImitation(Imitation):
             self.pause(request, fault.argument or 2)
 
     def _broken(self, fault: Fault, request: Request) -> Answer:
+        if fault.name == "unsafe":
+            raise Refusal(400, UNSAFE)
         if fault.name in ("html", "html200"):
             return Answer.html(200 if fault.name == "html200" else 502, "502 Bad Gateway")
         if fault.name == "hang":
@@ -221,6 +229,8 @@ class VertexImitation(Imitation):
         name = fault.name if fault else "video"
         done = {"name": record.operation, "done": True}
         bucket = record.parameters.get("storageUri")
+        if name == "unsafe":
+            return Answer.json(done | {"error": {"code": 3, "message": UNSAFE}})
         if name.startswith("error"):
             error = {"code": int(name.removeprefix("error") or 13), "message": FAILURE}
             return Answer.json(done | {"error": error})
