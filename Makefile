@@ -62,6 +62,16 @@ test-sqlite: ## pytest on SQLite (ARGS="-k ledger")
 test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for the run
 	$(RUN) -m tests.postgres -- $(PYTEST) $(ARGS)
 
+# ---- Under load: not part of `make test` ----
+
+flight: $(VENV)/dev.stamp ## a thousand videos in flight: one cluster on both databases, then two clusters
+	$(RUN) -m bench.flight
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --clusters 2
+
+chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--seed 7")
+	$(RUN) -m bench.chaos $(ARGS)
+
 # ---- Upkeep ----
 
 format: $(VENV)/dev.stamp ## repairs layout and simple mistakes
@@ -101,4 +111,4 @@ $(RUN) -m pip install --quiet --disable-pip-version-check -r $<
 endef
 endif
 
-.PHONY: help demo test $(CHECKS) format lock samples
+.PHONY: help demo test $(CHECKS) flight chaos format lock samples

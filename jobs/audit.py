@@ -33,6 +33,10 @@ def findings() -> Iterator[str]:
     yield from _say(
         "shows a refund that the ledger lacks", unrefunded.filter(tokens_refunded__gt=0)
     )
+    yield from _say(
+        "was cancelled before its submission and was not refunded",
+        unrefunded.filter(status=Status.CANCELLED, submitted_at=None),
+    )
     if settings.VIDEO_REFUND_FAILED_JOBS:
         yield from _say("failed and was not refunded", unrefunded.filter(status=Status.FAILED))
 

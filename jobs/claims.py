@@ -28,6 +28,7 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
         return []
     with transaction.atomic():
         gate = SubmissionGate.objects.select_for_update().get()
+        SubmissionGate.objects.update(looked_at=now)
         room, reason = _room_upstream(gate, now)
         chosen = _choose(limit, room, reason, now)
         jobs = list(
@@ -72,6 +73,23 @@ def renew(*, jobs: list[VideoJob], now: datetime) -> None:
     """Keep the leases of jobs that the caller is still at work on."""
     VideoJob.objects.filter(pk__in=[job.pk for job in jobs], status=Status.RUNNING).update(
         next_step_at=now + LEASE
+    )
+
+
+def nobody_starts(*, since: datetime, now: datetime) -> bool:
+    """Whether a job that could start was due by `since`, and nobody looked since then.
+
+    Where somebody looks it starts; one that can start only this moment, having waited for room,
+    is not late.
+    """
+    gate = SubmissionGate.objects.get()
+    if gate.looked_at and gate.looked_at > since:
+        return False
+    room, reason = _room_upstream(gate, now)
+    line = VideoJob.objects.in_line().values_list("mock_mode", "next_step_at", "turn")
+    return any(
+        due <= since and not _why_it_waits(turn, room > 0 or mock_mode, reason)
+        for mock_mode, due, turn in line
     )
 
 

@@ -18,6 +18,8 @@ from contextlib import suppress
 
 from django.conf import settings
 
+from jobs import queue
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -25,6 +27,7 @@ M_MMAP_THRESHOLD = -3  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
 RESTART_SECONDS = 1.0
+LAST_ANSWERS_SECONDS = 4.0
 
 
 class Supervisor:
@@ -64,6 +67,7 @@ class Supervisor:
 
     def _stop(self, signum: int, frame: object) -> None:
         again, self.stopping = self.stopping, True
+        queue.close()
         self._pass_on(signal.SIGKILL if again else signal.SIGINT)
         signal.alarm(GRACE_SECONDS)
 
@@ -102,8 +106,7 @@ def _run_cluster() -> None:
         from django.db import connections
         from django_q.cluster import Cluster
 
-        from jobs import queue
-
+        queue.close(False)
         queue.prepare()
         connections.close_all()  # the cluster's processes open their own
         cluster = Cluster()
@@ -120,10 +123,13 @@ def _run_cluster() -> None:
 class _EndOnDeath(logging.Handler):
     """Ends the sentinel, and all with it, when it reports that a process of the cluster died.
 
-    Such a report is the one thing that django-q2 logs as CRITICAL; a test holds it to that.
+    Such a report is the one thing that django-q2 logs as CRITICAL; a test holds it to that. What
+    the other workers have on its way, and may have paid for, gets a little time to be noted.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
+        queue.close()
+        time.sleep(LAST_ANSWERS_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

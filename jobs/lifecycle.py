@@ -8,6 +8,7 @@ worker's says so by returning False. No network call is made here.
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from jobs import estimates, queue
+from jobs import estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
     JobEvent,
@@ -113,6 +114,7 @@ def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
             attempts=0,
         ):
             log(job, f"🎬 {GENERATING}", now)
+            tell(job, "submitted")
             return True
     if VideoJob.objects.filter(pk=job.pk, operation=operation).exists():
         return True  # the answer to an earlier commit of this was lost with the database
@@ -164,11 +166,13 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             stage=Stage.STORING,
             status_message=STORING,
             progress_percentage=estimates.STORING,
+            generated_at=now,
             next_step_at=now,
             attempts=0,
         ):
             return False
         log(job, f"💾 {STORING}", now)
+        _took(tallies.GENERATION, job, job.submitted_at, now)
         queue.wake("store_due")
     return True
 
@@ -207,6 +211,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
         ):
             return False
         log(job, f"✅ {SUCCEEDED}", now)
+        _took(tallies.STORAGE, job, job.generated_at, now)
     return True
 
 
@@ -231,7 +236,6 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
             _log_internal(job, f"Failed: {failure.code}", now, failure.detail)
         if settings.VIDEO_REFUND_FAILED_JOBS:
             _give_back(job, f"Failed: {failure.code}", now)
-    logger.warning("job failed", extra={"job": str(job.pk), "error_code": failure.code})
     return True
 
 
@@ -271,11 +275,16 @@ def _end(
         for name, value in changes.items():
             setattr(job, name, value)
         JobImage.objects.filter(job=job).delete()
+        tallies.add(name=tallies.ENDED, kind=status, value=job.error_code)
+        tell(job, status.lower(), **({"error_code": job.error_code} if job.error_code else {}))
     return bool(ended)
 
 
 def _give_back(job: VideoJob, note: str, now: datetime) -> None:
-    entry = ledger.refund(reference=str(job.pk), note=note)
+    try:
+        entry = ledger.refund(reference=str(job.pk), note=note)
+    except ledger.AlreadyRefunded:  # by staff, while it was at work
+        return
     VideoJob.objects.filter(pk=job.pk).update(tokens_refunded=entry.amount)
     job.tokens_refunded = entry.amount
     log(job, f"💰 {entry.amount} tokens refunded", now)
@@ -288,6 +297,18 @@ def _back_off(job: VideoJob) -> int:
 
 def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:
     JobEvent.objects.create(job=job, message=message, created_at=now, level=level)
+
+
+def tell(job: VideoJob, what: str, **more: str) -> None:
+    """A line in the operator's log, once what it tells of is committed."""
+    extra = {"job": str(job.pk)} | more
+    transaction.on_commit(partial(logger.info, "job %s", what, extra=extra))
+
+
+def _took(name: str, job: VideoJob, since: datetime | None, now: datetime) -> None:
+    if since:
+        provider = "mock" if job.mock_mode else "veo"
+        tallies.took(name=name, kind=provider, seconds=(now - since).total_seconds())
 
 
 def _log_internal(job: VideoJob, message: str, now: datetime, detail: str) -> None:

@@ -121,6 +121,7 @@ class VideoJob(models.Model):
     operation = models.CharField(max_length=300, blank=True, help_text="The provider's name of it.")
     submitted_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    generated_at = models.DateTimeField(null=True, blank=True)
 
     # The stored video; a URL is relative where this server delivers it
     video_name = models.CharField(max_length=200, blank=True)
@@ -260,6 +261,26 @@ class SubmissionGate(models.Model):
     """One row: whoever starts jobs holds its lock, so that the limits hold across all clusters."""
 
     opens_at = models.DateTimeField(help_text="Until then the provider asked us to send nothing.")
+    looked_at = models.DateTimeField(null=True, help_text="When somebody last looked who may start.")
 
     def __str__(self) -> str:
         return f"open from {self.opens_at}"
+
+
+class Tally(models.Model):
+    """A figure that only grows, for the metrics: jobs can be deleted, what happened cannot."""
+
+    name = models.CharField(max_length=32)
+    kind = models.CharField(max_length=32)
+    value = models.CharField(max_length=64)
+    count = models.PositiveBigIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [
+            models.UniqueConstraint(fields=["name", "kind", "value"], name="tally_once_a_thing")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kind} {self.value}"

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from jobs import estimates, queue
 from jobs.catalog import OPERATION, Order
-from jobs.lifecycle import CREATED, QUEUED, log
+from jobs.lifecycle import CREATED, QUEUED, log, tell
 from jobs.models import IdempotencyKey, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from tokens_ledger import ledger
@@ -59,6 +59,7 @@ def create(
         job.save(force_insert=True)
         JobImage.objects.bulk_create(_image_rows(job, inputs))
         log(job, CREATED, now)
+        tell(job, "created")
         if idempotency_key:
             IdempotencyKey.objects.create(
                 user=user,

@@ -6,6 +6,7 @@ transaction waits for the network.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
@@ -17,7 +18,7 @@ from typing import cast
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import claims, lifecycle, queue, spool
+from jobs import claims, lifecycle, queue, spool, tallies
 from jobs.catalog import Order
 from jobs.images import Image
 from jobs.lifecycle import Failure
@@ -69,17 +70,19 @@ def submit_due() -> None:
     def claim(limit: int) -> list[VideoJob]:
         return claims.claim_pending(limit=limit, now=timezone.now())
 
-    _work(claim, _submission, _submission_answered, threads=SUBMIT_THREADS)
+    _work("submit", claim, _submission, _submission_answered, threads=SUBMIT_THREADS)
 
 
 def poll_due() -> None:
     """Ask after jobs that are generating."""
-    _work(_claim(Stage.GENERATING, TOO_LATE), _polling, _poll_answered, threads=POLL_THREADS)
+    claim = _claim(Stage.GENERATING, TOO_LATE)
+    _work("poll", claim, _polling, _poll_answered, threads=POLL_THREADS)
 
 
 def store_due() -> None:
     """Store finished videos."""
-    _work(_claim(Stage.STORING, NOT_STORED), _storing, _store_answered, threads=STORE_THREADS)
+    claim = _claim(Stage.STORING, NOT_STORED)
+    _work("store", claim, _storing, _store_answered, threads=STORE_THREADS)
 
 
 # ---- Submitting ----
@@ -249,6 +252,7 @@ def _claim(stage: Stage, at_deadline: Failure) -> Callable[[int], list[VideoJob]
 
 
 def _work(
+    what: str,
     claim: Callable[[int], list[VideoJob]],
     call_for: Callable[[VideoJob], Callable[[], object]],
     answered: Callable[[VideoJob, Future], None],
@@ -260,21 +264,35 @@ def _work(
     Where the database is gone, what is on its way is waited for and noted when it is back.
     """
     started = renewed = monotonic()
+    answers: Counter[str] = Counter()
     with ThreadPoolExecutor(threads) as pool:
         calls: dict[Future, VideoJob] = {}
         while True:
-            if len(calls) < threads and monotonic() - started < PASS_SECONDS:
+            in_time = monotonic() - started < PASS_SECONDS and not queue.is_closing()
+            if in_time and len(calls) < threads:
                 patience = suppress(*queue.DATABASE_GONE) if calls else nullcontext()
                 with patience:
                     for job in claim(threads - len(calls)):
                         calls[pool.submit(call_for(job))] = job
             if not calls:
-                return
+                break
             done, _ = wait(calls, timeout=0.25, return_when=FIRST_COMPLETED)
             for future in done:
-                note = partial(answered, calls.pop(future), future)
+                job = calls.pop(future)
+                answers[_outcome(future)] += not job.mock_mode
+                note = partial(answered, job, future)
                 queue.when_the_database_answers(note)
             if calls and monotonic() - renewed > RENEW_SECONDS:
                 with suppress(*queue.DATABASE_GONE):
                     claims.renew(jobs=list(calls.values()), now=timezone.now())
                 renewed = monotonic()
+    for code, count in (+answers).items():  # without those of mock jobs, which are 0
+        tallies.add(name=tallies.ANSWERS, kind=what, value=code, count=count)
+
+
+def _outcome(call: Future) -> str:
+    """What an answer counts as: "ok", an HTTP status, or the kind of error."""
+    error = call.exception()
+    if error is None:
+        return "ok"
+    return str(getattr(error, "status", None) or type(error).__name__)

@@ -9,6 +9,7 @@ leaves the successor in the queue; `revive` starts a chain that fell silent.
 
 import fcntl
 import logging
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ from jobs import spool
 from jobs.models import Tick
 
 logger = logging.getLogger(__name__)
+
+# Shared by all processes that are forked after this import, and without a lock to die with.
+_closing = mmap.mmap(-1, 1)
 
 DATABASE_GONE = (OperationalError, InterfaceError)
 PERIOD = timedelta(seconds=1)
@@ -79,6 +83,15 @@ class DelayedORM(ORM):
             key=self.list_key, payload=task, lock=timezone.now() + self.delay
         )
         return row.pk
+
+
+def close(yes: bool = True) -> None:
+    """Have the workers of this cluster take no more jobs: it is about to end."""
+    _closing[0] = yes
+
+
+def is_closing() -> bool:
+    return bool(_closing[0])
 
 
 def wake(task: str) -> None:

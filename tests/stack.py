@@ -61,6 +61,7 @@ class Stack:
         self.env |= _google(google) | _cloudinary(cloudinary) | dict(env or {})
         self.urls: list[str] = []
         self.started: dict[Path, Process] = {}
+        self.commands: dict[Path, tuple[tuple[str, ...], dict[str, str]]] = {}
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as opened:
@@ -182,13 +183,25 @@ class Stack:
             "\n".join([f"---- {name} ----", *text.splitlines()[-lines:]]) for name, text in logs
         )
 
+    def revive(self) -> int:
+        """Start again what has ended, as a process manager would; how many that were."""
+        ended = [log for log, process in self.started.items() if process.poll() is not None]
+        for log in ended:
+            self._run(log)
+        return len(ended)
+
     def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         log = self.folder / f"{name}-{len(self.started)}.log"
-        with log.open("wb") as output:
+        self.commands[log] = arguments, dict(env or {})
+        return self._run(log)
+
+    def _run(self, log: Path) -> Process:
+        arguments, env = self.commands[log]
+        with log.open("ab") as output:
             self.started[log] = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=PROJECT,
-                env=self.env | {"PYTHONUNBUFFERED": "1"} | dict(env or {}),
+                env=self.env | {"PYTHONUNBUFFERED": "1"} | env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -11,6 +11,8 @@ from typing import Protocol
 from jobs.catalog import Order
 from jobs.images import Image
 
+TIMEOUT_SECONDS = 30  # of a call to a provider
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -39,7 +41,8 @@ class ProviderError(Exception):
     `code` is an errorCode of the API and `message` one plain sentence for a person; neither holds
     the provider's own words. Those are `detail`, for staff only. `retryable`: the same call may
     succeed later; on submission it is set only where nothing was accepted. `retry_after`: seconds,
-    where the provider named them. `throttled`: it asked all of us to slow down.
+    where the provider named them. `throttled`: it asked all of us to slow down. `status`: the HTTP
+    status, where that was the failure.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ProviderError(Exception):
         retryable: bool = False,
         retry_after: float | None = None,
         throttled: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(f"{code}: {detail or message}")
         self.code = code
@@ -59,6 +63,7 @@ class ProviderError(Exception):
         self.retryable = retryable
         self.retry_after = retry_after
         self.throttled = throttled
+        self.status = status
 
 
 class Provider(Protocol):

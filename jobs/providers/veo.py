@@ -18,9 +18,9 @@ from google.genai import errors, types
 
 from jobs.catalog import MODELS, Order
 from jobs.images import Image
-from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.providers.base import TIMEOUT_SECONDS, Finished, Inputs, ProviderError, Running
 
-TIMEOUT_MS = 30_000  # google-genai: milliseconds; its default is to wait for ever
+TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai: milliseconds; its default is to wait for ever
 BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
 BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it apart
 
@@ -197,7 +197,8 @@ def _unknown_submission(cause: object) -> ProviderError:
 def _error(known: tuple[str, str], cause: object, **more: Any) -> ProviderError:
     code, message = known
     detail = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else str(cause)
-    return ProviderError(code=code, message=message, detail=detail[:1000], **more)
+    status = cause.code if isinstance(cause, errors.APIError) else None
+    return ProviderError(code=code, message=message, detail=detail[:1000], status=status, **more)
 
 
 def _retry_after(error: errors.APIError) -> float | None:

@@ -1,0 +1,215 @@
+"""Kill everything, at random, while videos are made; then prove that nothing was lost.
+
+    python -m bench.chaos [--seed N] [--jobs 300] [--kills 30]
+
+A PostgreSQL of its own (which is restarted in mid-flight), one web, two clusters, the real SDKs
+against imitations of Google and Cloudinary. Every process may be killed by SIGKILL, single ones and
+whole clusters; what ends is started again, as a process manager would. The promises are checked
+from the database, from the imitations' own records and by `check_ledger`. Ends with 1 where one is
+broken.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import requests
+
+from bench.flight import LIMITS
+from tests.client import ApiClient
+from tests.imitations.cloudinary import CloudinaryImitation
+from tests.imitations.vertex import VertexImitation
+from tests.postgres import Server
+from tests.stack import Stack
+
+COST = 50
+USERS = 10
+QUIET_SECONDS = 150  # within which all must be over, once nothing is killed any more
+JOBS = "SELECT id, prompt, status, operation, submitted_at, error_code FROM jobs_videojob"
+
+
+def main() -> None:
+    options = _options()
+    broken = run(seed=options.seed, jobs=options.jobs, kills=options.kills, say=_say)
+    for promise in broken:
+        _say(f"BROKEN: {promise}")
+    _say(
+        f"seed {options.seed}: " + (f"{len(broken)} promises broken" if broken else "nothing lost")
+    )
+    sys.exit(1 if broken else 0)
+
+
+def run(*, seed: int, jobs: int, kills: int, say=lambda line: None) -> list[str]:
+    """One round of chaos; the promises that were broken."""
+    chance = random.Random(seed)
+    say(f"seed {seed}: {jobs} jobs, {kills} kills, one restart of the database")
+    with (
+        Server() as postgres,
+        VertexImitation(seconds=(3, 8), seed=seed) as google,
+        CloudinaryImitation() as cloudinary,
+        Stack(
+            server=postgres.url,
+            google=google.url,
+            cloudinary=cloudinary.url,
+            clusters=2,
+            env=LIMITS,
+        ) as stack,
+    ):
+        users = [stack.user(f"user{n}", tokens=COST * jobs) for n in range(USERS)]
+        with _kept_alive(stack), _clients(users, jobs) as accepted:
+            _havoc(stack, postgres, chance, kills, say)
+        _wait_until_over(stack)
+        say(f"killed, restarted, over: {_counts(stack)}")
+        return list(_broken_promises(stack, google, cloudinary, accepted, jobs))
+
+
+# ---- Chaos ----
+
+
+def _havoc(stack: Stack, postgres: Server, chance: random.Random, kills: int, say) -> None:
+    for n in range(kills):
+        time.sleep(chance.uniform(0.3, 2.0))
+        if n == kills // 2:
+            say("  database stopped")
+            postgres.stop(signal.SIGQUIT)
+            time.sleep(chance.uniform(3, 6))
+            postgres.start()
+            say("  database started")
+        _kill_one(stack, chance, say)
+
+
+def _kill_one(stack: Stack, chance: random.Random, say) -> None:
+    """A process of a cluster, a whole cluster, or one of web's."""
+    webs, clusters = [], []
+    for process in stack.started.values():
+        (webs if "gunicorn" in process.args else clusters).append(process.pid)  # type: ignore[operator]
+    kind = chance.choices(["one", "cluster", "web"], weights=[6, 1, 2])[0]
+    root = chance.choice(webs if kind == "web" else clusters)
+    family = [root, *stack.descendants(root)]
+    victims = family if kind == "cluster" else [chance.choice(family)]
+    for pid in victims:
+        with suppress(AssertionError):
+            stack.kill(pid)
+    say(f"  killed {kind} {victims}")
+
+
+@contextmanager
+def _kept_alive(stack: Stack) -> Iterator[None]:
+    """Starts again what ends, until the end of the block."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(0.5):
+            stack.revive()
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    try:
+        yield
+    finally:
+        time.sleep(1)
+        over.set()
+        keeper.join()
+
+
+@contextmanager
+def _clients(users: list[ApiClient], jobs: int) -> Iterator[dict[str, str]]:
+    """Clients that ask for all the videos meanwhile, each until it has an answer: prompt -> id."""
+    accepted: dict[str, str] = {}
+    threads = [
+        threading.Thread(target=_ask, args=(user, range(n, jobs, len(users)), accepted))
+        for n, user in enumerate(users)
+    ]
+    for thread in threads:
+        thread.start()
+    yield accepted
+    for thread in threads:
+        thread.join()
+
+
+def _ask(user: ApiClient, numbers: range, accepted: dict[str, str]) -> None:
+    for number in numbers:
+        prompt = f"chaos {number}"
+        while prompt not in accepted:
+            with suppress(requests.RequestException):
+                answer = user.create(
+                    prompt=prompt,
+                    mockMode="false",
+                    headers={"Idempotency-Key": prompt.replace(" ", "-")},
+                )
+                if answer.status_code == 202:
+                    accepted[prompt] = answer.json()["id"]
+                elif answer.status_code != 503:
+                    raise RuntimeError(f"{answer.status_code} {answer.text}")
+            time.sleep(0.5)
+
+
+def _wait_until_over(stack: Stack) -> None:
+    end = time.monotonic() + QUIET_SECONDS
+    active = "SELECT count(*) FROM jobs_videojob WHERE completed_at IS NULL"
+    while stack.sql(active)[0][0] and time.monotonic() < end:
+        time.sleep(1)
+
+
+# ---- Promises ----
+
+
+def _broken_promises(
+    stack: Stack,
+    google: VertexImitation,
+    cloudinary: CloudinaryImitation,
+    accepted: dict[str, str],
+    jobs: int,
+) -> Iterator[str]:
+    rows = {str(row[0]): row for row in stack.sql(JOBS)}
+    if set(accepted.values()) != set(rows) or len(rows) != jobs:
+        yield f"{jobs} orders, {len(accepted)} answered, {len(rows)} jobs"
+    creates = Counter(record.prompt for record in google.records if record.operation)
+    yield from (f"{prompt} was submitted {n} times" for prompt, n in creates.items() if n > 1)
+    for id, prompt, status, operation, _, code in rows.values():
+        if status not in ("SUCCEEDED", "FAILED"):
+            yield f"job {id} is still {status}"
+        if status == "SUCCEEDED":
+            stored = cloudinary.content_of(f"ai_studio/videos/{id}")
+            if stored != google.video_of(operation):
+                yield f"job {id} succeeded, but its video is not the one that was made"
+        if status == "FAILED" and code != "provider.unknown_submission":
+            yield f"job {id} ({prompt}) failed with {code}"
+    unknown = sum(code == "provider.unknown_submission" for *_, code in rows.values())
+    if unknown > jobs // 4:
+        yield f"{unknown} submissions are unknown"
+    audit = stack.manage("check_ledger", check=False)
+    if audit.returncode:
+        yield f"check_ledger: {audit.stdout.strip()}"
+    succeeded = sum(row[2] == "SUCCEEDED" for row in rows.values())
+    spent = USERS * COST * jobs - stack.sql("SELECT sum(balance) FROM tokens_ledger_account")[0][0]
+    if spent != COST * succeeded:
+        yield f"{succeeded} videos cost {spent} tokens"
+    if left := stack.sql("SELECT count(*) FROM jobs_jobimage")[0][0]:
+        yield f"{left} input images were left"
+
+
+def _counts(stack: Stack) -> dict[str, int]:
+    return dict(Counter(f"{row[2]} {row[5]}".strip() for row in stack.sql(JOBS)))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000))
+    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=30)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
