@@ -6,11 +6,13 @@ lets several pass, and it answers 500 for the token of a deleted user.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import NamedTuple
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework_simplejwt.authentication import JWTAuthentication
@@ -61,6 +63,11 @@ def revoke(*, refresh: str) -> None:
     """Spend a refresh token on nothing. 401 `token_not_valid` where it is not good any more."""
     with _spent(refresh):
         pass
+
+
+def expired(*, now: datetime) -> QuerySet[OutstandingToken]:
+    """The tokens that nobody can use any more; with each goes its line in the blacklist."""
+    return OutstandingToken.objects.filter(expires_at__lte=now)
 
 
 @contextmanager

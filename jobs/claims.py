@@ -82,6 +82,8 @@ def nobody_starts(*, since: datetime, now: datetime) -> bool:
     Where somebody looks it starts; one that can start only this moment, having waited for room,
     is not late.
     """
+    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=since).exists():
+        return False
     gate = SubmissionGate.objects.get()
     if gate.looked_at and gate.looked_at > since:
         return False

@@ -17,8 +17,9 @@ import time
 from contextlib import suppress
 
 from django.conf import settings
+from django.utils import timezone
 
-from jobs import queue
+from jobs import housekeeping, queue
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ def _run_cluster() -> None:
 
         queue.close(False)
         queue.prepare()
+        housekeeping.sweep_spool(now=timezone.now())
         connections.close_all()  # the cluster's processes open their own
         cluster = Cluster()
         cluster.start()

@@ -69,7 +69,8 @@ class Failure:
 def cancel(*, job: VideoJob, now: datetime) -> VideoJob:
     """End an active job at its owner's wish; paid back unless it was submitted upstream.
 
-    A job that is CANCELLED already is returned as it is. Raises AlreadyFinished.
+    A job that is CANCELLED already is returned as it is. Raises AlreadyFinished, and
+    VideoJob.DoesNotExist where it was deleted meanwhile.
     """
     with transaction.atomic():
         job = VideoJob.objects.select_for_update().get(pk=job.pk)

@@ -261,7 +261,9 @@ class SubmissionGate(models.Model):
     """One row: whoever starts jobs holds its lock, so that the limits hold across all clusters."""
 
     opens_at = models.DateTimeField(help_text="Until then the provider asked us to send nothing.")
-    looked_at = models.DateTimeField(null=True, help_text="When somebody last looked who may start.")
+    looked_at = models.DateTimeField(
+        null=True, help_text="When somebody last looked who may start."
+    )
 
     def __str__(self) -> str:
         return f"open from {self.opens_at}"

@@ -18,9 +18,10 @@ from time import sleep
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django_q.brokers.orm import ORM
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule, Task
 from django_q.tasks import async_task
 
 from jobs import spool
@@ -35,6 +36,8 @@ DATABASE_GONE = (OperationalError, InterfaceError)
 PERIOD = timedelta(seconds=1)
 SILENT = timedelta(seconds=5)  # a chain this late is given up and begun anew
 ALIVE = timedelta(seconds=15)  # no tick for so long: no cluster is at work
+NOBODYS = timedelta(days=1)  # a task that waited so long is one that no cluster can read
+FAILURES_KEPT = timedelta(days=7)
 
 
 class PatientORM(ORM):
@@ -124,19 +127,17 @@ def revive(*, now: datetime) -> bool:
 
 
 def prepare() -> None:
-    """What a cluster needs before it starts: a running chain, and the schedule that revives it."""
+    """What a cluster needs before it starts: a running chain, and the schedules."""
     with transaction.atomic():
         Tick.objects.select_for_update().get()  # two clusters that start at once take turns
-        Schedule.objects.update_or_create(
-            name="revive the tick",
-            defaults={
-                "func": "jobs.tasks.revive",
-                "schedule_type": Schedule.MINUTES,
-                "minutes": 1,
-                "repeats": -1,
-            },
-        )
+        _schedule("revive the tick", "revive", Schedule.MINUTES, minutes=1)
+        _schedule("housekeeping", "tidy_up", Schedule.HOURLY)
     revive(now=timezone.now())
+
+
+def _schedule(name: str, task: str, kind: str, **more: int) -> None:
+    defaults = {"func": f"jobs.tasks.{task}", "schedule_type": kind, "repeats": -1} | more
+    Schedule.objects.update_or_create(name=name, defaults=defaults)
 
 
 @contextmanager
@@ -165,3 +166,16 @@ def _queue_tick(token: int, *, delay: timedelta) -> None:
 def is_alive(*, now: datetime) -> bool:
     """Whether some cluster keeps time: the tick, which lives in the database, is not overdue."""
     return Tick.objects.filter(next_at__gt=now - ALIVE).exists()
+
+
+def tick_age(*, now: datetime) -> timedelta:
+    """How long ago the last tick ran; up to one PERIOD where all is well."""
+    return now + PERIOD - Tick.objects.get().next_at
+
+
+def leftovers(*, now: datetime) -> list[QuerySet]:
+    """Rows of django_q's that nobody will read: tasks without a taker, and old failures."""
+    return [
+        OrmQ.objects.filter(lock__lt=now - NOBODYS),
+        Task.objects.filter(stopped__lt=now - FAILURES_KEPT),
+    ]

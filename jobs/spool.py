@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -25,3 +27,11 @@ def drop(job_id: UUID) -> None:
 def partial(job_id: UUID) -> Path:
     """Where a download is written until it is whole; one name for each process."""
     return folder() / f"{job_id}.{os.getpid()}.part"
+
+
+def sweep(*, before: datetime) -> None:
+    """Remove what was last written before then: videos of dead workers, locks of dead clusters."""
+    for path in folder().iterdir():
+        with suppress(FileNotFoundError):  # somebody else was faster
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()

@@ -5,7 +5,6 @@ and is lost where a process dies in between: it is for watching, not for account
 """
 
 from bisect import bisect_left
-from functools import partial
 
 from django.db import transaction
 from django.db.models import F
@@ -21,15 +20,18 @@ BUCKETS = {  # the histograms' upper bounds, in seconds
 
 def add(*, name: str, kind: str, value: str, count: int = 1, seconds: float = 0) -> None:
     """Count something that happened; it happened even if it cannot be counted."""
-    write = partial(_write, name, kind, value, count, seconds)
-    transaction.on_commit(write, robust=True)
+    transaction.on_commit(lambda: _write(name, kind, value, count, seconds), robust=True)
 
 
 def took(*, name: str, kind: str, seconds: float) -> None:
     """Count a duration, in the histogram's bucket that it falls into."""
-    bounds = [*map(str, BUCKETS[name]), "+Inf"]
-    bucket = bounds[bisect_left(BUCKETS[name], seconds)]
+    bucket = bounds(name)[bisect_left(BUCKETS[name], seconds)]
     add(name=name, kind=kind, value=bucket, seconds=seconds)
+
+
+def bounds(name: str) -> list[str]:
+    """The upper bounds of a histogram's buckets, as Prometheus writes them."""
+    return [*map(str, BUCKETS[name]), "+Inf"]
 
 
 def _write(name: str, kind: str, value: str, count: int, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from jobs import pipeline, queue
+from jobs import housekeeping, pipeline, queue
 
 
 def submit_due() -> None:
@@ -23,3 +23,7 @@ def tick(token: int) -> None:
 
 def revive() -> None:
     queue.revive(now=timezone.now())
+
+
+def tidy_up() -> None:
+    housekeeping.tidy_up(now=timezone.now())

@@ -1,7 +1,14 @@
 """gunicorn's settings (`gunicorn -c python:videostudio.gunicorn`).
 
-Reading our settings here, in the master, makes a wrong one stop the start with its one line.
+Reading our settings here, in the master, makes a wrong one stop the start with its one line. The
+application is loaded there too: its processes start at once, share its memory, and a failed system
+check ends the start instead of each process.
 """
+
+import gc
+from typing import Any
+
+from django.core.management.base import BaseCommand, SystemCheckError
 
 from videostudio import settings
 
@@ -16,3 +23,13 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = settings.LOG_LEVEL.lower()
+preload_app = True
+
+
+def on_starting(master: Any) -> None:
+    """The system checks, as every manage.py command runs them; no database is asked."""
+    try:
+        BaseCommand().check()
+    except SystemCheckError as error:
+        raise SystemExit(str(error)) from None
+    gc.freeze()  # what the collector does not touch stays shared

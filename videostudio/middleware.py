@@ -1,8 +1,64 @@
 """Small things that hold for every request."""
 
+import logging
+import re
 from collections.abc import Callable
+from time import perf_counter
+from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import escape_uri_path
+from django.utils.functional import SimpleLazyObject
+
+from videostudio.logs import request_id
+
+logger = logging.getLogger("videostudio.requests")
+
+AN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROBES = ("/healthz", "/readyz")
+
+
+def requests_have_an_id_and_a_line(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Every line that a request writes carries its id, the client's own where it is a decent one.
+
+    The request's own line, without its query, tells how long it was until the answer began.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given, started = request.headers.get("X-Request-ID", ""), perf_counter()
+        token = request_id.set(given if AN_ID.fullmatch(given) else uuid4().hex)
+        try:
+            response = get_response(request)
+            response["X-Request-ID"] = request_id.get()
+            if request.path not in PROBES:
+                _log(request, response, perf_counter() - started)
+            return response
+        finally:
+            request_id.reset(token)
+
+    return middleware
+
+
+def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    method, path = request.method, escape_uri_path(request.path)
+    extra = {
+        "method": method,
+        "path": path,
+        "status": response.status_code,
+        "milliseconds": round(seconds * 1000),
+        "user": _user_id(request),
+    }
+    logger.info("%s %s %s", method, path, response.status_code, extra=extra)
+
+
+def _user_id(request: HttpRequest) -> str | None:
+    """Who asked, where the answer depended on it: nobody is looked up for the log alone."""
+    user = getattr(request, "user", None)
+    if type(user) is SimpleLazyObject:
+        user = getattr(request, "_cached_user", None)
+    return str(user.pk) if user and user.pk else None
 
 
 def trailing_slash_is_optional(

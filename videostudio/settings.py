@@ -78,6 +78,8 @@ THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate()
 THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
 
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
     "LOG_FORMAT",
     "text" if DEBUG else "json",
@@ -145,6 +147,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "videostudio.middleware.requests_have_an_id_and_a_line",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -182,6 +185,9 @@ if DATABASE and DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+elif DATABASE:
+    # A server that does not answer is gone: libpq would wait for minutes, and /readyz with it.
+    DATABASE["OPTIONS"] = {"connect_timeout": 5, **DATABASE.get("OPTIONS", {})}
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -312,14 +318,17 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "text": {
+            "()": "videostudio.logs.TextFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
             "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
         },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "handlers": {"console": {"class": "videostudio.logs.Handler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # These write whole URLs and request bodies at INFO and DEBUG.
@@ -329,5 +338,19 @@ LOGGING = {
         "google_genai": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # These bring handlers of their own, which this takes away, since they would not scrub.
+        "django": {"level": "INFO"},
+        "django.server": {"level": "WARNING", "propagate": True},
+        "gunicorn.error": {"handlers": ["console"]},
+        # Every request has its line in videostudio.requests; a second one is for our faults only.
+        "django.request": {"level": "ERROR"},
     },
 }
+
+if SENTRY_DSN:
+    from videostudio import logs
+
+    try:
+        logs.start_sentry(SENTRY_DSN)
+    except ValueError as error:
+        raise SystemExit(f"videostudio: SENTRY_DSN: {error}") from None

@@ -8,7 +8,7 @@ from accounts.api.urls import auth_urls
 from jobs import delivery
 from jobs.api import errors
 from tokens_ledger import ledger
-from videostudio import health
+from videostudio import health, metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="monitor")),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     re_path(
         r"^media/ai_studio/videos/(?P<name>[0-9a-f-]{36})\.(?P<ending>mp4|jpg)$", delivery.video
     ),

@@ -24,6 +24,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from jobs import lifecycle, orders
+from jobs.models import VideoJob
 from tokens_ledger import ledger
 
 logger = logging.getLogger(__name__)
@@ -166,7 +167,8 @@ def _fixed(status: int, detail: str, code: str) -> Callable[[Exception], Respons
 ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
     (exceptions.ValidationError, _invalid),
     (exceptions.APIException, _api_exception),
-    ((Http404, orders.JobGone), _fixed(404, "Not found.", "not_found")),
+    # DoesNotExist: somebody deleted the job between two steps of this request.
+    ((Http404, orders.JobGone, VideoJob.DoesNotExist), _fixed(404, "Not found.", "not_found")),
     (PermissionDenied, _fixed(403, "Permission denied.", "permission_denied")),
     ((SuspiciousOperation, BadRequest, UnreadablePostError), _body_refused),
     (ledger.InsufficientTokens, _insufficient_tokens),

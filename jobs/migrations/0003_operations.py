@@ -4,35 +4,45 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0002_clockwork'),
+        ("jobs", "0002_clockwork"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='submissiongate',
-            name='looked_at',
-            field=models.DateTimeField(help_text='When somebody last looked who may start.', null=True),
+            model_name="submissiongate",
+            name="looked_at",
+            field=models.DateTimeField(
+                help_text="When somebody last looked who may start.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='videojob',
-            name='generated_at',
+            model_name="videojob",
+            name="generated_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.CreateModel(
-            name='Tally',
+            name="Tally",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=32)),
-                ('kind', models.CharField(max_length=32)),
-                ('value', models.CharField(max_length=64)),
-                ('count', models.PositiveBigIntegerField(default=0)),
-                ('seconds', models.FloatField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=32)),
+                ("kind", models.CharField(max_length=32)),
+                ("value", models.CharField(max_length=64)),
+                ("count", models.PositiveBigIntegerField(default=0)),
+                ("seconds", models.FloatField(default=0)),
             ],
             options={
-                'verbose_name_plural': 'tallies',
-                'constraints': [models.UniqueConstraint(fields=('name', 'kind', 'value'), name='tally_once_a_thing')],
+                "verbose_name_plural": "tallies",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name", "kind", "value"), name="tally_once_a_thing"
+                    )
+                ],
             },
         ),
     ]

@@ -17,6 +17,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts.api.throttles import WindowThrottle
 from accounts.models import User
 from jobs import claims, lifecycle, orders
 from jobs.catalog import Order
@@ -29,7 +30,7 @@ from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 
 JOBS = "/api/v1/video-jobs"
-FORM = {"prompt": "A sunset over mountains"} | MOCK_JOB
+FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
 TOKENS = 1000
 COST = 50
 ENDED = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
@@ -53,7 +54,7 @@ class Client(APIClient):
         """POST these bytes as they are; `length` is what Content-Length says."""
         claimed = len(body) if length is None else length
         raw: dict[str, Any] = {"CONTENT_LENGTH": str(claimed), "wsgi.input": io.BytesIO(body)}
-        return self.generic("POST", JOBS, b"", content_type, **raw)
+        return self.generic("POST", JOBS, "", content_type, **raw)
 
     def job(self, job: VideoJob) -> dict[str, Any]:
         answer = self.get(f"{JOBS}/{job.pk}")
@@ -94,8 +95,10 @@ def tokens():
 
 
 @pytest.fixture
-def client_of():
-    cache.clear()  # of the throttles' counts
+def client_of(monkeypatch):
+    """Signs a user in. The throttles' counts begin anew, and their minute does not end."""
+    cache.clear()
+    monkeypatch.setattr(WindowThrottle, "timer", lambda self: 1_800_000_000.0)
 
     def client(user):
         client = Client(raise_request_exception=False)
@@ -241,9 +244,7 @@ def assert_fault(answer, status=400, code="invalid", field=None):
     body = answer.json()
     assert set(body) == {"detail", "code", "field", "errors"}
     assert (body["code"], body["field"]) == (code, field)
-    assert {frozenset(each) for each in body["errors"]} == {
-        frozenset(["field", "message", "code"])
-    }
+    assert {frozenset(each) for each in body["errors"]} == {frozenset(["field", "message", "code"])}
     assert body["detail"] == body["errors"][0]["message"]
     assert body["field"] == body["errors"][0]["field"]
     for text in (each[key] for each in body["errors"] for key in ("message", "code")):

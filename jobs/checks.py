@@ -1,0 +1,71 @@
+"""Settings that each make sense alone but not together; an error here stops every start."""
+
+from math import ceil
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from jobs import claims, pipeline, providers
+from jobs.providers.base import TIMEOUT_SECONDS
+
+
+@register
+def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The workers' times: each must outlast what it waits for (docs/architecture.md)."""
+    q: dict[str, Any] = settings.Q_CLUSTER
+    lease = int(claims.LEASE.total_seconds())
+    longest = (ceil((q["queue_limit"] + 1) / q["workers"]) + 1) * q["timeout"]
+    step = max(2 * pipeline.RENEW_SECONDS, TIMEOUT_SECONDS)
+    shortest = max(lease, settings.MOCK_SECONDS)
+    deadline = settings.VIDEO_JOB_DEADLINE_SECONDS
+    rules = [
+        (
+            q["retry"] > longest,
+            "A task could be given to a second worker while the first is at work on it.",
+            f"Raise Q_CLUSTER['retry'] above {longest}, or lower its timeout or queue_limit.",
+        ),
+        (
+            lease > step,
+            "A job's lease could end while its worker waits for the provider.",
+            f"Raise jobs.claims.LEASE above {step:.0f} seconds.",
+        ),
+        (
+            deadline > shortest,
+            "Jobs would fail before they can be done.",
+            f"Raise VIDEO_JOB_DEADLINE_SECONDS above {shortest}: a job's lease, and MOCK_SECONDS.",
+        ),
+        (
+            q["timeout"] > lease,
+            "A worker could be ended in the middle of a step.",
+            f"Raise Q_CLUSTER['timeout'] above {lease}, which is jobs.claims.LEASE.",
+        ),
+    ]
+    return [
+        Error(message, hint=hint, id=f"jobs.E{number:03}")
+        for number, (holds, message, hint) in enumerate(rules, 1)
+        if not holds
+    ]
+
+
+@register(deploy=True)
+def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not providers.veo_is_configured() and settings.VIDEO_DEFAULT_MOCK_MODE is not True:
+        found.append(
+            Warning(
+                "Real videos are refused: there is neither a key nor a project of Google's.",
+                hint="Set GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT; or VIDEO_DEFAULT_MOCK_MODE=true"
+                " for a service that makes samples only.",
+                id="jobs.W001",
+            )
+        )
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        found.append(
+            Warning(
+                "SQLite lets one process write at a time, and one machine only.",
+                hint="Set DATABASE_URL to a PostgreSQL: postgres://user:password@host/name",
+                id="jobs.W002",
+            )
+        )
+    return found

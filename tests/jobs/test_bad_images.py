@@ -1,0 +1,153 @@
+"""Pictures that are refused (contract 3): each a 400 that names its field, nothing stored."""
+
+import struct
+
+import pytest
+from PIL import Image
+
+from tests.jobs.conftest import assert_fault, encoded, picture, upload
+from tests.jobs.test_images import png
+
+pytestmark = pytest.mark.usefixtures("nothing_happens")
+NO_IMAGE = "must be a JPEG, PNG or WebP image"
+DAMAGED = "is damaged or incomplete"
+TOO_LARGE = "must be at most 10 MB"
+TOO_MANY_PIXELS = "must have at most 40 megapixels"
+FIELDS = {
+    "initialImage": "Initial image",
+    "endFrame": "End frame",
+    "referenceImages": "Reference image",
+}
+
+
+@pytest.fixture(params=FIELDS)
+def refused(client, request):
+    """Sends a file in each of the fields; returns what was said about it."""
+    field, name = request.param, FIELDS[request.param]
+
+    def refused(content, filename="a.jpg", content_type="image/jpeg"):
+        file = upload(content, filename, content_type)
+        fields = {"initialImage": picture()} if field == "endFrame" else {}
+        answer = client.create(**fields, **{field: file})
+        body = assert_fault(answer, field=field)
+        assert len(body["errors"]) == 1
+        assert body["detail"].startswith(f"{name} ")
+        return body["detail"].removeprefix(f"{name} ")
+
+    return refused
+
+
+class TestFile:
+    @pytest.mark.parametrize(
+        "kind", ["GIF", "BMP", "TIFF", "ICO", "PPM", "PCX", "TGA", "PDF", "EPS"]
+    )
+    def test_of_another_format_is_refused(self, refused, kind):
+        assert refused(encoded(Image.new("RGB", (64, 48)), kind)) == NO_IMAGE
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+            b"<!doctype html><script>alert(1)</script>",
+            b"GIF89a\1\0\1\0\0\0\0;",
+            b"MZ" + b"\0" * 500,
+            b"PK\3\4" + b"\0" * 500,
+            b"\0\0\0\x20ftypheic" + b"\0" * 500,
+            b"\0\0\0\x20ftypavif" + b"\0" * 500,
+            b"%!PS-Adobe\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run",
+            b"a text that was renamed",
+            b"\0",
+            b"x",
+            b"\x89PNG",
+            b"RIFF\x10\0\0\0WAVEfmt ",
+        ],
+        ids=lambda content: ascii(content[:12]),
+    )
+    def test_that_is_no_picture_is_refused_whatever_it_is_called(self, refused, content):
+        for name, content_type in (("a.png", "image/png"), ("a.jpg", "image/jpeg")):
+            assert refused(content, name, content_type) == NO_IMAGE
+
+    def test_that_is_empty_is_refused(self, refused):
+        assert refused(b"") == "is an empty file"
+
+    def test_over_10_mb_is_refused(self, refused):
+        assert refused(picture().read() + b"\0" * 10_000_000) == TOO_LARGE
+
+    def test_of_11_mb_is_refused_whatever_it_is(self, refused):
+        assert refused(b"\0" * 11_000_000) == TOO_LARGE
+
+
+class TestDamage:
+    @pytest.mark.parametrize("percent", [3, 10, 30, 50, 70, 90, 98])
+    def test_by_a_cut_is_refused(self, refused, kind, percent):
+        whole = noise(kind)
+        assert refused(whole[: len(whole) * percent // 100]) in (DAMAGED, NO_IMAGE)
+
+    @pytest.mark.parametrize("lost", [1, 2, 3, 5, 8, 12, 13, 20, 40, 80])
+    def test_by_a_cut_at_the_very_end_is_refused_or_loses_no_pixel(self, client, kind, lost):
+        """The last 20 bytes of a PNG are check sums and an end mark: no decoder misses them."""
+        whole = noise(kind)
+        answer = client.create(resolution="4k", initialImage=upload(whole[:-lost]))
+        fields = {each["field"] for each in answer.json()["errors"]}
+        assert fields == {"resolution", "initialImage"} or lost <= 20
+
+    def test_in_the_middle_of_a_png_is_refused(self, refused):
+        """JPEG and WebP have no check sums: a decoder shows what it finds there."""
+        whole = bytearray(noise("PNG"))
+        middle = len(whole) // 2
+        whole[middle : middle + 200] = b"\0" * 200
+        assert refused(bytes(whole)) == DAMAGED
+
+    @pytest.mark.parametrize("depth", [0, 3, 7, 32, 255])
+    def test_of_a_header_is_refused(self, refused, depth):
+        assert refused(png(64, 48, depth=depth, data=b"\0" * 5000)) in (DAMAGED, NO_IMAGE)
+
+    @pytest.mark.parametrize("size", [(0, 0), (0, 10), (10, 0)])
+    def test_by_having_no_pixels_is_refused(self, refused, size):
+        assert refused(png(*size, data=b"\0" * 100)) in (DAMAGED, NO_IMAGE)
+
+
+def noise(kind):
+    """A picture that no format can make small."""
+    image = Image.effect_noise((200, 150), 90).convert("RGB")
+    return encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
+
+
+class TestPixels:
+    @pytest.mark.parametrize(
+        "size",
+        [(8000, 5001), (6403, 6403), (30_000, 30_000), (2**31 - 1, 2**31 - 1), (50_000_000, 1)],
+    )
+    def test_over_40_million_are_refused_unread(self, refused, size):
+        tiny = png(*size, data=b"\0" * 1000)
+        assert len(tiny) < 200
+        assert refused(tiny) == TOO_MANY_PIXELS
+
+    def test_of_a_jpeg_over_40_million_are_refused(self, refused):
+        whole = bytearray(picture("JPEG").read())
+        start = whole.index(b"\xff\xc0")
+        whole[start + 5 : start + 9] = struct.pack(">HH", 6500, 6500)
+        assert refused(bytes(whole)) == TOO_MANY_PIXELS
+
+    def test_of_a_webp_over_40_million_are_refused(self, refused):
+        whole = bytearray(encoded(Image.new("RGB", (9, 9)), "WEBP", lossless=True))
+        start = whole.index(b"VP8L") + 9
+        side = 7000 - 1
+        whole[start : start + 4] = struct.pack("<I", side | side << 14)
+        assert refused(bytes(whole)) in (TOO_MANY_PIXELS, DAMAGED, NO_IMAGE)
+
+
+class TestSeveral:
+    def test_of_the_reference_images_are_named_once_each(self, client):
+        files = [picture(), upload(b"nonsense"), upload(b"")]
+        body = assert_fault(client.create(referenceImages=files), field="referenceImages")
+        assert [each["message"] for each in body["errors"]] == [
+            f"Reference image {NO_IMAGE}",
+            "Reference image is an empty file",
+        ]
+
+    def test_fields_are_all_named(self, client):
+        bad = upload(b"nonsense")
+        answer = client.create(initialImage=bad, endFrame=upload(b""), model="veo")
+        body = assert_fault(answer, field="model")
+        assert [each["field"] for each in body["errors"]] == ["model", "initialImage", "endFrame"]

@@ -1,0 +1,147 @@
+"""Videos on Cloudinary, with the real SDK, against the imitation of its upload API."""
+
+import pytest
+import requests
+import urllib3
+
+from jobs.videos.base import StorageError
+from tests.imitations import CloudinaryImitation
+from tests.imitations.vertex import default_video
+
+NAME = "ai_studio/videos/5f0c9f2e-4f39-4dd1-9e3a-0c9a4e0f2d11"
+SECRETS = ("test-cloudinary-key", "test-cloudinary-secret", "signature", "timestamp")
+
+
+@pytest.fixture
+def service():
+    with CloudinaryImitation() as service:
+        yield service
+        assert service.errors == []
+
+
+@pytest.fixture
+def cloudinary_videos(service, settings):
+    """The module: the package below it reads its settings as it is imported."""
+    settings.CLOUDINARY_STORAGE = {
+        "CLOUD_NAME": service.cloud_name,
+        "API_KEY": service.api_key,
+        "API_SECRET": service.api_secret,
+        "PREFIX": "",
+    }
+    settings.CLOUDINARY_UPLOAD_PREFIX = service.url
+    from jobs.videos import cloudinary
+
+    return cloudinary
+
+
+@pytest.fixture
+def videos(cloudinary_videos):
+    return cloudinary_videos.CloudinaryVideos()
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A video file; `film(bytes)` sets its size."""
+
+    def film(size=50_000):
+        (tmp_path / "film.mp4").write_bytes(default_video(f"of {size}", size))
+        return tmp_path / "film.mp4"
+
+    return film
+
+
+def upload(videos, path, name=NAME):
+    return videos.upload_video(name=name, path=path, poster=None)
+
+
+def refusal_of(call):
+    """The StorageError of `call`, which tells staff no key and no signature."""
+    with pytest.raises(StorageError) as caught:
+        call()
+    assert not any(secret in str(caught.value) for secret in SECRETS)
+    return caught.value
+
+
+class TestUpload:
+    def test_keeps_every_byte_under_the_given_name(self, service, videos, film):
+        stored = upload(videos, film())
+        assert service.content_of(NAME) == film().read_bytes()
+        assert (stored.name, stored.bytes) == (NAME, 50_000)
+
+    def test_tells_where_the_video_is_delivered(self, videos, film):
+        answer = requests.get(upload(videos, film()).url, timeout=10)
+        assert answer.headers["Content-Type"] == "video/mp4"
+        assert answer.content == film().read_bytes()
+
+    def test_tells_where_its_first_frame_is(self, videos, film):
+        stored = upload(videos, film())
+        assert "/video/upload/so_0/v" in stored.poster_url
+        answer = requests.get(stored.poster_url, timeout=10)
+        assert answer.headers["Content-Type"] == "image/jpeg"
+
+    @pytest.mark.parametrize(("size", "chunks"), [(6_000_000, 1), (6_000_001, 2), (13_000_000, 3)])
+    def test_comes_in_chunks_of_six_megabytes(self, service, videos, film, size, chunks):
+        upload(videos, film(size))
+        assert service.records[NAME].chunks == chunks
+        assert service.content_of(NAME) == film(size).read_bytes()
+
+    def test_replaces_what_a_try_before_it_left(self, service, videos, film):
+        first = upload(videos, film(1_000))
+        second = upload(videos, film(2_000))
+        record = service.records[NAME]
+        assert service.content_of(NAME) == film(2_000).read_bytes()
+        assert (record.completed, len(record.versions)) == (2, 2)
+        assert len(service.snapshot({})["assets"]) == 1
+        assert first.url != second.url  # the version is part of it: no cache shows the old one
+
+    def test_is_not_tagged_for_the_packages_cleaning(self, cloudinary_videos):
+        assert cloudinary_videos.CloudinaryVideos.TAG != "media"
+
+
+PASSING = ("500", "503", "420", "429", "504", "html", "drop-before", "drop-after", "hang")
+LASTING = ("400", "401", "403", "404")
+WRONG = ("short", "no-secure-url")
+
+
+class TestFailedUpload:
+    @pytest.mark.parametrize("fault", [*PASSING, *WRONG])
+    def test_may_be_repeated(self, service, videos, cloudinary_videos, film, monkeypatch, fault):
+        monkeypatch.setattr(cloudinary_videos, "TIMEOUT", urllib3.Timeout(connect=1, read=1))
+        service.fail("upload", fault)
+        assert refusal_of(lambda: upload(videos, film())).retryable
+        assert upload(videos, film()).bytes == 50_000
+        assert service.content_of(NAME) == film().read_bytes()
+        assert len(service.snapshot({})["assets"]) == 1
+
+    @pytest.mark.parametrize("fault", PASSING)
+    def test_begins_anew_after_a_fault_in_the_middle(
+        self, service, videos, cloudinary_videos, film, monkeypatch, fault
+    ):
+        monkeypatch.setattr(cloudinary_videos, "TIMEOUT", urllib3.Timeout(connect=1, read=2))
+        size = 13_000_000
+        service.fail("upload", fault, match=lambda chunk: chunk["start"] > 0)
+        assert refusal_of(lambda: upload(videos, film(size))).retryable
+        assert upload(videos, film(size)).bytes == size
+        assert service.content_of(NAME) == film(size).read_bytes()
+
+    @pytest.mark.parametrize("fault", LASTING)
+    def test_is_not_repeated_where_that_cannot_help(self, service, videos, film, fault):
+        service.fail("upload", fault)
+        assert not refusal_of(lambda: upload(videos, film())).retryable
+        assert service.content_of(NAME) is None
+
+    @pytest.mark.parametrize("what", ["CLOUD_NAME", "API_KEY", "API_SECRET"])
+    @pytest.mark.parametrize("value", ["wrong", ""])
+    def test_is_not_repeated_with_a_wrong_account(self, videos, film, settings, what, value):
+        settings.CLOUDINARY_STORAGE = settings.CLOUDINARY_STORAGE | {what: value}
+        assert not refusal_of(lambda: upload(videos, film())).retryable
+
+    def test_may_be_repeated_while_cloudinary_is_down(self, service, videos, film):
+        service.stop()
+        assert refusal_of(lambda: upload(videos, film())).retryable
+
+    def test_takes_no_empty_file_for_a_video(self, service, videos, film):
+        path = film()
+        path.write_bytes(b"")
+        refusal_of(lambda: upload(videos, path))
+        assert service.content_of(NAME) is None

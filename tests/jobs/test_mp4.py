@@ -1,0 +1,110 @@
+"""A whole MP4 is known from a broken one by its boxes."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from jobs.videos import mp4
+from jobs.videos.mp4 import NotAVideo
+from tests.imitations.vertex import default_video
+
+SAMPLES = Path(mp4.__file__).parents[1] / "providers" / "samples"
+SIZES = {"720p-16x9": (1280, 720), "1080p-9x16": (1080, 1920)}
+
+
+def box(kind, content=b""):
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def large_box(kind, content=b""):
+    """One whose length is written in 64 bits."""
+    return struct.pack(">I4sQ", 1, kind, 16 + len(content)) + content
+
+
+def endless_box(kind, content=b""):
+    """One that says that it goes on to the end of the file."""
+    return struct.pack(">I4s", 0, kind) + content
+
+
+FTYP, MOOV, MDAT = box(b"ftyp", b"isom"), box(b"moov"), box(b"mdat", b"frames")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """`file(content)`: a file that holds it."""
+
+    def file(content):
+        (tmp_path / "video.mp4").write_bytes(content)
+        return tmp_path / "video.mp4"
+
+    return file
+
+
+class TestCheck:
+    @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.mp4")), ids=lambda path: path.stem)
+    def test_takes_every_sample(self, sample):
+        mp4.check(sample)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            FTYP + MOOV + MDAT,
+            FTYP + MDAT + MOOV,
+            FTYP + box(b"free") + MOOV + MDAT + box(b"uuid", b"x" * 40),
+            FTYP + MOOV + large_box(b"mdat", b"frames"),
+            FTYP + MOOV + endless_box(b"mdat", b"frames"),
+            default_video("operation", 4_096),
+        ],
+    )
+    def test_takes_a_whole_file(self, file, content):
+        mp4.check(file(content))
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (b"", "begin"),
+            (b"\0\0", "begin"),
+            (b"<html>This is no video.</html>", "begin"),
+            (b'{"error": {"code": 503, "message": "overloaded"}}', "begin"),
+            (MOOV + MDAT, "begin"),
+            (MOOV + FTYP + MDAT, "begin"),
+            (FTYP, "cut off"),
+            (FTYP + MDAT, "cut off"),
+            (FTYP + MOOV + MDAT[:-1], "cut off"),
+            (FTYP + MOOV + MDAT + b"\0\0\0", "cut off"),
+            (FTYP + MOOV + large_box(b"mdat", b"frames")[:-1], "cut off"),
+            (FTYP + MOOV + large_box(b"mdat")[:12], "no length"),
+            (FTYP + MOOV + struct.pack(">I4s", 4, b"mdat"), "no length"),
+            (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 3), "no length"),
+        ],
+    )
+    def test_refuses_what_is_not_whole(self, file, content, why):
+        with pytest.raises(NotAVideo, match=why):
+            mp4.check(file(content))
+
+    @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+    def test_refuses_a_sample_that_is_cut_off(self, file, kept):
+        whole = (SAMPLES / "720p-16x9-8s.mp4").read_bytes()
+        with pytest.raises(NotAVideo):
+            mp4.check(file(whole[: int(len(whole) * kept)]))
+
+
+class TestMeasure:
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("seconds", [4, 8])
+    @pytest.mark.parametrize("sound", ["", "-audio"])
+    def test_reads_size_and_length(self, size, seconds, sound):
+        sample = SAMPLES / f"{size}-{seconds}s{sound}.mp4"
+        width, height, length = mp4.measure(sample)
+        assert (width, height) == SIZES[size]
+        assert length == pytest.approx(seconds, abs=0.05)
+
+    def test_reads_headers_of_64_bits_too(self, file):
+        header = struct.pack(">B3xQQIQ", 1, 0, 0, 1_000, 8_000) + b"\0" * 80
+        track = struct.pack(">B3xQQIIQ52xII", 1, 0, 0, 1, 0, 8_000, 720 << 16, 1280 << 16)
+        moov = box(b"moov", box(b"mvhd", header) + box(b"trak", box(b"tkhd", track)))
+        assert mp4.measure(file(FTYP + moov + MDAT)) == (720, 1280, 8.0)
+
+    def test_finds_nothing_in_a_file_without_tracks(self, file):
+        assert mp4.measure(file(FTYP + MOOV + MDAT)) == (0, 0, 0.0)

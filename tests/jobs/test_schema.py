@@ -1,0 +1,137 @@
+"""The documentation that the service gives of itself (contract 6)."""
+
+import json
+import re
+
+import pytest
+from django.core.management import call_command
+
+from tests.jobs.conftest import STATES
+from tests.jobs.test_retrieve import KEYS
+
+OPERATIONS = {
+    ("/api/v1/video-jobs", "post"): {"202", "400", "401", "402", "404", "413", "415", "422", "429"},
+    ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
+    ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "401", "404"},
+    ("/api/v1/video-jobs/{id}", "delete"): {"204", "401", "404"},
+    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "401", "404", "409"},
+    ("/api/v1/video-jobs/{id}/download", "get"): {"302", "400", "401", "404"},
+    ("/api/v1/video-models", "get"): {"200"},
+    ("/api/v1/tokens", "get"): {"200", "401"},
+    ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
+    ("/api/v1/auth/register", "post"): {"201", "400", "403", "429"},
+    ("/api/v1/auth/token", "post"): {"200", "400", "401", "429"},
+    ("/api/v1/auth/token/refresh", "post"): {"200", "400", "401", "429"},
+    ("/api/v1/auth/logout", "post"): {"204", "400", "401"},
+    ("/api/v1/auth/me", "get"): {"200", "401"},
+}
+
+NO_LOGIN = [f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "logout")]
+
+
+@pytest.fixture
+def schema(anonymous):
+    answer = anonymous.get("/api/v1/schema", headers={"accept": "application/json"})
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def operations(schema):
+    return {
+        (path, method): operation
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+class TestSchema:
+    def test_is_valid_and_without_a_warning(self, tmp_path):
+        file = tmp_path / "schema.json"
+        options = ["--validate", "--fail-on-warn", "--format=openapi-json"]
+        call_command("spectacular", *options, file=str(file))
+        assert json.loads(file.read_text())["openapi"].startswith("3.")
+
+    @pytest.mark.parametrize("path", ["/api/v1/schema", "/api/v1/schema/"])
+    def test_is_open_to_everybody(self, anonymous, path):
+        answer = anonymous.get(path)
+        assert answer.status_code == 200
+        assert answer.content.startswith(b"openapi: 3.")
+
+    def test_names_every_endpoint_once(self, schema):
+        assert set(operations(schema)) == set(OPERATIONS)
+
+    @pytest.mark.parametrize(("path", "method"), OPERATIONS)
+    def test_tells_of_each_what_it_does_and_how_it_answers(self, schema, path, method):
+        operation = operations(schema)[path, method]
+        assert operation["summary"]
+        assert set(operation["responses"]) == OPERATIONS[path, method]
+
+    @pytest.mark.parametrize(("path", "method"), OPERATIONS)
+    def test_tells_which_need_a_login(self, schema, path, method):
+        operation = operations(schema)[path, method]
+        needs = "401" in operation["responses"] and path not in NO_LOGIN
+        assert bool([each for each in operation.get("security", []) if each]) == needs
+
+    def test_shows_the_whole_job(self, schema):
+        job = schema["components"]["schemas"]["VideoJob"]
+        assert set(job["properties"]) == KEYS
+        assert set(job["required"]) == KEYS
+
+    def test_takes_both_kinds_of_body(self, schema):
+        body = operations(schema)["/api/v1/video-jobs", "post"]["requestBody"]["content"]
+        assert set(body) == {"multipart/form-data", "application/json"}
+
+    def test_tells_of_the_headers(self, schema):
+        create = operations(schema)["/api/v1/video-jobs", "post"]["parameters"]
+        retrieve = operations(schema)["/api/v1/video-jobs/{id}", "get"]["parameters"]
+        assert "Idempotency-Key" in {each["name"] for each in create}
+        assert "If-None-Match" in {each["name"] for each in retrieve}
+
+    def test_tells_that_progress_is_an_estimate(self, schema):
+        progress = schema["components"]["schemas"]["VideoJob"]["properties"]["progressPercentage"]
+        assert "estimate" in progress["description"].lower()
+
+    def test_fits_what_is_answered(self, client, new_job, schema, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 10
+        properties = schema["components"]["schemas"]["VideoJob"]["properties"]
+        for state in reversed(STATES):
+            for name, value in client.job(new_job(state)).items():
+                said = properties[name]
+                if value is None:
+                    assert said.get("nullable") or "oneOf" in said, name
+                elif "type" in said:
+                    assert isinstance(value, TYPES[said["type"]]), name
+
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+
+
+class TestDocs:
+    @pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/docs/"])
+    def test_are_a_page_for_everybody(self, anonymous, path):
+        answer = anonymous.get(path)
+        assert answer.status_code == 200
+        assert answer["Content-Type"].startswith("text/html")
+        assert "swagger" in answer.text.lower()
+        assert "/api/v1/schema" in answer.text
+
+    def test_load_nothing_from_another_host(self, anonymous):
+        text = anonymous.get("/api/v1/docs").text
+        assert not re.findall(r"""(?:src|href|url)\s*[=:(]\s*["']?(?:https?:)?//""", text)
+        assert "cdn" not in text.lower()
+
+    def test_load_files_that_are_there(self, anonymous):
+        text = anonymous.get("/api/v1/docs").text
+        files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', text))
+        assert len(files) >= 3
+        for file in files:
+            answer = anonymous.get(file)
+            assert answer.status_code == 200, file
+            assert next(iter(answer.streaming_content))
+            answer.close()

@@ -1,0 +1,228 @@
+"""The workers' processes: how they stop, and what happens when the system kills one of them."""
+
+import ast
+import os
+import signal
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import django_q
+import pytest
+from django.core.management import get_commands, load_command_class
+
+from tests.imitations import VertexImitation
+from tests.stack import Stack
+
+MEMBERS = ("main", "sentinel", "first worker", "second worker", "monitor", "pusher")
+ENV = {
+    "MOCK_SECONDS": "0",
+    "SIGNUP_GRANT_TOKENS": "5000",
+    "VIDEO_MAX_ACTIVE_JOBS": "100",
+    "VEO_CREATES_PER_MINUTE": "1000",
+}
+
+
+def until(done: Callable[[], object], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class Cluster:
+    """One supervisor and the processes below it, by their roles."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.process = stack.start_cluster()
+        assert until(self.is_whole, seconds=60), stack.output()
+
+    def is_whole(self) -> bool:
+        return len(self.below()) == len(MEMBERS)
+
+    def below(self) -> list[int]:
+        return self.stack.descendants(self.process.pid)
+
+    def members(self) -> dict[str, int]:
+        """Each began after those before it (django_q.cluster.Sentinel.spawn_cluster)."""
+        assert until(self.is_whole, seconds=15), self.below()
+        return dict(zip(MEMBERS, self.below(), strict=True))
+
+    def busy_worker(self) -> int:
+        """The worker with threads at work."""
+        members = self.members()
+        return max((members["first worker"], members["second worker"]), key=_threads)
+
+    def left(self) -> dict[int, str]:
+        """Processes of clusters, orphans too."""
+        return {pid: line for pid, line in self.stack.alive().items() if "qcluster" in line}
+
+    def end(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(timeout=30) == 0
+        assert until(lambda: not self.left(), seconds=5), self.left()
+
+
+def _threads(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("Threads:")[2].split()[0])
+
+
+@pytest.fixture(scope="module")
+def google():
+    with VertexImitation(seconds=0) as service:
+        yield service
+        assert service.errors == []
+
+
+@pytest.fixture(scope="module")
+def studio(google):
+    with Stack(clusters=0, google=google.url, env=ENV) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def alice(studio):
+    return studio.user("alice")
+
+
+def order(client, prompt="A lighthouse", **fields):
+    answer = client.create(prompt=prompt, **fields)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def submitting(google, client, prompt):
+    """The id of a job whose submission is on its way: Google takes its time to answer."""
+    prompt = f"{prompt} {{{{create:slow:4}}}}"
+    job_id = order(client, prompt, mockMode="false")
+    assert until(lambda: prompt in [each.prompt for each in google.records], seconds=30)
+    return job_id, prompt
+
+
+@pytest.mark.live
+class TestSigterm:
+    @pytest.fixture
+    def cluster(self, studio):
+        cluster = Cluster(studio)
+        yield cluster
+        for pid in cluster.left():
+            studio.kill(pid)
+        cluster.process.wait()
+
+    @pytest.mark.parametrize("to", ["the supervisor", "every process"])
+    def test_ends_all_once_the_step_on_its_way_is_done(self, studio, google, alice, cluster, to):
+        job_id, prompt = submitting(google, alice, f"SIGTERM to {to}")
+        told = [cluster.process.pid, *(cluster.below() if to == "every process" else ())]
+        for pid in told:
+            os.kill(pid, signal.SIGTERM)
+        assert cluster.process.wait(timeout=30) == 0
+        assert not cluster.left()
+        job = alice.job(job_id)
+        assert job["statusMessage"] == "Video generation in progress..."
+        Cluster(studio)
+        assert alice.wait(job_id)["status"] == "SUCCEEDED"
+        assert [each.prompt for each in google.records].count(prompt) == 1
+
+    def test_ends_idle_workers_at_once(self, cluster):
+        cluster.process.terminate()
+        assert cluster.process.wait(timeout=10) == 0
+        assert not cluster.left()
+
+    def test_given_twice_does_not_wait(self, google, alice, cluster):
+        submitting(google, alice, "impatient")
+        began = time.monotonic()
+        cluster.process.terminate()
+        time.sleep(0.2)  # two signals at once are one
+        cluster.process.terminate()
+        cluster.process.wait(timeout=10)
+        assert time.monotonic() - began < 3  # sooner than Google answers
+        assert until(lambda: not cluster.left(), seconds=5), cluster.left()
+
+
+@pytest.mark.live
+class TestKill:
+    @pytest.fixture(scope="class")
+    def cluster(self, studio):
+        cluster = Cluster(studio)
+        yield cluster
+        cluster.end()
+
+    def recovers(self, cluster, client, killed, members):
+        """Within 15 seconds all else is gone too, begun anew and at work."""
+        deadline = time.monotonic() + 15
+        cluster.stack.kill(killed)
+        old = set(members.values())
+        assert until(lambda: not old & set(cluster.left()), deadline - time.monotonic())
+        assert until(cluster.is_whole, deadline - time.monotonic())
+        assert client.wait(order(client), deadline - time.monotonic())["status"] == "SUCCEEDED"
+        assert set(cluster.left()) == {cluster.process.pid, *cluster.members().values()}
+
+    @pytest.mark.parametrize("role", MEMBERS)
+    def test_of_one_is_recovered_from(self, cluster, alice, role):
+        members = cluster.members()
+        self.recovers(cluster, alice, members[role], members)
+
+    def test_of_a_worker_in_the_middle_of_a_submission_is_never_paid_twice(
+        self, studio, cluster, google, alice
+    ):
+        job_id, prompt = submitting(google, alice, "kill")
+        self.recovers(cluster, alice, cluster.busy_worker(), cluster.members())
+        # Nobody knows whether Google took it: the lease runs out, which the test does not wait for.
+        studio.sql(
+            "UPDATE jobs_videojob SET next_step_at = %s WHERE prompt = %s",
+            *("2026-01-01 00:00:00", prompt),
+        )
+        job = alice.wait(job_id, seconds=15)
+        assert (job["status"], job["errorCode"]) == ("FAILED", "provider.unknown_submission")
+        assert job["tokensRefunded"] == 50
+        assert [each.prompt for each in google.records].count(prompt) == 1
+
+    def test_of_the_supervisor_leaves_no_orphan(self, studio):
+        cluster = Cluster(studio)
+        members = cluster.members().values()
+        studio.kill(cluster.process.pid)
+        assert until(lambda: not set(members) & set(studio.alive()), seconds=10)
+
+
+class TestCommand:
+    def test_takes_the_place_of_the_packages(self):
+        assert get_commands()["qcluster"] == "jobs"
+        command = load_command_class("jobs", "qcluster")
+        assert type(command).__module__ == "jobs.management.commands.qcluster"
+
+
+class TestPackage:
+    """The crash-only cluster leans on this: CRITICAL means that a process died, and nothing else.
+
+    Where one of these fails after an upgrade of django-q2, read its cluster.py before the rest.
+    """
+
+    def test_is_the_one_that_was_read(self):
+        assert version("django-q2") == "1.11.1"
+
+    def test_logs_as_critical_that_a_process_died_and_nothing_else(self):
+        found = [
+            (path.name, function.name, ast.unparse(call))
+            for path in Path(django_q.__file__).parent.rglob("*.py")
+            for function in ast.walk(ast.parse(path.read_text()))
+            if isinstance(function, ast.FunctionDef)
+            for call in ast.walk(function)
+            if isinstance(call, ast.Call) and "critical" in ast.unparse(call.func).lower()
+        ]
+        assert {(file, function) for file, function, _ in found} == {("cluster.py", "reincarnate")}
+        texts = "\n".join(call for _, _, call in found)
+        assert "reincarnated monitor" in texts
+        assert "reincarnated pusher" in texts
+        assert "reincarnated worker" in texts
+        assert "recycled" not in texts  # that is everyday, and no death
+
+    def test_writes_no_level_by_its_number(self):
+        for path in Path(django_q.__file__).parent.rglob("*.py"):
+            text = path.read_text()
+            assert "logger.log(" not in text
+            assert "logger.fatal(" not in text

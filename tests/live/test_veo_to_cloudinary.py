@@ -1,0 +1,525 @@
+"""From POST to a video behind `cloudinaryUrl`: gunicorn, workers and both SDKs are the real ones,
+Google and Cloudinary are our imitations.
+
+All films of a class are ordered at once and watched together until the last one is over.
+"""
+
+import hashlib
+import io
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from jobs import images
+from jobs.providers.mock import SAMPLES
+from tests.client import FINAL, ApiClient
+from tests.imitations import CloudinaryImitation, VertexImitation
+from tests.imitations.vertex import default_video
+from tests.stack import Stack
+
+pytestmark = pytest.mark.live
+
+SHORT, LONG = 40_000, 7_000_000  # bytes; the long film is too large for one request to Cloudinary
+FAST = "veo-3.1-fast-generate-preview"
+UNLIMITED = {
+    "VIDEO_MAX_ACTIVE_JOBS": "100",
+    "VEO_CREATES_PER_MINUTE": "1000",
+    "SIGNUP_GRANT_TOKENS": "5000",
+    "MOCK_SECONDS": "1",
+}
+KEYS = ("test-google-key", "test-cloudinary-key", "test-cloudinary-secret")
+
+
+def video(record: dict[str, Any]) -> bytes:
+    long = "long film" in (record["prompt"] or "")
+    return default_video(record["operation"], LONG if long else SHORT)
+
+
+@pytest.fixture(scope="module")
+def google():
+    with VertexImitation(seconds=1, video=video) as service:
+        yield service
+        assert service.errors == []
+
+
+@pytest.fixture(scope="module")
+def cloudinary():
+    with CloudinaryImitation() as service:
+        yield service
+        assert service.errors == []
+
+
+@pytest.fixture(scope="module")
+def studio(google, cloudinary):
+    with Stack(google=google.url, cloudinary=cloudinary.url, env=UNLIMITED) as stack:
+        yield stack
+
+
+@dataclass
+class Film:
+    """One order, the answer to it, and each state of the job that was seen until its end."""
+
+    prompt: str | None
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def job(self) -> dict[str, Any]:
+        return self.seen[-1]
+
+    @property
+    def id(self) -> str:
+        return self.seen[0]["id"]
+
+    @property
+    def public_id(self) -> str:
+        return f"ai_studio/videos/{self.id}"
+
+    @property
+    def kinds(self) -> list[str]:
+        """Of its entries in the ledger, oldest first."""
+        return [entry["kind"] for entry in reversed(self.entries)]
+
+
+class Customer:
+    """Somebody who orders many films and watches them."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+        self.films: list[Film] = []
+        self.pictures = 0  # in the database, while the films were in the making
+
+    def order(self, prompt: str | None, **order: Any) -> Film:
+        answer = self.api.create(**{"prompt": prompt, "mockMode": "false"} | order)
+        assert answer.status_code == 202, answer.text
+        self.films.append(Film(prompt, seen=[answer.json()]))
+        return self.films[-1]
+
+    def watch(self, seconds: float = 90) -> None:
+        """Until the last film is over."""
+        deadline = time.monotonic() + seconds
+        while any(film.job["status"] not in FINAL for film in self.films):
+            assert time.monotonic() < deadline, [
+                (film.prompt, film.job) for film in self.films if film.job["status"] not in FINAL
+            ]
+            jobs = {job["id"]: job for job in self._list("video-jobs", "jobs")}
+            for film in self.films:
+                film.seen.append(jobs[film.id])
+            time.sleep(0.2)
+        entries = self._list("tokens/entries", "entries")
+        for film in self.films:
+            film.entries = [entry for entry in entries if entry["reference"] == film.id]
+
+    def _list(self, path: str, key: str) -> list[dict[str, Any]]:
+        return self.api.get(f"/api/v1/{path}", params={"limit": 100}).json()[key]
+
+
+def fetch(url: str) -> Any:
+    return ApiClient("").get(url)
+
+
+def record_of(google, film):
+    [record] = [each for each in google.records if each.prompt == film.prompt]
+    return record
+
+
+# ---- Everything goes well ----
+
+
+def picture(kind, color, **options):
+    """An uploaded file, and the JPEG that Google should get of it."""
+    file = io.BytesIO()
+    Image.new("RGB", (320, 180), color).save(file, kind, **options)
+    sent = images.prepare(upload=file, size=file.tell()).content
+    assert sent != file.getvalue()
+    with Image.open(io.BytesIO(sent)) as image:
+        assert (image.format, image.size, dict(image.getexif())) == ("JPEG", (320, 180), {})
+    return ("a.bin", file.getvalue(), "application/octet-stream"), sent
+
+
+GPS = Image.Exif()
+GPS[0x8825] = {1: "N", 2: (48.0, 8.0, 0.0)}
+FIRST, FIRST_SENT = picture("PNG", "red")
+LAST, LAST_SENT = picture("WEBP", "blue")
+PHOTO, PHOTO_SENT = picture("JPEG", "green", exif=GPS)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a film is ordered, and what Google should get."""
+
+    order: dict[str, Any]
+    model: str
+    parameters: dict[str, Any]
+    images: list[tuple[str, bytes]] = field(default_factory=list)
+    size: int = SHORT
+
+
+WIDE = {"sampleCount": 1, "aspectRatio": "16:9", "resolution": "720p", "durationSeconds": 8}
+QUIET = WIDE | {"generateAudio": False}
+MODES = {
+    "text": Mode(
+        {"durationSeconds": 4, "aspectRatio": "9:16", "generateAudio": "true"},
+        "veo-3.1-fast-generate-001",
+        WIDE | {"durationSeconds": 4, "aspectRatio": "9:16", "generateAudio": True},
+    ),
+    "first frame": Mode(
+        {"files": {"initialImage": FIRST}, "model": "veo-3.1-lite-generate-001"},
+        "veo-3.1-lite-generate-001",
+        QUIET,
+        [("image", FIRST_SENT)],
+    ),
+    "first and last frame": Mode(
+        {"files": {"initialImage": FIRST, "endFrame": LAST}, "resolution": "1080p"},
+        "veo-3.1-fast-generate-001",
+        QUIET | {"resolution": "1080p"},
+        [("image", FIRST_SENT), ("lastFrame", LAST_SENT)],
+    ),
+    "references": Mode(
+        {
+            "files": {"referenceImages": [FIRST, LAST, PHOTO]},
+            "model": "veo-3.1-generate-preview",
+        },
+        "veo-3.1-generate-001",
+        QUIET,
+        [("referenceImage", sent) for sent in (FIRST_SENT, LAST_SENT, PHOTO_SENT)],
+    ),
+    "a long film": Mode({"resolution": "1080p"}, "", QUIET | {"resolution": "1080p"}, size=LONG),
+}
+
+
+@pytest.fixture(scope="module")
+def alice(studio):
+    """She orders a film of each mode, and one from the mock."""
+    alice = Customer(studio.user("alice"))
+    for name, mode in MODES.items():
+        alice.order(f"{name}, at dusk", **mode.order)
+    alice.order("mock", mockMode="true", generateAudio="true")
+    alice.pictures = studio.sql("SELECT count(*) FROM jobs_jobimage")[0][0]
+    alice.watch()
+    return alice
+
+
+@pytest.fixture(scope="module")
+def films(alice):
+    return dict(zip([*MODES, "mock"], alice.films, strict=True))
+
+
+each_mode = pytest.mark.parametrize("mode", MODES)
+each_film = pytest.mark.parametrize("name", [*MODES, "mock"])
+
+
+class TestFilm:
+    @each_mode
+    def test_is_delivered_byte_by_byte(self, films, google, mode):
+        film = films[mode]
+        answer = fetch(film.job["cloudinaryUrl"])
+        assert answer.headers["Content-Type"] == "video/mp4"
+        assert len(answer.content) == MODES[mode].size
+        assert answer.content == google.video_of(record_of(google, film).operation)
+
+    def test_of_the_mock_is_delivered_too(self, films):
+        answer = fetch(films["mock"].job["cloudinaryUrl"])
+        assert answer.content == (SAMPLES / "720p-16x9-8s-audio.mp4").read_bytes()
+
+    @each_mode
+    def test_is_asked_of_google_as_it_was_ordered(self, films, google, mode):
+        record, wanted = record_of(google, films[mode]), MODES[mode]
+        assert record.model == wanted.model or not wanted.model
+        assert record.parameters == wanted.parameters
+        assert record.images == [
+            {
+                "role": role,
+                "mime_type": "image/jpeg",
+                "size": len(sent),
+                "sha256": hashlib.sha256(sent).hexdigest(),
+            }
+            for role, sent in wanted.images
+        ]
+
+    @each_film
+    def test_has_a_poster(self, films, name):
+        answer = fetch(films[name].job["posterUrl"])
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"] == "image/jpeg"
+
+    @each_film
+    def test_can_be_downloaded(self, films, alice, name):
+        job = films[name].job
+        answer = alice.api.get(f"/api/v1/video-jobs/{job['id']}/download")
+        assert (answer.status_code, answer.headers["Location"]) == (302, job["cloudinaryUrl"])
+
+    @each_film
+    def test_tells_its_story(self, films, name):
+        film = films[name]
+        assert [(line["level"], line["message"]) for line in film.job["logs"]] == [
+            ("info", "📝 Job created"),
+            ("info", "🚀 Starting video generation"),
+            ("info", "☁️  Calling Google Veo API..."),
+            ("info", "🎬 Video generation in progress..."),
+            ("info", "💾 Saving the video..."),
+            ("info", "✅ Video generation completed successfully!"),
+        ]
+        assert film.seen[0]["statusMessage"] == "Job queued for processing"
+        assert film.job["statusMessage"] == "Video generation completed successfully!"
+        told = [job["statusMessage"] for job in film.seen]
+        assert "Video generation in progress..." in told
+
+    @each_film
+    def test_never_goes_backwards(self, films, name):
+        film = films[name]
+        progress = [job["progressPercentage"] for job in film.seen]
+        assert progress == sorted(progress)
+        assert (progress[0], progress[-1]) == (0, 100)
+        assert {job["status"] for job in film.seen if job["progressPercentage"] > 95} == {
+            "SUCCEEDED"
+        }
+        states = [job["status"] for job in film.seen]
+        assert states == sorted(states)  # as it happens: PENDING, RUNNING, SUCCEEDED
+
+    @each_film
+    def test_is_paid_once(self, films, name):
+        film = films[name]
+        assert (film.job["tokensConsumed"], film.job["tokensRefunded"]) == (50, 0)
+        assert film.kinds == ["charge"]
+
+    def test_of_more_than_six_megabytes_is_uploaded_in_chunks(self, films, cloudinary):
+        assert cloudinary.records[films["a long film"].public_id].chunks == 2
+        assert cloudinary.records[films["text"].public_id].chunks == 1
+        assert cloudinary.open_uploads == {}
+
+    def test_leaves_no_picture_behind(self, films, alice, studio):
+        assert alice.pictures > 0
+        ended = [film.id.replace("-", "") for film in films.values()]
+        left = studio.sql("SELECT job_id FROM jobs_jobimage")
+        assert not {str(job).replace("-", "") for (job,) in left} & set(ended)
+        assert films["references"].job["inputs"] == {
+            "initialImage": False,
+            "endFrame": False,
+            "referenceImages": 3,
+        }
+
+    def test_is_made_once(self, films, google):
+        for mode in MODES:
+            record = record_of(google, films[mode])
+            assert (record.status, record.deliveries) == (200, 1)
+
+
+# ---- Google or Cloudinary do not do well ----
+
+FAILING = {  # what happens at Google: the errorCode
+    "create:400": "input.unsupported",
+    "create:403": "provider.rejected",
+    "create:404": "provider.rejected",
+    "create:unsafe": "safety.prompt",
+    "create:cut": "provider.unknown_submission",
+    "create:500": "provider.unknown_submission",
+    "create:html": "provider.unknown_submission",
+    "poll:404": "provider.rejected",
+    "done:filtered": "safety.output",
+    "done:filtered-text": "safety.output",
+    "done:unsafe": "safety.prompt",
+    "done:error": "provider.unavailable",
+    "done:error3": "input.unsupported",
+    "done:empty": "provider.unavailable",
+    "done:notmp4": "provider.unavailable",
+}
+PASSING = {  # what happens at Google: how often it was asked for the film
+    "create:503x2": 3,
+    "create:429:2x1": 2,
+    "poll:503x2": 1,
+    "poll:cutx1": 1,
+    "poll:htmlx1": 1,
+    "done:truncatedx1": 1,
+    "done:halfx1": 1,
+}
+STORED_LATER = ("500", "504", "drop-before", "drop-after", "short")
+NOT_STORED = ("401", "400")
+# Google's and Cloudinary's own words, and Python's, none of which is for clients.
+WORDS = (
+    "support codes",
+    "use case",
+    "overloaded",
+    "quota",
+    "responsible ai",
+    "internal server issue",
+    "api key",
+    "not found in",
+    "permission_denied",
+    "unavailable.",
+    "resource_exhausted",
+    "bad gateway",
+    "string to sign",
+    "test-project",
+    "test-cloudinary",
+    "test-google",
+    "projects/",
+    "publishers/",
+    "traceback",
+    'file "',
+    "exception",
+    "httpx",
+    "/tmp",
+    "/work",
+)
+
+
+@pytest.fixture(scope="module")
+def unlucky(studio, google, cloudinary):
+    """Bob, with a film for each thing that may go wrong, all over by now."""
+    bob = Customer(studio.user("bob"))
+    for fault in (*STORED_LATER, *NOT_STORED):
+        film = bob.order(f"Cloudinary {fault}")
+        cloudinary.fail(
+            "upload", fault, match=lambda chunk, own=film.public_id: chunk["public_id"] == own
+        )
+    for fault in (*FAILING, *PASSING):
+        bob.order("{{" + fault + "}}")
+    bob.watch()
+    return bob
+
+
+@pytest.fixture
+def film(unlucky, fault):
+    prompts = ("{{" + fault + "}}", f"Cloudinary {fault}")
+    [film] = [film for film in unlucky.films if film.prompt in prompts]
+    return film
+
+
+class TestMishap:
+    @pytest.mark.parametrize(("fault", "code"), FAILING.items())
+    def test_at_google_ends_the_job_under_its_own_code(self, film, fault, code):
+        assert (film.job["status"], film.job["errorCode"]) == ("FAILED", code)
+        assert film.job["statusMessage"] == "Video generation failed"
+        assert film.job["errorMessage"].endswith(".")
+        assert film.job["logs"][-2]["message"] == f"❌ {film.job['errorMessage']}"
+        assert film.job["logs"][-2]["level"] == "error"
+        assert film.job["cloudinaryUrl"] is film.job["posterUrl"] is None
+
+    @pytest.mark.parametrize("fault", [*FAILING, *NOT_STORED])
+    def test_that_costs_the_film_gives_the_tokens_back_once(self, film, fault):
+        assert (film.job["tokensConsumed"], film.job["tokensRefunded"]) == (50, 50)
+        assert film.kinds == ["charge", "refund"]
+        assert sum(entry["amount"] for entry in film.entries) == 0
+        assert film.job["logs"][-1]["message"] == "💰 50 tokens refunded"
+
+    @pytest.mark.parametrize("fault", FAILING)
+    def test_at_google_does_not_have_the_film_made_twice(self, google, film, fault):
+        assert record_of(google, film)  # one, and no other
+
+    @pytest.mark.parametrize(("fault", "asked"), PASSING.items())
+    def test_that_passes_is_waited_out(self, google, film, fault, asked):
+        assert film.job["status"] == "SUCCEEDED", film.job
+        records = [each for each in google.records if each.prompt == film.prompt]
+        assert len(records) == asked
+        assert [each.operation for each in records[:-1]] == [None] * (asked - 1)
+        video = google.video_of(records[-1].operation)
+        assert fetch(film.job["cloudinaryUrl"]).content == video
+        assert film.kinds == ["charge"]
+
+    @pytest.mark.parametrize("fault", ["create:429:2x1"])
+    def test_of_a_busy_google_is_waited_out_as_long_as_it_says(self, google, film, fault):
+        first, second = [each for each in google.records if each.prompt == film.prompt]
+        assert second.created_at - first.created_at >= 2
+        waiting = [job for job in film.seen if "busy" in job["statusMessage"]]
+        assert {job["status"] for job in waiting} == {"PENDING"}
+        assert "⏳ Google Veo is busy, trying again later" in [
+            line["message"] for line in film.job["logs"]
+        ]
+
+    @pytest.mark.parametrize("fault", STORED_LATER)
+    def test_at_cloudinary_that_passes_leaves_one_whole_video(
+        self, cloudinary, google, film, fault
+    ):
+        assert film.job["status"] == "SUCCEEDED", film.job
+        video = google.video_of(record_of(google, film).operation)
+        assert fetch(film.job["cloudinaryUrl"]).content == video
+        assert cloudinary.content_of(film.public_id) == video
+        assert cloudinary.records[film.public_id].requests == 2
+        stored = [each for each in cloudinary.snapshot({})["assets"] if film.id in each]
+        assert stored == [film.public_id]
+        assert record_of(google, film).deliveries == 1  # the film is not fetched again
+        assert film.kinds == ["charge"]
+
+    @pytest.mark.parametrize("fault", NOT_STORED)
+    def test_at_cloudinary_that_lasts_ends_the_job(self, cloudinary, film, fault):
+        assert (film.job["status"], film.job["errorCode"]) == ("FAILED", "storage.failed")
+        assert cloudinary.records[film.public_id].requests == 1
+
+    @pytest.mark.parametrize("fault", [*FAILING, *PASSING, *STORED_LATER, *NOT_STORED])
+    def test_never_lets_progress_fall(self, film, fault):
+        progress = [job["progressPercentage"] for job in film.seen]
+        assert progress == sorted(progress)
+        below = [job for job in film.seen if job["status"] != "SUCCEEDED"]
+        assert max(job["progressPercentage"] for job in below) <= 95
+
+    def test_leaves_the_ledger_in_order(self, studio, unlucky, alice):
+        assert studio.manage("check_ledger").returncode == 0
+        refunds = sum(film.job["tokensRefunded"] for film in unlucky.films)
+        balance = unlucky.api.get("/api/v1/tokens").json()["availableTokens"]
+        assert balance == 5_000 - 50 * len(unlucky.films) + refunds
+
+    def test_leaves_no_file_in_the_spool(self, studio, unlucky, alice):
+        spool = studio.folder / "tmp"
+        assert not [*spool.rglob("*.mp4"), *spool.rglob("*.part")]
+
+
+class TestSecrets:
+    """Nothing of what went wrong above may tell more than it should."""
+
+    @pytest.fixture
+    def answers(self, unlucky, alice):
+        """All that clients and passers-by can read."""
+        paths = ["video-jobs?limit=100", "tokens", "tokens/entries?limit=100", "auth/me"]
+        for film in unlucky.films:
+            paths += [f"video-jobs/{film.id}", f"video-jobs/{film.id}/download"]
+        answers = [unlucky.api.get(f"/api/v1/{path}") for path in paths]
+        visitor = ApiClient(unlucky.api.url)
+        pages = ["/video-monitor", "/readyz", "/api/v1/video-models", "/api/v1/video-jobs", "/nope"]
+        answers += [visitor.get(page) for page in pages]
+        return "\n".join(f"{answer.headers} {answer.text}" for answer in answers).lower()
+
+    @pytest.fixture
+    def logs(self, studio, unlucky, alice):
+        """What the processes wrote, by kind of process."""
+        written = {log.name.partition("-")[0]: log.read_text() for log in studio.started}
+        assert set(written) == {"web", "cluster"}
+        return written
+
+    def test_reach_no_client_and_no_page(self, answers, studio):
+        assert "failed" in answers
+        assert not [word for word in WORDS if word in answers]
+        assert studio.env["SECRET_KEY"] not in answers
+
+    def test_reach_no_log(self, logs, studio):
+        for written in logs.values():
+            assert not [key for key in (*KEYS, studio.env["SECRET_KEY"]) if key in written]
+
+    def test_of_the_provider_stay_out_of_the_webs_log(self, logs):
+        assert not [word for word in WORDS if word in logs["web"].lower()]
+
+    def test_of_the_provider_stay_out_of_the_workers_log(self, logs):
+        assert "job failed" in logs["cluster"]
+        assert not [word for word in WORDS if word in logs["cluster"].lower()]
+
+
+class TestWrongAccount:
+    """The keys are wrong: jobs fail at once, and nobody reads which keys."""
+
+    def test_fails_fast_and_tells_no_key(self, stack, google, cloudinary):
+        wrong = {"GOOGLE_API_KEY": "wrong-google-key", "CLOUDINARY_API_SECRET": "wrong-secret"}
+        stack = stack(google=google.url, cloudinary=cloudinary.url, env=UNLIMITED | wrong)
+        alice = Customer(stack.user("alice"))
+        real, mock = alice.order("real"), alice.order("mock", mockMode="true")
+        alice.watch(seconds=30)
+        assert (real.job["status"], real.job["errorCode"]) == ("FAILED", "provider.rejected")
+        assert (mock.job["status"], mock.job["errorCode"]) == ("FAILED", "storage.failed")
+        assert real.kinds == mock.kinds == ["charge", "refund"]
+        assert cloudinary.records.get(mock.public_id) is None
+        told = f"{alice.api.get('/api/v1/video-jobs').text} {stack.output(lines=10_000)}"
+        told += ApiClient(stack.url).get("/video-monitor").text
+        secret = [*wrong.values(), *KEYS, stack.env["SECRET_KEY"], "API_KEY_INVALID", "ignature"]
+        assert not [word for word in secret if word in told]

@@ -1,0 +1,47 @@
+"""Alice and her jobs, as in tests/jobs; what is committed on the way is done at once here."""
+
+import io
+import json
+import logging
+from copy import deepcopy
+from logging.config import DictConfigurator
+
+import pytest
+from django.conf import settings as configured
+from django.db import transaction
+
+from tests.jobs.conftest import alice, anonymous, client, client_of, new_job  # noqa: F401
+from videostudio import logs
+
+
+@pytest.fixture
+def commits(monkeypatch):
+    """Runs what waits for a commit at once: these tests roll back."""
+    monkeypatch.setattr(transaction, "on_commit", lambda write, robust=False: write())
+
+
+@pytest.fixture
+def many(settings):
+    """No limit stands in the way of the jobs that a test needs."""
+    settings.VIDEO_MAX_ACTIVE_JOBS = settings.VEO_CREATES_PER_MINUTE = 100
+
+
+@pytest.fixture
+def lines():
+    """What the service's own handler writes, as the JSON of each line."""
+    yield from _written("json", lambda text: [json.loads(line) for line in text.splitlines()])
+
+
+@pytest.fixture
+def text():
+    """What the service's own handler writes for people."""
+    yield from _written("text", str)
+
+
+def _written(kind, read):
+    handler = logs.Handler(io.StringIO())
+    formatter = deepcopy(configured.LOGGING["formatters"][kind])  # which the next line empties
+    handler.setFormatter(DictConfigurator(configured.LOGGING).configure_formatter(formatter))
+    logging.root.addHandler(handler)
+    yield lambda: read(handler.stream.getvalue())
+    logging.root.removeHandler(handler)

@@ -1,0 +1,164 @@
+"""What is swept away, and what must stay; and that polling leaves nothing to sweep."""
+
+import os
+import time
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule, Task
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+
+from accounts import tokens
+from jobs import housekeeping, pipeline, queue, spool, tasks
+from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
+from jobs.providers.base import Inputs
+from tokens_ledger.models import Entry
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def spool_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "folder", lambda: tmp_path)
+    return tmp_path
+
+
+def tidy_up():
+    housekeeping.tidy_up(now=timezone.now())
+
+
+class TestTidyUp:
+    def test_forgets_idempotency_keys_after_a_day(self, alice):
+        now = timezone.now()
+        for key, age in {"old": 24.1, "young": 23.9}.items():
+            IdempotencyKey.objects.create(
+                user=alice, key=key, job_id=uuid4(), created_at=now - age * HOUR
+            )
+        tidy_up()
+        assert [row.key for row in IdempotencyKey.objects.all()] == ["young"]
+
+    def test_forgets_expired_tokens_and_that_they_were_spent(self, alice):
+        for _ in range(3):
+            tokens.issue(user=alice)
+        old, spent, good = OutstandingToken.objects.order_by("id")
+        BlacklistedToken.objects.create(token=spent)
+        OutstandingToken.objects.filter(pk__in=[old.pk, spent.pk]).update(expires_at=timezone.now())
+        tidy_up()
+        assert list(OutstandingToken.objects.all()) == [good]
+        assert not BlacklistedToken.objects.exists()
+
+    def test_forgets_failed_tasks_after_a_week(self, db):
+        now = timezone.now()
+        for days in (8, 6):
+            when = now - timedelta(days=days)
+            Task.objects.create(id=str(days), name="t", success=False, started=when, stopped=when)
+        tidy_up()
+        assert [task.id for task in Task.objects.all()] == ["6"]
+
+    def test_drops_tasks_that_no_cluster_takes(self, db):
+        queue.wake("submit_due")
+        queue.wake("submit_due")
+        renamed = OrmQ.objects.order_by("id").first()
+        OrmQ.objects.filter(pk=renamed.pk).update(key="old-name", lock=timezone.now() - 25 * HOUR)
+        tidy_up()
+        assert OrmQ.objects.count() == 1
+        assert not OrmQ.objects.filter(pk=renamed.pk).exists()
+
+    def test_forgets_ended_sessions(self, db):
+        now = timezone.now()
+        for key, expires in {"old": now - HOUR, "young": now + HOUR}.items():
+            Session.objects.create(session_key=key, session_data="", expire_date=expires)
+        tidy_up()
+        assert [session.session_key for session in Session.objects.all()] == ["young"]
+
+    def test_removes_images_that_outlived_their_job(self, new_job, alice):
+        ended, active = new_job(Status.FAILED), new_job(Stage.STORING)
+        for job in (ended, active):
+            JobImage.objects.create(
+                job=job, role=JobImage.Role.INITIAL, content=b"x", width=1, height=1
+            )
+        tidy_up()
+        assert [image.job_id for image in JobImage.objects.all()] == [active.pk]
+
+    def test_leaves_jobs_their_logs_and_the_ledger_alone(self, new_job):
+        new_job(Status.SUCCEEDED, now=timezone.now() - timedelta(days=400))
+        before = [model.objects.count() for model in (VideoJob, JobEvent, Entry)]
+        tidy_up()
+        assert [model.objects.count() for model in (VideoJob, JobEvent, Entry)] == before
+
+    def test_sweeps_the_spool_after_a_day(self, db, spool_folder):
+        for name, hours in {"a.mp4": 25, "b.1.part": 25, "store-1-0.lock": 25, "c.mp4": 23}.items():
+            (spool_folder / name).touch()
+            then = time.time() - hours * 3600
+            os.utime(spool_folder / name, (then, then))
+        tidy_up()
+        assert [path.name for path in spool_folder.iterdir()] == ["c.mp4"]
+
+    def test_keeps_a_lock_that_is_in_use(self, db, spool_folder):
+        with queue.one_of_the_few("store"):
+            pass
+        [lock] = spool_folder.iterdir()
+        os.utime(lock, (0, 0))
+        with queue.one_of_the_few("store") as allowed:
+            assert allowed
+            tidy_up()
+            assert lock.exists()
+
+    def test_bites_small_and_not_for_ever(self, alice, monkeypatch):
+        monkeypatch.setattr(housekeeping, "BITE", 2)
+        monkeypatch.setattr(housekeeping, "MOST_BITES", 3)
+        long_ago = timezone.now() - 48 * HOUR
+        IdempotencyKey.objects.bulk_create(
+            IdempotencyKey(user=alice, key=str(n), job_id=uuid4(), created_at=long_ago)
+            for n in range(9)
+        )
+        left = []
+        for _ in range(3):
+            tidy_up()
+            left.append(IdempotencyKey.objects.count())
+        assert left == [3, 0, 0]
+
+    def test_says_what_it_did(self, db, lines):
+        tidy_up()
+        [line] = [line for line in lines() if line["logger"] == "jobs.housekeeping"]
+        assert line["level"] == "INFO"
+        assert set(line["purged"].values()) == {0}
+
+    def test_runs_every_hour(self, db):
+        queue.prepare()
+        queue.prepare()
+        schedule = Schedule.objects.get(name="housekeeping")
+        assert (schedule.func, schedule.schedule_type) == ("jobs.tasks.tidy_up", Schedule.HOURLY)
+        assert schedule.repeats == -1
+        tasks.tidy_up()
+
+
+class TestPolling:
+    def test_makes_no_table_grow(self, new_job, monkeypatch, commits):
+        """Five hundred polls of a job that takes its time, each as a tick would make it."""
+        job = new_job(prompt="[[slow:600]]", inputs=Inputs())
+        pipeline.tick()
+        self.poll(job)
+        before = self.rows()
+        for _ in range(500):
+            self.poll(job)
+        job.refresh_from_db()
+        assert (job.status, job.stage) == (Status.RUNNING, Stage.GENERATING)
+        assert self.rows() == before
+
+    def poll(self, job):
+        due = timezone.now() - timedelta(seconds=1)
+        assert VideoJob.objects.filter(pk=job.pk).update(next_step_at=due)
+        pipeline.tick()
+        assert VideoJob.objects.filter(pk=job.pk, next_step_at__gt=due, unanswered=0).exists()
+
+    def rows(self):
+        return {
+            model._meta.label: model._default_manager.count()
+            for app in ("jobs", "django_q", "tokens_ledger")
+            for model in apps.get_app_config(app).get_models()
+        }

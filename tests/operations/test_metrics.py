@@ -1,0 +1,257 @@
+"""`/metrics`: who may read it, and that what it says is true."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from jobs import lifecycle, metrics, pipeline, tallies
+from jobs.models import Stage, Status, SubmissionGate, Tally, Tick, VideoJob
+from jobs.providers.base import ProviderError, Running
+from tokens_ledger import ledger
+
+TOKEN = "scraping-is-allowed"
+
+
+@pytest.fixture
+def metrics_token(settings):
+    settings.METRICS_TOKEN = TOKEN
+
+
+@pytest.fixture
+def scrape(metrics_token, anonymous):
+    """All samples of a scrape: {name: value}, or {name: {labels: value}}."""
+
+    def scrape():
+        answer = anonymous.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 200, answer.content
+        assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
+        found = {}
+        for family in text_string_to_metric_families(answer.content.decode()):
+            assert family.documentation
+            for sample in family.samples:
+                name = sample.name.removeprefix("videostudio_")
+                labels = tuple(value for _, value in sorted(sample.labels.items()))
+                found.setdefault(name, {})[labels] = sample.value
+        return {name: found[()] if () in found else found for name, found in found.items()}
+
+    return scrape
+
+
+class TestMetrics:
+    @pytest.mark.parametrize("sent", ["", f"Bearer {TOKEN}", "Bearer "])
+    def test_are_not_there_unless_asked_for(self, anonymous, settings, sent):
+        settings.METRICS_TOKEN = ""
+        assert anonymous.get("/metrics", headers={"authorization": sent}).status_code == 404
+
+    @pytest.mark.parametrize("sent", ["", "Bearer", "Bearer x", TOKEN, f"Bearer {TOKEN}x", "é"])
+    def test_are_for_who_has_the_token(self, anonymous, metrics_token, sent):
+        answer = anonymous.get("/metrics", headers={"authorization": sent})
+        assert (answer.status_code, answer.content) == (401, b"")
+        assert answer["WWW-Authenticate"] == "Bearer"
+
+    def test_are_not_for_users(self, client, metrics_token):
+        assert client.get("/metrics").status_code == 401
+
+    def test_can_only_be_read(self, anonymous, metrics_token):
+        assert anonymous.post("/metrics").status_code == 405
+
+    def test_without_the_database_are_503_and_tell_nothing(
+        self, anonymous, metrics_token, monkeypatch
+    ):
+        def fail():
+            raise OperationalError("10.0.0.7")
+
+        monkeypatch.setattr("videostudio.metrics.text", fail)
+        answer = anonymous.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+        assert (answer.status_code, answer.content) == (503, b"")
+
+    def test_of_an_empty_service_are_zero(self, scrape, db):
+        Tick.objects.update(next_at=timezone.now() + timedelta(seconds=1))
+        found = scrape()
+        assert found["active_jobs"] == {
+            ("", "PENDING"): 0,
+            **{(stage, "RUNNING"): 0 for stage in Stage},
+        }
+        assert found["tokens_total"] == {("grant",): 0, ("charge",): 0, ("refund",): 0}
+        assert 0 <= found["tick_age_seconds"] < 1
+        for name in (
+            *("queue_depth", "oldest_wait_seconds", "upstream_in_flight"),
+            *("gate_closed_seconds", "ledger_imbalance_tokens"),
+        ):
+            assert found[name] == 0, name
+
+
+@pytest.mark.usefixtures("commits")
+class TestJobs:
+    def test_are_counted_where_they_stand(self, scrape, new_job, many):
+        for state in (Stage.SUBMITTING, Stage.GENERATING, Stage.GENERATING, Stage.STORING):
+            new_job(state, mock_mode=False)
+        for state in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
+            new_job(state)
+        new_job(now=timezone.now() - timedelta(seconds=90))
+        new_job()
+        found = scrape()
+        assert found["active_jobs"] == {
+            ("", "PENDING"): 2,
+            ("submitting", "RUNNING"): 1,
+            ("generating", "RUNNING"): 2,
+            ("storing", "RUNNING"): 1,
+        }
+        assert found["queue_depth"] == 2
+        assert 90 <= found["oldest_wait_seconds"] < 100
+        assert found["upstream_in_flight"] == 3
+
+    def test_of_the_mock_take_no_place_upstream(self, scrape, new_job):
+        new_job(Stage.GENERATING, mock_mode=True)
+        assert scrape()["upstream_in_flight"] == 0
+
+    def test_that_ended_are_counted_once_each_and_for_ever(self, scrape, new_job):
+        ended = [
+            new_job(status)
+            for status in (Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+        ]
+        expected = {("", "SUCCEEDED"): 2, ("safety.output", "FAILED"): 1, ("", "CANCELLED"): 1}
+        assert scrape()["ended_jobs_total"] == expected
+        for job in ended:
+            assert not lifecycle.fail(job=job, failure=pipeline.TOO_LATE, now=timezone.now())
+            lifecycle.delete(job=job, now=timezone.now())
+        assert scrape()["ended_jobs_total"] == expected
+
+    def test_are_timed(self, scrape, new_job):
+        start = timezone.now()
+        job = new_job(Stage.GENERATING)
+        assert lifecycle.generated(job=job, now=start + timedelta(seconds=50))
+        job.refresh_from_db()
+        assert job.generated_at == start + timedelta(seconds=50)
+        tallies.took(name=tallies.GENERATION, kind="mock", seconds=5000)
+        found = scrape()
+        buckets = found["generation_seconds_bucket"]
+        assert [buckets[le, "mock"] for le in ("45", "60", "1200", "+Inf")] == [0, 1, 1, 2]
+        assert found["generation_seconds_count"] == {("mock",): 2}
+        assert found["generation_seconds_sum"]["mock",] == pytest.approx(5050, abs=2)
+
+    def test_are_timed_while_they_are_stored(self, scrape, new_job):
+        new_job(Status.SUCCEEDED)
+        found = scrape()
+        assert found["storage_seconds_count"] == {("mock",): 1}
+        assert found["storage_seconds_bucket"]["1", "mock"] == 1
+
+    def test_show_how_long_the_provider_asked_for_silence(self, scrape, db):
+        SubmissionGate.objects.update(opens_at=timezone.now() + timedelta(seconds=30))
+        assert 25 < scrape()["gate_closed_seconds"] <= 30
+
+
+@pytest.mark.usefixtures("commits")
+class TestUpstreamAnswers:
+    @pytest.fixture
+    def google(self, monkeypatch):
+        """Answers each poll with the next of `answers`."""
+        answers = []
+
+        class Google:
+            def poll(self, *, operation, into):
+                answer = answers.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+        monkeypatch.setattr(pipeline, "provider_for", lambda *, mock_mode: Google())
+        return answers
+
+    def poll(self, jobs):
+        VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
+            next_step_at=timezone.now() - timedelta(seconds=1)
+        )
+        pipeline.poll_due()
+
+    def test_are_counted_by_call_and_code(self, scrape, new_job, google):
+        job = new_job(Stage.GENERATING, mock_mode=False)
+        refused = ProviderError(code="c", message="m", retryable=True, status=429)
+        broken = ProviderError(code="c", message="m", retryable=True)
+        for answer in (Running(), Running(), refused, broken, KeyError()):
+            google.append(answer)
+            self.poll([job])
+        assert scrape()["upstream_answers_total"] == {
+            ("poll", "ok"): 2,
+            ("poll", "429"): 1,
+            ("poll", "ProviderError"): 1,
+            ("poll", "KeyError"): 1,
+        }
+
+    def test_are_written_once_a_pass(self, new_job, google, monkeypatch):
+        jobs = [new_job(Stage.GENERATING, mock_mode=False) for _ in range(3)]
+        written = []
+        monkeypatch.setattr(tallies, "add", lambda **figures: written.append(figures))
+        google += [Running()] * 3
+        self.poll(jobs)
+        assert written == [{"name": tallies.ANSWERS, "kind": "poll", "value": "ok", "count": 3}]
+
+    def test_of_the_mock_are_not_counted(self, new_job, google):
+        job = new_job(Stage.GENERATING, mock_mode=True)
+        google.append(Running())
+        self.poll([job])
+        assert not Tally.objects.filter(name=tallies.ANSWERS).exists()
+
+
+class TestTallies:
+    def test_wait_for_the_commit(self, db, django_capture_on_commit_callbacks):
+        with django_capture_on_commit_callbacks(execute=True):
+            tallies.add(name="n", kind="k", value="v")
+            assert not Tally.objects.exists()
+        tally = Tally.objects.get()
+        assert (tally.count, tally.seconds) == (1, 0)
+
+    def test_that_cannot_be_written_hurt_nobody(
+        self, db, monkeypatch, django_capture_on_commit_callbacks
+    ):
+        def fail(*figures):
+            raise OperationalError("gone")
+
+        monkeypatch.setattr(tallies, "_write", fail)
+        with django_capture_on_commit_callbacks(execute=True):
+            tallies.add(name="n", kind="k", value="v")
+
+
+class TestTokens:
+    def test_are_added_up(self, scrape, new_job):
+        new_job(Status.FAILED)
+        new_job()
+        found = scrape()
+        assert found["tokens_total"] == {("grant",): 1000, ("charge",): 100, ("refund",): 50}
+        assert found["ledger_imbalance_tokens"] == 0
+
+    def test_corrected_by_hand_leave_the_balance_even(self, scrape, alice):
+        ledger.adjust(user=alice, amount=-30, note="For tests")
+        assert scrape()["ledger_imbalance_tokens"] == 0
+
+    def test_out_of_balance_show(self, scrape, alice):
+        with connection.cursor() as cursor:  # as a restored backup might have it
+            _without_triggers(cursor)
+            cursor.execute("UPDATE tokens_ledger_account SET balance = balance + 7")
+        assert ledger.balance(user=alice) == 1007
+        assert scrape()["ledger_imbalance_tokens"] == 7
+
+
+def _without_triggers(cursor):
+    if connection.vendor == "postgresql":
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        return
+    cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"DROP TRIGGER {name}")
+
+
+class TestCost:
+    def test_does_not_grow_with_the_tables(self, new_job, many, django_assert_num_queries):
+        with django_assert_num_queries(5):
+            metrics.text()
+        for state in (Status.PENDING, *Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
+            new_job(state)
+        with django_assert_num_queries(5) as asked:
+            metrics.text()
+        statements = " ".join(query["sql"] for query in asked.captured_queries)
+        assert "jobevent" not in statements
+        assert "jobimage" not in statements

@@ -1,0 +1,23 @@
+"""`/metrics`, for Prometheus: there where METRICS_TOKEN is set, and for who sends it alone."""
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.http import require_safe
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from jobs.metrics import text
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    given = request.headers.get("Authorization", "")
+    if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    try:
+        return HttpResponse(text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    except (OperationalError, InterfaceError):
+        return HttpResponse(status=503)
