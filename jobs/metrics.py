@@ -5,8 +5,11 @@ what ended is in the tallies; only the ledger is added up from its entries, sinc
 itself.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import accumulate
+from typing import Any
 
 from django.db.models import Count, Min, Q, Sum, Value
 from django.utils import timezone
@@ -26,10 +29,6 @@ from tokens_ledger.models import Account, Entry
 UPSTREAM = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 STATES = [(Status.PENDING, ""), *((Status.RUNNING, stage) for stage in Stage)]
 KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
-HISTOGRAMS = {
-    tallies.GENERATION: "From a job's submission until its video was there",
-    tallies.STORAGE: "From a video's arrival until it was stored",
-}
 
 
 class Figures(Collector):
@@ -53,101 +52,80 @@ def text() -> bytes:
 
 
 def _jobs(now: datetime) -> Iterator[Metric]:
-    rows = {
+    rows = VideoJob.objects.active().values_list("status", "stage")
+    in_flight, oldest = Count("pk", filter=UPSTREAM), Min("created_at")
+    found = {
         (status, stage): figures
-        for status, stage, *figures in VideoJob.objects.active()
-        .values_list("status", "stage")
-        .annotate(
-            all=Count("pk"),
-            upstream=Count("pk", filter=UPSTREAM),
-            oldest=Min("created_at"),
-        )
+        for status, stage, *figures in rows.annotate(n=Count("pk"), up=in_flight, oldest=oldest)
     }
-    jobs = {state: rows.get(state, (0, 0, None)) for state in STATES}
-    active = GaugeMetricFamily(
-        "videostudio_active_jobs", "Jobs that wait or run", labels=["status", "stage"]
-    )
-    for state, (count, _, _) in jobs.items():
-        active.add_metric(state, count)
-    waiting, _, oldest = jobs[Status.PENDING, ""]
-    yield active
+    jobs = {state: found.get(state, (0, 0, now)) for state in STATES}
+    waiting, _, since = jobs[Status.PENDING, ""]
+    counts = ((state, n) for state, (n, _, _) in jobs.items())
+    yield _gauges("active_jobs", "Jobs that wait or run", ("status", "stage"), counts)
     yield _gauge("queue_depth", "Jobs that wait (PENDING)", waiting)
-    yield _gauge(
-        "oldest_wait_seconds",
-        "How long the oldest of them has waited",
-        (now - oldest).total_seconds() if oldest else 0,
-    )
-    yield _gauge(
-        "upstream_in_flight",
-        "Jobs that take a place at Google Veo",
-        sum(upstream for _, upstream, _ in jobs.values()),
-    )
+    yield _gauge("oldest_wait_seconds", "The oldest one's wait", (now - since).total_seconds())
+    busy = sum(up for _, up, _ in jobs.values())
+    yield _gauge("upstream_in_flight", "Jobs that take a place at Google Veo", busy)
 
 
 def _clock(now: datetime) -> Iterator[Metric]:
-    closed = (SubmissionGate.objects.get().opens_at - now).total_seconds()
     age = queue.tick_age(now=now).total_seconds()
-    yield _gauge("tick_age_seconds", "How long ago a cluster last kept time", max(0, age))
-    yield _gauge("gate_closed_seconds", "How long Google asked to send nothing", max(0, closed))
+    closed = (SubmissionGate.objects.get().opens_at - now).total_seconds()
+    yield _gauge("tick_age_seconds", "Since a cluster last kept time", max(0, age))
+    yield _gauge("gate_closed_seconds", "Until Google wants to be asked again", max(0, closed))
 
 
 def _tallied() -> Iterator[Metric]:
-    ended = CounterMetricFamily(
-        "videostudio_ended_jobs", "Jobs by how they ended", labels=["status", "error_code"]
-    )
-    answers = CounterMetricFamily(
-        "videostudio_upstream_answers", "Answers to calls for real videos", labels=["call", "code"]
-    )
-    counters = {tallies.ENDED: ended, tallies.ANSWERS: answers}
-    buckets: dict[str, dict[str, dict[str, tuple[int, float]]]] = {name: {} for name in HISTOGRAMS}
+    found: dict[str, list[tuple]] = defaultdict(list)
     rows = Tally.objects.order_by("name", "kind", "value")
-    for name, kind, value, count, seconds in rows.values_list(
+    for name, *labels, count, seconds in rows.values_list(
         "name", "kind", "value", "count", "seconds"
     ):
-        if name in counters:
-            counters[name].add_metric([kind, value], count)
-        else:
-            buckets[name].setdefault(kind, {})[value] = (count, seconds)
-    yield from counters.values()
-    for name, by_provider in buckets.items():
-        histogram = HistogramMetricFamily(
-            f"videostudio_{name}_seconds", HISTOGRAMS[name], labels=["provider"]
-        )
-        for provider, found in by_provider.items():
-            total = sum(seconds for _, seconds in found.values())
-            histogram.add_metric([provider], _cumulated(tallies.bounds(name), found), total)
-        yield histogram
-
-
-def _cumulated(
-    bounds: Iterable[str], found: dict[str, tuple[int, float]]
-) -> list[tuple[str, float]]:
-    """Prometheus' buckets: each counts the smaller ones too."""
-    so_far = 0
-    return [(bound, so_far := so_far + found.get(bound, (0, 0.0))[0]) for bound in bounds]
+        found[name].append((labels, count, seconds))
+    yield _counters("ended_jobs", "Jobs that ended", ("status", "error_code"), found[tallies.ENDED])
+    yield _counters("upstream_answers", "Veo's answers", ("call", "code"), found[tallies.ANSWERS])
+    yield _histogram(tallies.GENERATION, "From submission to the video", found)
+    yield _histogram(tallies.STORAGE, "From the video to its being stored", found)
 
 
 def _tokens() -> Iterator[Metric]:
     entries = Entry.objects.order_by().values_list("kind").annotate(Sum("amount"))
-    balances = (
-        Account.objects.annotate(what=Value("balances"))
-        .values_list("what")
-        .annotate(Sum("balance"))
-    )
+    balances = Account.objects.annotate(what=Value("balances")).values_list("what")
     # One statement, which sees one moment: a charge between two would look like a loss.
-    sums = dict(entries.union(balances, all=True))
-    tokens = CounterMetricFamily(
-        "videostudio_tokens", "Tokens by what happened to them", labels=["kind"]
-    )
-    for kind in KINDS:
-        tokens.add_metric([kind], abs(sums.get(kind, 0)))
-    yield tokens
-    yield _gauge(
-        "ledger_imbalance_tokens",
-        "All balances less the sum of all entries: anything but 0 is an alarm",
-        (sums.pop("balances", None) or 0) - sum(sums.values()),
-    )
+    sums = dict(entries.union(balances.annotate(Sum("balance")), all=True))
+    imbalance = (sums.pop("balances", None) or 0) - sum(sums.values())
+    totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
+    yield _counters("tokens", "Tokens by kind of entry", ("kind",), totals)
+    yield _gauge("ledger_imbalance_tokens", "Balances less entries: 0, or an alarm", imbalance)
+
+
+# ---- In Prometheus' forms ----
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:
     return GaugeMetricFamily(f"videostudio_{name}", what, value=value)
+
+
+def _gauges(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) -> Metric:
+    family = GaugeMetricFamily(f"videostudio_{name}", what, labels=tuple(labels))
+    for values, figure in rows:
+        family.add_metric(values, figure)
+    return family
+
+
+def _counters(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) -> Metric:
+    family = CounterMetricFamily(f"videostudio_{name}", what, labels=tuple(labels))
+    for values, count, _ in rows:
+        family.add_metric(values, count)
+    return family
+
+
+def _histogram(name: str, what: str, found: dict[str, list[tuple]]) -> Metric:
+    """Durations by provider; each bucket counts the smaller ones too."""
+    family = HistogramMetricFamily(f"videostudio_{name}_seconds", what, labels=["provider"])
+    for provider in sorted({labels[0] for labels, _, _ in found[name]}):
+        mine = {le: figures for (who, le), *figures in found[name] if who == provider}
+        counts = accumulate(mine.get(le, (0, 0))[0] for le in tallies.bounds(name))
+        total = sum(seconds for _, seconds in mine.values())
+        family.add_metric([provider], list(zip(tallies.bounds(name), counts, strict=True)), total)
+    return family

@@ -18,7 +18,7 @@ SHORTEST = 4  # a value of fewer characters is no secret, and would be found in 
 SHAPES = (
     r"(?i:bearer) +[\w.~+/=-]+",
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*",  # a JWT
-    r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",  # a URL's name and password
+    r"(?<=://)[^/\s:@]*:[^/\s@\"']+(?=@)",  # a URL's name and password
     # PostgreSQL's report of a broken constraint shows the row: prompts too.
     r"(?s:Failing row contains \(.*?\)\.(?=\\n|\n|\"|$))",
 )

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -18,6 +17,8 @@ from rest_framework.response import Response
 
 from accounts.api.serializers import InvalidSerializer, ProblemSerializer
 from jobs import catalog, estimates, lifecycle, orders
+from jobs.api import representation
+from jobs.api.authentication import found_with_the_user
 from jobs.api.errors import NotReady
 from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
@@ -31,7 +32,7 @@ from jobs.api.serializers import (
     etag,
 )
 from jobs.api.throttles import CreateThrottle
-from jobs.models import ACTIVE, JobEvent, Status, VideoJob
+from jobs.models import ACTIVE, Status, VideoJob
 from tokens_ledger import ledger
 
 KEY_HEADER = "Idempotency-Key"
@@ -53,7 +54,9 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         return VideoJob.objects.for_user(self.request.user)
 
     def get_object(self) -> VideoJob:
-        """One query. A malformed id is as unknown as a stranger's."""
+        """A malformed id is as unknown as a stranger's."""
+        if job := found_with_the_user(self.request):
+            return job
         try:
             return self.get_queryset().get(pk=self.kwargs["pk"])
         except (VideoJob.DoesNotExist, ValueError, DjangoValidationError):
@@ -126,7 +129,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         parameters=[ListQuerySerializer],
         responses={200: VideoJobListSerializer, 400: INVALID, 401: UNAUTHORIZED},
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         query = ListQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         page = query.validated_data
@@ -136,7 +139,8 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         first, last = page["offset"], page["offset"] + page["limit"]
         jobs = list(matching.order_by("-created_at", "-id")[first:last])
         shown = self._shown(jobs, self._context(jobs))
-        return Response({"jobs": shown, "total": matching.count()})
+        data = {"jobs": shown, "total": matching.count()}
+        return representation.response(data, status=200, headers={})
 
     @extend_schema(
         summary="Delete a video job",
@@ -189,19 +193,23 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
             return HttpResponse(status=304, headers=headers)
         [data] = self._shown([job], context)
-        return Response(data, status=status, headers=headers)
+        return representation.response(data, status=status, headers=headers)
 
     def _shown(self, jobs: Sequence[VideoJob], context: dict) -> Any:
-        lines = JobEvent.objects.filter(internal=False).order_by("id")
-        prefetch_related_objects(jobs, Prefetch("events", queryset=lines, to_attr="log"))
-        return VideoJobSerializer(jobs, many=True, context=context).data
+        lines = representation.logs(jobs)
+        return [
+            representation.as_json(
+                job=job,
+                lines=lines[job.pk],
+                position=context["positions"].get(job.pk),
+                now=context["now"],
+                absolute=self.request.build_absolute_uri,
+            )
+            for job in jobs
+        ]
 
     def _context(self, jobs: Sequence[VideoJob]) -> dict:
-        return {
-            "request": self.request,
-            "now": timezone.now(),
-            "positions": estimates.queue_positions(jobs),
-        }
+        return {"now": timezone.now(), "positions": estimates.queue_positions(jobs)}
 
 
 class VideoModelViewSet(viewsets.ViewSet):

@@ -78,6 +78,10 @@ class TestMultipart:
         for end in sorted(ends):
             assert_fault(client.send(whole[:end], MULTIPART, length=len(whole)), code="malformed")
 
+    def test_that_is_shorter_than_it_says_is_malformed(self, client):
+        whole = form()
+        assert_fault(client.send(whole, MULTIPART, length=len(whole) + 9), code="malformed")
+
     def test_that_says_it_is_as_short_as_it_was_cut_is_malformed(self, client):
         whole = form()
         for end in range(1, len(whole) - 4, 11):

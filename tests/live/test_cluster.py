@@ -90,6 +90,14 @@ def alice(studio):
     return studio.user("alice")
 
 
+@pytest.fixture(scope="class")
+def cluster(studio):
+    """One for all tests of a class: it is at work again after whatever they do to it."""
+    cluster = Cluster(studio)
+    yield cluster
+    cluster.end()
+
+
 def order(client, prompt="A lighthouse", **fields):
     answer = client.create(prompt=prompt, **fields)
     assert answer.status_code == 202, answer.text
@@ -108,6 +116,7 @@ def submitting(google, client, prompt):
 class TestSigterm:
     @pytest.fixture
     def cluster(self, studio):
+        """A new one for each test, which ends it."""
         cluster = Cluster(studio)
         yield cluster
         for pid in cluster.left():
@@ -146,12 +155,6 @@ class TestSigterm:
 
 @pytest.mark.live
 class TestKill:
-    @pytest.fixture(scope="class")
-    def cluster(self, studio):
-        cluster = Cluster(studio)
-        yield cluster
-        cluster.end()
-
     def recovers(self, cluster, client, killed, members):
         """Within 15 seconds all else is gone too, begun anew and at work."""
         deadline = time.monotonic() + 15

@@ -5,6 +5,7 @@ import json
 import logging
 from copy import deepcopy
 from logging.config import DictConfigurator
+from typing import Any
 
 import pytest
 from django.conf import settings as configured
@@ -40,8 +41,9 @@ def text():
 
 def _written(kind, read):
     handler = logs.Handler(io.StringIO())
-    formatter = deepcopy(configured.LOGGING["formatters"][kind])  # which the next line empties
-    handler.setFormatter(DictConfigurator(configured.LOGGING).configure_formatter(formatter))
+    logging_settings: Any = deepcopy(configured.LOGGING)  # which the next line empties
+    formatter = DictConfigurator({}).configure_formatter(logging_settings["formatters"][kind])
+    handler.setFormatter(formatter)
     logging.root.addHandler(handler)
     yield lambda: read(handler.stream.getvalue())
     logging.root.removeHandler(handler)

@@ -143,7 +143,7 @@ SECRETS = {
     "GOOGLE_API_KEY": "AIzaSy-google-key",
     "CLOUDINARY_API_SECRET": "cloudinary-secret",
     "CLOUDINARY_API_KEY": "123456789012345",
-    "SECRET_KEY": "django's \"secret\" \\ kéy",
+    "SECRET_KEY": 'django\'s "secret" \\ kéy',
     "JWT_SIGNING_KEY": "jwt-signing-key-jwt-signing-key-",
     "METRICS_TOKEN": "metrics-token",
 }

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from jobs import claims
 from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
+from videostudio.health import CHECKS
 
 
 @pytest.fixture
@@ -23,6 +24,10 @@ def failing(anonymous, db):
         return wrong
 
     return failing
+
+
+def nobody_looked():
+    SubmissionGate.objects.update(looked_at=None)
 
 
 def ago(seconds):
@@ -67,6 +72,7 @@ class TestWaiting:
 
     def test_job_without_room_upstream_is_not_late(self, failing, new_job, settings):
         new_job(Stage.GENERATING, mock_mode=False)
+        nobody_looked()
         new_job(now=ago(3600), mock_mode=False)
         settings.VEO_MAX_IN_FLIGHT = 1
         assert failing() == {}
@@ -76,6 +82,7 @@ class TestWaiting:
     def test_job_that_waits_for_its_users_own_turn_is_not_late(self, failing, new_job, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS, settings.VIDEO_MAX_WAITING_JOBS = 1, 5
         running = new_job(Stage.GENERATING)
+        nobody_looked()
         new_job(now=ago(3600))
         assert failing() == {}
         VideoJob.objects.filter(pk=running.pk).delete()
@@ -106,11 +113,10 @@ class TestDatabase:
             asked.append(1)
             raise OperationalError("10.0.0.7")
 
-        monkeypatch.setattr(connection, "cursor", fail)
-        assert failing() == {
-            name: "cannot be checked"
-            for name in ("database", "migrations", "workers", "running", "waiting")
-        }
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "cursor", fail)
+            wrong = failing()
+        assert wrong == dict.fromkeys(CHECKS, "cannot be checked")
         assert len(asked) == 1
 
     def test_that_goes_meanwhile_is_no_500(self, failing, monkeypatch):

@@ -1,0 +1,112 @@
+"""Metrics, log and readiness of real processes."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from tests.client import ApiClient
+from tests.run import _drop
+
+pytestmark = pytest.mark.live
+TOKEN = "metrics-are-for-prometheus"
+
+
+def figures(url):
+    """A scrape's samples that do not depend on when it was."""
+    answer = ApiClient(url, TOKEN).get("/metrics")
+    assert answer.status_code == 200
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    samples = dict(line.rsplit(" ", 1) for line in lines)
+    return {name: float(value) for name, value in samples.items() if "_age_" not in name}
+
+
+def written(stack, process):
+    """What processes of that kind wrote: each line is JSON, or it would fail here."""
+    return [
+        json.loads(line)
+        for log in stack.started
+        if log.name.startswith(process)
+        for line in log.read_text().splitlines()
+    ]
+
+
+def readiness(url):
+    begun = time.monotonic()
+    answer = ApiClient(url).get("/readyz")
+    wrong = {name for name, said in answer.json()["checks"].items() if said != "ok"}
+    return answer.status_code, wrong, time.monotonic() - begun
+
+
+def test_a_job_is_seen_in_the_log_and_in_the_metrics_of_every_web(stack):
+    running = stack(webs=2, env={"MOCK_SECONDS": "1", "METRICS_TOKEN": TOKEN})
+    alice = running.user("alice", tokens=150)
+    answer = alice.create(prompt="A private prompt", headers={"X-Request-ID": "made-by-alice"})
+    assert answer.headers["X-Request-ID"] == "made-by-alice"
+    job = answer.json()["id"]
+    assert alice.wait(job)["status"] == "SUCCEEDED"
+    failed = alice.create(prompt="[[fail:provider]]").json()["id"]
+    assert alice.wait(failed)["status"] == "FAILED"
+
+    first, second = (figures(url) for url in running.urls)
+    assert first == second
+    assert first['videostudio_ended_jobs_total{error_code="",status="SUCCEEDED"}'] == 1
+    failures = 'videostudio_ended_jobs_total{error_code="provider.unavailable",status="FAILED"}'
+    assert first[failures] == 1
+    assert first['videostudio_generation_seconds_count{provider="mock"}'] == 1
+    assert first['videostudio_storage_seconds_count{provider="mock"}'] == 1
+    assert first['videostudio_tokens_total{kind="refund"}'] == 50
+    assert first["videostudio_ledger_imbalance_tokens"] == 0
+
+    web, cluster = written(running, "web"), written(running, "cluster")
+    [created] = [line for line in web if line.get("job") == job]
+    assert (created["message"], created["request_id"]) == ("job created", "made-by-alice")
+    assert [line["message"] for line in cluster if line.get("job") == job] == [
+        "job submitted",
+        "job succeeded",
+    ]
+    said = json.dumps([web, cluster])
+    for secret in ("private", TOKEN, running.env["SECRET_KEY"], alice.headers["Authorization"][7:]):
+        assert secret not in said
+
+
+def test_every_web_is_unready_soon_after_the_last_cluster_is_gone(stack):
+    running = stack(webs=2)
+    assert [readiness(url)[0] for url in running.urls] == [200, 200]
+    cluster = next(pid for pid, command in running.alive().items() if "qcluster" in command)
+    running.kill(cluster)
+    deadline = time.monotonic() + 20
+    while readiness(running.url)[0] == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    for url in running.urls:
+        assert readiness(url)[:2] == (503, {"workers"})
+
+
+def test_a_web_without_its_database_is_up_but_unready(stack):
+    running = stack(webs=0, clusters=0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+        port = silent.getsockname()[1]
+        for address, patience in {f"127.0.0.1:{port}": 7, "127.0.0.1:1": 1}.items():
+            running.env["DATABASE_URL"] = f"postgres://studio:hunter2@{address}/studio"
+            running.start_web()
+            status, wrong, seconds = readiness(running.urls[-1])
+            assert (status, len(wrong)) == (503, 5)
+            assert seconds < patience
+    assert "Traceback" not in running.output()
+    assert "hunter2" not in running.output()
+
+
+@pytest.mark.only_on("postgresql")
+def test_a_web_that_loses_its_database_says_so(stack):
+    running = stack(env={"METRICS_TOKEN": TOKEN})
+    assert readiness(running.url)[0] == 200
+    *_, cluster = running.started.values()
+    running.kill(cluster.pid)  # it would only wait
+    _drop(running.server, running.database_url)
+    status, wrong, seconds = readiness(running.url)
+    assert (status, len(wrong)) == (503, 5)
+    assert seconds < 2
+    assert ApiClient(running.url, TOKEN).get("/metrics").status_code == 503
+    assert "Traceback" not in running.output()
