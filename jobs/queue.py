@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from time import sleep
+from time import monotonic, sleep
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -44,11 +44,17 @@ class PatientORM(ORM):
     """The ORM broker, but for a database that may be gone for a while.
 
     The stock broker's processes die of it, and with one of its processes the cluster ends, with
-    answers in hand that were paid for. These wait.
+    answers in hand that were paid for. These wait. And once a second they look after the tick: it
+    is lost with a cluster that is killed while it holds it in its own queue.
     """
+
+    _looked = 0.0
 
     def dequeue(self) -> list[tuple[int, str]] | None:
         try:
+            if monotonic() - self._looked > PERIOD.total_seconds():
+                revive(now=timezone.now())
+                self._looked = monotonic()
             return super().dequeue()
         except DATABASE_GONE:
             logger.warning("the queue's database does not answer")

@@ -16,6 +16,7 @@ logger = logging.getLogger("videostudio.requests")
 
 AN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBES = ("/healthz", "/readyz")
+SLOW_SECONDS = 1.0
 
 
 def requests_have_an_id_and_a_line(
@@ -42,6 +43,11 @@ def requests_have_an_id_and_a_line(
 
 
 def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    # Clients poll every three seconds: who only looked, and saw, is for LOG_LEVEL=DEBUG.
+    looked = request.method in ("GET", "HEAD") and response.status_code < 400
+    level = logging.DEBUG if looked and seconds < SLOW_SECONDS else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
     method, path = request.method, escape_uri_path(request.path)
     extra = {
         "method": method,
@@ -50,7 +56,7 @@ def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
         "milliseconds": round(seconds * 1000),
         "user": _user_id(request),
     }
-    logger.info("%s %s %s", method, path, response.status_code, extra=extra)
+    logger.log(level, "%s %s %s", method, path, response.status_code, extra=extra)
 
 
 def _user_id(request: HttpRequest) -> str | None:

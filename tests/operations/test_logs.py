@@ -22,7 +22,25 @@ def of(lines, name):
     return [line for line in lines() if line["logger"] == name]
 
 
+class TestQuietRequest:
+    def test_has_no_line_where_it_only_looked(self, client, lines):
+        assert client.get(JOBS).status_code == 200
+        assert not of(lines, "videostudio.requests")
+
+    def test_has_one_where_it_did_or_failed(self, client, lines):
+        client.get(f"{JOBS}/nonsense")
+        client.post(f"{JOBS}/nonsense/cancel")
+        assert [line["level"] for line in of(lines, "videostudio.requests")] == ["INFO", "INFO"]
+
+
 class TestRequest:
+    @pytest.fixture(autouse=True)
+    def everything(self):
+        requests = logging.getLogger("videostudio.requests")
+        requests.setLevel(logging.DEBUG)
+        yield
+        requests.setLevel(logging.NOTSET)
+
     def line(self, lines):
         [line] = of(lines, "videostudio.requests")
         return line
@@ -30,7 +48,7 @@ class TestRequest:
     def test_has_a_line(self, client, alice, lines):
         answer = client.get(f"{JOBS}?limit=5&token=hunter2")
         line = self.line(lines)
-        assert line["level"] == "INFO"
+        assert line["level"] == "DEBUG"
         assert line["message"] == f"GET {JOBS} 200"
         assert (line["method"], line["path"], line["status"]) == ("GET", JOBS, 200)
         assert line["user"] == str(alice.pk)

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
+from google.genai import errors
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import lifecycle, metrics, pipeline, tallies
 from jobs.models import Stage, Status, SubmissionGate, Tally, Tick, VideoJob
+from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
 from tokens_ledger import ledger
 
@@ -186,6 +188,11 @@ class TestUpstreamAnswers:
         google += [Running()] * 3
         self.poll(jobs)
         assert written == [{"name": tallies.ANSWERS, "kind": "poll", "value": "ok", "count": 3}]
+
+    @pytest.mark.parametrize("translate", [veo._refused_submission, veo._failed_poll])
+    def test_of_google_keep_their_status(self, translate):
+        for status in (400, 404, 429, 500, 503):
+            assert translate(errors.APIError(status, {})).status == status
 
     def test_of_the_mock_are_not_counted(self, new_job, google):
         job = new_job(Stage.GENERATING, mock_mode=True)
