@@ -11,7 +11,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from environs import Env, EnvValidationError, validate
+from environs import Env, EnvValidationError, ValidationError, validate
+
+from jobs.catalog import MODELS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -27,27 +29,42 @@ def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
 
+def an_address(schemes: str) -> Any:
+    return validate.Regexp(rf"^$|^({schemes})://\S", error=f"must begin with {schemes}://")
+
+
+@env.parser_for("model_ids")
+def model_ids(value: str) -> dict[str, str]:
+    """ "name=id,name=id", each name one of the catalog's."""
+    pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
+    if not all(name in MODELS and id for name, _, id in pairs):
+        raise ValidationError("must look like name=id,name=id, with names of the catalog")
+    return {name: id for name, _, id in pairs}
+
+
 # ---- What the environment says ----
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list(
+    "CSRF_TRUSTED_ORIGINS", [], validate=lambda origins: [*map(an_address("https?"), origins)]
+)
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "")
 HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 
 DATABASE = env.dj_db_url(
     "DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
 )
-REDIS_URL = env.str("REDIS_URL", "")
+REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
 
 GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
-GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "")
-VEO_MODEL_IDS: dict[str, str] = env.dict("VEO_MODEL_IDS", {})
+GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
+VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 
@@ -55,14 +72,20 @@ USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
 CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
 CLOUDINARY_API_KEY = env.str("CLOUDINARY_API_KEY", "")
 CLOUDINARY_API_SECRET = env.str("CLOUDINARY_API_SECRET", "")
-CLOUDINARY_UPLOAD_PREFIX = env.str("CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com")
+CLOUDINARY_UPLOAD_PREFIX = env.str(
+    "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
+)
 MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
-MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=at_least(0))
+MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
 VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=at_least(1))
 VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=at_least(0))
-VIDEO_JOB_DEADLINE_SECONDS = env.int("VIDEO_JOB_DEADLINE_SECONDS", 1200, validate=at_least(30))
+VIDEO_JOB_DEADLINE_SECONDS = env.int(
+    "VIDEO_JOB_DEADLINE_SECONDS",
+    1200,
+    validate=validate.Range(60, 86_400, error="must be 60 to 86,400"),
+)
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
 
@@ -101,6 +124,8 @@ def _problems() -> list[str]:
         wrong: Any = error.error_messages
         return [f"{name}: {' '.join(messages)}" for name, messages in wrong.items()]
     found = []
+    if DATABASE["ENGINE"].rpartition(".")[2] not in ("postgresql", "sqlite3"):
+        found.append("DATABASE_URL: must be a postgres:// or sqlite:// URL")
     if not DEBUG and not SECRET_KEY:
         found.append("SECRET_KEY: is required unless DEBUG=true")
     if not DEBUG and not ALLOWED_HOSTS:
@@ -335,6 +360,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        "httpcore2": {"level": "WARNING"},
         "google_genai": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},

@@ -1,9 +1,27 @@
 """The WSGI application that gunicorn serves."""
 
 import os
+from typing import Any
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.utils.http import parse_header_parameters
+
+
+class Request(WSGIRequest):
+    """All text is UTF-8. A client's `charset` may name any codec of Python's, "zlib" too, and the
+    LookupError of such a one leaves Django before anything can answer it."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        content_type = meta.get("CONTENT_TYPE", "")
+        self.content_type, self.content_params = parse_header_parameters(content_type)
+
+
+class Application(WSGIHandler):
+    request_class = Request
+
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "videostudio.settings")
+django.setup(set_prefix=False)
 
-application = get_wsgi_application()
+application = Application()

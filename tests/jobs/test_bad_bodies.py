@@ -4,9 +4,11 @@ import io
 import json
 
 import pytest
+from django.test import RequestFactory
 
 from jobs.models import VideoJob
 from tests.jobs.conftest import FORM, JOBS, Client, assert_fault, assert_problem, picture, upload
+from videostudio.wsgi import application
 
 MULTIPART = "multipart/form-data; boundary=x"
 JSON = "application/json"
@@ -211,6 +213,15 @@ class TestContentType:
             answer = client.send(body, f"{content_type}; charset={charset}")
             assert 400 <= answer.status_code < 500, answer.content
             assert set(answer.json()) == {"detail", "code", "field", "errors"}
+
+    @pytest.mark.parametrize("charset", ["zlib", "hex", "rot13", "idna", "nonsense"])
+    def test_with_an_odd_charset_does_not_break_what_comes_before_django(self, charset):
+        """As the web server calls it: Django itself reads the query by that charset."""
+        environ = RequestFactory().get("/api/v1/video-models?a=%c3").environ
+        environ["CONTENT_TYPE"] = f"text/plain; charset={charset}"
+        statuses = []
+        application(environ, lambda status, headers: statuses.append(status))
+        assert statuses == ["200 OK"]
 
 
 class TestOtherEndpoints:

@@ -38,7 +38,12 @@ NONSENSE = [
     *((name, str(least - 1)) for name, least in LEAST.items() if least),
     ("PORT", "65536"),
     *((name, value) for name in RATES for value in ("20", "0/min", "20/fortnight")),
-    ("DATABASE_URL", "nonsense"),
+    *(("DATABASE_URL", value) for value in ("nonsense", "mysql://db/x", "postgres://h:p/x")),
+    *(("REDIS_URL", value) for value in ("nonsense", "http://cache")),
+    *(("VEO_MODEL_IDS", value) for value in ("nonsense", "unknown=x", "veo-3.1-generate-001=")),
+    ("CSRF_TRUSTED_ORIGINS", "https://a.example.com,b.example.com"),
+    ("GOOGLE_VERTEX_BASE_URL", "nonsense"),
+    ("CLOUDINARY_UPLOAD_PREFIX", "nonsense"),
     ("JWT_SIGNING_KEY", "x" * 31),
     ("LOG_FORMAT", "xml"),
     ("LOG_LEVEL", "LOUD"),
@@ -82,6 +87,23 @@ class TestNonsense:
         assert process.returncode != 0
         assert missing in process.stderr
         assert start(USE_CLOUDINARY="true", **dict.fromkeys(names, "x")).returncode == 0
+
+
+class TestSense:
+    @pytest.mark.parametrize(
+        ("name", "value", "read"),
+        [
+            ("VEO_MODEL_IDS", "veo-3.1-generate-preview=a, veo-3.1-generate-001=b",
+             {"veo-3.1-generate-preview": "a", "veo-3.1-generate-001": "b"}),
+            ("VEO_MODEL_IDS", "", {}),
+            ("CSRF_TRUSTED_ORIGINS", "https://a.example.com,http://b", ["https://a.example.com", "http://b"]),
+            ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
+        ],
+    )  # fmt: skip
+    def test_is_read(self, name, value, read):
+        process = start(tell=f"repr(s.{name})", **{name: value})
+        assert process.returncode == 0, process.stderr
+        assert literal_eval(process.stdout) == read
 
 
 class TestDefault:
