@@ -64,10 +64,13 @@ test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for th
 
 # ---- Under load: not part of `make test` ----
 
-flight: $(VENV)/dev.stamp ## a thousand videos in flight: one cluster on both databases, then two clusters
+flight: $(VENV)/dev.stamp ## a thousand videos in flight, a hundred large ones at once, slow uploads with one and two clusters
 	$(RUN) -m bench.flight
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --clusters 2
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 100 --seconds 20,20.5 --video-bytes 20000000
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 200 --seconds 5,6 --upload-seconds 3
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 200 --seconds 5,6 --upload-seconds 3 --clusters 2
 
 chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--seed 7")
 	$(RUN) -m bench.chaos $(ARGS)

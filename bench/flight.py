@@ -8,6 +8,7 @@ machine. Prints one row of figures; ends by itself.
 
 import argparse
 import contextlib
+import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ def main() -> None:
             env=LIMITS,
         ) as stack,
     ):
+        if options.upload_seconds:
+            cloudinary.fail("upload", f"slow:{options.upload_seconds}", times=math.inf)
         started = time.time()
         peak = _fly(stack, options.jobs, options.patience)
         _report(stack, google, cloudinary, options.jobs, time.time() - started, peak)
@@ -123,6 +126,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clusters", type=int, default=1)
     parser.add_argument("--server", default="", help="instead of DATABASE_URL's")
     parser.add_argument("--video-bytes", type=int, default=4096)
+    parser.add_argument("--upload-seconds", type=float, default=0, help="how long one takes")
     parser.add_argument("--patience", type=float, default=240)
     parser.add_argument(
         "--seconds",
