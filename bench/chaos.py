@@ -86,7 +86,8 @@ def _havoc(stack: Stack, postgres: Server, chance: random.Random, kills: int, sa
 
 def _kill_one(stack: Stack, chance: random.Random, say) -> None:
     """A process of a cluster, a whole cluster, or one of web's."""
-    webs, clusters = [], []
+    webs: list[int] = []
+    clusters: list[int] = []
     for process in stack.started.values():
         (webs if "gunicorn" in process.args else clusters).append(process.pid)  # type: ignore[operator]
     kind = chance.choices(["one", "cluster", "web"], weights=[6, 1, 2])[0]

@@ -33,6 +33,9 @@ from tokens_ledger import ledger
 logger = logging.getLogger(__name__)
 
 MAX_UNANSWERED = 3  # workers that one job may take with it
+LONGEST_BACK_OFF = 60  # seconds
+TRIES_TO_LONGEST = 5  # how many failures in a row lead to it
+STORING_TIME = timedelta(minutes=5)  # at least, however late the video came
 
 CREATED = "📝 Job created"
 QUEUED = "Job queued for processing"
@@ -126,6 +129,9 @@ def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
 def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
     """The provider took nothing and asks to come back later: the job waits in line again."""
     delay = timedelta(seconds=error.retry_after or _back_off(job))
+    attempts = job.attempts + 1
+    if error.throttled:  # it is there: this brings no job nearer to being given up
+        attempts = min(attempts, TRIES_TO_LONGEST)
     with transaction.atomic():
         if error.throttled:
             SubmissionGate.objects.filter(opens_at__lt=now + delay).update(opens_at=now + delay)
@@ -137,7 +143,7 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             started_at=None,
             next_step_at=now + delay,
             status_message="Google Veo is busy. The job waits and starts by itself.",
-            attempts=F("attempts") + 1,
+            attempts=attempts,
         )
         if moved and job.attempts == 0:
             log(job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING)
@@ -169,6 +175,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             progress_percentage=estimates.STORING,
             generated_at=now,
             next_step_at=now,
+            deadline_at=max(job.deadline_at or now, now + STORING_TIME),
             attempts=0,
         ):
             return False
@@ -183,11 +190,12 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
 
     Only the first failure in a row is written down, so that tables do not grow with tries.
     """
+    asked = getattr(error, "retry_after", None) or _back_off(job)
     with transaction.atomic():
         moved = _move(
             job,
             job.stage,
-            next_step_at=now + timedelta(seconds=_back_off(job)),
+            next_step_at=now + timedelta(seconds=min(asked, LONGEST_BACK_OFF)),
             attempts=F("attempts") + 1,
         )
         if moved and job.attempts == 0:
@@ -293,7 +301,7 @@ def _give_back(job: VideoJob, note: str, now: datetime) -> None:
 
 def _back_off(job: VideoJob) -> int:
     """Seconds until the next try: 2, 4, 8, ... 60."""
-    return min(60, 2 ** (job.attempts + 1))
+    return min(LONGEST_BACK_OFF, 2 ** (job.attempts + 1))
 
 
 def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -24,7 +25,7 @@ from jobs.images import Image
 from jobs.lifecycle import Failure
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
-from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.providers.base import Finished, Inputs, NotConfigured, ProviderError, Running
 from jobs.videos import mp4
 from jobs.videos.base import StorageError, StoredVideo, VideoStorage
 from jobs.videos.mp4 import NotAVideo
@@ -41,9 +42,15 @@ UNKNOWN_SUBMISSION = Failure(
     code="provider.unknown_submission",
     message="The connection to Google Veo broke, and nobody knows whether it took the job.",
 )
-WORKER_LOST = Failure(code="internal", message="Something went wrong on our side.")
+NOT_CONFIGURED = Failure(
+    code="provider.not_configured", message="Google Veo is not set up on this server."
+)
+INTERNAL = Failure(code="internal", message="Something went wrong on our side.")
 TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver the video in time.")
+DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
+
+EXPECTED = (ProviderError, StorageError, NotAVideo)
 
 
 def tick() -> None:
@@ -60,8 +67,9 @@ def tick() -> None:
 def fail_unknown_submissions() -> None:
     """Jobs whose submitter died before the answer: failed and paid back, never sent twice."""
     now = timezone.now()
+    failure = replace(UNKNOWN_SUBMISSION, detail="no answer was written down within the lease")
     for job in claims.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
-        lifecycle.fail(job=job, failure=UNKNOWN_SUBMISSION, now=now)
+        lifecycle.fail(job=job, failure=failure, now=now)
 
 
 def submit_due() -> None:
@@ -75,37 +83,44 @@ def submit_due() -> None:
 
 def poll_due() -> None:
     """Ask after jobs that are generating."""
-    claim = _claim(Stage.GENERATING, TOO_LATE)
-    _work("poll", claim, _polling, _poll_answered, threads=POLL_THREADS)
+    _work("poll", _claim(Stage.GENERATING), _polling, _poll_answered, threads=POLL_THREADS)
 
 
 def store_due() -> None:
     """Store finished videos."""
-    claim = _claim(Stage.STORING, NOT_STORED)
-    _work("store", claim, _storing, _store_answered, threads=STORE_THREADS)
+    _work("store", _claim(Stage.STORING), _storing, _store_answered, threads=STORE_THREADS)
 
 
 # ---- Submitting ----
 
 
 def _submission(job: VideoJob) -> Callable[[], str]:
-    provider, order, inputs = provider_for(mock_mode=job.mock_mode), _order(job), _inputs(job)
-    return lambda: provider.submit(order=order, inputs=inputs)
+    order, inputs = _order(job), _inputs(job)
+    return lambda: provider_for(mock_mode=job.mock_mode).submit(order=order, inputs=inputs)
 
 
 def _submission_answered(job: VideoJob, answer: "Future[str]") -> None:
     now, error = timezone.now(), answer.exception()
     if error is None:
         lifecycle.submitted(job=job, operation=answer.result(), now=now)
+    elif isinstance(error, NotConfigured):
+        logger.error("a provider is not set up", extra={"job": str(job.pk)})
+        _refused(job, replace(NOT_CONFIGURED, detail=str(error)), now)
     elif not isinstance(error, ProviderError):
         logger.error("a submission broke", exc_info=error, extra={"job": str(job.pk)})
         detail = f"{type(error).__name__}: {error}"
-        failure = Failure(UNKNOWN_SUBMISSION.code, UNKNOWN_SUBMISSION.message, detail)
-        lifecycle.fail(job=job, failure=failure, now=now)
+        _refused(job, replace(UNKNOWN_SUBMISSION, detail=detail), now)
     elif error.retryable and (error.throttled or job.attempts + 1 < MAX_TRIES_UNAVAILABLE):
         lifecycle.put_back(job=job, error=error, now=now)
     else:
-        lifecycle.fail(job=job, failure=Failure.of(error), now=now)
+        _refused(job, Failure.of(error), now)
+
+
+def _refused(job: VideoJob, failure: Failure, now: datetime) -> None:
+    """Staff are told even of a job that ended meanwhile: Google may have taken it, and charge."""
+    if not lifecycle.fail(job=job, failure=failure, now=now):
+        what = f"Submission failed too late: {failure.code}"
+        lifecycle.note_late(job=job, what=what, detail=failure.detail, now=now)
 
 
 def _order(job: VideoJob) -> Order:
@@ -159,6 +174,8 @@ def _poll(job: VideoJob) -> Running | Finished:
             mp4.check(unfinished)
             unfinished.replace(spool.video(job.pk))
         return answer
+    except OSError as error:  # a full disk, most of all
+        raise StorageError(str(error), retryable=True) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -168,7 +185,11 @@ def _poll_answered(job: VideoJob, answer: "Future[Running | Finished]") -> None:
     if error:
         _retry_or_fail(job, error, now)
     elif isinstance(answer.result(), Running):
-        lifecycle.progressed(job=job, now=now)
+        if _is_too_late(job, now):
+            failure = replace(TOO_LATE, detail="still running at the job's deadline")
+            lifecycle.fail(job=job, failure=failure, now=now)
+        else:
+            lifecycle.progressed(job=job, now=now)
     elif not lifecycle.generated(job=job, now=now):
         spool.drop(job.pk)
         lifecycle.note_late(job=job, what="Generated too late", detail=job.operation, now=now)
@@ -214,36 +235,51 @@ def _store_answered(job: VideoJob, answer: "Future[StoredVideo]") -> None:
 
 def _retry_or_fail(job: VideoJob, error: BaseException, now: datetime) -> None:
     """A job that is paid for upstream is given up only where trying again cannot help."""
-    if isinstance(error, ProviderError) and not error.retryable:
-        lifecycle.fail(job=job, failure=Failure.of(error), now=now)
-    elif isinstance(error, StorageError) and not error.retryable:
-        lifecycle.fail(
-            job=job, failure=Failure(NOT_STORED.code, NOT_STORED.message, str(error)), now=now
-        )
-    elif isinstance(error, NotAVideo) and job.attempts + 1 >= MAX_TRIES_NOT_A_VIDEO:
-        failure = Failure(
-            "provider.unavailable", "Google Veo delivered a damaged video.", str(error)
-        )
+    if failure := _failure(job, error, now):
         lifecycle.fail(job=job, failure=failure, now=now)
-    else:
-        if not isinstance(error, ProviderError | StorageError | NotAVideo):
-            logger.error("a step broke", exc_info=error, extra={"job": str(job.pk)})
-        lifecycle.step_failed(job=job, error=error, now=now)
+        spool.drop(job.pk)
         return
-    spool.drop(job.pk)
+    if not isinstance(error, EXPECTED):
+        logger.error("a step broke", exc_info=error, extra={"job": str(job.pk)})
+    lifecycle.step_failed(job=job, error=error, now=now)
 
 
-def _claim(stage: Stage, at_deadline: Failure) -> Callable[[int], list[VideoJob]]:
-    """Claims due jobs at `stage`; those past their deadline, or that killed three workers, end."""
+def _failure(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:
+    """What the job fails as, of this error; None where it is to be tried again."""
+    detail = str(error)
+    if isinstance(error, ProviderError):
+        if not error.retryable:
+            return Failure.of(error)
+        at_deadline = TOO_LATE
+    elif isinstance(error, NotAVideo):
+        if job.attempts + 1 >= MAX_TRIES_NOT_A_VIDEO:
+            return replace(DAMAGED, detail=detail)
+        at_deadline = TOO_LATE
+    elif isinstance(error, StorageError):
+        if not error.retryable:
+            return replace(NOT_STORED, detail=detail)
+        at_deadline = NOT_STORED
+    else:
+        at_deadline = INTERNAL
+    return replace(at_deadline, detail=detail) if _is_too_late(job, now) else None
+
+
+def _is_too_late(job: VideoJob, now: datetime) -> bool:
+    """Asked when an answer is in, never before: who was away for long finds what was made."""
+    return bool(job.deadline_at and job.deadline_at <= now)
+
+
+def _claim(stage: Stage) -> Callable[[int], list[VideoJob]]:
+    """Claims due jobs at `stage`; those that killed three workers end."""
 
     def claim(limit: int) -> list[VideoJob]:
         now = timezone.now()
         fit = []
         for job in claims.claim_due(stage=stage, limit=limit, now=now):
             if job.unanswered >= lifecycle.MAX_UNANSWERED:
-                lifecycle.fail(job=job, failure=WORKER_LOST, now=now)
-            elif job.deadline_at and job.deadline_at <= now:
-                lifecycle.fail(job=job, failure=at_deadline, now=now)
+                detail = f"{job.unanswered} workers ended in the step of {stage}"
+                lifecycle.fail(job=job, failure=replace(INTERNAL, detail=detail), now=now)
+                spool.drop(job.pk)
             else:
                 fit.append(job)
         return fit

@@ -162,13 +162,13 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
         if how == signal.SIGKILL:
-            assert _until(lambda: pid not in self.alive(), seconds=10)
+            assert until(lambda: pid not in self.alive(), seconds=10)
 
     def stop(self, seconds: float = 30) -> None:
         """End everything; a process that SIGTERM does not end in time is an error."""
         for process in self.started.values():
             process.terminate()
-        _until(lambda: not self.alive(), seconds)
+        until(lambda: not self.alive(), seconds)
         left = self.alive()
         for pid in left:
             self.kill(pid)
@@ -217,7 +217,7 @@ class Stack:
                 return ApiClient("").get(url).status_code == 200
             return False
 
-        assert _until(answers, seconds=60), f"{url} never answered 200\n{self.output()}"
+        assert until(answers, seconds=60), f"{url} never answered 200\n{self.output()}"
 
 
 def _google(url: str) -> dict[str, str]:
@@ -232,7 +232,7 @@ def _cloudinary(url: str) -> dict[str, str]:
     return named | {"USE_CLOUDINARY": "true"} if url else {}
 
 
-def _until(done: Callable[[], bool], seconds: float) -> bool:
+def until(done: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:

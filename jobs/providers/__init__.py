@@ -1,10 +1,11 @@
 """Who makes the videos: Google's Veo, or the mock that behaves like it."""
 
 from functools import lru_cache
+from threading import Lock
 
 from django.conf import settings
 
-from jobs.providers.base import Provider
+from jobs.providers.base import NotConfigured, Provider
 
 
 def veo_is_configured() -> bool:
@@ -12,13 +13,26 @@ def veo_is_configured() -> bool:
     return bool(settings.GOOGLE_API_KEY or settings.GOOGLE_CLOUD_PROJECT)
 
 
-@lru_cache
+_lock = Lock()  # a cache alone would let threads that come first together make one each
+
+
 def provider_for(*, mock_mode: bool) -> Provider:
-    """One provider of each kind a process, made at its first use: SDK clients outlive no fork."""
+    """One provider of each kind a process, made at its first use: SDK clients outlive no fork.
+
+    Raises NotConfigured where this process has no Google account.
+    """
+    with _lock:
+        return _make(mock_mode=mock_mode)
+
+
+@lru_cache
+def _make(*, mock_mode: bool) -> Provider:
     if mock_mode:
         from jobs.providers.mock import Mock
 
         return Mock(seconds=settings.MOCK_SECONDS)
+    if not veo_is_configured():
+        raise NotConfigured("neither GOOGLE_API_KEY nor GOOGLE_CLOUD_PROJECT is set")
     from jobs.providers.veo import Veo
 
     return Veo(

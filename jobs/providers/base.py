@@ -66,13 +66,20 @@ class ProviderError(Exception):
         self.status = status
 
 
+class NotConfigured(Exception):
+    """This process lacks the provider's credentials, which is the operator's; nothing was sent."""
+
+
 class Provider(Protocol):
     """Thread-safe; every call ends within its own time-out."""
 
     def submit(self, *, order: Order, inputs: Inputs) -> str:
-        """Ask for a video; returns the operation's name. Raises ProviderError."""
+        """Ask for a video; returns the operation's name. Raises ProviderError, NotConfigured."""
         ...
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
-        """Ask how it goes; writes the finished video to `into`. Raises ProviderError."""
+        """Ask how it goes; writes the finished video to `into`.
+
+        Raises ProviderError, NotConfigured; OSError where `into` cannot be written.
+        """
         ...

@@ -14,11 +14,19 @@ from typing import Any
 
 import httpx2
 from google import genai
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.genai import errors, types
 
 from jobs.catalog import MODELS, Order
 from jobs.images import Image
-from jobs.providers.base import TIMEOUT_SECONDS, Finished, Inputs, ProviderError, Running
+from jobs.providers.base import (
+    TIMEOUT_SECONDS,
+    Finished,
+    Inputs,
+    NotConfigured,
+    ProviderError,
+    Running,
+)
 
 TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai: milliseconds; its default is to wait for ever
 BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
@@ -87,7 +95,10 @@ class Veo:
             )
         except errors.APIError as error:
             raise _refused_submission(error) from error
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:  # nothing was sent
+        except DefaultCredentialsError as error:
+            raise NotConfigured(str(error)) from error
+        # Nothing was sent: no connection, or no access token to send.
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, GoogleAuthError) as error:
             raise _error(UNAVAILABLE, error, retryable=True) from error
         except (httpx2.HTTPError, ValueError) as error:  # sent; nobody knows what became of it
             raise _unknown_submission(error) from error
@@ -101,7 +112,9 @@ class Veo:
                 answer = self._client.operations.get(_named(operation))
             except errors.APIError as error:
                 raise _failed_poll(error) from error
-            except (httpx2.HTTPError, ValueError) as error:  # ValueError: an answer but no JSON
+            except DefaultCredentialsError as error:
+                raise NotConfigured(str(error)) from error
+            except (httpx2.HTTPError, GoogleAuthError, ValueError) as error:  # or it is no JSON
                 raise _error(UNAVAILABLE, error, retryable=True) from error
             if not answer.done:
                 return Running()

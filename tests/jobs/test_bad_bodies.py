@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import pytest
 from django.test import RequestFactory
@@ -219,8 +220,12 @@ class TestContentType:
         """As the web server calls it: Django itself reads the query by that charset."""
         environ = RequestFactory().get("/api/v1/video-models?a=%c3").environ
         environ["CONTENT_TYPE"] = f"text/plain; charset={charset}"
-        statuses = []
-        application(environ, lambda status, headers: statuses.append(status))
+        statuses: list[str] = []
+
+        def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+            statuses.append(status)
+
+        application(environ, start_response)
         assert statuses == ["200 OK"]
 
 

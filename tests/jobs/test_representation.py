@@ -60,8 +60,11 @@ class TestOwnerAuthentication:
     def test_is_simplejwts_where_no_job_is_named(self, client, monkeypatch):
         asked = []
         stock = JWTAuthentication.get_user
-        monkeypatch.setattr(
-            JWTAuthentication, "get_user", lambda self, token: asked.append(1) or stock(self, token)
-        )
+
+        def get_user(self, token):
+            asked.append(token)
+            return stock(self, token)
+
+        monkeypatch.setattr(JWTAuthentication, "get_user", get_user)
         assert client.get(JOBS).status_code == 200
         assert asked

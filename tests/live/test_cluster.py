@@ -106,7 +106,7 @@ def order(client, prompt="A lighthouse", **fields):
 
 def submitting(google, client, prompt):
     """The id of a job whose submission is on its way: Google takes its time to answer."""
-    prompt = f"{prompt} {{{{create:slow:4}}}}"
+    prompt = f"{prompt} {{{{create:slow:3}}}}"
     job_id = order(client, prompt, mockMode="false")
     assert until(lambda: prompt in [each.prompt for each in google.records], seconds=30)
     return job_id, prompt

@@ -1,0 +1,97 @@
+"""What a row of the lists of faults says, and the plays that most of them share."""
+
+import errno
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.faults.studio import Studio
+
+Play = Callable[[Studio], None]
+
+SUCCEEDED, CANCELLED, GONE = "SUCCEEDED", "CANCELLED", "gone"
+KEPT, BACK = "kept", "given back"
+SCRIPT = re.compile(r"(?P<stage>\w+) (?P<fault>\S+?)(?: x(?P<times>\d+)|(?P<ever> for ever))?")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`play` it, and the job comes to its `end`: a status or, where it FAILED, the errorCode.
+
+    `calls`: creates, polls and uploads that arrive. `tokens` are KEPT of a job that SUCCEEDED and
+    given BACK of others, unless it says otherwise.
+    """
+
+    name: str
+    play: Play
+    end: str
+    calls: tuple[int, int, int]
+    tokens: str = ""
+
+    @property
+    def status(self) -> str:
+        return self.end if self.end in (SUCCEEDED, CANCELLED, GONE) else "FAILED"
+
+    @property
+    def error_code(self) -> str | None:
+        return self.end if self.status == "FAILED" else None
+
+    @property
+    def money(self) -> str:
+        return self.tokens or (KEPT if self.end == SUCCEEDED else BACK)
+
+
+def google(*script: str) -> Play:
+    """A video is ordered, and Google's next answers are "create 503 x3", "done half for ever" …"""
+    return lambda studio: _play(studio, studio.google, script)
+
+
+def cloudinary(*script: str) -> Play:
+    """The same with Cloudinary: "upload 500"."""
+    return lambda studio: _play(studio, studio.cloudinary, script)
+
+
+def _play(studio: Studio, service: Any, script: tuple[str, ...]) -> None:
+    for line in script:
+        said = SCRIPT.fullmatch(line)
+        assert said, line
+        times = math.inf if said["ever"] else int(said["times"] or 1)
+        service.fail(said["stage"], said["fault"], times=times)
+    studio.order()
+    studio.finish()
+
+
+def impatient(play: Play) -> Play:
+    """The same with time-outs of half a second."""
+
+    def faster(studio: Studio) -> None:
+        studio.impatient()
+        play(studio)
+
+    return faster
+
+
+def restarted(**settings: Any) -> Play:
+    """A video is ordered, and the workers start anew with these settings."""
+
+    def play(studio: Studio) -> None:
+        studio.order()
+        studio.restart(**settings)
+        studio.finish()
+
+    return play
+
+
+def disk_full(studio: Studio, cls: type, method: str, *, times: float = math.inf) -> None:
+    """The method finds no space, so many times. A truly full disk would take a mount and root."""
+    original, left = getattr(cls, method), [times]
+
+    def write(*args: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device", "/var/spool/film.mp4")
+        return original(*args, **options)
+
+    studio.monkeypatch.setattr(cls, method, write)

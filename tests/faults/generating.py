@@ -1,0 +1,96 @@
+"""Google took the order, and then something goes wrong before the video is here."""
+
+from pathlib import Path
+from typing import Any
+
+from jobs.providers import veo
+from tests.faults.fault import SUCCEEDED, Fault, disk_full, google, impatient
+from tests.faults.studio import NEVER, Studio
+
+FLAPPING = ("poll 503", "poll html", "poll cut", "poll html200", "poll 401", "poll 429")
+
+
+def down(studio: Studio) -> None:
+    """Nobody listens at Google's address for three polls; the operation goes on."""
+    studio.order()
+    studio.tick()
+    with studio.outage(studio.google):
+        studio.try_in_vain(studio.tick)
+    studio.finish()
+
+
+def never_done(studio: Studio) -> None:
+    studio.google.seconds = NEVER
+    studio.order()
+    studio.tick()
+    studio.later(studio.settings.VIDEO_JOB_DEADLINE_SECONDS)
+    studio.finish()
+
+
+def all_workers_away(studio: Studio) -> None:
+    """For two hours, in which Google made the video."""
+    studio.order()
+    studio.tick()
+    studio.later(7200)
+    studio.finish()
+
+
+def key_taken_away(studio: Studio) -> None:
+    """The workers start anew without their key, and an hour later with it."""
+    studio.order()
+    studio.tick()
+    studio.restart(GOOGLE_API_KEY="", GOOGLE_CLOUD_PROJECT="")
+    studio.wait()
+    studio.tick()
+    studio.restart(GOOGLE_API_KEY="test-google-key", GOOGLE_CLOUD_PROJECT="test-project")
+    studio.finish()
+
+
+def no_space_twice(studio: Studio) -> None:
+    disk_full(studio, Path, "write_bytes", times=2)
+    google()(studio)
+
+
+def no_space(studio: Studio) -> None:
+    disk_full(studio, Path, "write_bytes")
+    google()(studio)
+
+
+def our_mistake(studio: Studio) -> None:
+    """Our own code trips over an answer, whenever it comes."""
+
+    def trip(operation: Any) -> bytes:
+        raise AttributeError("'NoneType' object has no attribute 'video'")
+
+    studio.monkeypatch.setattr(veo, "_video_of", trip)
+    google()(studio)
+
+
+FAULTS = [
+    Fault("503 for a minute", google("poll 503 x5"), SUCCEEDED, (1, 6, 1)),
+    Fault("429 that names a delay of 34 s", google("poll 429:34"), SUCCEEDED, (1, 2, 1)),
+    Fault("503, HTML, cut off, 401, 429", google(*FLAPPING), SUCCEEDED, (1, 7, 1)),
+    Fault("no answer within the time-out", impatient(google("poll hang")), SUCCEEDED, (1, 2, 1)),
+    Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
+    Fault("500 for ever", google("poll 500 for ever"), "provider.timeout", (1, 25, 0)),
+    Fault("404: the operation is gone", google("poll 404"), "provider.rejected", (1, 1, 0)),
+    Fault("never done", never_done, "provider.timeout", (1, 1, 0)),
+    Fault("all workers away for two hours", all_workers_away, SUCCEEDED, (1, 1, 1)),
+    Fault("workers without their key for a while", key_taken_away, SUCCEEDED, (1, 1, 1)),
+    Fault("done, but filtered", google("done filtered"), "safety.output", (1, 1, 0)),
+    Fault("done, but filtered (text)", google("done filtered-text"), "safety.output", (1, 1, 0)),
+    Fault("done with an error about safety", google("done unsafe"), "safety.prompt", (1, 1, 0)),
+    Fault("done with error 3", google("done error3"), "input.unsupported", (1, 1, 0)),
+    Fault("done with error 7", google("done error7"), "provider.rejected", (1, 1, 0)),
+    Fault("done with error 8", google("done error8"), "provider.unavailable", (1, 1, 0)),
+    Fault("done with error 13", google("done error"), "provider.unavailable", (1, 1, 0)),
+    Fault("done with error 14", google("done error14"), "provider.unavailable", (1, 1, 0)),
+    Fault("done, without a video", google("done empty"), "provider.unavailable", (1, 1, 0)),
+    Fault("the answer breaks off, once", google("done truncated"), SUCCEEDED, (1, 2, 1)),
+    Fault("half an MP4, twice", google("done half x2"), SUCCEEDED, (1, 3, 1)),
+    Fault("half an MP4, always", google("done half for ever"), "provider.unavailable", (1, 3, 0)),
+    Fault("no MP4 at all", google("done notmp4 for ever"), "provider.unavailable", (1, 3, 0)),
+    Fault("the spool's disk is full, twice", no_space_twice, SUCCEEDED, (1, 3, 1)),
+    Fault("the spool's disk is full", no_space, "storage.failed", (1, 25, 0)),
+    Fault("our own mistake", our_mistake, "internal", (1, 25, 0)),
+]

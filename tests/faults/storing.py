@@ -1,0 +1,90 @@
+"""The video is here, and its storage does not do well."""
+
+from django.core.files.storage import FileSystemStorage
+
+from jobs import spool
+from jobs.models import Stage
+from tests.faults.fault import SUCCEEDED, Fault, Play, cloudinary, disk_full, google, impatient
+from tests.faults.studio import Studio
+
+WRONG = {"CLOUD_NAME": "test-cloud", "API_KEY": "test-cloudinary-key", "API_SECRET": "wrong-secret"}
+
+
+def down(studio: Studio) -> None:
+    """Nobody listens at Cloudinary's address, three times."""
+    studio.order()
+    studio.reach(Stage.STORING)
+    with studio.outage(studio.cloudinary):
+        studio.try_in_vain(studio.store)
+    studio.finish()
+
+
+def wrong_secret(studio: Studio) -> None:
+    studio.settings.CLOUDINARY_STORAGE = WRONG
+    google()(studio)
+
+
+def at_the_last_moment(studio: Studio) -> None:
+    """The video comes a second before the deadline, and Cloudinary fails once."""
+    studio.cloudinary.fail("upload", "500")
+    studio.order()
+    studio.tick()
+    studio.later(studio.settings.VIDEO_JOB_DEADLINE_SECONDS - 1)
+    studio.finish()
+
+
+def elsewhere(*script: str) -> Play:
+    """Another machine polled and has the video; here it is fetched anew, after these faults."""
+
+    def play(studio: Studio) -> None:
+        studio.order()
+        studio.reach(Stage.STORING)
+        spool.drop(studio.job.pk)
+        for line in script:
+            studio.google.fail(*line.split())
+        studio.finish()
+
+    return play
+
+
+def on_this_disk(*, times: float) -> Play:
+    """Without Cloudinary; the disk is full so many times."""
+
+    def play(studio: Studio) -> None:
+        local = {"videos": {"BACKEND": "jobs.videos.local.LocalVideos"}}
+        studio.settings.STORAGES = studio.settings.STORAGES | local
+        disk_full(studio, FileSystemStorage, "_save", times=times)
+        google()(studio)
+
+    return play
+
+
+def once(fault: str) -> Play:
+    return cloudinary(f"upload {fault}")
+
+
+FAULTS = [
+    Fault("500, once", once("500"), SUCCEEDED, (1, 1, 2)),
+    Fault("503 three times", cloudinary("upload 503 x3"), SUCCEEDED, (1, 1, 4)),
+    Fault("429, once", once("429"), SUCCEEDED, (1, 1, 2)),
+    Fault("cut off before it was stored", once("drop-before"), SUCCEEDED, (1, 1, 2)),
+    Fault("cut off after it was stored", once("drop-after"), SUCCEEDED, (1, 1, 2)),
+    Fault("slow: the answer takes a second", once("slow:1"), SUCCEEDED, (1, 1, 1)),
+    Fault("no answer within the time-out", impatient(once("hang")), SUCCEEDED, (1, 1, 2)),
+    Fault("a gateway's HTML page", once("html"), SUCCEEDED, (1, 1, 2)),
+    Fault("a gateway's JSON", once("504"), SUCCEEDED, (1, 1, 2)),
+    Fault("the answer tells another size", once("short"), SUCCEEDED, (1, 1, 2)),
+    Fault("the answer holds no URL", once("no-secure-url"), SUCCEEDED, (1, 1, 2)),
+    Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
+    Fault("500 for ever", cloudinary("upload 500 for ever"), "storage.failed", (1, 1, 25)),
+    Fault("500 at the last moment", at_the_last_moment, SUCCEEDED, (1, 1, 2)),
+    Fault("400", once("400"), "storage.failed", (1, 1, 1)),
+    Fault("401", once("401"), "storage.failed", (1, 1, 1)),
+    Fault("403", once("403"), "storage.failed", (1, 1, 1)),
+    Fault("wrong API secret", wrong_secret, "storage.failed", (1, 1, 1)),
+    Fault("another machine has the video", elsewhere(), SUCCEEDED, (1, 2, 1)),
+    Fault("another has it; poll 503, once", elsewhere("poll 503"), SUCCEEDED, (1, 3, 1)),
+    Fault("another has it; poll 404", elsewhere("poll 404"), "provider.rejected", (1, 2, 0)),
+    Fault("this machine's disk is full, twice", on_this_disk(times=2), SUCCEEDED, (1, 1, 0)),
+    Fault("this machine's disk is full", on_this_disk(times=1e9), "storage.failed", (1, 1, 0)),
+]

@@ -1,0 +1,266 @@
+"""The service between two imitations, in the test's own process, on a clock that can be put on.
+
+The workers' passes are the real ones and run in the test's transaction (their threads do HTTP
+only), with both real SDKs. Nobody sleeps through a back-off: time passes by moving the rows' times
+into the past.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from jobs import pipeline, providers, queue, spool
+from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, VideoJob
+from jobs.providers import veo
+from tests.imitations import CloudinaryImitation, VertexImitation
+from tests.imitations.server import Answer, Request
+from tests.jobs.conftest import Client
+
+NEVER = 1e9  # seconds that an operation takes
+PROMPT = "A lighthouse at dusk"
+USUAL = (  # what every client reads in the log of a job with which all goes well
+    "📝 Job created",
+    "🚀 Starting video generation",
+    "☁️  Calling Google Veo API...",
+    "🎬 Video generation in progress...",
+    "💾 Saving the video...",
+    "✅ Video generation completed successfully!",
+)
+TIMES = [f.name for f in VideoJob._meta.fields if f.name.endswith("_at")]
+CHANGING = (  # in what staff read, from run to run
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}"), "…"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "host"),
+    (re.compile(r"'/\S*/"), "'/…/"),
+    (re.compile(r"\[Errno \d+\]"), "[Errno]"),
+)
+
+
+class Killed(BaseException):
+    """The worker's process is no more."""
+
+
+class Google(VertexImitation):
+    calls: Counter[str]
+
+    def handle(self, request: Request) -> Answer:
+        self.calls["poll" if "fetchPredictOperation" in request.path else "create"] += 1
+        return super().handle(request)
+
+    def complete(self) -> None:
+        """The operations that never end are done now."""
+        for record in self.records:
+            record.done_at = 0
+
+
+class Cloudinary(CloudinaryImitation):
+    calls: Counter[str]
+
+    def handle(self, request: Request) -> Answer:
+        self.calls["upload"] += 1
+        return super().handle(request)
+
+
+class Studio:
+    """`job` is the one that Alice, whose client it is, ordered last."""
+
+    job: VideoJob
+
+    def __init__(
+        self,
+        google: Google,
+        cloudinary: Cloudinary,
+        client: Client,
+        settings: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        folder: Path,
+    ) -> None:
+        self.google = google
+        self.cloudinary = cloudinary
+        self.client = client
+        self.settings = settings
+        self.monkeypatch = monkeypatch
+        self.log = caplog
+        self.folder = folder
+        self.restarted = False
+        monkeypatch.setattr(transaction, "on_commit", lambda write, robust=False: write())
+        caplog.set_level(logging.INFO)
+
+    # ---- What Alice does ----
+
+    def order(self, *, client: Client | None = None) -> VideoJob:
+        """A video for Alice or, by another `client`, for somebody else."""
+        answer = (client or self.client).create_json(prompt=PROMPT, mockMode=False)
+        assert answer.status_code == 202, answer.content
+        job = VideoJob.objects.get(pk=answer.json()["id"])
+        if client is None:
+            self.job = job
+        return job
+
+    def cancel(self) -> None:
+        assert self.client.post(f"/api/v1/video-jobs/{self.job.pk}/cancel").status_code == 200
+
+    def delete(self) -> None:
+        assert self.client.delete(f"/api/v1/video-jobs/{self.job.pk}").status_code == 204
+
+    # ---- What workers do ----
+
+    def tick(self) -> None:
+        pipeline.tick()
+
+    def store(self) -> None:
+        pipeline.store_due()
+
+    def finish(self) -> None:
+        """Work on until the job is over."""
+        for _ in range(100):
+            if not VideoJob.objects.filter(pk=self.job.pk, status__in=ACTIVE).exists():
+                return
+            self.wait()
+            self.tick()
+            self.store()
+        raise AssertionError(f"not over: {self.shown()}")
+
+    def reach(self, stage: str) -> None:
+        """Work on until the job is at `stage`."""
+        for _ in range(10):
+            self.job.refresh_from_db()
+            if self.job.stage == stage:
+                return
+            self.wait()
+            self.tick()
+        raise AssertionError(f"not {stage}: {self.shown()}")
+
+    def try_in_vain(self, work: Callable[[], None]) -> None:
+        """Three times, as soon as it is due."""
+        for _ in range(3):
+            self.wait()
+            work()
+
+    def meanwhile(self, happens: Callable[[], None]) -> None:
+        """Before the next answer is written down, this happens first."""
+        original = queue.when_the_database_answers
+
+        def write(note: Callable[[], None]) -> None:
+            self.monkeypatch.setattr(queue, "when_the_database_answers", original)
+            happens()
+            original(note)
+
+        self.monkeypatch.setattr(queue, "when_the_database_answers", write)
+
+    def die(self, work: Callable[[], None]) -> None:
+        """A worker makes its call, and ends before it writes the answer down."""
+
+        def end() -> None:
+            raise Killed
+
+        self.meanwhile(end)
+        with pytest.raises(Killed):
+            work()
+
+    def restart(self, **settings: Any) -> None:
+        """The workers start anew, with other settings."""
+        self.restarted = True
+        for name, value in settings.items():
+            setattr(self.settings, name, value)
+        providers._make.cache_clear()
+
+    def impatient(self) -> None:
+        """Every time-out is half a second."""
+        from jobs.videos import cloudinary
+
+        timeout = urllib3.Timeout(connect=0.5, read=0.5)
+        self.monkeypatch.setattr(cloudinary, "TIMEOUT", timeout)
+        self.monkeypatch.setattr(veo, "TIMEOUT_MS", 500)
+        self.restart()
+
+    @contextmanager
+    def outage(self, service: Google | Cloudinary) -> Iterator[None]:
+        """Nobody listens at the service's address."""
+        service.stop()
+        try:
+            yield
+        finally:
+            service.start()
+
+    # ---- The clock ----
+
+    def later(self, seconds: float) -> None:
+        """So many seconds pass."""
+        past = timedelta(seconds=seconds)
+        VideoJob.objects.update(**{name: F(name) - past for name in TIMES})
+        SubmissionGate.objects.update(opens_at=F("opens_at") - past)
+
+    def wait(self) -> None:
+        """Until the job's next step is due."""
+        self.job.refresh_from_db()
+        due = self.job.next_step_at
+        assert due is not None
+        if self.job.status == Status.PENDING:
+            due = max(due, SubmissionGate.objects.get().opens_at)
+        left = (due - timezone.now()).total_seconds()
+        self.later(max(0, left) + 0.001)
+
+    # ---- What came of it ----
+
+    def shown(self) -> dict[str, Any] | None:
+        """The job as its owner sees it; None once it is gone."""
+        answer = self.client.get(f"/api/v1/video-jobs/{self.job.pk}")
+        return answer.json() if answer.status_code == 200 else None
+
+    def read_by_the_client(self) -> list[str]:
+        """The lines of the job's log that are out of the usual."""
+        lines = [line["message"] for line in (self.shown() or {"logs": []})["logs"]]
+        return [line for line in lines if line not in USUAL and not line.startswith("💰")]
+
+    def read_by_staff(self) -> list[str]:
+        """The lines of the job for staff, and of the log where the job is gone."""
+        events = JobEvent.objects.filter(job=self.job.pk, internal=True).order_by("id")
+        lines = [f"{event.message}: {event.detail}" for event in events]
+        if not lines:
+            late = [each for each in self.log.records if each.message == "late answer"]
+            lines = [
+                f"(log) {each.__dict__['what']}: {each.__dict__['operation']}" for each in late
+            ]
+        return [_lasting(line) for line in lines]
+
+    def calls(self) -> tuple[int, int, int]:
+        """Creates, polls and uploads that arrived, whose job's ever."""
+        made = self.google.calls + self.cloudinary.calls
+        return made["create"], made["poll"], made["upload"]
+
+    def read_by_anybody(self) -> str:
+        """All that the owner, passers-by and the operator's log are told."""
+        job = f"/api/v1/video-jobs/{self.job.pk}"
+        paths = [job, f"{job}/download", "/api/v1/video-jobs", "/api/v1/tokens/entries"]
+        answers = [self.client.get(path) for path in (*paths, "/video-monitor")]
+        return "\n".join([self.log.text, *(answer.content.decode() for answer in answers)])
+
+    def operation(self) -> str:
+        return VideoJob.objects.get(pk=self.job.pk).operation
+
+    def stored(self) -> bytes | None:
+        """The job's video, at Cloudinary or on this disk."""
+        name = f"ai_studio/videos/{self.job.pk}"
+        local = self.folder / "media" / f"{name}.mp4"
+        return local.read_bytes() if local.exists() else self.cloudinary.content_of(name)
+
+    def spooled(self) -> list[str]:
+        return [path.name for path in spool.folder().iterdir()]
+
+
+def _lasting(line: str) -> str:
+    for changing, instead in CHANGING:
+        line = changing.sub(instead, line)
+    return line

@@ -1,0 +1,116 @@
+"""Google does not take the order, or nobody knows whether it did."""
+
+import json
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.faults.fault import SUCCEEDED, Fault, google, impatient, restarted
+from tests.faults.studio import Studio
+
+NO_KEY = {"GOOGLE_API_KEY": "", "GOOGLE_CLOUD_PROJECT": ""}
+RETIRED = {"veo-3.1-fast-generate-preview": "veo-3.0-fast-generate-001"}
+UNKNOWN = "provider.unknown_submission"
+
+
+def refused(studio: Studio) -> None:
+    """Nobody listens at Google's address, three times."""
+    studio.order()
+    with studio.outage(studio.google):
+        studio.try_in_vain(studio.tick)
+    studio.finish()
+
+
+def refused_for_ever(studio: Studio) -> None:
+    studio.order()
+    with studio.outage(studio.google):
+        studio.finish()
+
+
+def idle_connection_closed(studio: Studio) -> None:
+    """The connection of an earlier job was kept open, and Google closed it since."""
+    studio.order()
+    studio.finish()
+    with studio.outage(studio.google):
+        pass
+    studio.google.calls.clear()
+    studio.cloudinary.calls.clear()
+    studio.order()
+    studio.finish()
+
+
+def no_credentials(studio: Studio) -> None:
+    """A project without a key, and its application-default credentials are not there."""
+    studio.monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/etc/studio/none.json")
+    restarted(GOOGLE_API_KEY="")(studio)
+
+
+def no_token(studio: Studio) -> None:
+    """A service account whose token server does not answer, three times."""
+    studio.monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(service_account(studio)))
+    studio.order()
+    studio.restart(GOOGLE_API_KEY="")
+    studio.try_in_vain(studio.tick)
+    studio.restart(GOOGLE_API_KEY="test-google-key")
+    studio.finish()
+
+
+def service_account(studio: Studio) -> Path:
+    """Credentials of a service account; nobody listens where it would get its tokens."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    account = {
+        "type": "service_account",
+        "client_email": "studio@test-project.iam.gserviceaccount.com",
+        "private_key": key.decode(),
+        "token_uri": "http://127.0.0.1:9/token",
+    }
+    path = studio.folder / "account.json"
+    path.write_text(json.dumps(account))
+    return path
+
+
+FAULTS = [
+    Fault("429, twelve times in a row", google("create 429 x12"), SUCCEEDED, (13, 1, 1)),
+    Fault("429 that names a delay of 34 s", google("create 429:34"), SUCCEEDED, (2, 1, 1)),
+    Fault(
+        "429 nine times, then 503 twice",
+        google("create 429 x9", "create 503 x2"),
+        SUCCEEDED,
+        (12, 1, 1),
+    ),
+    Fault("503 three times", google("create 503 x3"), SUCCEEDED, (4, 1, 1)),
+    Fault("503 for ever", google("create 503 for ever"), "provider.unavailable", (10, 0, 0)),
+    Fault("no connection, three times", refused, SUCCEEDED, (1, 1, 1)),
+    Fault("no connection for ever", refused_for_ever, "provider.unavailable", (0, 0, 0)),
+    Fault("an idle connection was closed", idle_connection_closed, SUCCEEDED, (1, 1, 1)),
+    Fault("no access token, three times", no_token, SUCCEEDED, (1, 1, 1)),
+    Fault("400", google("create 400"), "input.unsupported", (1, 0, 0)),
+    Fault("400 that speaks of safety", google("create unsafe"), "safety.prompt", (1, 0, 0)),
+    Fault("401", google("create 401"), "provider.rejected", (1, 0, 0)),
+    Fault("403", google("create 403"), "provider.rejected", (1, 0, 0)),
+    Fault(
+        "wrong API key",
+        restarted(GOOGLE_API_KEY="wrong-google-key"),
+        "provider.rejected",
+        (1, 0, 0),
+    ),
+    Fault("workers without a key", restarted(**NO_KEY), "provider.not_configured", (0, 0, 0)),
+    Fault("workers without credentials", no_credentials, "provider.not_configured", (0, 0, 0)),
+    Fault(
+        "404: the model is retired",
+        restarted(VEO_MODEL_IDS=RETIRED),
+        "provider.rejected",
+        (1, 0, 0),
+    ),
+    Fault("500", google("create 500"), UNKNOWN, (1, 0, 0)),
+    Fault("504", google("create 504"), UNKNOWN, (1, 0, 0)),
+    Fault("an HTML page, 502", google("create html"), UNKNOWN, (1, 0, 0)),
+    Fault("an HTML page, 200", google("create html200"), UNKNOWN, (1, 0, 0)),
+    Fault("no answer within the time-out", impatient(google("create hang")), UNKNOWN, (1, 0, 0)),
+    Fault("cut off after it took the order", google("create cut"), UNKNOWN, (1, 0, 0)),
+]
