@@ -50,7 +50,13 @@ TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver 
 DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
 
-EXPECTED = (ProviderError, StorageError, NotAVideo)
+# What a job fails as that is still tried again at its deadline, by the last try's error.
+AT_DEADLINE: dict[type[BaseException], Failure] = {
+    ProviderError: TOO_LATE,
+    NotAVideo: TOO_LATE,
+    StorageError: NOT_STORED,
+    NotConfigured: NOT_CONFIGURED,
+}
 
 
 def tick() -> None:
@@ -104,10 +110,10 @@ def _submission_answered(job: VideoJob, answer: "Future[str]") -> None:
     if error is None:
         lifecycle.submitted(job=job, operation=answer.result(), now=now)
     elif isinstance(error, NotConfigured):
-        logger.error("a provider is not set up", extra={"job": str(job.pk)})
+        _report("a submission", job, error)
         _refused(job, replace(NOT_CONFIGURED, detail=str(error)), now)
     elif not isinstance(error, ProviderError):
-        logger.error("a submission broke", exc_info=error, extra={"job": str(job.pk)})
+        _report("a submission", job, error)
         detail = f"{type(error).__name__}: {error}"
         _refused(job, replace(UNKNOWN_SUBMISSION, detail=detail), now)
     elif error.retryable and (error.throttled or job.attempts + 1 < MAX_TRIES_UNAVAILABLE):
@@ -239,29 +245,31 @@ def _retry_or_fail(job: VideoJob, error: BaseException, now: datetime) -> None:
         lifecycle.fail(job=job, failure=failure, now=now)
         spool.drop(job.pk)
         return
-    if not isinstance(error, EXPECTED):
-        logger.error("a step broke", exc_info=error, extra={"job": str(job.pk)})
+    _report("a step", job, error)
     lifecycle.step_failed(job=job, error=error, now=now)
+
+
+def _report(what: str, job: VideoJob, error: BaseException) -> None:
+    """To the operator's log: what is neither the provider's fault nor the storage's."""
+    extra = {"job": str(job.pk)}
+    if isinstance(error, NotConfigured):
+        logger.error("a provider is not set up", extra=extra)
+    elif type(error) not in AT_DEADLINE:
+        logger.error("%s broke", what, exc_info=error, extra=extra)
 
 
 def _failure(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:
     """What the job fails as, of this error; None where it is to be tried again."""
     detail = str(error)
-    if isinstance(error, ProviderError):
-        if not error.retryable:
-            return Failure.of(error)
-        at_deadline = TOO_LATE
-    elif isinstance(error, NotAVideo):
-        if job.attempts + 1 >= MAX_TRIES_NOT_A_VIDEO:
-            return replace(DAMAGED, detail=detail)
-        at_deadline = TOO_LATE
-    elif isinstance(error, StorageError):
-        if not error.retryable:
-            return replace(NOT_STORED, detail=detail)
-        at_deadline = NOT_STORED
-    else:
-        at_deadline = INTERNAL
-    return replace(at_deadline, detail=detail) if _is_too_late(job, now) else None
+    if isinstance(error, ProviderError) and not error.retryable:
+        return Failure.of(error)
+    if isinstance(error, StorageError) and not error.retryable:
+        return replace(NOT_STORED, detail=detail)
+    if isinstance(error, NotAVideo) and job.attempts + 1 >= MAX_TRIES_NOT_A_VIDEO:
+        return replace(DAMAGED, detail=detail)
+    if _is_too_late(job, now):
+        return replace(AT_DEADLINE.get(type(error), INTERNAL), detail=detail)
+    return None
 
 
 def _is_too_late(job: VideoJob, now: datetime) -> bool:

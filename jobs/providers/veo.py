@@ -29,6 +29,7 @@ from jobs.providers.base import (
 )
 
 TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai: milliseconds; its default is to wait for ever
+LONGEST_PAUSE = 3600  # seconds; a daily quota may be raised before the day is over
 BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
 BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it apart
 
@@ -217,9 +218,9 @@ def _error(known: tuple[str, str], cause: object, **more: Any) -> ProviderError:
 def _retry_after(error: errors.APIError) -> float | None:
     """Seconds, by google.rpc.RetryInfo in the error's details or the Retry-After header."""
     if asked := RETRY_DELAY.search(str(error.details)):
-        return float(asked[1])
+        return min(float(asked[1]), LONGEST_PAUSE)
     header = getattr(error.response, "headers", {}).get("retry-after", "")
-    return float(header) if header.isdigit() else None
+    return min(float(header), LONGEST_PAUSE) if header.isdigit() else None
 
 
 def _is_about_the_key(error: errors.APIError) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.jobs.conftest import Client
 
 NEVER = 1e9  # seconds that an operation takes
 PROMPT = "A lighthouse at dusk"
+LIBRARY = "urllib3.connectionpool"  # its warnings tell where there was no connection
 USUAL = (  # what every client reads in the log of a job with which all goes well
     "📝 Job created",
     "🚀 Starting video generation",
@@ -39,7 +40,7 @@ USUAL = (  # what every client reads in the log of a job with which all goes wel
 )
 TIMES = [f.name for f in VideoJob._meta.fields if f.name.endswith("_at")]
 CHANGING = (  # in what staff read, from run to run
-    (re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}"), "…"),
+    (re.compile(r"projects/\S+/operations/[0-9a-f-]{36}"), "…/operations/…"),
     (re.compile(r"127\.0\.0\.1:\d+"), "host"),
     (re.compile(r"'/\S*/"), "'/…/"),
     (re.compile(r"\[Errno \d+\]"), "[Errno]"),
@@ -219,6 +220,14 @@ class Studio:
         answer = self.client.get(f"/api/v1/video-jobs/{self.job.pk}")
         return answer.json() if answer.status_code == 200 else None
 
+    def minutes(self) -> int:
+        """From the order to its end; 0 once it is gone."""
+        job = self.shown()
+        if job is None:
+            return 0
+        took = datetime.fromisoformat(job["completedAt"]) - datetime.fromisoformat(job["createdAt"])
+        return round(took.total_seconds() / 60)
+
     def read_by_the_client(self) -> list[str]:
         """The lines of the job's log that are out of the usual."""
         lines = [line["message"] for line in (self.shown() or {"logs": []})["logs"]]
@@ -245,7 +254,8 @@ class Studio:
         job = f"/api/v1/video-jobs/{self.job.pk}"
         paths = [job, f"{job}/download", "/api/v1/video-jobs", "/api/v1/tokens/entries"]
         answers = [self.client.get(path) for path in (*paths, "/video-monitor")]
-        return "\n".join([self.log.text, *(answer.content.decode() for answer in answers)])
+        ours = [each.getMessage() for each in self.log.records if each.name != LIBRARY]
+        return "\n".join([*ours, *(answer.content.decode() for answer in answers)])
 
     def operation(self) -> str:
         return VideoJob.objects.get(pk=self.job.pk).operation

@@ -13,11 +13,15 @@ What becomes of a job when something goes wrong, as the tests in `tests/faults` 
 each fault with the real SDKs against imitations of Google and Cloudinary, compare what happens with
 this table, and write it anew by `python -m tests.faults --write`.
 
+- *after*: minutes from the order to its end; nothing stands for less than half of one.
 - *calls*: submissions, polls and uploads that arrived, the last, successful ones included.
 - *the client reads*: what its log says beyond the usual; after ❌ it is the `errorMessage`.
 - *staff read*: the internal lines of the job. Of failures in a row only the first has a line.
 """
-COLUMNS = ("fault", "status", "errorCode", "calls", "tokens", "the client reads", "staff read")
+COLUMNS = (
+    *("fault", "status", "errorCode", "after", "calls"),
+    *("tokens", "the client reads", "staff read"),
+)
 OUTDATED = "docs/faults.md is out of date: python -m tests.faults --write"
 LONGEST = 110  # characters of a line that staff read
 
@@ -29,6 +33,7 @@ def row(fault: Fault, studio: Studio) -> str:
         fault.name,
         fault.status,
         fault.error_code and f"`{fault.error_code}`",
+        studio.minutes() and f"{studio.minutes()} min",
         " / ".join(map(str, studio.calls())),
         fault.money,
         "<br>".join(studio.read_by_the_client()) if fault.status != "gone" else "404",
@@ -44,7 +49,7 @@ def written() -> dict[tuple[str, str], str]:
     for line in FILE.read_text().splitlines():
         if line.startswith("## "):
             section = line.removeprefix("## ")
-        elif line.startswith("| "):
+        elif line.startswith("| ") and line != _line(*COLUMNS):
             lines[section, line.split(" | ")[0].removeprefix("| ")] = line
     return lines
 

@@ -1,0 +1,64 @@
+"""PostgreSQL is gone for half a minute while videos are made, and comes back."""
+
+import signal
+import time
+
+import pytest
+import requests
+
+from tests.imitations import CloudinaryImitation, VertexImitation
+from tests.postgres import Server
+from tests.stack import Stack
+
+OUTAGE_SECONDS = 30
+UNLIMITED = {"VEO_CREATES_PER_MINUTE": "1000", "VIDEO_MAX_ACTIVE_JOBS": "100"}
+
+
+@pytest.mark.live
+@pytest.mark.only_on("postgresql")
+class TestOutage:
+    def test_is_told_and_survived(self):
+        with (
+            Server() as postgres,
+            VertexImitation(seconds=(1, 20)) as google,
+            CloudinaryImitation() as cloudinary,
+            Stack(
+                server=postgres.url, google=google.url, cloudinary=cloudinary.url, env=UNLIMITED
+            ) as stack,
+        ):
+            alice = stack.user("alice", tokens=2_000)
+            jobs = [self.order(alice) for _ in range(20)]
+            postgres.stop(signal.SIGQUIT)
+            stopped = time.monotonic()
+            self.everything_is_503(stack, alice, jobs[0])
+            time.sleep(max(0, OUTAGE_SECONDS - (time.monotonic() - stopped)))
+            postgres.start()
+            jobs += [self.order(alice) for _ in range(5)]
+            ended = [alice.wait(job, seconds=90) for job in jobs]
+            assert {job["status"] for job in ended} == {"SUCCEEDED"}, stack.output()
+            assert stack.manage("check_ledger").returncode == 0
+            stack.wait_until_ready()
+            assert len([record for record in google.records if record.operation]) == len(jobs)
+
+    def order(self, alice):
+        answer = alice.create(prompt="A lighthouse at dusk", mockMode="false")
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def everything_is_503(self, stack, alice, job):
+        answers = [
+            alice.create(prompt="Not now"),
+            alice.get(f"/api/v1/video-jobs/{job}"),
+            alice.get("/api/v1/video-jobs"),
+            alice.get("/api/v1/tokens"),
+            alice.post("/api/v1/auth/token", json={"username": "alice", "password": "x"}),
+        ]
+        for answer in answers:
+            assert answer.status_code == 503, answer.text
+            assert set(answer.json()) == {"detail", "code"}
+            assert answer.json()["code"] == "unavailable"
+            assert answer.headers["Retry-After"] == "5"
+        ready = requests.get(f"{stack.url}/readyz", timeout=10)
+        assert ready.status_code == 503
+        assert ready.json()["checks"]["database"] != "ok"
+        assert requests.get(f"{stack.url}/healthz", timeout=10).status_code == 200
