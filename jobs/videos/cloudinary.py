@@ -80,9 +80,7 @@ def _poster(name: str, url: str) -> str:
     return f"{head}/video/upload/so_0/{version}/{name}.jpg"
 
 
-def _in_short(error: BaseException | None) -> str:
+def _in_short(error: Exception) -> str:
     """The kinds of error alone: Cloudinary's texts hold the API key and the signed parameters."""
-    kinds = [type(error).__name__]
-    while error := error.__cause__ or (not error.__suppress_context__ and error.__context__):
-        kinds.append(type(error).__name__)
-    return f"Cloudinary: {', '.join(kinds)}"
+    kind, cause = type(error).__name__, error.__context__
+    return f"Cloudinary: {kind} ({type(cause).__name__})" if cause else f"Cloudinary: {kind}"

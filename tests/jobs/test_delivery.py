@@ -62,7 +62,7 @@ class TestVideo:
     @pytest.mark.parametrize(
         "path",
         [
-            f"{uuid.uuid4()}.mp4",
+            "27441bb4-4700-4542-9870-9ae0da13a1cf.mp4",
             "../../../etc/passwd",
             "..%2f..%2f..%2fetc%2fpasswd",
             f"../videos/{NAME}.mp4",
