@@ -39,7 +39,7 @@ class UserAdmin(DjangoUserAdmin):
 class ReadOnlyAdmin(admin.ModelAdmin):
     """A window: no adding, changing or deleting by hand, for superusers neither."""
 
-    actions = None
+    actions: Any = None
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:

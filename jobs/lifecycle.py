@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from accounts.models import User
 from jobs import estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
@@ -97,6 +98,25 @@ def delete(*, job: VideoJob, now: datetime) -> None:
         if locked.status in ACTIVE:
             cancel(job=locked, now=now)
         locked.delete()
+
+
+# ---- What staff do ----
+
+
+def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
+    """Give the tokens of `job` back by hand, whatever its status; returns how many.
+
+    Raises ledger.AlreadyRefunded or ledger.NothingToRefund, whoever races.
+    """
+    with transaction.atomic():
+        VideoJob.objects.select_for_update().get(pk=job.pk)
+        entry = ledger.refund(reference=str(job.pk), note=reason, actor=actor)
+        VideoJob.objects.filter(pk=job.pk).update(
+            tokens_refunded=entry.amount, version=F("version") + 1
+        )
+        log(job, f"💰 {entry.amount} tokens refunded", now)
+        _log_internal(job, f"Refunded by {actor.get_username()}", now, reason)
+    return entry.amount
 
 
 # ---- What workers do ----

@@ -132,6 +132,7 @@ class VideoJob(models.Model):
     objects = VideoJobQuerySet.as_manager()
 
     class Meta:
+        permissions = [("refund_videojob", "Can refund a job's tokens")]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
             models.CheckConstraint(

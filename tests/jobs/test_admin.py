@@ -9,12 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs.images import Image
-from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tick, VideoJob
+from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick, VideoJob
 from jobs.providers.base import Inputs
 from tests.jobs.conftest import Client, bring, kept
 
 PIXELS = b"pixels of a private picture " * 9
-OURS = [VideoJob, JobEvent, JobImage, IdempotencyKey, SubmissionGate, Tick]
+OURS = [VideoJob, JobEvent, JobImage, IdempotencyKey, SubmissionGate, Tick, Tally]
 
 
 def address(model, *more):
@@ -26,6 +26,7 @@ def rows(new_job, client):
     """One row at least of every table."""
     picture = Image(content=PIXELS, width=1, height=1, sha256="1")
     new_job("FAILED", mock_mode=False)
+    Tally.objects.create(name="ended", kind="FAILED", value="internal", count=1)
     new_job(inputs=Inputs(initial_image=picture), initial_image=True)
     client.create(headers={"idempotency-key": "key-1"})
 
