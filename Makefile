@@ -12,15 +12,20 @@ help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 off = $(filter 0 no false off,$(1))
-demo: $(VENV)/demo.key ## the whole service on this machine (PORT=8000, ONCE=1: one video and end, MOCK=0: real Veo)
-	SECRET_KEY=$${SECRET_KEY:-$$(cat $<)} ALLOWED_HOSTS=$${ALLOWED_HOSTS:-localhost,127.0.0.1} \
-		HTTPS_ONLY=$${HTTPS_ONLY:-false} LOG_FORMAT=$${LOG_FORMAT:-text} \
-		DATABASE_URL=$${DATABASE_URL:-sqlite:///demo.sqlite3} \
-		$(RUN) manage.py demo $(if $(PORT),--port $(PORT)) \
+demo: .demo.key $(VENV)/run.stamp ## the whole service on this machine (PORT=8000, ONCE=1: one video and end, MOCK=0: real Veo)
+	@$(DEMO) demo $(if $(PORT),--port $(PORT)) \
 		$(if $(ONCE),$(if $(call off,$(ONCE)),,--once)) $(if $(call off,$(MOCK)),--no-mock)
 
-$(VENV)/demo.key: $(VENV)/run.stamp
-	@$(RUN) -c 'import secrets; print(secrets.token_hex(32))' > $@
+manage: .demo.key $(VENV)/run.stamp ## a command on the demo's database (ARGS="grant_tokens demo 500")
+	@$(DEMO) $(ARGS)
+
+DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOSTS:-localhost,127.0.0.1} \
+	HTTPS_ONLY=$${HTTPS_ONLY:-false} LOG_FORMAT=$${LOG_FORMAT:-text} \
+	DATABASE_URL=$${DATABASE_URL:-sqlite:///demo.sqlite3} $(RUN) -u manage.py
+
+.demo.key: $(VENV)/run.stamp
+	@test -s $@ || $(RUN) -c 'import secrets; print(secrets.token_hex(32))' > $@
+	@touch $@
 
 # ---- Tests: each check is a target of its own; `make test` runs all of them, whichever fail ----
 
@@ -100,18 +105,18 @@ $(VENV)/dev.stamp: requirements-dev.txt requirements.txt
 
 ifdef UV
 define install
-rm -rf $(VENV)
-uv venv --quiet $(if $(PYTHON),--python $(PYTHON)) $(VENV)
-uv pip install --quiet --python $(RUN) -r $<
+@echo 'Installing $< into $(VENV)'
+@uv venv --quiet --allow-existing $(if $(PYTHON),--python $(PYTHON)) $(VENV)
+@uv pip install --quiet --python $(RUN) -r $<
 endef
 else
 python3 := $(or $(PYTHON),python3)
 define install
 @$(python3) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Video Studio needs Python 3.11 or newer; $(python3) is %d.%d" % sys.version_info[:2])'
-rm -rf $(VENV)
-$(python3) -m venv $(VENV)
-$(RUN) -m pip install --quiet --disable-pip-version-check -r $<
+@echo 'Installing $< into $(VENV), which takes a while'
+@$(python3) -m venv $(VENV)
+@$(RUN) -m pip install --quiet --disable-pip-version-check -r $<
 endef
 endif
 
-.PHONY: help demo test $(CHECKS) flight chaos format lock samples
+.PHONY: help demo manage test $(CHECKS) flight chaos format lock samples

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from accounts.admin import ReadOnlyAdmin
 from accounts.models import User
@@ -24,12 +25,17 @@ class ReasonForm(forms.Form):
 
 @admin.register(VideoJob)
 class VideoJobAdmin(ReadOnlyAdmin):
-    list_display = ("id", "user", "status", "progress_percentage", "error_code", "created_at")
+    list_display = ("created_at", "user", "beginning", "status", "error_code", "id")
+    ordering = ("-created_at", "-id")
     list_filter = ("status", "mock_mode", "error_code")
     list_select_related = ("user",)
     search_fields = ("id", "prompt", "user__username", "user__email")
     date_hierarchy = "created_at"
     actions = ("refund_jobs",)
+
+    @admin.display(description="prompt")
+    def beginning(self, job: VideoJob) -> str:
+        return Truncator(job.prompt).chars(40)
 
     def has_refund_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("jobs.refund_videojob")

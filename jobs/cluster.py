@@ -17,6 +17,7 @@ import time
 from contextlib import suppress
 
 from django.conf import settings
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from jobs import housekeeping, queue
@@ -104,7 +105,6 @@ def _run_cluster() -> None:
     logging.getLogger("django-q").addHandler(_EndOnDeath(level=logging.CRITICAL))
     code = 1
     try:
-        from django.db import connections
         from django_q.cluster import Cluster
 
         queue.close(False)
@@ -115,6 +115,8 @@ def _run_cluster() -> None:
         cluster.start()
         cluster.sentinel.join()
         code = 0
+    except DatabaseError as error:  # gone, or without its tables: the next try may find it
+        logger.warning("no cluster without its database, migrated: %s", type(error).__name__)
     except Exception:
         logger.exception("the cluster could not start")
     finally:

@@ -268,9 +268,13 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
     return True
 
 
-def note_late(*, job: VideoJob, what: str, detail: str, now: datetime) -> None:
-    """Write down, for staff, an answer that came after the job's end."""
-    logger.warning("late answer", extra={"job": str(job.pk), "what": what, "operation": detail})
+def note_late(*, job: VideoJob, what: str, detail: str, now: datetime, raw: bool = False) -> None:
+    """Write down, for staff, an answer that came after the job's end.
+
+    `detail` is the operation's name or, if `raw`, the provider's words, which no log may hold.
+    """
+    operation = {} if raw else {"operation": detail}
+    logger.warning("late answer", extra={"job": str(job.pk), "what": what} | operation)
     if VideoJob.objects.filter(pk=job.pk).exists():
         _log_internal(job, what, now, detail)
 

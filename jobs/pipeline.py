@@ -126,7 +126,7 @@ def _refused(job: VideoJob, failure: Failure, now: datetime) -> None:
     """Staff are told even of a job that ended meanwhile: Google may have taken it, and charge."""
     if not lifecycle.fail(job=job, failure=failure, now=now):
         what = f"Submission failed too late: {failure.code}"
-        lifecycle.note_late(job=job, what=what, detail=failure.detail, now=now)
+        lifecycle.note_late(job=job, what=what, detail=failure.detail, now=now, raw=True)
 
 
 def _order(job: VideoJob) -> Order:

@@ -36,15 +36,20 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is marked `only_on` the other kind of database; its run has it."""
-    vendor = connection.vendor
-    other = [
-        item
-        for item in items
-        if (mark := item.get_closest_marker("only_on")) and vendor not in mark.args
-    ]
-    config.hook.pytest_deselected(items=other)
-    items[:] = [item for item in items if item not in other]
+    """Leaves out what is for the other kind of database: `only_on` it, or `once`, on SQLite."""
+    here: list[pytest.Item] = []
+    there: list[pytest.Item] = []
+    for item in items:
+        (here if _belongs(item) else there).append(item)
+    config.hook.pytest_deselected(items=there)
+    items[:] = here
+
+
+def _belongs(item: pytest.Item) -> bool:
+    if item.get_closest_marker("once"):
+        return connection.vendor == "sqlite"
+    mark = item.get_closest_marker("only_on")
+    return mark is None or connection.vendor in mark.args
 
 
 @pytest.fixture(autouse=True)

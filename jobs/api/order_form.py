@@ -33,7 +33,9 @@ class NotConfigured(serializers.ValidationError):
 
 
 class CreateVideoJobSerializer(serializers.Serializer):
-    """One order. After `is_valid`: `order`, `inputs` and `fingerprint`."""
+    """What is to be made. Images are sent as multipart/form-data only."""
+
+    # After `is_valid`: `order`, `inputs` and `fingerprint`.
 
     prompt = PromptField(
         required=False,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.api.serializers import ProblemSerializer
@@ -26,11 +27,10 @@ class LogLineSerializer(serializers.ModelSerializer):
 
 
 class VideoJobSerializer(serializers.Serializer):
-    """The whole job, as every answer shows it.
+    """The whole job: every answer that holds a job shows all of it."""
 
-    Needs `log` on the job (the lines that clients may see), and in the context `request`, `now`
-    and `positions` (of PENDING jobs, by id).
-    """
+    # Needs `log` on the job (the lines that clients may see), and in the context `request`, `now`
+    # and `positions` (of PENDING jobs, by id).
 
     id = serializers.UUIDField()
     userId = serializers.CharField(source="user_id", help_text="Whose job it is.")
@@ -92,6 +92,7 @@ class VideoJobSerializer(serializers.Serializer):
         return self.context["request"].build_absolute_uri(url) if url else None
 
 
+@extend_schema_serializer(many=False)
 class VideoJobListSerializer(serializers.Serializer):
     jobs = VideoJobSerializer(many=True)
     total = serializers.IntegerField(help_text="How many the filter matches.")
@@ -118,6 +119,7 @@ class ModelSerializer(serializers.Serializer):
     tokenCost = serializers.IntegerField()
 
 
+@extend_schema_serializer(many=False)
 class ModelListSerializer(serializers.Serializer):
     models = ModelSerializer(many=True)
 

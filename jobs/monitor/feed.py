@@ -21,6 +21,7 @@ class Card:
     aspect_ratio: str
     duration_seconds: int
     status: str
+    ended: bool
     status_message: str
     progress_percentage: int
     error_message: str
@@ -42,6 +43,7 @@ def _card(job: VideoJob) -> Card:
         aspect_ratio=job.aspect_ratio,
         duration_seconds=job.duration_seconds,
         status=job.status,
+        ended=job.completed_at is not None,
         status_message=job.status_message,
         progress_percentage=job.progress_percentage,
         error_message=job.error_message,

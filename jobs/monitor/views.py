@@ -9,4 +9,6 @@ from jobs.monitor import feed
 
 @require_safe
 def monitor(request: HttpRequest) -> HttpResponse:
-    return render(request, "monitor/index.html", {"cards": feed.newest()})
+    cards = feed.newest()
+    active = any(not card.ended for card in cards)
+    return render(request, "monitor/index.html", {"cards": cards, "active": active})

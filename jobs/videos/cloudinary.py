@@ -6,6 +6,7 @@ job's id, over what an earlier try left, and believes an answer only where it na
 the SDK takes a gateway's error page for a success (cloudinary 1.46.3, `uploader.call_api`).
 """
 
+import logging
 import secrets
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,11 @@ from cloudinary_storage.storage import VideoMediaCloudinaryStorage
 from django.conf import settings
 
 from jobs.videos.base import StorageError, StoredVideo
+
+# The SDK gives its logger a handler of its own, past the one that keeps keys out of the log.
+logging.getLogger("Cloudinary").handlers.clear()
+
+logging.getLogger("Cloudinary").handlers.clear()  # the SDK's own, which does not scrub
 
 CHUNK_BYTES = 6_000_000  # Cloudinary's floor is 5 MB for all chunks but the last
 # Seconds, for each operation on the socket: the SDK's own default is to wait for ever.

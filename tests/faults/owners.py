@@ -62,6 +62,11 @@ def deletes_submitting(studio: Studio) -> None:
     studio.tick()
 
 
+def deletes_an_unknown_submission(studio: Studio) -> None:
+    studio.google.fail("create", "500")
+    deletes_submitting(studio)
+
+
 def deletes_generating(studio: Studio) -> None:
     studio.order()
     studio.tick()
@@ -92,6 +97,7 @@ FAULTS = [
     Fault("cancelled as the video comes", cancels_polling, CANCELLED, (1, 1, 0), KEPT),
     Fault("cancelled while it is stored", cancels_storing, CANCELLED, (1, 1, 1), KEPT),
     Fault("deleted while it is submitted", deletes_submitting, GONE, (1, 0, 0), BACK),
+    Fault("deleted, and the answer is 500", deletes_an_unknown_submission, GONE, (1, 0, 0), BACK),
     Fault("deleted while generating", deletes_generating, GONE, (1, 0, 0), KEPT),
     Fault("deleted as the video comes", deletes_polling, GONE, (1, 1, 0), KEPT),
 ]

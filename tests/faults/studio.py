@@ -239,9 +239,8 @@ class Studio:
         lines = [f"{event.message}: {event.detail}" for event in events]
         if not lines:
             late = [each for each in self.log.records if each.message == "late answer"]
-            lines = [
-                f"(log) {each.__dict__['what']}: {each.__dict__['operation']}" for each in late
-            ]
+            told = [each.__dict__ for each in late]
+            lines = [f"(log) {each['what']}: {each.get('operation', '-')}" for each in told]
         return [_lasting(line) for line in lines]
 
     def calls(self) -> tuple[int, int, int]:
@@ -254,8 +253,8 @@ class Studio:
         job = f"/api/v1/video-jobs/{self.job.pk}"
         paths = [job, f"{job}/download", "/api/v1/video-jobs", "/api/v1/tokens/entries"]
         answers = [self.client.get(path) for path in (*paths, "/video-monitor")]
-        ours = [each.getMessage() for each in self.log.records if each.name != LIBRARY]
-        return "\n".join([*ours, *(answer.content.decode() for answer in answers)])
+        lines = [_whole(record) for record in self.log.records if record.name != LIBRARY]
+        return "\n".join([*lines, *(answer.content.decode() for answer in answers)])
 
     def operation(self) -> str:
         return VideoJob.objects.get(pk=self.job.pk).operation
@@ -268,6 +267,13 @@ class Studio:
 
     def spooled(self) -> list[str]:
         return [path.name for path in spool.folder().iterdir()]
+
+
+def _whole(record: logging.LogRecord) -> str:
+    """The line with its traceback and extras; an operation's name is for the log to tell."""
+    usual = logging.makeLogRecord({}).__dict__.keys() | {"operation"}
+    extras = [value for name, value in record.__dict__.items() if name not in usual]
+    return f"{logging.Formatter().format(record)} {extras}"
 
 
 def _lasting(line: str) -> str:

@@ -27,6 +27,8 @@ from PIL import Image
 
 from tests.imitations.cloudinary import CloudinaryImitation
 
+pytestmark = pytest.mark.once
+
 ID = "ai_studio/videos/job-1"
 CHUNK = 6_000_000
 

@@ -18,6 +18,8 @@ from google.genai import errors, types
 
 from tests.imitations.vertex import VertexImitation, default_video
 
+pytestmark = pytest.mark.once
+
 MODEL = "veo-3.1-fast-generate-001"
 LITE = "veo-3.1-lite-generate-001"
 KEY = "test-google-key"

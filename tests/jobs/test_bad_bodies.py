@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from django.core.signals import request_finished
+from django.db import close_old_connections
 from django.test import RequestFactory
 
 from jobs.models import VideoJob
@@ -225,7 +227,11 @@ class TestContentType:
         def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
             statuses.append(status)
 
-        application(environ, start_response)
+        request_finished.disconnect(close_old_connections)  # the test's own is still in use
+        try:
+            application(environ, start_response).close()
+        finally:
+            request_finished.connect(close_old_connections)
         assert statuses == ["200 OK"]
 
 

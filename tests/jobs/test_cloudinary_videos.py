@@ -8,6 +8,8 @@ from jobs.videos.base import StorageError
 from tests.imitations import CloudinaryImitation
 from tests.imitations.vertex import default_video
 
+pytestmark = pytest.mark.once
+
 NAME = "ai_studio/videos/5f0c9f2e-4f39-4dd1-9e3a-0c9a4e0f2d11"
 SECRETS = ("test-cloudinary-key", "test-cloudinary-secret", "signature", "timestamp")
 

@@ -6,6 +6,8 @@ import pytest
 
 from jobs.providers.mock import SAMPLES
 
+pytestmark = pytest.mark.once
+
 SIZE = 1000
 CONTENT = bytes(n * 7 % 256 for n in range(SIZE))
 NAME = uuid.UUID("550e8400-e29b-41d4-a716-446655440000")

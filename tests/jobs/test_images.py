@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from jobs.models import JobImage
 from tests.jobs.conftest import encoded, picture, upload
 
+pytestmark = pytest.mark.once
+
 GRAY = (128, 128, 128)
 TEXT_FOR_A_WIDTH = (  # in an EXIF that asks for a turn, which Pillow then fails to do
     b"Exif\0\0MM\0*\0\0\0\x08\0\x02\1\0\0\x02\0\0\0\x07\0\0\0&\1\x12\0\x03\0\0\0\1\0\x06"

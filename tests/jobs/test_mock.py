@@ -8,6 +8,8 @@ from jobs.catalog import ASPECT_RATIOS, DURATIONS, RESOLUTIONS, Order, refusals
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.providers.mock import SAMPLES, Mock
 
+pytestmark = pytest.mark.once
+
 NOON = 1_800_000_000.0
 ORDERS = [
     Order(

@@ -43,7 +43,8 @@ class TestMonitor:
         text = page()
         assert "A red balloon" in text
         assert job.status in text
-        assert f'value="{job.progress_percentage}"' in text
+        shows_progress = f'value="{job.progress_percentage}"' in text
+        assert shows_progress == (job.completed_at is None) == ('http-equiv="refresh"' in text)
         assert (job.error_message or job.status_message).split("...")[0] in text
         assert ("<video" in text) == (state == "SUCCEEDED")
         if state == "SUCCEEDED":

@@ -9,6 +9,8 @@ from jobs.videos import mp4
 from jobs.videos.mp4 import NotAVideo
 from tests.imitations.vertex import default_video
 
+pytestmark = pytest.mark.once
+
 SAMPLES = Path(mp4.__file__).parents[1] / "providers" / "samples"
 SIZES = {"720p-16x9": (1280, 720), "1080p-9x16": (1080, 1920)}
 

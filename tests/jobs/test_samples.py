@@ -7,6 +7,8 @@ import av
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+pytestmark = pytest.mark.once
+
 FOLDER = Path(__file__).parents[2] / "jobs" / "providers" / "samples"
 SIZES = {
     "720p-16x9": (1280, 720),

@@ -9,6 +9,8 @@ from django.core.management import call_command
 from tests.jobs.conftest import STATES
 from tests.jobs.test_retrieve import KEYS
 
+pytestmark = pytest.mark.once
+
 OPERATIONS = {
     ("/api/v1/video-jobs", "post"): {"202", "400", "401", "402", "404", "413", "415", "422", "429"},
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 PROJECT = Path(__file__).parents[2]
 GOOD = {
     "PATH": os.environ["PATH"],

@@ -18,6 +18,8 @@ from jobs.providers import veo
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from tests.imitations import VertexImitation
 
+pytestmark = pytest.mark.once
+
 KEY, PROJECT = "test-google-key", "studio"
 WORDS = ("Support codes", "quota", "overloaded", "API key", "use case", "<html>", KEY, PROJECT)
 

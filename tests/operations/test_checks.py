@@ -112,11 +112,11 @@ class TestStart:
 
     @pytest.mark.parametrize("command", [WEB, CLUSTER])
     def test_ends_with_the_one_message_of_a_failed_check(self, command):
-        ended = self.run(*command, VIDEO_JOB_DEADLINE_SECONDS="30")
+        ended = self.run(*command, VIDEO_JOB_DEADLINE_SECONDS="60", MOCK_SECONDS="90")
         said = ended.stdout + ended.stderr
         assert ended.returncode == 1
         assert said.count("(jobs.E003) Jobs would fail before they can be done.") == 1
-        assert "HINT: Raise VIDEO_JOB_DEADLINE_SECONDS above 45" in said
+        assert "HINT: Raise VIDEO_JOB_DEADLINE_SECONDS above 90" in said
         assert "Traceback" not in said
         assert "worker" not in said
 

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
 from jobs.cluster import die_with_parent
+from jobs.providers import veo_is_configured
 from jobs.videos import mp4
 from tokens_ledger import ledger
 
@@ -48,6 +49,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, port: int, once: bool, no_mock: bool, **options: Any) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         _refuse_busy(port)
+        if no_mock and not veo_is_configured():
+            raise CommandError("MOCK=0 needs GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT")
         call_command("migrate", verbosity=0)
         users = {"demo": _user("demo", staff=False), "admin": _user("admin", staff=True)}
         try:
@@ -162,7 +165,7 @@ class Client:
 
     def show_ledger(self) -> None:
         self.say("\nThe ledger's last lines:")
-        for entry in self._call("GET", "tokens/entries?limit=5")["entries"]:
+        for entry in reversed(self._call("GET", "tokens/entries?limit=5")["entries"]):
             self.say(
                 f"  {entry['createdAt']}  {entry['kind']:<10} {entry['amount']:>6}"
                 f"  balance {entry['balanceAfter']:>6}  {entry['note']}"
