@@ -19,9 +19,6 @@ from django.conf import settings
 
 from jobs.videos.base import StorageError, StoredVideo
 
-# The SDK gives its logger a handler of its own, past the one that keeps keys out of the log.
-logging.getLogger("Cloudinary").handlers.clear()
-
 logging.getLogger("Cloudinary").handlers.clear()  # the SDK's own, which does not scrub
 
 CHUNK_BYTES = 6_000_000  # Cloudinary's floor is 5 MB for all chunks but the last
