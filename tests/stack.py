@@ -145,12 +145,7 @@ class Stack:
         """Every process of this stack that runs, by id, with its command line."""
         for process in self.started.values():
             process.poll()
-        mark = self.mark.encode()
-        return {
-            pid: _proc(pid, "cmdline").replace(b"\0", b" ").decode().strip()
-            for pid in _pids()
-            if mark in _proc(pid, "environ").split(b"\0")
-        }
+        return alive(self.mark)
 
     def descendants(self, pid: int) -> list[int]:
         """The children of `pid`, each followed by its own."""
@@ -218,6 +213,15 @@ class Stack:
             return False
 
         assert until(answers, seconds=60), f"{url} never answered 200\n{self.output()}"
+
+
+def alive(mark: str) -> dict[int, str]:
+    """Every process that has `mark`, a "NAME=value", in its environment, with its command line."""
+    return {
+        pid: _proc(pid, "cmdline").replace(b"\0", b" ").decode().strip()
+        for pid in _pids()
+        if mark.encode() in _proc(pid, "environ").split(b"\0")
+    }
 
 
 def _google(url: str) -> dict[str, str]:

@@ -1,85 +1,164 @@
-"""`manage.py demo`, started as the Makefile does: with a key and a file for its database."""
+"""`make demo`: the command behind it, in the environment that the Makefile gives it."""
 
-import os
+import re
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.client import ApiClient
+from tests.live.test_cluster import until
 from tests.postgres import free_port
-from tests.run import ENVIRONMENT, PROJECT
-from tests.stack import until
+from tests.run import PROJECT
+from tests.stack import alive
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.only_on("sqlite")]  # it brings its own file
+
+
+class Demo:
+    """One run of the command, in a folder of its own."""
+
+    def __init__(self, folder: Path, *arguments: str, port: int = 0) -> None:
+        self.mark = f"TEST_DEMO={secrets.token_hex(8)}"
+        self.port = port or free_port()
+        self.log = folder / "said.txt"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "demo", "--port", str(self.port), *arguments],
+                cwd=PROJECT,
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "SECRET_KEY": secrets.token_hex(32),
+                    "ALLOWED_HOSTS": "localhost,127.0.0.1",
+                    "HTTPS_ONLY": "false",
+                    "LOG_FORMAT": "text",
+                    "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite3'}",
+                    # The rest keeps the test out of this checkout and of /tmp, and finds its own.
+                    "MEDIA_ROOT": str(folder / "media"),
+                    "TMPDIR": str(folder),
+                    "MOCK_SECONDS": "2",
+                    "PYTHONUNBUFFERED": "1",
+                    **dict([self.mark.split("=")]),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, text: str) -> None:
+        assert until(lambda: text in self.said or self.process.poll() is not None, seconds=60)
+        assert text in self.said, self.said
+
+    def ends(self) -> int:
+        """The exit code, once the command has ended; no process of its may be left."""
+        code = self.process.wait(timeout=60)
+        assert until(lambda: not alive(self.mark), seconds=5), alive(self.mark)
+        return code
 
 
 @pytest.fixture
 def demo(tmp_path):
-    """Starts `manage.py demo` with `arguments`; its processes are known by a mark."""
-    mark = f"TEST_DEMO={tmp_path}"
-    env = ENVIRONMENT | dict([mark.split("=", 1)]) | {"MOCK_SECONDS": "1", "LOG_FORMAT": "text"}
-    env |= {"DATABASE_URL": f"sqlite:///{tmp_path / 'demo.sqlite3'}", "TMPDIR": str(tmp_path)}
-    env |= {"MEDIA_ROOT": str(tmp_path / "media"), "PYTHONUNBUFFERED": "1"}
+    """Starts the command; a failed test shows what it said."""
+    started = []
 
-    def start(*arguments):
-        return subprocess.Popen(
-            [sys.executable, "manage.py", "demo", *arguments],
-            cwd=PROJECT,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def start(*arguments: str, port: int = 0) -> Demo:
+        started.append(Demo(tmp_path, *arguments, port=port))
+        return started[-1]
 
     yield start
-    assert until(lambda: not _marked(mark.encode()), seconds=30), "a process was left"
+    for each in started:
+        print(each.said)
+        each.process.kill()
+        each.process.wait()
+        assert until(lambda own=each: not alive(own.mark), seconds=30), alive(each.mark)
 
 
-def _marked(mark):
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as environ:
-                if mark in environ.read().split(b"\0"):
-                    found.append(pid)
-        except OSError:
-            continue
-    return found
+class TestOnce:
+    def test_makes_a_video_shows_it_and_ends(self, demo, tmp_path):
+        demo = demo("--once")
+        assert demo.ends() == 0, demo.said
+        base = f"http://localhost:{demo.port}"
+        for said in [
+            rf"Monitor +{base}/video-monitor",
+            rf"API docs +{base}/api/v1/docs +demo / \S+",
+            rf"Admin +{base}/admin/ +admin / \S+",
+            r"Job [0-9a-f-]{36}: A cinematic shot of a sunset over mountains",
+            r"\d\d:\d\d:\d\d +📝 Job created",
+            r"\d\d:\d\d:\d\d +🚀 Starting video generation",
+            r"\d\d:\d\d:\d\d +☁️  Calling Google Veo API\.\.\.",
+            r"\[#*\.*\] +\d+ %",
+            r"\d\d:\d\d:\d\d +✅ Video generation completed successfully!",
+            r"An MP4 of 1280 x 720, 8 seconds, \d[\d,]+ bytes:",
+            rf"{base}/media/ai_studio/videos/[0-9a-f-]{{36}}\.mp4",
+            r"The ledger's last lines:",
+            r"charge +-50 +balance +450",
+            r"grant +500 +balance +500",
+        ]:
+            assert re.search(said, demo.said), said
+        assert "Traceback" not in demo.said
+        assert not [*tmp_path.glob("videostudio-demo-*")]
+
+    def test_can_be_repeated_on_the_same_file(self, demo):
+        first = demo("--once")
+        assert first.ends() == 0, first.said
+        second = demo("--once")
+        assert second.ends() == 0, second.said
+        assert re.search(r"charge +-50 +balance +4\d0", second.said)
 
 
-class TestDemo:
-    def test_makes_a_video_and_ends_and_does_so_again(self, demo):
-        for balance in ("450", "900"):
-            process = demo("--once", "--port", str(free_port()))
-            said, _ = process.communicate(timeout=120)
-            assert process.returncode == 0, said
-            assert "☁️  Calling Google Veo API..." in said
-            assert "An MP4 of 1280 x 720, 8 seconds" in said
-            assert f"charge        -50  balance    {balance}" in said
-            assert "/admin/" in said
-            assert "/video-monitor" in said
+class TestBusyPort:
+    def test_is_told_in_one_line(self, demo):
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            port = busy.getsockname()[1]
+            demo = demo("--once", port=port)
+            assert demo.ends() == 1
+        [line] = demo.said.splitlines()
+        assert f"Port {port} cannot be used" in line
+        assert "make demo PORT=" in line
 
-    def test_names_a_busy_port_in_one_line(self, demo):
-        with socket.socket() as taken:
-            taken.bind(("0.0.0.0", 0))
-            taken.listen()
-            process = demo("--once", "--port", str(taken.getsockname()[1]))
-            said, _ = process.communicate(timeout=60)
-        assert process.returncode == 1
-        assert len(said.splitlines()) == 1
-        assert "PORT=" in said
 
-    def test_stays_up_until_ctrl_c_which_ends_every_child(self, demo):
-        process = demo("--port", str(free_port()))
-        assert process.stdout
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                break
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, said
-        assert "Traceback" not in said
+class TestCtrlC:
+    def test_ends_what_stays_up_until_then(self, demo):
+        demo = demo()
+        demo.wait_for("Running. Ctrl-C ends it.")
+        web = ApiClient(f"http://localhost:{demo.port}")
+        assert web.get("/video-monitor").status_code == 200
+        assert web.get("/api/v1/docs").status_code == 200
+        web.sign_in("demo", re.search(r"demo / (\S+)", demo.said)[1])
+        assert web.get("/api/v1/tokens").json()["availableTokens"] == 450
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.ends() == 0
+        assert "Ended." in demo.said
+        assert "Traceback" not in demo.said
+
+    def test_ends_all_in_the_middle_of_a_video(self, demo):
+        demo = demo("--once")
+        demo.wait_for("Job ")
+        assert len(alive(demo.mark)) >= 10  # it, gunicorn and two, the cluster and its six
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.ends() == 0
+        assert "Traceback" not in demo.said
+
+    def test_ends_all_before_anything_is_ready(self, demo):
+        demo = demo("--once")
+        assert until(lambda: len(alive(demo.mark)) > 1, seconds=30)
+        demo.process.send_signal(signal.SIGINT)
+        demo.ends()
+        assert "Traceback" not in demo.said
+
+    @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+    def test_is_not_the_only_way_to_end_all(self, demo, how):
+        demo = demo()
+        demo.wait_for("Monitor")
+        demo.process.send_signal(how)
+        demo.process.wait(timeout=60)
+        assert until(lambda: not alive(demo.mark), seconds=35), alive(demo.mark)

@@ -1,0 +1,64 @@
+"""What Google allows the whole installation holds across clusters; each user gets a fair turn."""
+
+import pytest
+
+from tests.imitations import CloudinaryImitation, VertexImitation
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def google():
+    with VertexImitation(seconds=2) as imitation:
+        yield imitation
+
+
+@pytest.fixture
+def two_clusters(stack, google):
+    """Two clusters on one database, whose jobs all go to Google, under the limits given."""
+    with CloudinaryImitation() as cloudinary:
+
+        def start(**limits):
+            return stack(google=google.url, cloudinary=cloudinary.url, clusters=2, env=limits)
+
+        yield start
+
+
+def order(user, name):
+    answer = user.create(prompt=name, mockMode="false")
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+class TestLimits:
+    def test_of_videos_at_once_hold_and_users_take_turns(self, two_clusters, google):
+        studio = two_clusters(
+            VEO_MAX_IN_FLIGHT="3", VEO_CREATES_PER_MINUTE="1000", VIDEO_MAX_WAITING_JOBS="20"
+        )
+        greedy, modest = studio.user("greedy", tokens=1000), studio.user("modest", tokens=1000)
+        jobs = [(greedy, order(greedy, f"greedy {n}")) for n in range(12)]
+        jobs.append((modest, order(modest, "modest")))
+        waiting = [user.job(job) for user, job in jobs]
+        assert any("Google Veo" in job["statusMessage"] for job in waiting)
+        positions = [job["queuePosition"] for job in waiting if job["status"] == "PENDING"]
+        assert sorted(positions) == list(range(len(positions)))
+        for user, job in jobs:
+            assert user.wait(job, seconds=90)["status"] == "SUCCEEDED"
+        prompts = [record.prompt for record in google.records]
+        assert google.max_in_flight <= 3
+        assert len(prompts) == len(jobs)
+        # Greedy's first three are under way when Modest comes; then it is Modest's turn.
+        assert prompts.index("modest") <= 6
+
+    def test_of_creates_a_minute_hold(self, two_clusters, google):
+        studio = two_clusters(VEO_CREATES_PER_MINUTE="2", VIDEO_MAX_ACTIVE_JOBS="5")
+        alice = studio.user("alice", tokens=1000)
+        jobs = [order(alice, f"job {n}") for n in range(4)]
+        for job in jobs[:2]:
+            assert alice.wait(job)["status"] == "SUCCEEDED"
+        later = [alice.job(job) for job in jobs[2:]]
+        assert [job["status"] for job in later] == ["PENDING", "PENDING"]
+        assert {job["statusMessage"] for job in later} == {
+            "Waiting for a free place at Google Veo. The job starts by itself."
+        }
+        assert len(google.records) == 2
