@@ -55,6 +55,7 @@ class Supervisor:
     def _start(self) -> None:
         """Fork; a signal that comes meanwhile waits until we know whom to pass it on to."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        supervisor = os.getpid()
         self.child = os.fork()
         if self.child == 0:
             for each in (*SIGNALS, signal.SIGALRM):
@@ -64,7 +65,7 @@ class Supervisor:
             # SIGINT. A blocked SIGTERM stays blocked in all that the cluster forks.
             os.setsid()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            _run_cluster()
+            _run_cluster(supervisor)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _stop(self, signum: int, frame: object) -> None:
@@ -98,10 +99,10 @@ def _import_what_workers_need() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1_000_000)
 
 
-def _run_cluster() -> None:
-    """In the child: the cluster, then the end of the process."""
-    die_with_parent()
-    os.register_at_fork(after_in_child=die_with_parent)
+def _run_cluster(supervisor: int) -> None:
+    """In the child of `supervisor`: the cluster, then the end of the process."""
+    die_with_parent(parent=supervisor)
+    _let_no_child_outlive_us()
     logging.getLogger("django-q").addHandler(_EndOnDeath(level=logging.CRITICAL))
     code = 1
     try:
@@ -137,10 +138,23 @@ class _EndOnDeath(logging.Handler):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_with_parent(signum: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process `signum` when its parent dies (Linux only)."""
+def die_with_parent(*, parent: int, signum: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process `signum` when `parent` dies (Linux only).
+
+    `parent` is what the process that forked knew itself as: it may have died since.
+    """
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
-        if os.getppid() != parent:  # it died in between
+        if os.getppid() != parent:
             os._exit(1)
+
+
+def _let_no_child_outlive_us() -> None:
+    """For all processes that are forked from here on, and their children."""
+    forker = 0
+
+    def before() -> None:
+        nonlocal forker
+        forker = os.getpid()
+
+    os.register_at_fork(before=before, after_in_child=lambda: die_with_parent(parent=forker))

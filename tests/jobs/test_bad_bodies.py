@@ -217,6 +217,7 @@ class TestContentType:
             assert 400 <= answer.status_code < 500, answer.content
             assert set(answer.json()) == {"detail", "code", "field", "errors"}
 
+    @pytest.mark.once
     @pytest.mark.parametrize("charset", ["zlib", "hex", "rot13", "idna", "nonsense"])
     def test_with_an_odd_charset_does_not_break_what_comes_before_django(self, charset):
         """As the web server calls it: Django itself reads the query by that charset."""

@@ -105,9 +105,6 @@ class TestOnce:
             assert re.search(said, demo.said), said
         assert "Traceback" not in demo.said
         assert not [*tmp_path.glob("videostudio-demo-*")]
-        again = start("--once")  # on the same file
-        assert again.ends() == 0, again.said
-        assert re.search(r"charge +-50 +balance +900", again.said)
 
 
 class TestBusyPort:

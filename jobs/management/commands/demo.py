@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class Servers:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us, and we end them in order
-                preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+                preexec_fn=partial(die_with_parent, parent=os.getpid(), signum=signal.SIGTERM),
             )
 
     def fail_if_ended(self) -> None:
