@@ -1,6 +1,7 @@
 """A whole installation that needs nobody: the mock makes the videos, this machine's disk keeps
 them."""
 
+import secrets
 import time
 
 import pytest
@@ -21,9 +22,9 @@ def studio():
 
 
 @pytest.fixture(scope="class")
-def alice(studio, request):
-    """Somebody new for each class; no test leaves her an active job."""
-    return studio.user(f"alice-{request.cls.__name__}")
+def alice(studio):
+    """Somebody new for each class, which may be begun twice; no test leaves her an active job."""
+    return studio.user(f"alice-{secrets.token_hex(4)}")
 
 
 def order(client, prompt="A lighthouse at dusk", **fields):
