@@ -19,8 +19,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 FPS = 24
 SHORTER_SIDES = {"720p": 720, "1080p": 1080}  # pixels
-# One thread: x264's choices depend on their number. Whole samples are made in parallel instead.
-X264 = {"crf": "28", "tune": "animation", "aq-mode": "3", "bf": "8", "threads": "1"}
+# For a second run to give the same bytes: x264's choices depend on its number of threads,
+# and without `cpu-independent` (measured with core 165) even one thread chose anew every few runs.
+REPEATABLE = {"threads": "1", "x264-params": "cpu-independent=1"}
+X264 = {"crf": "28", "tune": "animation", "aq-mode": "3", "bf": "8", **REPEATABLE}
 BT709 = 1  # the colours players assume of HD pictures, as H.264 numbers them
 
 AUDIO_RATE = 48_000  # Hz
