@@ -1,25 +1,51 @@
 """The staff's view of users and of refresh tokens. No page shows or searches a token itself."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-from django.contrib import admin
+from axes.models import AccessAttempt
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from accounts import activity
+from accounts.doors import ReasonForm
 from accounts.models import User
+from accounts.windows import BoundedPaginator, ReadOnlyAdmin, WindowList
 
 # simplejwt's pages print the whole token: whoever may look could log in as anybody.
 admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken])
 
+MAY_DEACTIVATE = "accounts.deactivate_user"
+
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
+    """Who may only look sees nothing of passwords and permissions.
+
+    Apps that know users, and are not known here, add what they show of one to `panels`: functions
+    of the request and the user that return HTML.
+    """
+
+    panels: list[Callable[[HttpRequest, User], str]] = []
+
+    change_form_template = "admin/accounts/user/user.html"
     list_display = ("username", "email", "id", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username", "email", "id")
+    search_help_text = "User name, e-mail, part of an id."
     ordering = ("-date_joined", "id")
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
     readonly_fields = ("id", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("id", "username", "password")}),
@@ -34,22 +60,83 @@ class UserAdmin(DjangoUserAdmin):
             },
         ),
     )
+    looked_at = (
+        (
+            None,
+            {
+                "fields": (
+                    *("id", "username", "email", "first_name", "last_name"),
+                    *("is_active", "is_staff", "last_login", "date_joined"),
+                )
+            },
+        ),
+    )
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return WindowList
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """A window: no adding, changing or deleting by hand, for superusers neither."""
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj and not self.has_change_permission(request, obj):
+            return self.looked_at
+        return super().get_fieldsets(request, obj)
 
-    actions: Any = None
-    show_full_result_count = False
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """None: whoever is deleted is deleted on a page of their own, with all that hangs on it."""
+        return {}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        user = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if user and self.has_view_permission(request, user):
+            context["panels"] = [panel(request, user) for panel in self.panels]
+            context["may_switch"] = request.user.has_perm(MAY_DEACTIVATE)
+        return super().change_view(request, object_id, form_url, context)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    # ---- Deactivating, and back ----
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def get_urls(self) -> list[URLPattern]:
+        switch = path(
+            "<uuid:pk>/deactivate/",
+            self.admin_site.admin_view(self.switch),
+            name="accounts_user_deactivate",
+        )
+        return [switch, *super().get_urls()]
+
+    def switch(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Ask for a reason, then deactivate an active user, or reactivate another."""
+        if not request.user.has_perm(MAY_DEACTIVATE):
+            raise PermissionDenied
+        user = User.objects.filter(pk=pk).first()
+        if user is None:
+            raise Http404
+        form = ReasonForm(request.POST or None)
+        page = reverse("admin:accounts_user_change", args=[pk])
+        if not form.is_valid():
+            context = self.admin_site.each_context(request)
+            context |= {"form": form, "customer": user, "opts": self.opts, "back": page}
+            context["title"] = "Deactivate" if user.is_active else "Reactivate"
+            context["wanted"] = "no" if user.is_active else "yes"
+            return TemplateResponse(request, "admin/accounts/user/deactivate.html", context)
+        self._switch(request, user, form.cleaned_data["reason"])
+        return HttpResponseRedirect(page)
+
+    def _switch(self, request: HttpRequest, user: User, reason: str) -> None:
+        active = request.POST.get("active") == "yes"
+        what = "Reactivated" if active else "Deactivated"
+        try:
+            with transaction.atomic():
+                activity.switch(user=user, actor=cast(User, request.user), active=active)
+                self.log_change(request, user, f"{what}: {reason}")
+        except activity.Refused as refusal:
+            messages.warning(request, f"{user}: {refusal}.")
+        else:
+            messages.success(request, f"{user}: {what.lower()}.")
 
 
 class TokenAdmin(ReadOnlyAdmin):
@@ -74,3 +161,23 @@ class BlacklistedTokenAdmin(TokenAdmin):
     list_select_related = ("token__user",)
     search_fields = ("token__jti", "token__user__username", "token__user__email")
     ordering = ("-blacklisted_at", "id")
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    """What staff did. Each action on a job is in the job's own timeline as well."""
+
+    list_display = ("action_time", "user", "content_type", "object_repr", "change_message")
+    list_filter = ("action_flag",)
+    list_select_related = ("user", "content_type")
+    search_fields = ("user__username", "object_id", "object_repr", "change_message")
+    ordering = ("-action_time", "-id")
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyAdmin):
+    """Failed logins of the last minutes; `manage.py axes_reset_username` lets somebody back in."""
+
+    fields = ("username", "ip_address", "user_agent", "attempt_time", "failures_since_start")
+    list_display = ("attempt_time", "username", "ip_address", "failures_since_start")
+    search_fields = ("username", "ip_address")

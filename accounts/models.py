@@ -13,6 +13,7 @@ class User(AbstractUser):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
 
     class Meta(AbstractUser.Meta):
+        permissions = [("deactivate_user", "Can deactivate and reactivate users")]
         constraints = [
             models.UniqueConstraint(
                 Lower("username"),

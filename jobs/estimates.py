@@ -6,30 +6,52 @@ and the API's documentation says so.
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
+from typing import Any
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
-from jobs.models import Stage, Status, VideoJob
+from jobs.models import ACTIVE, Stage, Status, VideoJob
 
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
 USUAL_SECONDS = 90  # where no job before it tells
 SAMPLE = 20  # jobs
+SLOW_SAMPLE, SLOW_LEAST = 200, 20  # jobs; of fewer the slowest twentieth means nothing
+LATE = timedelta(seconds=15)  # for the next step of a job that runs
 STEP = 5  # seconds; a finer estimate would only make every poll look like news
 
 
 def expected_seconds(*, mock_mode: bool) -> int | None:
     """The median run time, in seconds, of the last jobs of this kind; None where nothing tells."""
-    recent = (
-        VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
-        .order_by("-completed_at")
-        .values_list("started_at", "completed_at")[:SAMPLE]
-    )
-    seconds = [(end - start).total_seconds() for start, end in recent if start and end]
+    seconds = _run_times(mock_mode, SAMPLE)
     if not seconds:
         return settings.MOCK_SECONDS + 1 if mock_mode else None
     return math.ceil(median(seconds))
+
+
+def slow_seconds(*, mock_mode: bool) -> int | None:
+    """What 19 of 20 jobs of this kind stay under, from start to end (p95); None of too few."""
+    seconds = sorted(_run_times(mock_mode, SLOW_SAMPLE))
+    return math.ceil(seconds[len(seconds) * 95 // 100]) if len(seconds) >= SLOW_LEAST else None
+
+
+def stuck(*, now: datetime) -> Q:
+    """Of jobs with `since` (see `with_since`): those at work that take longer than nearly all
+    before them did, and those whose next step nobody takes."""
+    late = Q(status=Status.RUNNING, next_step_at__lt=now - LATE)
+    for mock_mode in (True, False):
+        if slow := slow_seconds(mock_mode=mock_mode):
+            long_ago = now - timedelta(seconds=slow)
+            late |= Q(status__in=ACTIVE, mock_mode=mock_mode, since__lt=long_ago)
+    return late
+
+
+def with_since(jobs: QuerySet[VideoJob]) -> Any:
+    """`jobs` with the time `since` which each runs or, until it does, waits."""
+    return jobs.annotate(since=Coalesce("started_at", "created_at"))
 
 
 def progress(*, job: VideoJob, now: datetime) -> int:
@@ -51,6 +73,16 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
         left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())
     least = STEP if job.stage != Stage.STORING else 0
     return max(least, math.ceil(left / STEP) * STEP)
+
+
+def _run_times(mock_mode: bool, most: int) -> list[float]:
+    """Of the last `most` jobs of this kind, in seconds, the newest first."""
+    recent = (
+        VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
+        .order_by("-completed_at")
+        .values_list("started_at", "completed_at")[:most]
+    )
+    return [(end - start).total_seconds() for start, end in recent if start and end]
 
 
 def queue_positions(jobs: Sequence[VideoJob]) -> dict:

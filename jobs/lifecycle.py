@@ -29,7 +29,7 @@ from jobs.models import (
 )
 from jobs.providers.base import ProviderError
 from jobs.videos.base import StoredVideo
-from tokens_ledger import ledger
+from tokens_ledger import allowance, ledger
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +48,17 @@ STORING = "Saving the video..."
 SUCCEEDED = "Video generation completed successfully!"
 FAILED = "Video generation failed"
 CANCELLED = "Video generation cancelled"
+TAKEN_AFTER_ALL = "The provider took it after all"
+
+ERROR_CODES = (
+    *("safety.prompt", "safety.output", "input.unsupported"),
+    *("provider.unavailable", "provider.rejected", "provider.timeout"),
+    *("provider.unknown_submission", "provider.not_configured", "storage.failed", "internal"),
+)
 
 
 class AlreadyFinished(Exception):
-    """The job SUCCEEDED or FAILED: there is nothing left to cancel."""
+    """The job has ended, with the status that is the first argument: nothing is left to stop."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +74,30 @@ class Failure:
         return cls(code=error.code, message=error.message, detail=error.detail)
 
 
+INTERNAL = Failure(code="internal", message="Something went wrong on our side.")
+
 # ---- What clients ask for ----
 
 
-def cancel(*, job: VideoJob, now: datetime) -> VideoJob:
+def cancel(
+    *, job: VideoJob, now: datetime, actor: User | None = None, reason: str = ""
+) -> VideoJob:
     """End an active job at its owner's wish; paid back unless it was submitted upstream.
 
     A job that is CANCELLED already is returned as it is. Raises AlreadyFinished, and
-    VideoJob.DoesNotExist where it was deleted meanwhile.
+    VideoJob.DoesNotExist where it was deleted meanwhile. Where one of the staff is the `actor`,
+    their reason is written down, and AlreadyFinished tells of a CANCELLED job too.
     """
     with transaction.atomic():
         job = VideoJob.objects.select_for_update().get(pk=job.pk)
-        if job.status == Status.CANCELLED:
+        if job.status == Status.CANCELLED and actor is None:
             return job
         if job.status not in ACTIVE:
             raise AlreadyFinished(job.status)
         _end(job, Status.CANCELLED, now, status_message=CANCELLED)
-        log(job, "🛑 Cancelled by user", now)
+        log(job, f"🛑 Cancelled by {'support' if actor else 'user'}", now)
+        if actor:
+            log_by(actor, job, "Cancelled", reason, now)
         if job.submitted_at is None:
             _give_back(job, "Cancelled before it was submitted", now)
     return job
@@ -106,17 +120,43 @@ def delete(*, job: VideoJob, now: datetime) -> None:
 def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
     """Give the tokens of `job` back by hand, whatever its status; returns how many.
 
-    Raises ledger.AlreadyRefunded or ledger.NothingToRefund, whoever races.
+    Raises ledger.AlreadyRefunded or ledger.NothingToRefund, whoever races,
+    allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was deleted meanwhile.
     """
     with transaction.atomic():
         VideoJob.objects.select_for_update().get(pk=job.pk)
         entry = ledger.refund(reference=str(job.pk), note=reason, actor=actor)
+        allowance.check(actor=actor, now=now)
         VideoJob.objects.filter(pk=job.pk).update(
             tokens_refunded=entry.amount, version=F("version") + 1
         )
         log(job, f"💰 {entry.amount} tokens refunded", now)
-        _log_internal(job, f"Refunded by {actor.get_username()}", now, reason)
+        log_by(actor, job, "Refunded", reason, now)
     return entry.amount
+
+
+def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
+    """End an active job by hand: FAILED, and its tokens given back; returns how many.
+
+    Raises AlreadyFinished, allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was
+    deleted meanwhile.
+    """
+    with transaction.atomic():
+        job = VideoJob.objects.select_for_update().get(pk=job.pk)
+        if job.status not in ACTIVE:
+            raise AlreadyFinished(job.status)
+        _end(
+            job,
+            Status.FAILED,
+            now,
+            status_message=FAILED,
+            error_code=INTERNAL.code,
+            error_message=INTERNAL.message,
+        )
+        log(job, f"❌ {INTERNAL.message}", now, JobEvent.Level.ERROR)
+        log_by(actor, job, "Marked as failed", reason, now)
+        _give_back(job, reason, now, actor=actor)
+    return job.tokens_refunded
 
 
 # ---- What workers do ----
@@ -142,7 +182,7 @@ def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
             return True
     if VideoJob.objects.filter(pk=job.pk, operation=operation).exists():
         return True  # the answer to an earlier commit of this was lost with the database
-    note_late(job=job, what="The provider took it after all", detail=operation, now=now)
+    note_late(job=job, what=TAKEN_AFTER_ALL, detail=operation, now=now)
     return False
 
 
@@ -313,11 +353,15 @@ def _end(
     return bool(ended)
 
 
-def _give_back(job: VideoJob, note: str, now: datetime) -> None:
+def _give_back(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> None:
+    if not job.tokens_consumed:  # staff had it made for nothing
+        return
     try:
-        entry = ledger.refund(reference=str(job.pk), note=note)
+        entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
     except ledger.AlreadyRefunded:  # by staff, while it was at work
         return
+    if actor:
+        allowance.check(actor=actor, now=now)
     VideoJob.objects.filter(pk=job.pk).update(tokens_refunded=entry.amount)
     job.tokens_refunded = entry.amount
     log(job, f"💰 {entry.amount} tokens refunded", now)
@@ -330,6 +374,14 @@ def _back_off(job: VideoJob) -> int:
 
 def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:
     JobEvent.objects.create(job=job, message=message, created_at=now, level=level)
+
+
+def log_by(actor: User, job: VideoJob, what: str, reason: str, now: datetime) -> None:
+    """A line, for staff alone, of what one of them did to the job, and why."""
+    message = f"{what} by {actor.get_username()}"
+    JobEvent.objects.create(
+        job=job, message=message, detail=reason, actor=actor, created_at=now, internal=True
+    )
 
 
 def tell(job: VideoJob, what: str, **more: str) -> None:

@@ -129,10 +129,27 @@ class VideoJob(models.Model):
     poster_url = models.CharField(max_length=500, blank=True)
     video_bytes = models.PositiveBigIntegerField(null=True, blank=True)
 
+    made_from = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="made_again",
+        db_index=False,
+        help_text="The job that staff had done again as this one.",
+    )
+
     objects = VideoJobQuerySet.as_manager()
 
     class Meta:
-        permissions = [("refund_videojob", "Can refund a job's tokens")]
+        permissions = [
+            ("refund_videojob", "Can refund a job's tokens"),
+            ("cancel_videojob", "Can cancel a job"),
+            ("retry_videojob", "Can have a job done again"),
+            ("fetch_videojob", "Can fetch a job's video again"),
+            ("fail_videojob", "Can mark a job as failed and refund it"),
+            ("export_videojob", "Can export jobs"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
             models.CheckConstraint(
@@ -174,6 +191,15 @@ class VideoJob(models.Model):
                 condition=Q(status=Status.SUCCEEDED),
                 name="job_recent_successes",
             ),
+            models.Index(
+                fields=["error_code", "-created_at"],
+                condition=Q(status=Status.FAILED),
+                name="job_failures_by_code",
+            ),
+            models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            models.Index(
+                fields=["made_from"], condition=Q(made_from__isnull=False), name="job_made_again"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -207,7 +233,7 @@ class JobImage(models.Model):
 
 
 class JobEvent(models.Model):
-    """A line of a job's log. `internal` lines, and every `detail`, are for staff alone."""
+    """A line of a job's log. `internal` lines, every `detail` and `actor` are for staff alone."""
 
     class Level(models.TextChoices):
         DEBUG = "debug"
@@ -221,9 +247,25 @@ class JobEvent(models.Model):
     message = models.CharField(max_length=300)
     internal = models.BooleanField(default=False)
     detail = models.TextField(blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text="Who of the staff did it; empty where nobody did.",
+    )
 
     class Meta:
-        indexes = [models.Index(fields=["job", "id"], name="event_of_job")]
+        indexes = [
+            models.Index(fields=["job", "id"], name="event_of_job"),
+            models.Index(
+                fields=["actor", "-created_at"],
+                condition=Q(actor__isnull=False),
+                name="event_by_staff",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.message

@@ -22,7 +22,7 @@ from django.utils import timezone
 from jobs import claims, lifecycle, queue, spool, tallies
 from jobs.catalog import Order
 from jobs.images import Image
-from jobs.lifecycle import Failure
+from jobs.lifecycle import INTERNAL, Failure
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, NotConfigured, ProviderError, Running
@@ -45,7 +45,6 @@ UNKNOWN_SUBMISSION = Failure(
 NOT_CONFIGURED = Failure(
     code="provider.not_configured", message="Google Veo is not set up on this server."
 )
-INTERNAL = Failure(code="internal", message="Something went wrong on our side.")
 TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver the video in time.")
 DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")

@@ -138,6 +138,7 @@ def prepare() -> None:
         Tick.objects.select_for_update().get()  # two clusters that start at once take turns
         _schedule("revive the tick", "revive", Schedule.MINUTES, minutes=1)
         _schedule("housekeeping", "tidy_up", Schedule.HOURLY)
+        _schedule("ledger check", "check_ledger", Schedule.HOURLY)
     revive(now=timezone.now())
 
 
@@ -177,6 +178,11 @@ def is_alive(*, now: datetime) -> bool:
 def tick_age(*, now: datetime) -> timedelta:
     """How long ago the last tick ran; up to one PERIOD where all is well."""
     return now + PERIOD - Tick.objects.get().next_at
+
+
+def backlog() -> int:
+    """How many wake-ups lie in the queue."""
+    return OrmQ.objects.count()
 
 
 def leftovers(*, now: datetime) -> list[QuerySet]:

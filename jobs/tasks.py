@@ -3,6 +3,7 @@
 from django.utils import timezone
 
 from jobs import housekeeping, pipeline, queue
+from tokens_ledger import audit
 
 
 def submit_due() -> None:
@@ -27,3 +28,7 @@ def revive() -> None:
 
 def tidy_up() -> None:
     housekeeping.tidy_up(now=timezone.now())
+
+
+def check_ledger() -> None:
+    audit.run(now=timezone.now())

@@ -1,18 +1,148 @@
-"""A read-only window on the ledger. Tokens move through `ledger.py`, for superusers too."""
+"""A read-only window on the ledger, and two doors: grant and adjust, which `ledger` makes."""
 
-from django.contrib import admin
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
 
-from accounts.admin import ReadOnlyAdmin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
-from .models import Account, Entry
+from accounts.admin import UserAdmin
+from accounts.doors import OnceForm
+from accounts.models import User
+from accounts.windows import ReadOnlyAdmin, export
+
+from . import ledger
+from .models import Account, Entry, LedgerCheck
+
+SHOWN = 10  # entries on a user's page
+
+
+class GrantForm(OnceForm):
+    amount = forms.IntegerField(
+        min_value=1,
+        max_value=ledger.MOST_AT_ONCE,
+        help_text="Tokens to add.",
+        widget=forms.NumberInput(attrs={"autofocus": True}),
+    )
+    field_order = ("amount", "reason")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].widget.attrs.pop("autofocus", None)
+        self.fields["reason"].help_text = "The customer reads it among their tokens' entries."
+
+
+class AdjustForm(GrantForm):
+    amount = forms.IntegerField(
+        min_value=-ledger.MOST_AT_ONCE,
+        max_value=ledger.MOST_AT_ONCE,
+        help_text="Tokens to add; below 0 to take them. No balance falls below 0.",
+        widget=forms.NumberInput(attrs={"autofocus": True}),
+    )
+
+
+@dataclass(frozen=True)
+class Door:
+    name: str
+    button: str
+    form: type[GrantForm]
+    act: Callable[..., Entry]
+
+    @property
+    def permission(self) -> str:
+        return f"tokens_ledger.{self.name}_tokens"
+
+
+DOORS = {
+    door.name: door
+    for door in (
+        Door(name="grant", button="Grant tokens", form=GrantForm, act=ledger.grant),
+        Door(name="adjust", button="Adjust balance", form=AdjustForm, act=ledger.adjust),
+    )
+}
 
 
 @admin.register(Account)
 class AccountAdmin(ReadOnlyAdmin):
-    list_display = ["user", "balance"]
+    """One user's tokens. Its doors are named after the user, who may have no account yet."""
+
+    list_display = ["user", "balance", "page"]
     list_select_related = ["user"]
-    search_fields = ["user__username", "user__id"]
+    search_fields = ["user__username", "user__email", "user__id"]
     ordering = ["user__username"]
+
+    @admin.display(description="user's page")
+    def page(self, account: Account) -> str:
+        page = reverse("admin:accounts_user_change", args=[account.pk])
+        return format_html('<a href="{}">Balance, entries, jobs</a>', page)
+
+    def get_urls(self) -> list[URLPattern]:
+        doors = [
+            path(
+                f"<uuid:pk>/{door.name}/",
+                self.admin_site.admin_view(self.door_view),
+                {"name": door.name},
+                name=f"tokens_ledger_{door.name}",
+            )
+            for door in DOORS.values()
+        ]
+        return [*doors, *super().get_urls()]
+
+    def door_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
+        door = DOORS[name]
+        if not request.user.has_perm(door.permission):
+            raise PermissionDenied
+        user = User.objects.filter(pk=pk).first()
+        if user is None:
+            raise Http404
+        page = reverse("admin:accounts_user_change", args=[pk])
+        form = door.form(request.POST or None)
+        if form.is_valid() and self._is_done(request, door, user, form):
+            return HttpResponseRedirect(page)
+        if form.is_bound:  # the answer is a new form, with what was typed in the old one
+            form.data = request.POST.dict() | {"once": str(form.fields["once"].initial())}
+        context = self.admin_site.each_context(request) | {
+            "title": door.button,
+            "door": door,
+            "customer": user,
+            "balance": ledger.balance(user=user),
+            "form": form,
+            "back": page,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/tokens_ledger/account/door.html", context)
+
+    def _is_done(self, request: HttpRequest, door: Door, user: User, form: GrantForm) -> bool:
+        amount, reason = form.cleaned_data["amount"], form.cleaned_data["reason"]
+        try:
+            with transaction.atomic():
+                if not form.is_first():
+                    messages.warning(request, "This form was sent before: nothing was done again.")
+                    return True
+                actor = cast(User, request.user)
+                entry = door.act(user=user, amount=amount, note=reason, actor=actor)
+                self.log_change(request, entry.account, f"{door.button}: {amount:+,}. {reason}")
+        except ledger.InsufficientTokens as short:
+            form.add_error("amount", f"The account holds {short.available:,} tokens, no more.")
+        except ValueError as error:
+            form.add_error("amount", f"{error}.")
+        else:
+            messages.success(
+                request, f"{user}: {amount:+,} tokens; the balance is {entry.balance_after:,}."
+            )
+            return True
+        return False
 
 
 @admin.register(Entry)
@@ -28,7 +158,52 @@ class EntryAdmin(ReadOnlyAdmin):
         "actor",
         "note",
     ]
-    list_filter = ["kind"]
+    list_filter = ["kind", "created_at"]
     list_select_related = ["account__user", "actor"]
-    search_fields = ["account__user__username", "reference"]
+    search_fields = ["account__user__username", "account__user__email", "reference"]
     ordering = ["-id"]
+    actions = ()
+
+    EXPORT = {
+        "id": lambda entry: entry.pk,
+        "createdAt": lambda entry: entry.created_at.isoformat(),
+        "user": lambda entry: str(entry.account),
+        "kind": lambda entry: entry.kind,
+        "amount": lambda entry: entry.amount,
+        "balanceAfter": lambda entry: entry.balance_after,
+        "reference": lambda entry: entry.reference,
+        "actor": lambda entry: str(entry.actor or ""),
+        "note": lambda entry: entry.note,
+    }
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        if request.user.has_perm("tokens_ledger.export_entry"):
+            return {"export": (EntryAdmin.export, "export", "Export selected entries as CSV")}
+        return {}
+
+    def export(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponseBase:
+        return export(request, queryset.select_related("account__user", "actor"), self.EXPORT)
+
+
+@admin.register(LedgerCheck)
+class LedgerCheckAdmin(ReadOnlyAdmin):
+    list_display = ["ran_at", "findings", "accounts", "entries", "tokens", "seconds"]
+    ordering = ["-id"]
+
+
+def panel(request: HttpRequest, user: User) -> str:
+    """A user's tokens, on the user's page."""
+    if not request.user.has_perm("tokens_ledger.view_entry"):
+        return ""
+    entries = Entry.objects.filter(account=user.pk).select_related("actor").order_by("-id")
+    context = {
+        "customer": user,
+        "balance": ledger.balance(user=user),
+        "entries": entries[:SHOWN],
+        "shown": SHOWN,
+        "doors": [door for door in DOORS.values() if request.user.has_perm(door.permission)],
+    }
+    return render_to_string("admin/accounts/user/tokens.html", context, request)
+
+
+UserAdmin.panels.append(panel)

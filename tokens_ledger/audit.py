@@ -5,7 +5,10 @@ backup or a hand in the database could have broken. Findings name accounts by th
 by a name. Each rule is one statement and so sees one moment, whoever writes meanwhile.
 """
 
+import logging
 from collections.abc import Iterator
+from datetime import datetime
+from time import monotonic
 
 from django.conf import settings
 from django.db import connection
@@ -13,7 +16,11 @@ from django.db.models import Count, Exists, F, OuterRef, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, Lead
 from django.utils.module_loading import import_string
 
-from .models import Account, Entry
+from .models import Account, Entry, LedgerCheck
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 20  # findings that are kept with a check
 
 # Migration 0002's, and how each database lists those that work.
 TRIGGERS = {
@@ -25,6 +32,24 @@ WORKING_TRIGGERS = {
     " ('tokens_ledger_entry'::regclass, 'tokens_ledger_account'::regclass)",
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
 }
+
+
+def run(*, now: datetime) -> tuple[LedgerCheck, list[str]]:
+    """Look for findings, and write down for the staff how it went."""
+    started = monotonic()
+    found = list(findings())
+    totals = Entry.objects.aggregate(entries=Count("pk"), tokens=Sum("amount", default=0))
+    check = LedgerCheck.objects.create(
+        ran_at=now,
+        seconds=round(monotonic() - started, 3),
+        accounts=Account.objects.count(),
+        findings=len(found),
+        first_findings="\n".join(found[:SHOWN]),
+        **totals,
+    )
+    if found:
+        logger.error("the ledger is not in order", extra={"findings": len(found)})
+    return check, found
 
 
 def findings() -> Iterator[str]:

@@ -22,6 +22,10 @@ class Account(models.Model):
     balance = models.BigIntegerField(default=0, help_text="Tokens; the sum of the entries.")
 
     class Meta:
+        permissions = [
+            ("grant_tokens", "Can grant tokens"),
+            ("adjust_tokens", "Can adjust balances"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(balance__gte=0), name="account_never_below_zero")
         ]
@@ -64,8 +68,15 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        # The account's listing, its last entry, and the audit's walk through each account.
-        indexes = [models.Index(F("account"), F("id").desc(), name="entry_account_newest_first")]
+        permissions = [
+            ("export_entry", "Can export entries"),
+            ("refund_without_limit", "Can refund more than the daily limit"),
+        ]
+        indexes = [
+            # The account's listing, its last entry, and the audit's walk through each account.
+            models.Index(F("account"), F("id").desc(), name="entry_account_newest_first"),
+            models.Index(fields=["created_at"], name="entry_by_time"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["reference"], condition=Q(kind="charge"), name="entry_one_charge"
@@ -90,3 +101,18 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.amount:+d}"
+
+
+class LedgerCheck(models.Model):
+    """What the audit found, and when: one row for each time that it ran."""
+
+    ran_at = models.DateTimeField()
+    seconds = models.FloatField()
+    accounts = models.PositiveBigIntegerField()
+    entries = models.PositiveBigIntegerField()
+    tokens = models.BigIntegerField(help_text="The sum of all entries.")
+    findings = models.PositiveIntegerField()
+    first_findings = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return "in order" if not self.findings else f"{self.findings} findings"

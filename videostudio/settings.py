@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from csp import constants as csp
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from jobs.catalog import MODELS
@@ -101,6 +102,9 @@ THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate()
 THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
 
+ADMIN_OTP_REQUIRED = env.bool("ADMIN_OTP_REQUIRED", False)
+STAFF_REFUND_DAILY_TOKENS = env.int("STAFF_REFUND_DAILY_TOKENS", 1000, validate=at_least(0))
+
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
@@ -153,18 +157,24 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "videostudio.formats"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "videostudio.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "axes",
     "accounts",
     "tokens_ledger",
     "jobs",  # before django_q: its `qcluster` command takes the package's place
@@ -175,13 +185,17 @@ MIDDLEWARE = [
     "videostudio.middleware.requests_have_an_id_and_a_line",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "videostudio.middleware.trailing_slash_is_optional",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -194,7 +208,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"monitor": "jobs.monitor.wording"},
         },
     }
 ]
@@ -262,6 +277,24 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not HTTPS_ONLY:  # plain HTTP was asked for: the checks that ask for HTTPS are answered
     SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 
+# For every page: scripts and styles are files of ours, and nothing comes from another host but
+# videos. A page that shows videos kept elsewhere adds their hosts (jobs/monitor/views.py).
+VIDEO_HOSTS = ["https://res.cloudinary.com"] if USE_CLOUDINARY else []
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [csp.NONE],
+        "script-src": [csp.SELF],
+        "style-src": [csp.SELF],
+        "font-src": [csp.SELF],
+        "img-src": [csp.SELF, "data:", *VIDEO_HOSTS],
+        "media-src": [csp.SELF, *VIDEO_HOSTS],
+        "connect-src": [csp.SELF, *VIDEO_HOSTS],
+        "base-uri": [csp.NONE],
+        "form-action": [csp.SELF],
+        "frame-ancestors": [csp.NONE],
+    }
+}
+
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -272,6 +305,27 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# ---- The staff's login ----
+
+SESSION_COOKIE_AGE = 12 * 3600  # a working day; only the admin has sessions
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+OTP_TOTP_ISSUER = "Video Studio"
+AXES_HANDLER = "accounts.lockout.StaffLockout"
+AXES_ONLY_ADMIN_SITE = True  # the API's log-in has throttles of its own
+AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address"
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # whichever fails too often
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
+AXES_VERBOSE = False
 
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
@@ -363,6 +417,8 @@ LOGGING = {
         "httpcore2": {"level": "WARNING"},
         "google_genai": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
+        # Every step of every log-in; who is locked out is a WARNING.
+        "axes": {"level": "WARNING"},
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         # These bring handlers of their own, which this takes away, since they would not scrub.
         "django": {"level": "INFO"},

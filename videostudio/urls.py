@@ -1,8 +1,9 @@
 """Every path of the service."""
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
+from django.views.generic import RedirectView, TemplateView
 
 from accounts.api.urls import auth_urls
 from jobs import delivery
@@ -11,7 +12,8 @@ from tokens_ledger import ledger
 from videostudio import health, metrics
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="monitor")),
+    path("", TemplateView.as_view(template_name="home.html"), name="home"),
+    path("favicon.ico", RedirectView.as_view(url=static("studio/icon.svg"))),
     path("api/v1/auth/", include(auth_urls(welcome=ledger.welcome))),
     path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),

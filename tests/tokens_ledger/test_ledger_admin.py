@@ -57,5 +57,5 @@ class TestAdmin:
     ):
         for user in (alice, bob):
             ledger.grant(user=user, amount=5, note="", actor=alice)
-        with django_assert_num_queries(4):  # session, user, count, rows
+        with django_assert_num_queries(3):  # session, user, rows
             staff.get(page, secure=True)

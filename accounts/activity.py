@@ -1,0 +1,20 @@
+"""Who may use the service: a deactivated user's tokens and sessions stop working at once."""
+
+from accounts.models import User
+
+
+class Refused(Exception):
+    """Why a user is not switched, as the end of a sentence."""
+
+
+def switch(*, user: User, actor: User, active: bool) -> None:
+    """Deactivate `user`, or reactivate. Raises Refused.
+
+    Staff are switched by superusers alone, and nobody switches off themselves.
+    """
+    if user.pk == actor.pk:
+        raise Refused("nobody deactivates themselves")
+    if (user.is_staff or user.is_superuser) and not actor.is_superuser:
+        raise Refused("only a superuser deactivates staff")
+    if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+        raise Refused(f"is {'active' if active else 'inactive'} already, or was deleted meanwhile")

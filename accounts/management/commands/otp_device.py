@@ -1,0 +1,23 @@
+from typing import Any, TextIO, cast
+
+import segno
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts import second_step
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = "Registers a phone for the second step of a login; a phone before it stops working."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username")
+
+    def handle(self, *args: Any, username: str, **options: Any) -> None:
+        user = User.objects.filter(username__iexact=username).first()
+        if user is None:
+            raise CommandError(f"There is no user {username!r}")
+        device = second_step.new_device(user=user)
+        self.stdout.write(f"Have {user} read this with an authenticator app on the phone:\n")
+        segno.make(device.config_url).terminal(out=cast(TextIO, self.stdout), compact=True)
+        self.stdout.write(f"\nor type it in: {device.config_url}")

@@ -1,0 +1,82 @@
+"""What happened to a job, in one line of moments: its log, the provider, the storage, the tokens.
+
+What clients never see is `internal`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from accounts import wording
+from jobs.models import JobEvent, Status, VideoJob
+from tokens_ledger.models import Entry
+
+MOST_EVENTS = 1_000
+LONG_GAP = 60  # seconds
+
+
+@dataclass(frozen=True)
+class Moment:
+    """`kind`: log, staff, upstream, storage or tokens. `gap`: since the moment before."""
+
+    at: datetime
+    kind: str
+    what: str
+    detail: str = ""
+    level: str = JobEvent.Level.INFO.value
+    actor: str = ""
+    internal: bool = False
+    gap: str = ""
+    long: bool = False
+
+
+def of(job: VideoJob) -> list[Moment]:
+    """The moments of `job`, oldest first; those of one time in the order in which they came."""
+    moments = [*_events(job), *_upstream(job), *_storage(job), *_tokens(job)]
+    moments.sort(key=lambda moment: moment.at)
+    return [
+        replace(moment, **_gap(before, moment))
+        for before, moment in zip([None, *moments], moments, strict=False)
+    ]
+
+
+def _gap(before: Moment | None, moment: Moment) -> dict:
+    passed = (moment.at - before.at).total_seconds() if before else 0
+    shown = f"+{wording.seconds(passed)}" if passed >= 0.05 else ""
+    return {"gap": shown, "long": passed >= LONG_GAP}
+
+
+def _events(job: VideoJob) -> Iterator[Moment]:
+    for event in job.events.select_related("actor").order_by("id")[:MOST_EVENTS]:
+        yield Moment(
+            at=event.created_at,
+            kind="staff" if event.actor_id else "log",
+            what=event.message,
+            detail=event.detail,
+            level=event.level,
+            actor=str(event.actor or ""),
+            internal=event.internal,
+        )
+
+
+def _upstream(job: VideoJob) -> Iterator[Moment]:
+    if job.submitted_at:
+        provider = "the mock" if job.mock_mode else "Google Veo"
+        what = f"Accepted by {provider}"
+        yield Moment(job.submitted_at, "upstream", what, job.operation, internal=True)
+    if job.generated_at:
+        yield Moment(job.generated_at, "upstream", "The video was delivered", internal=True)
+
+
+def _storage(job: VideoJob) -> Iterator[Moment]:
+    if job.completed_at and job.status == Status.SUCCEEDED:
+        size = f", {job.video_bytes:,} bytes" if job.video_bytes else ""
+        what = f"Stored as {job.video_name or job.video_url}{size}"
+        yield Moment(job.completed_at, "storage", what, job.video_url, internal=True)
+
+
+def _tokens(job: VideoJob) -> Iterator[Moment]:
+    entries = Entry.objects.filter(reference=str(job.pk)).select_related("actor")
+    for entry in entries.order_by("id"):
+        what = f"{entry.get_kind_display()} {entry.amount:+,}, balance {entry.balance_after:,}"
+        yield Moment(entry.created_at, "tokens", what, entry.note, actor=str(entry.actor or ""))

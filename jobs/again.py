@@ -1,0 +1,138 @@
+"""What staff have done again for a customer: always as a new job, since no job leaves its end."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from jobs import estimates, lifecycle, queue
+from jobs.catalog import MODELS, OPERATION
+from jobs.lifecycle import CREATED, QUEUED, log, log_by, tell
+from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from tokens_ledger import ledger
+
+ASKED_FOR = (
+    *("user", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
+    *("generate_audio", "mock_mode", "has_initial_image", "has_end_frame"),
+    "reference_image_count",
+)
+
+
+class StillAtWork(Exception):
+    """The job has not ended: there is nothing to do again yet."""
+
+
+class BeingDoneAgain(Exception):
+    """Another job, the first argument, is doing or has done what was asked for."""
+
+
+class InputsGone(Exception):
+    """The job had images, which went when it ended."""
+
+
+class NotOffered(Exception):
+    """The job's model is not in the catalog any more."""
+
+
+class NoOperation(Exception):
+    """Nobody knows a name under which the provider would know the job's video."""
+
+
+def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: datetime) -> VideoJob:
+    """Order for the same user what an ended job asked for; unless `charged`, for nothing.
+
+    Returns the new job, which waits its turn but is not held to the user's limit. Raises
+    StillAtWork, BeingDoneAgain, InputsGone, NotOffered, InsufficientTokens, and
+    VideoJob.DoesNotExist where the job was deleted meanwhile.
+    """
+    with transaction.atomic():
+        source = _ended(job)
+        if source.has_initial_image or source.has_end_frame or source.reference_image_count:
+            raise InputsGone
+        if source.model not in MODELS:
+            raise NotOffered(source.model)
+        again = _again(source, now, status_message=QUEUED, next_step_at=now)
+        _place_again(source, again, "Retried", actor, reason, charged, now)
+        queue.wake("submit_due")
+    return again
+
+
+def fetch_again(
+    *, job: VideoJob, actor: User, reason: str, charged: bool, now: datetime
+) -> VideoJob:
+    """Fetch the video of an ended job by a new one, which begins with the provider's operation.
+
+    Returns the new job. Raises StillAtWork, BeingDoneAgain (by any job that has the operation and
+    is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist.
+    """
+    operation = operation_of(job=job)
+    with transaction.atomic():
+        if operation:  # in the order of their ids: of several at once, each waits its turn
+            list(VideoJob.objects.select_for_update().filter(operation=operation).order_by("pk"))
+        source = _ended(job)
+        if not operation:
+            raise NoOperation
+        alive = VideoJob.objects.filter(status__in=(*ACTIVE, Status.SUCCEEDED))
+        if holder := alive.filter(operation=operation).exclude(pk=source.pk).first():
+            raise BeingDoneAgain(holder)
+        again = _again(
+            source,
+            now,
+            status=Status.RUNNING,
+            stage=Stage.GENERATING,
+            status_message=lifecycle.GENERATING,
+            progress_percentage=estimates.SUBMITTED,
+            operation=operation,
+            started_at=now,
+            submitted_at=now,
+            deadline_at=now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS),
+            next_step_at=now,
+        )
+        _place_again(source, again, "Fetched again", actor, reason, charged, now)
+    return again
+
+
+def operation_of(*, job: VideoJob) -> str:
+    """The provider's name of the job's video, which may have come late, as a note for staff."""
+    late = JobEvent.objects.filter(job=job, internal=True, message=lifecycle.TAKEN_AFTER_ALL)
+    return job.operation or late.values_list("detail", flat=True).first() or ""
+
+
+def _ended(job: VideoJob) -> VideoJob:
+    """The job's row, locked, once it has ended and nothing is doing it again."""
+    locked = VideoJob.objects.select_for_update().get(pk=job.pk)
+    if locked.status in ACTIVE:
+        raise StillAtWork
+    if again := locked.made_again.filter(status__in=ACTIVE).first():
+        raise BeingDoneAgain(again)
+    return locked
+
+
+def _again(source: VideoJob, now: datetime, **state: Any) -> VideoJob:
+    asked_for = {name: getattr(source, name) for name in ASKED_FOR}
+    expected = estimates.expected_seconds(mock_mode=source.mock_mode)
+    return VideoJob(
+        **asked_for, **state, made_from=source, expected_seconds=expected, created_at=now
+    )
+
+
+def _place_again(
+    source: VideoJob,
+    again: VideoJob,
+    what: str,
+    actor: User,
+    reason: str,
+    charged: bool,
+    now: datetime,
+) -> None:
+    account = ledger.lock(user=source.user)
+    if charged:
+        again.tokens_consumed = ledger.cost(OPERATION)
+        ledger.charge(account=account, operation=OPERATION, reference=str(again.pk))
+    again.save(force_insert=True)
+    log(again, CREATED, now)
+    log_by(actor, again, f"{what} from job {source.pk}", reason, now)
+    log_by(actor, source, f"{what} as job {again.pk}", reason, now)
+    tell(again, "created")

@@ -1,0 +1,262 @@
+"""The other doors of a job: cancel, mark as failed, retry, fetch again."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from jobs import again, lifecycle
+from jobs.models import JobEvent, VideoJob
+from tests.jobs.conftest import BLOCKED, bring, kept, where
+from tests.staff.conftest import LIST, choose, page_of, press, said
+from tokens_ledger import audit, ledger
+from tokens_ledger.models import Entry
+
+
+def notes(job):
+    """What staff did to the job: (message, detail)."""
+    return list(job.events.filter(actor__isnull=False).values_list("message", "detail"))
+
+
+def new_of(job):
+    return VideoJob.objects.get(made_from=job)
+
+
+class TestCancel:
+    def test_ends_a_waiting_job_and_gives_the_tokens_back(self, support, new_job):
+        job = new_job()
+        assert said(press(support, "cancel", job)) == [f"{job.pk}: cancelled, 50 tokens refunded."]
+        assert (kept(job).status, kept(job).tokens_refunded) == ("CANCELLED", 50)
+        assert notes(job) == [("Cancelled by support", "Never came")]
+
+    def test_keeps_the_tokens_of_what_was_submitted(self, support, new_job):
+        job = new_job("generating")
+        [message] = said(press(support, "cancel", job))
+        assert "its tokens are kept" in message
+        assert (kept(job).status, kept(job).tokens_refunded) == ("CANCELLED", 0)
+
+    @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
+    def test_says_that_a_job_has_ended(self, support, new_job, state):
+        job = new_job(state)
+        version = kept(job).version
+        assert said(press(support, "cancel", job)) == [f"{job.pk}: has ended already ({state})."]
+        assert kept(job).version == version
+        assert not LogEntry.objects.exists()
+
+    def test_tells_the_client_no_name(self, support, client, new_job):
+        job = new_job()
+        press(support, "cancel", job)
+        logs = [line["message"] for line in client.job(job)["logs"]]
+        assert "🛑 Cancelled by support" in logs
+        assert "Never came" not in str(logs)
+
+
+class TestFail:
+    @pytest.mark.parametrize("state", ["PENDING", "submitting", "generating", "storing"])
+    def test_ends_an_active_job_and_gives_the_tokens_back(self, operator, new_job, state):
+        job = new_job(state)
+        assert said(press(operator, "fail", job)) == [
+            f"{job.pk}: marked as failed, 50 tokens refunded."
+        ]
+        row = kept(job)
+        assert (row.status, row.error_code, row.tokens_refunded) == ("FAILED", "internal", 50)
+        assert row.error_message == "Something went wrong on our side."
+        assert notes(job) == [("Marked as failed by operator", "Never came")]
+        assert str(Entry.objects.get(kind="refund").actor) == "operator"
+        assert not list(audit.findings())
+
+    def test_refunds_even_where_failures_are_not_refunded(self, operator, new_job, settings):
+        settings.VIDEO_REFUND_FAILED_JOBS = False
+        job = new_job("generating")
+        press(operator, "fail", job)
+        assert kept(job).tokens_refunded == 50
+
+    def test_does_not_refund_twice(self, operator, new_job):
+        job = new_job("generating")
+        press(operator, "refund", job)
+        press(operator, "fail", job)
+        assert kept(job).status == "FAILED"
+        assert Entry.objects.filter(kind="refund").count() == 1
+
+    def test_leaves_an_ended_job_alone(self, operator, new_job):
+        job = new_job("SUCCEEDED")
+        assert "has ended already" in said(press(operator, "fail", job))[0]
+        assert kept(job).status == "SUCCEEDED"
+
+    def test_makes_a_worker_stop(self, operator, new_job):
+        job = new_job("generating")
+        press(operator, "fail", job)
+        assert not lifecycle.generated(job=job, now=timezone.now())
+
+
+class TestRetry:
+    def test_orders_the_same_again_for_nothing(self, operator, new_job, alice):
+        job = new_job("FAILED", prompt="An owl")
+        before = ledger.balance(user=alice)
+        answer = press(operator, "retry", job, price="free")
+        new = new_of(job)
+        assert said(answer) == [f"{job.pk}: retried as job {new.pk}, for 0 tokens."]
+        assert (new.prompt, new.user, new.status, new.tokens_consumed) == (
+            *("An owl", alice, "PENDING", 0),
+        )
+        assert ledger.balance(user=alice) == before
+        assert notes(new) == [(f"Retried from job {job.pk} by operator", "Never came")]
+        assert notes(job) == [(f"Retried as job {new.pk} by operator", "Never came")]
+
+    def test_charges_where_that_is_chosen(self, operator, new_job, alice):
+        job, before = new_job("FAILED"), ledger.balance(user=alice)
+        press(operator, "retry", job, price="charged")
+        assert new_of(job).tokens_consumed == 50
+        assert ledger.balance(user=alice) == before - 50
+
+    @pytest.mark.parametrize("price", ["", "half"])
+    def test_needs_to_know_who_pays(self, operator, new_job, price):
+        page = press(operator, "retry", new_job("FAILED"), price=price)
+        assert page.context["form"].errors["price"]
+        assert VideoJob.objects.count() == 1
+
+    def test_does_not_charge_what_is_not_there(self, operator, new_job, alice, tokens):
+        job = new_job("SUCCEEDED")
+        tokens(alice, 20)
+        assert said(press(operator, "retry", job, price="charged")) == [
+            f"{job.pk}: costs 50 tokens, of which the customer has 20."
+        ]
+        assert VideoJob.objects.count() == 1
+        assert not notes(job)
+
+    def test_can_be_worked_on_to_the_end(self, operator, new_job):
+        job = new_job("FAILED")
+        press(operator, "retry", job, price="free")
+        assert bring(new_of(job), "SUCCEEDED").status == "SUCCEEDED"
+
+    @pytest.mark.parametrize("end", ["FAILED", "CANCELLED"])
+    def test_gives_nothing_back_for_a_free_one(self, operator, new_job, end):
+        job = new_job("FAILED")
+        press(operator, "retry", job, price="free")
+        new = bring(new_of(job), end)
+        assert (new.status, new.tokens_refunded) == (end, 0)
+        assert not list(audit.findings())
+        assert said(press(operator, "refund", new)) == [f"{new.pk}: was never charged."]
+
+    def test_is_not_made_of_a_job_with_images(self, operator, new_job):
+        job = new_job("FAILED", initial_image=True)
+        assert "had images, which went when it ended" in choose(operator, "retry", job).text
+        [message] = said(press(operator, "retry", job, price="free"))
+        assert "had images, which went when it ended: the customer must order anew" in message
+
+    def test_is_not_made_of_a_job_at_work(self, operator, new_job):
+        job = new_job("generating")
+        assert said(press(operator, "retry", job, price="free")) == [f"{job.pk}: is still at work."]
+
+    def test_is_not_made_twice_by_two_clicks(self, operator, new_job):
+        job = new_job("FAILED")
+        press(operator, "retry", job, price="free")
+        assert said(press(operator, "retry", job, price="free")) == [
+            f"{job.pk}: is done again already, as job {new_of(job).pk}."
+        ]
+
+    def test_can_be_made_again_once_the_first_has_ended(self, operator, new_job):
+        job = new_job("FAILED")
+        press(operator, "retry", job, price="free")
+        bring(new_of(job), "FAILED")
+        press(operator, "retry", job, price="free")
+        assert VideoJob.objects.filter(made_from=job).count() == 2
+
+    def test_is_not_made_of_a_model_that_is_not_offered(self, operator, new_job):
+        job = new_job("FAILED")
+        VideoJob.objects.filter(pk=job.pk).update(model="veo-1")
+        [message] = said(press(operator, "retry", job, price="free"))
+        assert "asked for a model that is not offered any more" in message
+
+    def test_is_not_held_to_the_customers_limit(self, operator, new_job):
+        job = new_job("FAILED")
+        for _ in range(3):
+            new_job()
+        press(operator, "retry", job, price="free")
+        assert new_of(job).status == "PENDING"
+
+    def test_leads_to_the_new_job_and_back(self, operator, new_job):
+        job = new_job("FAILED")
+        press(operator, "retry", job, price="free")
+        new = new_of(job)
+        assert page_of(new) in operator.get(page_of(job)).text
+        assert page_of(job) in operator.get(page_of(new)).text
+
+
+class TestFetch:
+    def test_begins_a_new_job_with_the_old_operation(self, operator, new_job):
+        job = new_job("FAILED")
+        answer = press(operator, "fetch", job, price="free")
+        new = new_of(job)
+        assert said(answer) == [f"{job.pk}: fetched again as job {new.pk}, for 0 tokens."]
+        assert (where(new), new.operation) == ("generating", kept(job).operation)
+        assert new.deadline_at > timezone.now()
+        assert kept(job).status == "FAILED"
+        assert bring(new, "SUCCEEDED").status == "SUCCEEDED"
+
+    def test_finds_an_operation_that_became_known_too_late(self, operator, new_job):
+        job = new_job("submitting")
+        assert lifecycle.fail(job=job, failure=BLOCKED, now=timezone.now())
+        lifecycle.submitted(job=job, operation="operations/late", now=timezone.now())
+        assert not kept(job).operation
+        press(operator, "fetch", job, price="charged")
+        assert (new_of(job).operation, new_of(job).tokens_consumed) == ("operations/late", 50)
+
+    def test_is_not_made_without_an_operation(self, operator, new_job):
+        job = new_job("CANCELLED")
+        [message] = said(press(operator, "fetch", job, price="free"))
+        assert "has no operation at the provider" in message
+        assert "fetch/?job=" not in operator.get(page_of(job)).text
+
+    def test_is_not_made_while_or_after_another_does(self, operator, new_job):
+        job = new_job("FAILED")
+        press(operator, "fetch", job, price="free")
+        new = new_of(job)
+        refused = f"{job.pk}: is done again already, as job {new.pk}."
+        assert said(press(operator, "fetch", job, price="free")) == [refused]
+        bring(new, "SUCCEEDED")
+        assert said(press(operator, "fetch", job, price="free")) == [refused]
+
+    def test_can_be_made_again_once_the_first_has_failed(self, operator, new_job):
+        job = new_job("FAILED")
+        press(operator, "fetch", job, price="free")
+        first = bring(new_of(job), "FAILED")
+        press(operator, "fetch", first, price="free")
+        assert new_of(first).operation == job.operation
+
+    def test_is_not_made_of_a_job_at_work(self, operator, new_job):
+        job = new_job("generating")
+        assert said(press(operator, "fetch", job, price="free")) == [f"{job.pk}: is still at work."]
+
+    def test_keeps_what_was_asked_for(self, operator, new_job):
+        job = new_job("FAILED", initial_image=True, resolution="1080p")
+        press(operator, "fetch", job, price="free")
+        for field in again.ASKED_FOR:
+            assert getattr(new_of(job), field) == getattr(job, field)
+
+
+class TestEveryDoor:
+    @pytest.mark.parametrize("door", ["refund", "cancel", "fail", "retry", "fetch"])
+    def test_says_so_where_every_job_is_gone(self, operator, new_job, door):
+        job = new_job("FAILED")
+        VideoJob.objects.filter(pk=job.pk).delete()
+        page = operator.get(f"/admin/jobs/videojob/{door}/", {"job": job.pk})
+        assert "1 of the jobs are not there any more" in page.text
+        assert "Nothing can be done here" in page.text
+
+    @pytest.mark.parametrize("door", ["refund", "cancel", "fail", "retry", "fetch"])
+    def test_needs_the_token_of_its_own_page(self, member, new_job, door):
+        from django.test import Client
+
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(member("Operator"))
+        job = new_job()
+        form = {"job": [str(job.pk)], "reason": "x", "price": "free"}
+        assert browser.post(f"/admin/jobs/videojob/{door}/", form).status_code == 403
+        assert not JobEvent.objects.filter(actor__isnull=False).exists()
+
+    @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x>'])
+    def test_shows_reasons_as_text(self, operator, new_job, text):
+        job = new_job()
+        answer = press(operator, "cancel", job, reason=text)
+        for page in (answer, operator.get(page_of(job)), operator.get(f"{LIST}{job.pk}/history/")):
+            assert text not in page.text

@@ -1,0 +1,71 @@
+"""The staff's site: who may enter, what it is called, and its front page."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.db.models.base import ModelBase
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils import timezone
+
+from accounts.second_step import SecondStepForm
+from jobs import overview
+
+HIDDEN = {"django_q", "otp_totp"}  # apps whose rows hold payloads and secrets
+FIRST = ("jobs", "tokens_ledger", "accounts", "admin")  # what staff come for
+MAIN = {"jobs": "VideoJob"}  # the model that leads its app
+NAMES = {"admin": "What staff did", "axes": "Failed logins", "token_blacklist": "API tokens"}
+
+
+class StaffSite(admin.AdminSite):
+    site_title = site_header = "Video Studio"
+    index_title = "Overview"
+    enable_nav_sidebar = False  # lists need the room
+    index_template = "admin/overview.html"
+    login_template = "admin/staff_login.html"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """As always, but for models that nobody should see."""
+        is_one = isinstance(model_or_iterable, ModelBase)
+        given: Iterable[Any] = [model_or_iterable] if is_one else model_or_iterable
+        shown = [model for model in given if model._meta.app_label not in HIDDEN]
+        super().register(shown, admin_class, **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["name"] = NAMES.get(app["app_label"], app["name"])
+            app["models"].sort(key=lambda model: model["object_name"] != MAIN.get(app["app_label"]))
+        last = len(FIRST)
+        rank = {label: number for number, label in enumerate(FIRST)}
+        return sorted(apps, key=lambda app: rank.get(app["app_label"], last))
+
+    @property
+    def login_form(self) -> type[AdminAuthenticationForm]:  # type: ignore[override]
+        return SecondStepForm if settings.ADMIN_OTP_REQUIRED else AdminAuthenticationForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Staff only and, where a second step is required, only after it."""
+        verified = not settings.ADMIN_OTP_REQUIRED or cast(Any, request.user).is_verified()
+        return super().has_permission(request) and verified
+
+    def get_urls(self) -> list[Any]:
+        figures = path("overview/", self.admin_view(self.overview), name="overview")
+        return [figures, *super().get_urls()]
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        return super().index(request, (extra_context or {}) | _figures(request))
+
+    def overview(self, request: HttpRequest) -> HttpResponse:
+        """The front page's figures alone, for the page to renew itself."""
+        return TemplateResponse(request, "admin/overview/figures.html", _figures(request))
+
+
+def _figures(request: HttpRequest) -> dict[str, Any]:
+    return {"figures": overview.for_user(user=request.user, now=timezone.now())}
