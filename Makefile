@@ -6,6 +6,7 @@ RUN := $(VENV)/bin/python
 
 # Another project's environment, active in this shell, is none of ours.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX DJANGO_SETTINGS_MODULE
+export BROWSER
 .NOTPARALLEL:
 
 help: ## this list
@@ -32,7 +33,8 @@ DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOS
 CHECKS := lint-ruff lint-format lint-imports lint-types \
 	check-migrations check-deploy test-sqlite test-postgres
 
-test: $(VENV)/dev.stamp ## every check below
+test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Chromium)
+	@$(RUN) -m tests.chromium
 	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
 
 $(CHECKS): $(VENV)/dev.stamp

@@ -17,6 +17,8 @@ from django.db import connection
 
 from tests.stack import Stack
 
+pytest_plugins = ["tests.browser"]
+
 HERE = ("127.0.0.1", "::1", "localhost", None)
 HOST_OF: dict[str, Callable[..., object]] = {
     "socket.connect": lambda socket, address: address,

@@ -1,5 +1,5 @@
 from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.routers import SimpleRouter
 
 from jobs.api import errors
@@ -16,7 +16,7 @@ urlpatterns = [
     path("schema", SpectacularAPIView.as_view(http_method_names=READ_ONLY), name="schema"),
     path(
         "docs",
-        SpectacularSwaggerView.as_view(url_name="schema", http_method_names=READ_ONLY),
+        SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=READ_ONLY),
         name="docs",
     ),
     path("", errors.not_found),

@@ -104,9 +104,9 @@ def order(client, prompt="A lighthouse", **fields):
     return answer.json()["id"]
 
 
-def submitting(google, client, prompt):
-    """The id of a job whose submission is on its way: Google takes its time to answer."""
-    prompt = f"{prompt} {{{{create:slow:3}}}}"
+def submitting(google, client, prompt, seconds=30):
+    """Id and prompt of a job whose submission is on its way: Google takes `seconds` to answer."""
+    prompt = f"{prompt} {{{{create:slow:{seconds}}}}}"
     job_id = order(client, prompt, mockMode="false")
     assert until(lambda: prompt in [each.prompt for each in google.records], seconds=30)
     return job_id, prompt
@@ -125,12 +125,12 @@ class TestSigterm:
 
     @pytest.mark.parametrize("to", ["the supervisor", "every process"])
     def test_ends_all_once_the_step_on_its_way_is_done(self, studio, google, alice, cluster, to):
-        job_id, prompt = submitting(google, alice, f"SIGTERM to {to}")
+        job_id, prompt = submitting(google, alice, f"SIGTERM to {to}", seconds=3)
         told = [cluster.process.pid, *(cluster.below() if to == "every process" else ())]
         for pid in told:
             os.kill(pid, signal.SIGTERM)
         assert cluster.process.wait(timeout=30) == 0
-        assert not cluster.left()
+        assert until(lambda: not cluster.left(), seconds=5), cluster.left()
         job = alice.job(job_id)
         assert job["statusMessage"] == "Video generation in progress..."
         Cluster(studio)
@@ -140,16 +140,14 @@ class TestSigterm:
     def test_ends_idle_workers_at_once(self, cluster):
         cluster.process.terminate()
         assert cluster.process.wait(timeout=10) == 0
-        assert not cluster.left()
+        assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
     def test_given_twice_does_not_wait(self, google, alice, cluster):
         submitting(google, alice, "impatient")
-        began = time.monotonic()
         cluster.process.terminate()
-        time.sleep(0.2)  # two signals at once are one
+        time.sleep(0.5)  # two signals at once would be one
         cluster.process.terminate()
-        cluster.process.wait(timeout=10)
-        assert time.monotonic() - began < 3  # sooner than Google answers
+        cluster.process.wait(timeout=10)  # sooner than Google answers
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
 

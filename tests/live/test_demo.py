@@ -16,7 +16,7 @@ from tests.postgres import free_port
 from tests.run import PROJECT
 from tests.stack import alive
 
-pytestmark = [pytest.mark.live, pytest.mark.only_on("sqlite")]  # it brings its own file
+pytestmark = [pytest.mark.live, pytest.mark.once]
 
 
 class Demo:

@@ -57,7 +57,7 @@ class TestRequest:
         assert "hunter2" not in str(lines())
 
     @pytest.mark.parametrize(
-        ("path", "status"), [("/nowhere", 404), (f"{JOBS}/", 401), ("/admin", 301), ("/", 302)]
+        ("path", "status"), [("/nowhere", 404), (f"{JOBS}/", 401), ("/admin", 301), ("/", 200)]
     )
     def test_has_one_however_it_is_answered(self, anonymous, lines, path, status):
         assert anonymous.get(path).status_code == status
