@@ -82,6 +82,9 @@ flight: $(VENV)/dev.stamp ## a thousand videos in flight, a hundred large ones a
 chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--seed 7")
 	$(RUN) -m bench.chaos $(ARGS)
 
+bench-admin: $(VENV)/dev.stamp ## the staff's pages with 100,000 jobs in the tables
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.admin $(ARGS)
+
 # ---- Upkeep ----
 
 format: $(VENV)/dev.stamp ## repairs layout and simple mistakes
@@ -121,4 +124,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test $(CHECKS) flight chaos format lock samples
+.PHONY: help demo manage test $(CHECKS) flight chaos bench-admin format lock samples
