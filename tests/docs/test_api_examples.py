@@ -1,0 +1,204 @@
+"""docs/api.md, run: every command in its order against real servers, every answer as printed."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from PIL import Image
+
+from jobs import lifecycle
+from jobs.api.order_form import CreateVideoJobSerializer
+from jobs.api.serializers import VideoJobSerializer
+from jobs.models import Status
+from tests.docs.markdown import Block, blocks, table
+from tests.run import PROJECT
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.live, pytest.mark.once]
+
+GUIDE = PROJECT / "docs" / "api.md"
+STUDIO = "http://localhost:8000"
+# The one limit that the page runs into; counted by the day, so that no window ends meanwhile.
+ENV = {"MOCK_SECONDS": "2", "THROTTLE_LOGIN_NAME": "10/day"}
+
+EVERY = list(blocks(GUIDE))
+COMMANDS = [block for block in EVERY if block.language in ("bash", "sh")]
+ANSWERED = [
+    (above, block)
+    for above, block in zip(EVERY, EVERY[1:], strict=False)
+    if above.language == "bash" and block.answers and block.language in ("json", "http", "text")
+]
+
+SAID = ("detail", "code", "field", "message", "errorCode", "errorMessage", "kind", "note")
+SAID += ("status", "statusMessage", "level", "prompt", "inputs")
+SOMETIMES_NULL = ("queuePosition", "estimatedSecondsRemaining", "estimatedWaitSeconds")
+SHORTENED = ("models", "jobs", "entries")  # the page shows one of several
+
+
+@pytest.fixture(scope="module")
+def studio():
+    with Stack(env=ENV) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the reader sits: a folder with two pictures."""
+    folder = tmp_path_factory.mktemp("reader")
+    for name, colour in (("first.png", "navy"), ("last.png", "orange")):
+        Image.new("RGB", (1280, 720), colour).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def said(studio, folder):
+    """Runs all commands in one shell; what each block printed, by its line."""
+    steps = ["set -eu"]
+    for block in COMMANDS:
+        script = folder / f"{block.line}.sh"
+        script.write_text(block.text.replace(STUDIO, studio.url))
+        here = "." if block.language == "bash" else f"cd {PROJECT} && ."
+        step = f"{here} {script} > {folder}/{block.line}.out"
+        steps += [f"echo line {block.line} >&2", step if block.language == "bash" else f"({step})"]
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(steps)],
+        cwd=folder,
+        env=studio.env | {"PATH": f"{Path(sys.executable).parent}:{studio.env['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    printed = {file.stem: file.read_text() for file in folder.glob("*.out")}
+    assert done.returncode == 0, f"{done.stderr}\n{printed}\n{studio.output(20)}"
+    return {int(line): text for line, text in printed.items()}
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        ("command", "answer"), ANSWERED, ids=[f"line-{block.line}" for _, block in ANSWERED]
+    )
+    def test_answer_as_printed(self, said, command, answer):
+        CHECKS[answer.language](answer, said[command.line])
+
+    def test_leave_a_video(self, said, folder):
+        assert is_mp4(folder / "video.mp4")
+
+    def test_are_not_few(self):
+        assert len(ANSWERED) > 25
+
+
+class TestClients:
+    def test_in_python_makes_a_video(self, said, studio, folder):
+        self.run(studio, folder, "python", "studio.py", sys.executable)
+        assert is_mp4(folder / "python.mp4")
+
+    @pytest.mark.skipif(not shutil.which("node"), reason="the client in JavaScript needs node")
+    def test_in_javascript_makes_a_video(self, said, studio, folder):
+        self.run(studio, folder, "js", "studio.mjs", shutil.which("node"))
+        assert is_mp4(folder / "javascript.mp4")
+
+    def run(self, studio, folder, language, name, program):
+        [block] = [each for each in EVERY if each.language == language]
+        (folder / name).write_text(block.text.replace(STUDIO, studio.url))
+        env = {"PATH": studio.env["PATH"], "NO_PROXY": "*"}
+        done = subprocess.run(
+            [program, name], cwd=folder, env=env, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert "SUCCEEDED 100 % Video generation completed successfully!" in done.stdout
+
+
+class TestTables:
+    def test_name_every_endpoint(self):
+        text = GUIDE.read_text()
+        schema = SchemaGenerator().get_schema(request=None, public=True)
+        for path, methods in schema["paths"].items():
+            for method in methods:
+                assert re.search(rf"`{method.upper()} {re.escape(path)}`", text), (method, path)
+
+    def test_name_every_field_of_an_order(self):
+        rows = [row for row in table(GUIDE, "field") if len(row) == 3]
+        assert names(rows) == set(CreateVideoJobSerializer().fields)
+
+    def test_name_every_field_of_a_job(self):
+        rows = [row for row in table(GUIDE, "field") if len(row) == 2]
+        assert names(rows) == set(VideoJobSerializer().fields)
+
+    def test_name_every_status(self):
+        rows = [row for row in table(GUIDE, "status") if row[0].startswith("`")]
+        assert names(rows) == set(Status.values)
+
+    def test_name_every_error_code(self):
+        assert names(table(GUIDE, "`errorCode`")) == set(lifecycle.ERROR_CODES)
+
+    def test_name_every_code_that_an_example_shows(self):
+        known = names([row[1:] for row in table(GUIDE, "status") if row[0].isdigit()])
+        shown = [json.loads(body(block)) for _, block in ANSWERED if '"code"' in block.text]
+        assert shown
+        assert {each["code"] for each in shown} <= known
+
+
+def names(rows: list[list[str]]) -> set[str]:
+    return {name for row in rows for name in re.findall(r"`([\w.]+)`", row[0])}
+
+
+def is_mp4(file: Path) -> bool:
+    return file.read_bytes()[4:8] == b"ftyp"
+
+
+def body(block: Block) -> str:
+    return block.text.partition("\n\n")[2] if block.language == "http" else block.text
+
+
+# ---- One function a kind of answer ----
+
+
+def same_text(answer: Block, said: str) -> None:
+    assert said == answer.text
+
+
+def same_json(answer: Block, said: str) -> None:
+    alike(json.loads(answer.text), json.loads(said))
+
+
+def same_http(answer: Block, said: str) -> None:
+    """The status, the headers that are shown, and the body."""
+    wanted, got = head(answer.text), head(said)
+    assert got["status"] == wanted["status"], said
+    assert set(wanted) <= set(got)
+    for name in ("content-type", "www-authenticate", "cache-control"):
+        assert got.get(name) == wanted.get(name, got.get(name))
+    if text := body(answer):
+        alike(json.loads(text), json.loads(said.replace("\r", "").partition("\n\n")[2]))
+
+
+CHECKS = {"text": same_text, "json": same_json, "http": same_http}
+
+
+def head(text: str) -> dict[str, str]:
+    first, *lines = text.replace("\r", "").partition("\n\n")[0].strip().splitlines()
+    pairs = [line.partition(": ") for line in lines]
+    return {name.lower(): value for name, _, value in pairs} | {"status": first.split()[1]}
+
+
+def alike(printed: Any, got: Any, name: str = "") -> None:
+    """The same keys and kinds of value; what is said in words, to the letter but for numbers."""
+    if isinstance(printed, dict) and isinstance(got, dict):
+        assert list(printed) == list(got), name
+        for key, value in printed.items():
+            alike(value, got[key], key)
+    elif isinstance(printed, list) and isinstance(got, list):
+        shown = got[: len(printed)] if name in SHORTENED else got
+        assert len(printed) == len(shown), (name, got)
+        for one, other in zip(printed, shown, strict=True):
+            alike(one, other, name)
+    elif name not in SOMETIMES_NULL or None not in (printed, got):
+        assert type(printed) is type(got), (name, printed, got)
+        if name in SAID and isinstance(got, str):
+            assert re.sub(r"\d+", "0", got) == re.sub(r"\d+", "0", printed), name
