@@ -79,6 +79,9 @@ flight: $(VENV)/dev.stamp ## a thousand videos in flight, a hundred large ones a
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 200 --seconds 5,6 --upload-seconds 3
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 200 --seconds 5,6 --upload-seconds 3 --clusters 2
 
+bench: $(VENV)/dev.stamp ## speed, beside a floor and the last kept result (ARGS="--write" keeps it)
+	$(RUN) -m bench.speed $(ARGS)
+
 chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--seed 7")
 	$(RUN) -m bench.chaos $(ARGS)
 

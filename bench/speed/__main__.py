@@ -1,0 +1,225 @@
+"""How fast the service is, beside the least that is possible and beside the last kept result.
+
+    python -m bench.speed [--seconds 5] [--write]
+
+A PostgreSQL of its own; web and cluster as the Procfile runs them; imitations of Google and
+Cloudinary. Prints one table and ends by itself. docs/performance.md tells what each figure means.
+"""
+
+import argparse
+import contextlib
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import django
+import psycopg
+
+from bench.flight import LIMITS
+from bench.speed import processes, report
+from bench.speed.processes import Meter, Web
+from tests.client import ApiClient
+from tests.postgres import Server
+from tests.stack import Stack, until
+
+CONNECTIONS = 32
+USERS = 512  # who order in turn: about as many active jobs each as real users have
+JOBS, MANY_JOBS = 1_000, 100_000  # of one user
+EVENTS, MANY_EVENTS = 0, 5_000_000
+FLIGHT, UPSTREAM_SECONDS, VIDEO_BYTES = 60, 20, 10_000_000
+LOOKED_AT = 64  # jobs, two by each connection
+ENV = LIMITS | {"MOCK_SECONDS": "8", "WEB_CONCURRENCY": "2"}
+
+
+class Bench:
+    """One run: what is running, and the rows that have been measured so far."""
+
+    def __init__(
+        self, *, stack: Stack, database: psycopg.Connection, web: Web, floor: Web, cluster: int
+    ) -> None:
+        from bench.speed import scene  # not before Django is set up
+
+        self.scene, self.stack, self.database = scene, stack, database
+        self.web, self.floor = web, floor
+        self.meter = Meter(stack=stack, database=database, web=web.pid, cluster=cluster)
+        self.floor_meter = Meter(stack=stack, database=database, web=floor.pid, cluster=cluster)
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.users = scene.users(USERS)
+        self.owner, self.token = scene.owner(tokens=MANY_JOBS * scene.COST + 1_000_000)
+        self.model = self._finished_job()
+
+    def copies(self, first: int, last: int, events: int) -> float:
+        """Bring the owner's jobs from `first` to `last`; how long that took."""
+        began = time.perf_counter()
+        self.scene.copies(
+            self.database,
+            model=self.model,
+            owner=self.owner,
+            first=first,
+            last=last,
+            events=events,
+        )
+        self.database.execute("VACUUM ANALYZE")
+        return time.perf_counter() - began
+
+    def measure(self, seconds: float, suffix: str = "") -> None:
+        """Every case, with the jobs that are there now."""
+        scene, token = self.scene, self.token
+        ids = scene.sample(self.database, LOOKED_AT)
+        self._case(f"floor{suffix}", scene.floors(ids, token), 200, seconds, floor=True)
+        self._case(f"poll{suffix}", scene.polls(ids, token), 200, seconds)
+        self._case(f"poll, known{suffix}", scene.known_polls(ids, token), 304, seconds)
+        self._case(f"list of 50{suffix}", scene.lists(token), 200, seconds)
+        self._case(f"create{suffix}", scene.forms(self.users), 202, seconds)
+        if not suffix:
+            self._case("create, JSON", scene.objects(self.users), 202, seconds)
+        self._case(f"create, one user{suffix}", scene.forms([token]), 202, seconds, connections=1)
+
+    def flight(self) -> float:
+        """Seconds from the first POST of 60 to the last SUCCEEDED, all made by Google."""
+        clients = [ApiClient(f"http://127.0.0.1:{self.web.port}", each) for each in self.users]
+        began = time.time()
+
+        def order(client: ApiClient) -> str:
+            answer = client.create(prompt="A lighthouse at dusk", mockMode="false")
+            assert answer.status_code == 202, answer.text
+            return answer.json()["id"]
+
+        with ThreadPoolExecutor(8) as pool:
+            ids = list(pool.map(order, clients[:FLIGHT]))
+        query = (
+            "SELECT extract(epoch FROM max(completed_at)) FROM jobs_videojob "
+            "WHERE id = ANY(%s::uuid[]) HAVING count(*) FILTER (WHERE status = 'SUCCEEDED') = %s"
+        )
+        over = until(lambda: bool(self.database.execute(query, [ids, FLIGHT]).fetchone()), 60)
+        assert over, f"60 videos were not there after 60 s\n{self.stack.output()}"
+        row = self.database.execute(query, [ids, FLIGHT]).fetchone()
+        return float(row[0]) - began if row else 0.0
+
+    def memory_mb(self) -> dict[str, float]:
+        time.sleep(2)
+        return self.meter.memory_mb()
+
+    def _case(
+        self,
+        name: str,
+        requests: list,
+        status: int,
+        seconds: float,
+        *,
+        connections: int = CONNECTIONS,
+        floor: bool = False,
+    ) -> None:
+        meter, web = (self.floor_meter, self.floor) if floor else (self.meter, self.web)
+        wires = [request.wire() for request in requests]
+        plan = {
+            "port": web.port,
+            "status": status,
+            "scripts": [wires[n::connections] or wires for n in range(connections)],
+        }
+        self.database.execute("VACUUM ANALYZE")
+        processes.drive(**plan, seconds=1)
+        before = meter.read()
+        figures = processes.drive(**plan, seconds=seconds)
+        used = meter.between(before, meter.read())
+        row = figures | {part: ms / figures["requests"] for part, ms in used.items()}
+        row["queries"] = 1 if floor else requests[0].statements(status)
+        self.rows[name] = row
+        print(f"  {name}: {figures['rate']:.0f}/s", flush=True)
+        if status == 202:
+            self._clear_away()
+
+    def _clear_away(self) -> None:
+        """End the jobs of a case, so that the next finds a cluster at rest."""
+        self.database.execute(
+            "UPDATE jobs_videojob SET status = 'CANCELLED', stage = '', next_step_at = NULL, "
+            "completed_at = now() WHERE next_step_at IS NOT NULL"
+        )
+        queued = "SELECT count(*) FROM django_q_ormq HAVING count(*) < 3"
+        assert until(lambda: bool(self.database.execute(queued).fetchone()), 60)
+
+    def _finished_job(self) -> str:
+        client = ApiClient(f"http://127.0.0.1:{self.web.port}", self.token)
+        job = client.create(prompt="[[slow:1]] A sunset over mountains, seen from a slow drone")
+        assert client.wait(job.json()["id"])["status"] == "SUCCEEDED"
+        return job.json()["id"]
+
+
+def main() -> None:
+    options = _options()
+    began = time.perf_counter()
+    video = ("--seconds", str(UPSTREAM_SECONDS), "--video-bytes", str(VIDEO_BYTES))
+    with (
+        Server() as server,
+        processes.imitation("vertex", *video) as google,
+        processes.imitation("cloudinary") as cloudinary,
+        Stack(
+            server=server.url,
+            google=google,
+            cloudinary=cloudinary,
+            webs=0,
+            clusters=0,
+            env=ENV,
+        ) as stack,
+        psycopg.connect(stack.database_url, autocommit=True) as database,
+    ):
+        result = _run(stack, database, options)
+    result |= report.described() | {"took_seconds": time.perf_counter() - began}
+    print("\n".join(report.table(result, report.last())))
+    if options.write:
+        report.write(result)
+
+
+def _run(stack: Stack, database: psycopg.Connection, options: Any) -> dict[str, Any]:
+    # Vacuumed by hand before each case: by itself it would fall into some and not into others.
+    database.execute("ALTER SYSTEM SET autovacuum = off")
+    database.execute("SELECT pg_reload_conf()")
+    start_up = {"check": processes.check(stack)}
+    cluster, start_up["cluster"] = processes.cluster(stack, database)
+    _set_django_up(stack)
+    with contextlib.ExitStack() as opened:
+        web = opened.enter_context(processes.web(stack))
+        floor = opened.enter_context(processes.web(stack, "bench.floor"))
+        start_up["web"] = web.ready_seconds
+        bench = Bench(stack=stack, database=database, web=web, floor=floor, cluster=cluster)
+        bench.copies(1, JOBS, EVENTS)
+        bench.measure(options.seconds)
+        flight = bench.flight()
+        print(f"  60 jobs: {flight:.1f} s", flush=True)
+        loaded = bench.copies(JOBS + 1, MANY_JOBS, MANY_EVENTS)
+        print(f"  {MANY_JOBS:,} jobs, {MANY_EVENTS:,} events: loaded in {loaded:.0f} s", flush=True)
+        bench.measure(options.seconds, suffix=report.MANY)
+        return {
+            "rows": bench.rows,
+            "start_up_seconds": start_up,
+            "flight_seconds": flight,
+            "memory_mb": bench.memory_mb(),
+            "postgres": _version(database),
+        }
+
+
+def _set_django_up(stack: Stack) -> None:
+    """In this process, for the stack's database; our own errors are all it need write."""
+    environment = {name: value for name, value in stack.env.items() if name != "TEST_STACK"}
+    os.environ |= environment | {"LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": SETTINGS}
+    django.setup()
+
+
+SETTINGS = "videostudio.settings"
+
+
+def _version(database: psycopg.Connection) -> str:
+    row = database.execute("SHOW server_version").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seconds", type=float, default=5, help="that each case is driven for")
+    parser.add_argument("--write", action="store_true", help="keep it in bench/results.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

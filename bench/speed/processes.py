@@ -1,0 +1,187 @@
+"""Starting what is measured, and what its processes have used so far, as the kernel counts it."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.postgres import free_port
+from tests.run import PROJECT
+from tests.stack import Stack
+
+TICK = 1000 / os.sysconf("SC_CLK_TCK")  # ms
+READY = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Web:
+    pid: int
+    port: int
+    ready_seconds: float  # from its start to its first 200
+
+
+@contextlib.contextmanager
+def web(stack: Stack, application: str = "videostudio.wsgi") -> Iterator[Web]:
+    """gunicorn as the Procfile runs it, with the environment of `stack`."""
+    port = free_port()
+    name = application.replace(":", "-")
+    began = time.perf_counter()
+    with (stack.folder / f"{name}-{port}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", "python:videostudio.gunicorn", application],
+            cwd=PROJECT,
+            env=stack.env | {"PORT": str(port), "PGAPPNAME": "web"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        assert _soon(lambda: _answers(port)), Path(log.name).read_text()
+        yield Web(process.pid, port, time.perf_counter() - began)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextlib.contextmanager
+def imitation(*arguments: str) -> Iterator[str]:
+    """Google or Cloudinary in a process of its own; its URL."""
+    command = [sys.executable, "-m", "tests.imitations", *arguments]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield process.stdout.readline().split()[1]
+        finally:
+            process.terminate()
+
+
+def cluster(stack: Stack, database: psycopg.Connection) -> tuple[int, float]:
+    """Start it; its process, and how long it took until a worker had done its first tick."""
+    # The chain of ticks is begun with one number, the first tick that is done takes the next.
+    first = "SELECT 1 FROM jobs_tick WHERE token >= 2"
+    assert not database.execute(first).fetchone(), "it had ticked before"
+    began = time.perf_counter()
+    process = stack.start_cluster()
+    assert _soon(lambda: bool(database.execute(first).fetchone())), stack.output()
+    return process.pid, time.perf_counter() - began
+
+
+def check(stack: Stack) -> float:
+    """`manage.py check`, in seconds: the middle one of three."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        stack.manage("check")
+        took.append(time.perf_counter() - began)
+    return sorted(took)[1]
+
+
+def drive(**plan: Any) -> dict[str, float]:
+    """The figures of a client in a process of its own; see `client.drive`."""
+    command = [sys.executable, "-m", "bench.speed.client"]
+    done = subprocess.run(
+        command, cwd=PROJECT, input=json.dumps(plan), capture_output=True, text=True, timeout=120
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return json.loads(done.stdout)
+
+
+# ---- What they used ----
+
+
+class Meter:
+    """The CPU of web, of cluster, and of the database for either, in ms.
+
+    The database's processes are told apart by the name that web's connections give. One that
+    ends meanwhile leaves its time to its parent, PostgreSQL's first process; since hardly any
+    but web's do, that is web's.
+    """
+
+    def __init__(self, *, stack: Stack, database: psycopg.Connection, web: int, cluster: int):
+        self.stack, self.database = stack, database
+        self.web, self.cluster = web, cluster
+        self.first = _stat(database.info.backend_pid)[1]
+
+    def read(self) -> dict[str, Any]:
+        rows = self.database.execute("SELECT pid, application_name FROM pg_stat_activity")
+        own = self.database.info.backend_pid
+        names = {pid: name for pid, name in rows if pid != own}
+        return {
+            "web": _used(self._family(self.web)),
+            "cluster": _used(self._family(self.cluster)),
+            "backends": {(pid, name == "web"): _stat(pid)[2] for pid, name in names.items()},
+            "ended": _stat(self.first)[3],
+        }
+
+    def between(self, before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
+        old, new = before["backends"], after["backends"]
+        spent = {True: 0.0, False: 0.0}
+        for (pid, is_web), ms in new.items():
+            spent[is_web] += ms - old.get((pid, is_web), 0)
+        gone = sum(ms for each, ms in old.items() if each not in new)
+        left_behind = max(0.0, after["ended"] - before["ended"] - gone)
+        return {
+            "web": after["web"] - before["web"],
+            "database": spent[True] + left_behind,
+            "cluster": after["cluster"] - before["cluster"],
+            "cluster_database": spent[False],
+        }
+
+    def memory_mb(self) -> dict[str, float]:
+        return {
+            name: sum(map(_pss, self._family(pid))) / 1000
+            for name, pid in (("web", self.web), ("cluster", self.cluster))
+        }
+
+    def _family(self, pid: int) -> list[int]:
+        return [pid, *self.stack.descendants(pid)]
+
+
+def _used(pids: Iterable[int]) -> float:
+    """With what their ended children used."""
+    return sum(own + childrens for _, _, own, childrens in map(_stat, pids))
+
+
+def _stat(pid: int) -> tuple[int, int, float, float]:
+    """The process, its parent, and the CPU that it and its ended children used, in ms."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return pid, 0, 0.0, 0.0
+    user, system, child_user, child_system = (int(field) * TICK for field in fields[11:15])
+    return pid, int(fields[1]), user + system, child_user + child_system
+
+
+def _pss(pid: int) -> int:
+    """Its memory in kB; of what it shares with others, its share."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    return 0
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as probe:
+        probe.sendall(READY)
+        return probe.recv(12) == b"HTTP/1.1 200"
+    return False
+
+
+def _soon(done: Callable[[], bool], seconds: float = 60) -> bool:
+    end = time.perf_counter() + seconds
+    while not done():
+        if time.perf_counter() > end:
+            return False
+        time.sleep(0.01)
+    return True

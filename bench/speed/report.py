@@ -1,0 +1,123 @@
+"""The table, the kept result beside it, and the machine that both were measured on."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.run import PROJECT
+
+KEPT = Path(__file__).parent.parent / "results.json"
+MANY = ", many jobs"
+# CPU of web and its database, ms a request, and requests a second.
+TO_REACH = {
+    "create": (5.0, 260),
+    "poll": (1.8, 900),
+    "poll, known": (1.2, 1300),
+    "list of 50": (5.0, 230),
+}
+FLIGHT_TO_REACH, MEMORY_TO_REACH = 30, 260
+START_UP_TO_REACH = {"check": 1.5, "web": 2.0, "cluster": 3.0}
+MANY_TO_REACH = {"poll": 10, "poll, known": 10, "create": 10, "create, one user": 10}
+MANY_TO_REACH |= {"list of 50": 20}
+HEAD = (
+    f"{'':28}{'':>8}{'milliseconds':>21}   {'CPU ms a request':^43} {'':>8}   {'last kept':^14}\n"
+    f"{'':28}{'req/s':>8}{'p50':>7}{'p95':>7}{'p99':>7}   {'web':>6}{'its db':>8}{'sum':>7}"
+    f"{'x floor':>8}{'cluster':>8}{'its db':>7}{'queries':>9}   {'req/s':>6}{'sum':>7}   to reach"
+)
+
+
+def table(result: dict[str, Any], last: dict[str, Any]) -> Iterator[str]:
+    rows, old_rows = result["rows"], last.get("rows", {})
+    yield f"\n{_machine(result)}\n\n{HEAD}"
+    for name, row in rows.items():
+        floor = rows["floor" + MANY * name.endswith(MANY)]
+        yield _row(name, row, floor, old_rows.get(name))
+    yield f"\nwith 100 times as many jobs{'CPU':>15}{'req/s':>9}"
+    for name, allowed in MANY_TO_REACH.items():
+        more, usual = rows[name + MANY], rows[name]
+        cpu, rate = cpu_of(more) / cpu_of(usual), more["rate"] / usual["rate"]
+        yield f"  {name:28}{cpu - 1:>+12.0%}{rate - 1:>+9.0%}   to reach: CPU +{allowed}%"
+    yield ""
+    yield from _single("60 jobs, 20 s upstream", "s", FLIGHT_TO_REACH, _flight, result, last)
+    yield from _single("memory, web and cluster", "MB", MEMORY_TO_REACH, _memory, result, last)
+    for name, most in START_UP_TO_REACH.items():
+
+        def seconds(one: dict[str, Any], name: str = name) -> float:
+            return float(one["start_up_seconds"][name])
+
+        yield from _single(f"start of {name}", "s", most, seconds, result, last)
+    yield f"\ntook {result['took_seconds']:.0f} s; last kept: {_machine(last) if last else 'none'}"
+
+
+def cpu_of(row: dict[str, float]) -> float:
+    return row["web"] + row["database"]
+
+
+def _row(name: str, row: dict[str, float], floor: dict[str, float], old: Any) -> str:
+    times = "".join(f"{row[part]:>7.1f}" for part in ("p50", "p95", "p99"))
+    total = cpu_of(row)
+    cpu = f"{row['web']:>6.2f}{row['database']:>8.2f}{total:>7.2f}{total / cpu_of(floor):>8.2f}"
+    cluster = f"{row['cluster']:>8.2f}{row['cluster_database']:>7.2f}"
+    before = f"{old['rate']:>6.0f}{cpu_of(old):>7.2f}" if old else f"{'-':>6}{'-':>7}"
+    goal = "{:.1f} ms, {}/s".format(*TO_REACH[name]) if name in TO_REACH else ""
+    figures = f"{row['rate']:>8.0f}{times}   {cpu}{cluster}{row['queries']:>9}"
+    return f"{name:28}{figures}   {before}   {goal}"
+
+
+def _single(label: str, unit: str, most: float, find: Any, result: Any, last: Any) -> Iterator[str]:
+    before = f"{find(last):.1f}" if last else "-"
+    goal = f"to reach: under {most:g} {unit}"
+    yield f"{label:28}{find(result):>8.1f} {unit:3}   last kept {before:>6}   {goal}"
+
+
+def _flight(one: dict[str, Any]) -> float:
+    return float(one["flight_seconds"])
+
+
+def _memory(one: dict[str, Any]) -> float:
+    return sum(one["memory_mb"].values())
+
+
+# ---- What is kept ----
+
+
+def last() -> dict[str, Any]:
+    """The result in bench/results.json; empty where there is none."""
+    return json.loads(KEPT.read_text()) if KEPT.exists() else {}
+
+
+def write(result: dict[str, Any]) -> None:
+    KEPT.write_text(json.dumps(_rounded(result), indent=1) + "\n")
+
+
+def described() -> dict[str, Any]:
+    """The machine and the commit."""
+    info = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True
+    )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory / 2**30),
+        "python": platform.python_version(),
+        "commit": commit.stdout.strip(),
+    }
+
+
+def _machine(one: dict[str, Any]) -> str:
+    return (
+        "{commit}: {cores} cores of {cpu}, {memory_gb} GB, Python {python}, PostgreSQL {postgres}"
+    ).format(**one)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return round(value, 3) if isinstance(value, float) else value

@@ -1,0 +1,196 @@
+"""The users, jobs and requests of the benchmark. Django is set up for the stack's database."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import psycopg
+from django.test import Client
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.models import User
+from tests.client import MOCK_JOB
+from tests.queries import counted
+from tokens_ledger import ledger
+
+JOBS = "/api/v1/video-jobs"
+COST = 50
+MARK = "bench0boundary"
+ORDER = {"prompt": "A sunset over mountains, seen from a slow drone"} | MOCK_JOB
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request of one user, as bytes on the wire or as a call in this process."""
+
+    path: str
+    token: str
+    method: str = "GET"
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def wire(self) -> str:
+        headers = {"Host": "127.0.0.1", "Authorization": f"Bearer {self.token}", **self.headers}
+        if self.body:
+            headers["Content-Length"] = str(len(self.body))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{self.method} {self.path} HTTP/1.1\r\n{lines}\r\n{self.body}"
+
+    def statements(self, status: int) -> int:
+        """How many it sends to the database, but for those that begin and end transactions."""
+        headers = {"Authorization": f"Bearer {self.token}", **self.headers}
+        kind = headers.pop("Content-Type", "")
+        with counted() as statements:
+            answer = Client().generic(self.method, self.path, self.body, kind, headers=headers)
+        assert answer.status_code == status, answer.content
+        return len(statements)
+
+
+def users(count: int) -> list[str]:
+    """The access tokens of so many new users, who can pay for any number of videos."""
+    names = [f"user{n}" for n in range(count)]
+    made = User.objects.bulk_create(
+        User(username=name, email=f"{name}@example.com", password="!") for name in names
+    )
+    for user in made:
+        ledger.grant(user=user, amount=1_000_000, note="For the benchmark")
+    return [str(AccessToken.for_user(user)) for user in made]
+
+
+def owner(tokens: int) -> tuple[UUID, str]:
+    """Whose jobs are looked at: id and access token."""
+    user = User.objects.create_user("owner", "owner@example.com")
+    ledger.grant(user=user, amount=tokens, note="For the benchmark")
+    return user.pk, str(AccessToken.for_user(user))
+
+
+# ---- Requests ----
+
+
+def polls(ids: Sequence[str], token: str) -> list[Request]:
+    return [Request(f"{JOBS}/{id}", token) for id in ids]
+
+
+def known_polls(ids: Sequence[str], token: str) -> list[Request]:
+    """Polls of a client that has the answer already."""
+    return [
+        Request(each.path, token, headers={"If-None-Match": _etag(each)})
+        for each in polls(ids, token)
+    ]
+
+
+def floors(ids: Sequence[str], token: str) -> list[Request]:
+    return [Request(f"/floor/{id}", token) for id in ids]
+
+
+def lists(token: str) -> list[Request]:
+    return [Request(JOBS, token)]
+
+
+def forms(tokens: Sequence[str]) -> list[Request]:
+    """Orders by multipart, as the guide's clients send them."""
+    parts = (
+        f'--{MARK}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in ORDER.items()
+    )
+    body = "".join(parts) + f"--{MARK}--\r\n"
+    return _orders(tokens, body, f"multipart/form-data; boundary={MARK}")
+
+
+def objects(tokens: Sequence[str]) -> list[Request]:
+    """Orders by JSON."""
+    return _orders(tokens, json.dumps(ORDER), "application/json")
+
+
+def _orders(tokens: Sequence[str], body: str, kind: str) -> list[Request]:
+    return [Request(JOBS, token, "POST", body, {"Content-Type": kind}) for token in tokens]
+
+
+def _etag(poll: Request) -> str:
+    headers = {"Authorization": f"Bearer {poll.token}"}
+    return Client().get(poll.path, headers=headers)["ETag"]
+
+
+# ---- Many jobs ----
+
+# Copies of one finished job, each a minute older than the one before. jsonb_populate_record keeps
+# what is not named, so the copies stay whole when the table gets another column.
+COPY = """
+    WITH copied AS (
+        INSERT INTO jobs_videojob
+        SELECT copy.* FROM generate_series(%(first)s::int, %(last)s::int) AS age
+        JOIN jobs_videojob AS pattern ON pattern.id = %(model)s
+        CROSS JOIN LATERAL jsonb_populate_record(pattern, jsonb_build_object(
+            'id', gen_random_uuid(),
+            'user_id', %(owner)s::text,
+            'created_at', pattern.created_at - age * interval '1 minute',
+            'started_at', pattern.started_at - age * interval '1 minute',
+            'submitted_at', pattern.submitted_at - age * interval '1 minute',
+            'completed_at', pattern.completed_at - age * interval '1 minute'
+        )) AS copy
+        RETURNING id, created_at
+    )
+    INSERT INTO bench_copies (id, age, created_at)
+    SELECT id, %(first)s + row_number() OVER (ORDER BY created_at DESC) - 1, created_at FROM copied
+"""
+LOGS = """
+    INSERT INTO jobs_jobevent (job_id, created_at, level, message, internal, detail)
+    SELECT job.id, job.created_at + (line.created_at - pattern.created_at),
+        line.level, line.message, line.internal, line.detail
+    FROM bench_copies AS job
+    JOIN jobs_videojob AS pattern ON pattern.id = %(model)s
+    JOIN jobs_jobevent AS line ON line.job_id = pattern.id
+    WHERE job.age BETWEEN %(first)s AND %(last)s
+    ORDER BY job.age DESC, line.id
+"""
+MORE_LINES = """
+    INSERT INTO jobs_jobevent (job_id, created_at, level, message, internal, detail)
+    SELECT id, created_at + n * interval '1 second', 'info', 'Still generating...', false, ''
+    FROM bench_copies, generate_series(1, %(lines)s::int) AS n
+    WHERE age BETWEEN %(first)s AND %(last)s AND age %% 2 = 1
+    ORDER BY age DESC, n
+"""
+CHARGES = """
+    INSERT INTO tokens_ledger_entry
+        (account_id, kind, amount, balance_after, reference, note, created_at)
+    SELECT %(owner)s, 'charge', -%(cost)s,
+        balance - %(cost)s * row_number() OVER (ORDER BY age DESC),
+        copy.id::text, 'video_generation', copy.created_at
+    FROM bench_copies AS copy, tokens_ledger_account AS account
+    WHERE account.user_id = %(owner)s AND age BETWEEN %(first)s AND %(last)s
+    ORDER BY age DESC
+"""
+PAID = """
+    UPDATE tokens_ledger_account SET balance = balance - %(cost)s * (%(last)s - %(first)s + 1)
+    WHERE user_id = %(owner)s
+"""
+
+
+def copies(
+    database: psycopg.Connection, *, model: str, owner: UUID, first: int, last: int, events: int = 0
+) -> None:
+    """Jobs of `owner` like `model`, from the `first` youngest to the `last`.
+
+    Every second one has more lines of log than `model`, so many that about `events` come of it.
+    """
+    values = {"model": model, "owner": owner, "first": first, "last": last, "cost": COST}
+    database.execute("SET session_replication_role = replica")  # copies refer to what is there
+    database.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS bench_copies (id uuid, age int, created_at timestamptz)"
+    )
+    for statement in (COPY, LOGS, CHARGES, PAID):
+        database.execute(statement, values)
+    usual = database.execute("SELECT count(*) FROM jobs_jobevent").fetchone()
+    if usual and events > usual[0]:
+        lines = 2 * (events - usual[0]) // (last - first + 1)
+        database.execute(MORE_LINES, values | {"lines": lines})
+    database.execute("RESET session_replication_role")
+
+
+def sample(database: psycopg.Connection, count: int) -> list[str]:
+    """Ids from all over the table, of copies with as many lines as their model."""
+    rows = database.execute("SELECT id FROM bench_copies WHERE age %% 2 = 0 ORDER BY age", ())
+    ids = [str(id) for (id,) in rows]
+    return random.Random(6).sample(ids, count)
