@@ -127,4 +127,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test $(CHECKS) flight chaos bench-admin format lock samples
+.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin format lock samples
