@@ -1,0 +1,67 @@
+"""What a start leaves alone: web never imports what only workers, or only uploads, make use of."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.run import ENVIRONMENT, PROJECT
+
+HEAVY = ("google.genai", "cloudinary", "PIL")
+CONFIGURED = {
+    "GOOGLE_API_KEY": "known to nobody",
+    "USE_CLOUDINARY": "true",
+    "CLOUDINARY_CLOUD_NAME": "a",
+    "CLOUDINARY_API_KEY": "b",
+    "CLOUDINARY_API_SECRET": "c",
+    "DATABASE_URL": "sqlite://:memory:",
+}
+# gunicorn's master, which loads the application and runs the checks before it forks.
+START = """
+import sys
+import videostudio.gunicorn
+import videostudio.wsgi
+videostudio.gunicorn.on_starting(None)
+"""
+VISIT = """
+from django.test import Client
+for path in ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/login/"):
+    status = Client().get(path, headers={"host": "localhost"}).status_code
+    assert status in (200, 401), (path, status)
+"""
+REPORT = f"""
+print([name for name in {HEAVY} if name in sys.modules])
+"""
+
+pytestmark = pytest.mark.once
+
+
+def imported(code):
+    """Which of the heavy packages are there after `code`, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code + REPORT],
+        cwd=PROJECT,
+        env=ENVIRONMENT | CONFIGURED,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+class TestWeb:
+    def test_starts_without_the_heavy_packages(self):
+        assert imported(START) == "[]"
+
+    def test_does_without_them_where_no_image_is_sent(self):
+        assert imported(START + VISIT) == "[]"
+
+
+class TestCluster:
+    def test_has_them_before_it_forks(self):
+        """Imported once, their memory is shared by all workers."""
+        prepare = (
+            "import sys, videostudio.wsgi, jobs.cluster\njobs.cluster._import_what_workers_need()\n"
+        )
+        assert imported(prepare).startswith("['google.genai', 'cloudinary'")
