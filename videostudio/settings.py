@@ -358,8 +358,22 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Video Studio",
     "VERSION": "1",
+    "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
+    "TAGS": [
+        {"name": "auth", "description": "Accounts and their tokens of access."},
+        {"name": "video-jobs", "description": "Ask for videos, follow them, fetch them."},
+        {"name": "video-models", "description": "What can be asked for."},
+        {"name": "tokens", "description": "What videos are paid with."},
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "tryItOutEnabled": True,
+        "displayRequestDuration": True,
+        "defaultModelsExpandDepth": 0,
+        "validatorUrl": None,  # swagger.io's would be told of every visitor
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": r"/api/v1",

@@ -11,7 +11,12 @@ from rest_framework.fields import empty, get_error_detail
 from accounts.models import User
 
 # As it was typed; bounded, since hashing costs.
-PASSWORD: dict[str, Any] = {"max_length": 128, "trim_whitespace": False, "write_only": True}
+PASSWORD: dict[str, Any] = {
+    "max_length": 128,
+    "trim_whitespace": False,
+    "write_only": True,
+    "help_text": "At least 8 characters, not only digits, and none of the common ones.",
+}
 
 
 class StringField(serializers.CharField):
@@ -40,8 +45,12 @@ class AddressField(StringField, serializers.EmailField):
 
 
 class RegistrationSerializer(serializers.Serializer):
-    username = UsernameField(max_length=150, validators=[UnicodeUsernameValidator()])
-    email = AddressField(max_length=254)
+    username = UsernameField(
+        max_length=150,
+        validators=[UnicodeUsernameValidator()],
+        help_text="Letters, digits and @ . + - _",
+    )
+    email = AddressField(max_length=254, help_text="Where the operator can reach you.")
     password = StringField(**PASSWORD)
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
@@ -54,21 +63,26 @@ class RegistrationSerializer(serializers.Serializer):
 
 
 class CredentialsSerializer(serializers.Serializer):
-    username = UsernameField(max_length=150)
+    username = UsernameField(max_length=150, help_text="In any case.")
     password = StringField(**PASSWORD)
 
 
 class RefreshSerializer(serializers.Serializer):
-    refresh = StringField(max_length=2000)
+    refresh = StringField(max_length=2000, help_text="The newest refresh token.")
 
 
 class TokenPairSerializer(serializers.Serializer):
-    access = serializers.CharField()
-    refresh = serializers.CharField()
+    access = serializers.CharField(
+        help_text="For `Authorization: Bearer …` with every other call; good for an hour."
+    )
+    refresh = serializers.CharField(help_text="For the next pair; good once, for 14 days.")
 
 
 class UserSerializer(serializers.ModelSerializer):
-    dateJoined = serializers.DateTimeField(source="date_joined")
+    id = serializers.UUIDField(read_only=True, help_text="The jobs' `userId`.")
+    username = serializers.CharField(help_text="The name to log in with.")
+    email = serializers.EmailField(help_text="Where the operator can reach you.")
+    dateJoined = serializers.DateTimeField(source="date_joined", help_text="In UTC.")
 
     class Meta:
         model = User
@@ -78,18 +92,20 @@ class UserSerializer(serializers.ModelSerializer):
 class ProblemSerializer(serializers.Serializer):
     """401, 403 and 429."""
 
-    detail = serializers.CharField()
-    code = serializers.CharField()
+    detail = serializers.CharField(help_text="A sentence for a person.")
+    code = serializers.CharField(help_text="A word for a program.")
 
 
 class FaultSerializer(serializers.Serializer):
-    field = serializers.CharField(allow_null=True)
-    message = serializers.CharField()
-    code = serializers.CharField()
+    field = serializers.CharField(allow_null=True, help_text="Where; null: in no single field.")
+    message = serializers.CharField(help_text="What is wrong, as a sentence for a person.")
+    code = serializers.CharField(help_text="What is wrong, as a word for a program.")
 
 
 class InvalidSerializer(ProblemSerializer):
     """400, 413 and 415: the first fault, and all of them."""
 
-    field = serializers.CharField(allow_null=True)
-    errors = FaultSerializer(many=True)  # type: ignore[assignment]  # DRF takes it for a field
+    field = serializers.CharField(allow_null=True, help_text="Where the first fault is.")
+    errors = FaultSerializer(  # type: ignore[assignment]  # DRF takes it for a field
+        many=True, help_text="All faults, the first first."
+    )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
 from rest_framework.parsers import FormParser
 from rest_framework.permissions import AllowAny
@@ -16,20 +15,15 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from accounts import registration, tokens
+from accounts.api import documentation
 
 from .serializers import (
     CredentialsSerializer,
-    InvalidSerializer,
-    ProblemSerializer,
     RefreshSerializer,
     RegistrationSerializer,
-    TokenPairSerializer,
     UserSerializer,
 )
 from .throttles import AddressThrottle, LoginNameThrottle
-
-INVALID, DENIED = {400: InvalidSerializer}, {401: ProblemSerializer}
-CLOSED, THROTTLED = {403: ProblemSerializer}, {429: ProblemSerializer}
 
 
 class PublicView(APIView):
@@ -62,11 +56,7 @@ class RegisterView(PublicView):
 
     welcome: Callable[..., None] | None = None
 
-    @extend_schema(
-        summary="Register",
-        request=RegistrationSerializer,
-        responses={201: UserSerializer, **INVALID, **CLOSED, **THROTTLED},
-    )
+    @documentation.register
     def post(self, request: Request) -> Response:
         if not settings.REGISTRATION_OPEN:
             raise PermissionDenied("Registration is closed.", code="registration_closed")
@@ -84,11 +74,7 @@ class LoginView(PublicView):
 
     throttle_classes = (AddressThrottle, LoginNameThrottle)
 
-    @extend_schema(
-        summary="Log in",
-        request=CredentialsSerializer,
-        responses={200: TokenPairSerializer, **INVALID, **DENIED, **THROTTLED},
-    )
+    @documentation.log_in
     def post(self, request: Request) -> Response:
         pair = tokens.log_in(request=request, **read(CredentialsSerializer, request))
         return Response(pair._asdict())
@@ -97,11 +83,7 @@ class LoginView(PublicView):
 class RefreshView(PublicView):
     """A refresh token works once: keep the new one."""
 
-    @extend_schema(
-        summary="Refresh",
-        request=RefreshSerializer,
-        responses={200: TokenPairSerializer, **INVALID, **DENIED, **THROTTLED},
-    )
+    @documentation.refresh
     def post(self, request: Request) -> Response:
         return Response(tokens.rotate(**read(RefreshSerializer, request))._asdict())
 
@@ -111,11 +93,7 @@ class LogoutView(PublicView):
 
     throttle_classes = ()
 
-    @extend_schema(
-        summary="Log out",
-        request=RefreshSerializer,
-        responses={204: None, **INVALID, **DENIED},
-    )
+    @documentation.log_out
     def post(self, request: Request) -> Response:
         tokens.revoke(**read(RefreshSerializer, request))
         return Response(status=204)
@@ -124,6 +102,6 @@ class LogoutView(PublicView):
 class MeView(APIView):
     """The account that the access token belongs to."""
 
-    @extend_schema(summary="Me", responses={200: UserSerializer, **DENIED})
+    @documentation.me
     def get(self, request: Request) -> Response:
         return Response(UserSerializer(request.user).data)

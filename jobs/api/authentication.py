@@ -44,9 +44,13 @@ class OwnerAuthentication(JWTAuthentication):
 
 
 class OwnerScheme(SimpleJWTScheme):
-    """For the documentation it is what simplejwt's is."""
+    """In the documentation: simplejwt's, with a word on where the token comes from."""
 
     target_class = "jobs.api.authentication.OwnerAuthentication"
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        said = "The `access` of `POST /api/v1/auth/token`, without `Bearer`. Good for an hour."
+        return super().get_security_definition(auto_schema) | {"description": said}
 
 
 def found_with_the_user(request: Request) -> VideoJob | None:

@@ -73,7 +73,9 @@ class TrueOrFalse(serializers.Field):
         return value
 
 
-@extend_schema_field(OpenApiTypes.INT)
+@extend_schema_field(
+    {"type": "integer", "enum": list(catalog.DURATIONS), "default": catalog.DEFAULT_DURATION}
+)
 class DurationField(serializers.Field):
     """4 or 8, as a number or as text."""
 

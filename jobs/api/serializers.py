@@ -6,20 +6,28 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.api.serializers import ProblemSerializer
-from jobs import estimates
+from jobs import catalog, estimates
 from jobs.api.fields import StatusField
 from jobs.models import JobEvent, Status, VideoJob
 from tokens_ledger.api.paging import PageSerializer
 
 
 class InputsSerializer(serializers.Serializer):
-    initialImage = serializers.BooleanField(source="has_initial_image")
-    endFrame = serializers.BooleanField(source="has_end_frame")
-    referenceImages = serializers.IntegerField(source="reference_image_count")
+    initialImage = serializers.BooleanField(
+        source="has_initial_image", help_text="The first frame was sent."
+    )
+    endFrame = serializers.BooleanField(
+        source="has_end_frame", help_text="The last frame was sent."
+    )
+    referenceImages = serializers.IntegerField(
+        source="reference_image_count", help_text="How many were sent."
+    )
 
 
 class LogLineSerializer(serializers.ModelSerializer):
-    timestamp = serializers.DateTimeField(source="created_at")
+    timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
+    level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How grave it is.")
+    message = serializers.CharField(help_text="For a person.")
 
     class Meta:
         model = JobEvent
@@ -32,25 +40,38 @@ class VideoJobSerializer(serializers.Serializer):
     # Needs `log` on the job (the lines that clients may see), and in the context `request`, `now`
     # and `positions` (of PENDING jobs, by id).
 
-    id = serializers.UUIDField()
+    id = serializers.UUIDField(help_text="Its path ends in it.")
     userId = serializers.CharField(source="user_id", help_text="Whose job it is.")
-    prompt = serializers.SerializerMethodField()
-    model = serializers.CharField()
-    resolution = serializers.CharField()
-    aspectRatio = serializers.CharField(source="aspect_ratio")
-    durationSeconds = serializers.IntegerField(source="duration_seconds")
-    generateAudio = serializers.BooleanField(source="generate_audio")
-    mockMode = serializers.BooleanField(source="mock_mode")
+    prompt = serializers.SerializerMethodField(
+        help_text="As ordered, trimmed; null where only an image was sent."
+    )
+    model = serializers.CharField(help_text="As ordered.")
+    resolution = serializers.CharField(help_text="`720p` or `1080p`.")
+    aspectRatio = serializers.CharField(source="aspect_ratio", help_text="`16:9` or `9:16`.")
+    durationSeconds = serializers.ChoiceField(
+        source="duration_seconds", choices=catalog.DURATIONS, help_text="How long the video is."
+    )
+    generateAudio = serializers.BooleanField(source="generate_audio", help_text="With sound.")
+    mockMode = serializers.BooleanField(
+        source="mock_mode", help_text="A sample; Google was not called."
+    )
     inputs = InputsSerializer(source="*", help_text="Which images were sent.")
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(
+        choices=Status.choices,
+        help_text="PENDING and RUNNING are active; nothing leaves the other three.",
+    )
     statusMessage = serializers.CharField(source="status_message", help_text="For a person.")
     progressPercentage = serializers.IntegerField(
         source="progress_percentage",
         help_text="0 to 100, never falling. An estimate from the elapsed time; 100 once stored.",
     )
     logs = LogLineSerializer(source="log", many=True, help_text="Oldest first.")
-    tokensConsumed = serializers.IntegerField(source="tokens_consumed")
-    tokensRefunded = serializers.IntegerField(source="tokens_refunded")
+    tokensConsumed = serializers.IntegerField(
+        source="tokens_consumed", help_text="Charged when it was created."
+    )
+    tokensRefunded = serializers.IntegerField(
+        source="tokens_refunded", help_text="What came back of them."
+    )
     cloudinaryUrl = serializers.SerializerMethodField(help_text="The video, once SUCCEEDED.")
     posterUrl = serializers.SerializerMethodField(help_text="A JPEG of the first frame.")
     errorMessage = serializers.SerializerMethodField(help_text="Why it FAILED, for a person.")
@@ -59,9 +80,13 @@ class VideoJobSerializer(serializers.Serializer):
     estimatedSecondsRemaining = serializers.SerializerMethodField(
         help_text="From the median of recent jobs; null when unknown."
     )
-    createdAt = serializers.DateTimeField(source="created_at")
-    startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
-    completedAt = serializers.DateTimeField(source="completed_at", allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
+    startedAt = serializers.DateTimeField(
+        source="started_at", allow_null=True, help_text="When a worker took it."
+    )
+    completedAt = serializers.DateTimeField(
+        source="completed_at", allow_null=True, help_text="When it ended, well or not."
+    )
 
     def get_prompt(self, job: VideoJob) -> str | None:
         return job.prompt or None
@@ -94,7 +119,7 @@ class VideoJobSerializer(serializers.Serializer):
 
 @extend_schema_serializer(many=False)
 class VideoJobListSerializer(serializers.Serializer):
-    jobs = VideoJobSerializer(many=True)
+    jobs = VideoJobSerializer(many=True, help_text="Newest first.")
     total = serializers.IntegerField(help_text="How many the filter matches.")
 
 
@@ -106,38 +131,46 @@ class ListQuerySerializer(PageSerializer):
 
 class ModelInputsSerializer(serializers.Serializer):
     initialImage = serializers.IntegerField(help_text="At most so many.")
-    endFrame = serializers.IntegerField()
-    referenceImages = serializers.IntegerField()
+    endFrame = serializers.IntegerField(help_text="At most so many.")
+    referenceImages = serializers.IntegerField(help_text="At most so many.")
 
 
 class ModelSerializer(serializers.Serializer):
-    id = serializers.CharField()
+    id = serializers.CharField(help_text="For `model` in an order.")
     durations = serializers.ListField(child=serializers.IntegerField(), help_text="Seconds.")
-    resolutions = serializers.ListField(child=serializers.CharField())
-    aspectRatios = serializers.ListField(child=serializers.CharField())
+    resolutions = serializers.ListField(
+        child=serializers.CharField(), help_text="For `resolution`."
+    )
+    aspectRatios = serializers.ListField(
+        child=serializers.CharField(), help_text="For `aspectRatio`."
+    )
     inputs = ModelInputsSerializer(help_text="The most of each that one job may bring.")
-    tokenCost = serializers.IntegerField()
+    tokenCost = serializers.IntegerField(help_text="Charged for each job.")
 
 
 @extend_schema_serializer(many=False)
 class ModelListSerializer(serializers.Serializer):
-    models = ModelSerializer(many=True)
+    models = ModelSerializer(many=True, help_text="All there are.")
 
 
 class ShortOfTokensSerializer(serializers.Serializer):
     class Detail(serializers.Serializer):
-        message = serializers.CharField()
-        cost = serializers.IntegerField()
-        availableTokens = serializers.IntegerField()
+        message = serializers.CharField(help_text="A sentence for a person.")
+        cost = serializers.IntegerField(help_text="What it would take.")
+        availableTokens = serializers.IntegerField(help_text="What there is.")
 
-    detail = Detail()
-    code = serializers.CharField()
+    detail = Detail(help_text="The one refusal whose detail is an object.")
+    code = serializers.CharField(help_text="A word for a program.")
 
 
 class TooManyActiveJobsSerializer(ProblemSerializer):
-    activeJobs = serializers.IntegerField(required=False)
-    limit = serializers.IntegerField(required=False)
-    estimatedWaitSeconds = serializers.IntegerField(required=False, allow_null=True)
+    """429; the numbers are there where active jobs are too many, not where requests are."""
+
+    activeJobs = serializers.IntegerField(required=False, help_text="Yours, PENDING and RUNNING.")
+    limit = serializers.IntegerField(required=False, help_text="How many there may be.")
+    estimatedWaitSeconds = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Until one of them ends; null when unknown."
+    )
 
 
 def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:

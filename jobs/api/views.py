@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import HttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
@@ -15,32 +14,19 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.serializers import InvalidSerializer, ProblemSerializer
 from jobs import catalog, estimates, lifecycle, orders
-from jobs.api import representation
+from jobs.api import documentation, representation
 from jobs.api.authentication import found_with_the_user
 from jobs.api.errors import NotReady
 from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
-from jobs.api.serializers import (
-    ListQuerySerializer,
-    ModelListSerializer,
-    ShortOfTokensSerializer,
-    TooManyActiveJobsSerializer,
-    VideoJobListSerializer,
-    VideoJobSerializer,
-    etag,
-)
+from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer, etag
 from jobs.api.throttles import CreateThrottle
 from jobs.models import ACTIVE, Status, VideoJob
 from tokens_ledger import ledger
 
 KEY_HEADER = "Idempotency-Key"
 POLL_AGAIN = "3"  # seconds
-
-UNAUTHORIZED = OpenApiResponse(ProblemSerializer, "No valid access token.")
-NOT_FOUND = OpenApiResponse(ProblemSerializer, "No such job of yours.")
-INVALID = OpenApiResponse(InvalidSerializer, "Fault in the request; `field` names where.")
 
 
 class VideoJobViewSet(viewsets.GenericViewSet):
@@ -65,35 +51,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
     def get_throttles(self) -> Any:
         return [CreateThrottle()] if self.action == "create" else []
 
-    @extend_schema(
-        summary="Create a video",
-        description="Charges the job's tokens at once and answers before the work begins.",
-        request={
-            "multipart/form-data": CreateVideoJobSerializer,
-            "application/json": CreateVideoJobSerializer,
-        },
-        parameters=[
-            OpenApiParameter(
-                KEY_HEADER,
-                location="header",
-                description="1 to 255 visible ASCII characters. The same key with the same content "
-                "gives the same job for 24 hours, charged once.",
-            )
-        ],
-        responses={
-            202: VideoJobSerializer,
-            400: INVALID,
-            401: UNAUTHORIZED,
-            402: OpenApiResponse(ShortOfTokensSerializer, "Not enough tokens."),
-            404: OpenApiResponse(ProblemSerializer, "The key's job is deleted."),
-            413: OpenApiResponse(InvalidSerializer, "The body is too large."),
-            415: OpenApiResponse(InvalidSerializer, "Neither multipart nor JSON."),
-            422: OpenApiResponse(InvalidSerializer, "The key was used with other content."),
-            429: OpenApiResponse(
-                TooManyActiveJobsSerializer, "Too many active jobs, or requests (`throttled`)."
-            ),
-        },
-    )
+    @documentation.create
     def create(self, request: Request) -> HttpResponse:
         require_length(request)
         key = _idempotency_key(request)
@@ -110,25 +68,11 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         headers = {"Idempotency-Replayed": "true"} if replayed else {}
         return self._answer(job, status=202, headers=headers)
 
-    @extend_schema(
-        summary="Get a video job",
-        description="Poll every 3 to 5 seconds; send `If-None-Match` to be spared what you know.",
-        parameters=[OpenApiParameter("If-None-Match", location="header", description="An ETag.")],
-        responses={
-            200: VideoJobSerializer,
-            304: OpenApiResponse(description="Unchanged."),
-            401: UNAUTHORIZED,
-            404: NOT_FOUND,
-        },
-    )
+    @documentation.retrieve
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         return self._answer(self.get_object(), known=request.headers.get("If-None-Match", ""))
 
-    @extend_schema(
-        summary="List your video jobs",
-        parameters=[ListQuerySerializer],
-        responses={200: VideoJobListSerializer, 400: INVALID, 401: UNAUTHORIZED},
-    )
+    @documentation.list_jobs
     def list(self, request: Request) -> HttpResponse:
         query = ListQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
@@ -142,39 +86,17 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         data = {"jobs": shown, "total": matching.count()}
         return representation.response(data, status=200, headers={})
 
-    @extend_schema(
-        summary="Delete a video job",
-        description="Removes the record and its inputs, not the video; cancels an active job.",
-        responses={204: None, 401: UNAUTHORIZED, 404: NOT_FOUND},
-    )
+    @documentation.destroy
     def destroy(self, request: Request, pk: str) -> Response:
         lifecycle.delete(job=self.get_object(), now=timezone.now())
         return Response(status=204)
 
-    @extend_schema(
-        summary="Cancel a video job",
-        description="Gives the tokens back unless the job was submitted to Google already.",
-        request=None,
-        responses={
-            200: VideoJobSerializer,
-            401: UNAUTHORIZED,
-            404: NOT_FOUND,
-            409: OpenApiResponse(ProblemSerializer, "It has finished already."),
-        },
-    )
+    @documentation.cancel
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> HttpResponse:
         return self._answer(lifecycle.cancel(job=self.get_object(), now=timezone.now()))
 
-    @extend_schema(
-        summary="Download the video",
-        responses={
-            302: OpenApiResponse(description="`Location` is the video's URL."),
-            400: OpenApiResponse(InvalidSerializer, "Not there yet (`not_ready`)."),
-            401: UNAUTHORIZED,
-            404: NOT_FOUND,
-        },
-    )
+    @documentation.download
     @action(detail=True)
     def download(self, request: Request, pk: str) -> Response:
         job = self.get_object()
@@ -218,7 +140,7 @@ class VideoModelViewSet(viewsets.ViewSet):
     permission_classes = [AllowAny]
     authentication_classes = ()
 
-    @extend_schema(summary="List the models", auth=[], responses=ModelListSerializer)
+    @documentation.list_models
     def list(self, request: Request) -> Response:
         models = [
             {

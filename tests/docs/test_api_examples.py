@@ -1,5 +1,6 @@
 """docs/api.md, run: every command in its order against real servers, every answer as printed."""
 
+import itertools
 import json
 import re
 import shutil
@@ -31,12 +32,14 @@ EVERY = list(blocks(GUIDE))
 COMMANDS = [block for block in EVERY if block.language in ("bash", "sh")]
 ANSWERED = [
     (above, block)
-    for above, block in zip(EVERY, EVERY[1:], strict=False)
+    for above, block in itertools.pairwise(EVERY)
     if above.language == "bash" and block.answers and block.language in ("json", "http", "text")
 ]
 
-SAID = ("detail", "code", "field", "message", "errorCode", "errorMessage", "kind", "note")
-SAID += ("status", "statusMessage", "level", "prompt", "inputs")
+SAID = (
+    *("detail", "code", "field", "message", "errorCode", "errorMessage", "kind", "note"),
+    *("status", "statusMessage", "level", "prompt"),
+)
 SOMETIMES_NULL = ("queuePosition", "estimatedSecondsRemaining", "estimatedWaitSeconds")
 SHORTENED = ("models", "jobs", "entries")  # the page shows one of several
 

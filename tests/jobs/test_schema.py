@@ -66,7 +66,42 @@ class TestSchema:
     def test_tells_of_each_what_it_does_and_how_it_answers(self, schema, path, method):
         operation = operations(schema)[path, method]
         assert operation["summary"]
+        assert operation["description"]
+        assert all(each["description"] for each in operation.get("parameters", []))
         assert set(operation["responses"]) == OPERATIONS[path, method]
+
+    @pytest.mark.parametrize(("path", "method"), OPERATIONS)
+    def test_shows_an_example_of_all_that_goes_to_and_fro(self, schema, path, method):
+        operation = operations(schema)[path, method]
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        for body in [*bodies, *operation["responses"].values()]:
+            for kind, content in body.get("content", {}).items():
+                # A form is filled in field by field.
+                assert content.get("examples") or kind.endswith("urlencoded"), (body, kind)
+        for answer in operation["responses"].values():
+            assert answer["description"]
+
+    def test_shows_examples_that_have_all_fields(self, schema):
+        for operation in operations(schema).values():
+            for answer in operation["responses"].values():
+                for content in answer.get("content", {}).values():
+                    name = content["schema"]["$ref"].rpartition("/")[2]
+                    required = schema["components"]["schemas"][name]["required"]
+                    for example in content["examples"].values():
+                        assert set(required) <= set(example["value"]), example
+
+    def test_tells_of_every_field_what_it_is(self, schema):
+        for name, component in schema["components"]["schemas"].items():
+            for field, said in component.get("properties", {}).items():
+                assert said.get("description"), f"{name}.{field}"
+
+    def test_lets_choose_among_the_lengths(self, schema):
+        create = operations(schema)["/api/v1/video-jobs", "post"]
+        for content in create["requestBody"]["content"].values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            length = schema["components"]["schemas"][name]["properties"]["durationSeconds"]
+            [named] = [each["$ref"].rpartition("/")[2] for each in length["allOf"]]
+            assert schema["components"]["schemas"][named]["enum"] == [4, 8]
 
     @pytest.mark.parametrize(("path", "method"), OPERATIONS)
     def test_tells_which_need_a_login(self, schema, path, method):
@@ -88,6 +123,20 @@ class TestSchema:
         retrieve = operations(schema)["/api/v1/video-jobs/{id}", "get"]["parameters"]
         assert "Idempotency-Key" in {each["name"] for each in create}
         assert "If-None-Match" in {each["name"] for each in retrieve}
+
+    @pytest.mark.parametrize(
+        ("path", "method", "status", "names"),
+        [
+            ("/api/v1/video-jobs", "post", "202", {"ETag", "Retry-After", "Idempotency-Replayed"}),
+            ("/api/v1/video-jobs", "post", "429", {"Retry-After"}),
+            ("/api/v1/video-jobs/{id}", "get", "200", {"ETag", "Retry-After"}),
+            ("/api/v1/video-jobs/{id}", "get", "304", {"ETag", "Retry-After"}),
+            ("/api/v1/video-jobs/{id}/download", "get", "302", {"Location"}),
+            ("/api/v1/auth/token", "post", "429", {"Retry-After"}),
+        ],
+    )
+    def test_tells_of_the_headers_of_answers(self, schema, path, method, status, names):
+        assert set(operations(schema)[path, method]["responses"][status]["headers"]) == names
 
     def test_tells_that_progress_is_an_estimate(self, schema):
         progress = schema["components"]["schemas"]["VideoJob"]["properties"]["progressPercentage"]

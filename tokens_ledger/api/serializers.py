@@ -13,13 +13,18 @@ class TokensSerializer(serializers.Serializer):
 
 
 class EntrySerializer(serializers.ModelSerializer):
+    id = serializers.IntegerField(help_text="Grows with every entry.")
+    kind = serializers.ChoiceField(
+        choices=Entry.Kind.choices,
+        help_text="`grant` and `refund` add, `charge` takes, `adjustment` does either.",
+    )
     amount = serializers.IntegerField(help_text="Tokens; below 0 where they were taken.")
     balanceAfter = serializers.IntegerField(
         source="balance_after", help_text="Tokens on the account after this entry."
     )
     reference = serializers.CharField(help_text="What was paid for: a job's id, or empty.")
     note = serializers.CharField(help_text="Why, in words.")
-    createdAt = serializers.DateTimeField(source="created_at")
+    createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
 
     class Meta:
         model = Entry

@@ -8,9 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from accounts.api.serializers import InvalidSerializer, ProblemSerializer
 from accounts.models import User
 from tokens_ledger import ledger
+from tokens_ledger.api import documentation
 from tokens_ledger.models import Entry
 
 from .paging import PageSerializer
@@ -19,10 +19,7 @@ from .serializers import EntriesSerializer, TokensSerializer
 
 @extend_schema(tags=["tokens"])
 class TokensViewSet(ViewSet):
-    @extend_schema(
-        summary="Your tokens, and what things cost",
-        responses={200: TokensSerializer, 401: ProblemSerializer},
-    )
+    @documentation.retrieve
     def retrieve(self, request: Request) -> Response:
         tokens = {
             "availableTokens": ledger.balance(user=cast(User, request.user)),
@@ -30,15 +27,7 @@ class TokensViewSet(ViewSet):
         }
         return Response(TokensSerializer(tokens).data)
 
-    @extend_schema(
-        summary="How your tokens came and went",
-        parameters=[PageSerializer],
-        responses={
-            200: EntriesSerializer,
-            400: InvalidSerializer,
-            401: ProblemSerializer,
-        },
-    )
+    @documentation.entries
     def entries(self, request: Request) -> Response:
         page = PageSerializer(data=request.query_params.dict())
         page.is_valid(raise_exception=True)
