@@ -87,12 +87,7 @@ def _run_times(mock_mode: bool, most: int) -> list[float]:
 
 def queue_positions(jobs: Sequence[VideoJob]) -> dict:
     """For each PENDING job among `jobs`, by id: how many jobs of its kind start before it."""
-    kinds = {job.mock_mode for job in jobs if job.status == Status.PENDING}
-    positions: dict = {}
-    if kinds:
-        line = VideoJob.objects.in_line().values_list("id", "mock_mode")
-        ahead = dict.fromkeys((True, False), 0)
-        for id, mock_mode in line:
-            positions[id] = ahead[mock_mode]
-            ahead[mock_mode] += 1
-    return positions
+    waiting = [job.pk for job in jobs if job.status == Status.PENDING]
+    if not waiting:
+        return {}
+    return {job.pk: job.place for job in VideoJob.objects.places(waiting)}

@@ -132,9 +132,9 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
 
 def _refuse_too_many(user: Any, now: datetime) -> None:
     limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
-    active = list(VideoJob.objects.for_user(user).active())
-    if len(active) < limit:
+    if VideoJob.objects.for_user(user).active().count() < limit:
         return
+    active = list(VideoJob.objects.for_user(user).active())
     waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in active]
     known = [wait for wait in waits if wait is not None]
     raise TooManyActiveJobs(

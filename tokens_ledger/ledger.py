@@ -53,7 +53,6 @@ def lock(*, user: User) -> Account:
     return account
 
 
-@transaction.atomic
 def charge(*, account: Account, operation: str, reference: str) -> Entry:
     """Take the cost of `operation` from an account that `lock` returned.
 

@@ -40,11 +40,20 @@ class WindowThrottle(SimpleRateThrottle):
         self.now = self.timer()
         if request.method in SAFE_METHODS or (key := self.get_cache_key(request, view)) is None:
             return True
-        self.cache.add(key, 0, timeout=self.duration + 60)
+        return self._count(key) <= self.num_requests
+
+    def _count(self, key: str) -> int:
+        """Which request of its window this is. Only the window's first costs more than `incr`."""
         try:
-            return self.cache.incr(key) <= self.num_requests
+            return self.cache.incr(key)
+        except ValueError:
+            pass
+        if self.cache.add(key, 1, timeout=self.duration + 60):
+            return 1
+        try:
+            return self.cache.incr(key)  # another process was first
         except ValueError:  # the cache was emptied between the two calls
-            return True
+            return 1
 
     def wait(self) -> float:
         """Seconds until the window ends."""
