@@ -1,6 +1,6 @@
 """How fast the service is, beside the least that is possible and beside the last kept result.
 
-    python -m bench.speed [--seconds 5] [--write]
+    python -m bench.speed [--seconds 5] [--only poll] [--write]
 
 A PostgreSQL of its own; web and cluster as the Procfile runs them; imitations of Google and
 Cloudinary. Prints one table and ends by itself. docs/performance.md tells what each figure means.
@@ -9,6 +9,7 @@ Cloudinary. Prints one table and ends by itself. docs/performance.md tells what 
 import argparse
 import contextlib
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,6 +30,7 @@ JOBS, MANY_JOBS = 1_000, 100_000  # of one user
 EVENTS, MANY_EVENTS = 0, 5_000_000
 FLIGHT, UPSTREAM_SECONDS, VIDEO_BYTES = 60, 20, 10_000_000
 LOOKED_AT = 64  # jobs, two by each connection
+MOST_SECONDS = 300  # then it ends, as by Ctrl-C
 ENV = LIMITS | {"MOCK_SECONDS": "8", "WEB_CONCURRENCY": "2"}
 
 
@@ -36,7 +38,14 @@ class Bench:
     """One run: what is running, and the rows that have been measured so far."""
 
     def __init__(
-        self, *, stack: Stack, database: psycopg.Connection, web: Web, floor: Web, cluster: int
+        self,
+        *,
+        stack: Stack,
+        database: psycopg.Connection,
+        web: Web,
+        floor: Web,
+        cluster: int,
+        only: list[str],
     ) -> None:
         from bench.speed import scene  # not before Django is set up
 
@@ -44,13 +53,14 @@ class Bench:
         self.web, self.floor = web, floor
         self.meter = Meter(stack=stack, database=database, web=web.pid, cluster=cluster)
         self.floor_meter = Meter(stack=stack, database=database, web=floor.pid, cluster=cluster)
+        self.only = only
         self.rows: dict[str, dict[str, Any]] = {}
         self.users = scene.users(USERS)
         self.owner, self.token = scene.owner(tokens=MANY_JOBS * scene.COST + 1_000_000)
         self.model = self._finished_job()
 
-    def copies(self, first: int, last: int, events: int) -> float:
-        """Bring the owner's jobs from `first` to `last`; how long that took."""
+    def copies(self, first: int, last: int, events: int) -> None:
+        """Bring the owner's jobs from `first` to `last`, and `events` lines of log in all."""
         began = time.perf_counter()
         self.scene.copies(
             self.database,
@@ -61,7 +71,9 @@ class Bench:
             events=events,
         )
         self.database.execute("VACUUM ANALYZE")
-        return time.perf_counter() - began
+        self.database.execute("CHECKPOINT")
+        seconds = time.perf_counter() - began
+        print(f"  {last:,} jobs, loaded in {seconds:.0f} s", flush=True)
 
     def measure(self, seconds: float, suffix: str = "") -> None:
         """Every case, with the jobs that are there now."""
@@ -92,10 +104,16 @@ class Bench:
             "SELECT extract(epoch FROM max(completed_at)) FROM jobs_videojob "
             "WHERE id = ANY(%s::uuid[]) HAVING count(*) FILTER (WHERE status = 'SUCCEEDED') = %s"
         )
-        over = until(lambda: bool(self.database.execute(query, [ids, FLIGHT]).fetchone()), 60)
-        assert over, f"60 videos were not there after 60 s\n{self.stack.output()}"
-        row = self.database.execute(query, [ids, FLIGHT]).fetchone()
-        return float(row[0]) - began if row else 0.0
+        ended: list[tuple] = []
+
+        def over() -> bool:
+            ended.extend(self.database.execute(query, [ids, FLIGHT]))
+            return bool(ended)
+
+        assert until(over, 60), f"60 videos were not there after 60 s\n{self.stack.output()}"
+        seconds = float(ended[0][0]) - began
+        print(f"  60 jobs: {seconds:.1f} s", flush=True)
+        return seconds
 
     def memory_mb(self) -> dict[str, float]:
         time.sleep(2)
@@ -111,6 +129,9 @@ class Bench:
         connections: int = CONNECTIONS,
         floor: bool = False,
     ) -> None:
+        """Drive `requests` for so many seconds, after one second that is not measured."""
+        if self.only and not floor and name not in self.only:
+            return
         meter, web = (self.floor_meter, self.floor) if floor else (self.meter, self.web)
         wires = [request.wire() for request in requests]
         plan = {
@@ -122,8 +143,9 @@ class Bench:
         processes.drive(**plan, seconds=1)
         before = meter.read()
         figures = processes.drive(**plan, seconds=seconds)
-        used = meter.between(before, meter.read())
+        used = meter.between(before, meter.read(), figures["client"])
         row = figures | {part: ms / figures["requests"] for part, ms in used.items()}
+        row["others_share"] = used["others"] / (1000 * figures["seconds"] * (os.cpu_count() or 1))
         row["queries"] = 1 if floor else requests[0].statements(status)
         self.rows[name] = row
         print(f"  {name}: {figures['rate']:.0f}/s", flush=True)
@@ -148,6 +170,8 @@ class Bench:
 
 def main() -> None:
     options = _options()
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.alarm(MOST_SECONDS)
     began = time.perf_counter()
     video = ("--seconds", str(UPSTREAM_SECONDS), "--video-bytes", str(VIDEO_BYTES))
     with (
@@ -175,38 +199,36 @@ def _run(stack: Stack, database: psycopg.Connection, options: Any) -> dict[str, 
     # Vacuumed by hand before each case: by itself it would fall into some and not into others.
     database.execute("ALTER SYSTEM SET autovacuum = off")
     database.execute("SELECT pg_reload_conf()")
-    start_up = {"check": processes.check(stack)}
+    start_up = processes.start_up(stack)
     cluster, start_up["cluster"] = processes.cluster(stack, database)
     _set_django_up(stack)
     with contextlib.ExitStack() as opened:
         web = opened.enter_context(processes.web(stack))
         floor = opened.enter_context(processes.web(stack, "bench.floor"))
-        start_up["web"] = web.ready_seconds
-        bench = Bench(stack=stack, database=database, web=web, floor=floor, cluster=cluster)
+        bench = Bench(
+            stack=stack,
+            database=database,
+            web=web,
+            floor=floor,
+            cluster=cluster,
+            only=options.only,
+        )
         bench.copies(1, JOBS, EVENTS)
         bench.measure(options.seconds)
-        flight = bench.flight()
-        print(f"  60 jobs: {flight:.1f} s", flush=True)
-        loaded = bench.copies(JOBS + 1, MANY_JOBS, MANY_EVENTS)
-        print(f"  {MANY_JOBS:,} jobs, {MANY_EVENTS:,} events: loaded in {loaded:.0f} s", flush=True)
-        bench.measure(options.seconds, suffix=report.MANY)
-        return {
-            "rows": bench.rows,
-            "start_up_seconds": start_up,
-            "flight_seconds": flight,
-            "memory_mb": bench.memory_mb(),
-            "postgres": _version(database),
-        }
+        result = {"rows": bench.rows, "start_up_seconds": start_up, "postgres": _version(database)}
+        if not options.only:
+            result["flight_seconds"] = bench.flight()
+            bench.copies(JOBS + 1, MANY_JOBS, MANY_EVENTS)
+            bench.measure(options.seconds, suffix=report.MANY)
+        return result | {"memory_mb": bench.memory_mb()}
 
 
 def _set_django_up(stack: Stack) -> None:
     """In this process, for the stack's database; our own errors are all it need write."""
     environment = {name: value for name, value in stack.env.items() if name != "TEST_STACK"}
-    os.environ |= environment | {"LOG_LEVEL": "ERROR", "DJANGO_SETTINGS_MODULE": SETTINGS}
+    os.environ |= environment | {"LOG_LEVEL": "ERROR"}
+    os.environ["DJANGO_SETTINGS_MODULE"] = "videostudio.settings"
     django.setup()
-
-
-SETTINGS = "videostudio.settings"
 
 
 def _version(database: psycopg.Connection) -> str:
@@ -218,7 +240,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=5, help="that each case is driven for")
     parser.add_argument("--write", action="store_true", help="keep it in bench/results.json")
-    return parser.parse_args()
+    parser.add_argument("--only", action="append", default=[], help='one case, such as "poll"')
+    options = parser.parse_args()
+    if options.only and options.write:
+        parser.error("what is kept is whole")
+    return options
 
 
 if __name__ == "__main__":
