@@ -1,0 +1,23 @@
+# One image for all three processes: web (as it is), worker and release (see compose.yaml).
+#   docker build -t videostudio .
+FROM python:3.12-slim AS packages
+RUN python -m venv /opt/venv
+COPY requirements.txt .
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+
+FROM python:3.12-slim
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PORT=8000 \
+    MEDIA_ROOT=/var/lib/videostudio/media
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin studio \
+    && install --directory --owner studio --group studio /var/lib/videostudio/media
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /srv/videostudio
+COPY . .
+RUN python -m compileall -q .
+USER studio
+EXPOSE 8000
+# For web; whoever runs the image as a worker turns it off, and asks /readyz.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "deploy/healthcheck.py"]
+CMD ["gunicorn", "-c", "python:videostudio.gunicorn", "videostudio.wsgi"]

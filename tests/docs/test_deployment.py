@@ -1,0 +1,157 @@
+"""The files by which the service is installed: alike in what they run, and complete."""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.run import ENVIRONMENT, PROJECT
+from tests.stack import Stack
+
+pytestmark = pytest.mark.once
+
+
+def load(name: str) -> Any:
+    return yaml.safe_load((PROJECT / name).read_text())
+
+
+PROCFILE = load("Procfile")
+COMPOSE = load("compose.yaml")["services"]
+RENDER = load("render.yaml")
+SERVICES = {service["type"]: service for service in RENDER["services"]}
+READ = set(re.findall(r"^(?:# )?([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
+
+
+def unit(name: str) -> ConfigParser:
+    read = ConfigParser(interpolation=None, strict=False)
+    read.optionxform = str  # type: ignore[assignment, method-assign]
+    read.read(PROJECT / "deploy" / "systemd" / f"videostudio-{name}.service")
+    return read
+
+
+class TestCommands:
+    def test_of_render_are_the_procfile_s(self):
+        assert SERVICES["web"]["startCommand"] == PROCFILE["web"]
+        assert SERVICES["web"]["preDeployCommand"] == PROCFILE["release"]
+        assert SERVICES["worker"]["startCommand"] == PROCFILE["worker"]
+
+    def test_of_compose_are_the_procfile_s(self):
+        dockerfile = (PROJECT / "Dockerfile").read_text()
+        assert f"CMD {PROCFILE['web'].split()!s}".replace("'", '"') in dockerfile
+        assert COMPOSE["migrate"]["command"] == PROCFILE["release"]
+        assert COMPOSE["worker"]["command"] == PROCFILE["worker"]
+
+    @pytest.mark.parametrize("name", ["web", "worker"])
+    def test_of_systemd_are_the_procfile_s(self, name):
+        started = unit(name)["Service"]["ExecStart"].removeprefix("/srv/videostudio/.venv/bin/")
+        assert started == PROCFILE[name]
+
+
+class TestVariables:
+    def test_of_render_are_read(self):
+        groups = [each for group in RENDER["envVarGroups"] for each in group["envVars"]]
+        own = [each for service in SERVICES.values() for each in service["envVars"]]
+        named = {each["key"] for each in [*groups, *own] if "key" in each}
+        assert named - READ == {"PYTHON_VERSION"}  # Render's own
+
+    def test_of_render_are_the_same_for_web_and_worker(self):
+        names = [
+            {each.get("key") or each["fromGroup"] for each in service["envVars"]}
+            for service in SERVICES.values()
+        ]
+        assert names[0] == names[1]
+
+    def test_of_compose_are_read(self):
+        assert set(COMPOSE["web"]["environment"]) <= READ
+
+    def test_of_compose_are_all_that_must_be_set(self):
+        asked = re.findall(r"\$\{(\w+):\?", (PROJECT / "compose.yaml").read_text())
+        assert set(asked) == {"SECRET_KEY", "POSTGRES_PASSWORD"}
+
+
+class TestTimes:
+    """Each gives the processes as long as they need to end: gunicorn 25 s, a cluster 30 s."""
+
+    def test_to_end(self):
+        assert seconds(COMPOSE["web"]["stop_grace_period"]) >= 26
+        assert seconds(COMPOSE["worker"]["stop_grace_period"]) >= 31
+        assert seconds(unit("web")["Service"]["TimeoutStopSec"]) >= 26
+        assert seconds(unit("worker")["Service"]["TimeoutStopSec"]) >= 31
+        assert SERVICES["worker"]["maxShutdownDelaySeconds"] >= 31
+
+
+class TestImage:
+    def test_holds_all_that_the_service_needs(self, tmp_path):
+        """What .dockerignore lets in, elsewhere, is a project that checks, and serves its pages."""
+        lines = (PROJECT / ".dockerignore").read_text().splitlines()
+        assert "*" in lines
+        archive = tmp_path / "context.tar"
+        with tarfile.open(archive, "w") as context:
+            for line in lines:
+                if line.startswith("!"):
+                    context.add(PROJECT / line[1:], arcname=line[1:])
+        with tarfile.open(archive) as context:
+            context.extractall(tmp_path / "image", filter="data")
+        code = (
+            "import django; django.setup()\n"
+            "from django.test import Client\n"
+            "for path in ('/', '/api/v1/schema', '/api/v1/docs', '/static/studio/studio.css'):\n"
+            "    assert Client().get(path).status_code == 200, path\n"
+        )
+        for command in (["manage.py", "check"], ["-c", code]):
+            done = subprocess.run(
+                [sys.executable, *command],
+                cwd=tmp_path / "image",
+                env=ENVIRONMENT | {"DJANGO_SETTINGS_MODULE": "videostudio.settings"},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+
+    def test_copies_files_that_are_let_in(self):
+        let_in = re.findall(r"^!(.+)$", (PROJECT / ".dockerignore").read_text(), re.MULTILINE)
+        assert {"requirements.txt", "deploy/healthcheck.py", "manage.py"} <= set(let_in)
+        assert all((PROJECT / name).exists() for name in let_in)
+
+    def test_does_not_run_as_root(self):
+        lines = (PROJECT / "Dockerfile").read_text().splitlines()
+        assert "USER studio" in lines
+        assert lines.index("USER studio") < next(
+            number for number, line in enumerate(lines) if line.startswith("CMD")
+        )
+
+
+@pytest.mark.live
+class TestHealthcheck:
+    @pytest.mark.parametrize("hosts", ["127.0.0.1,localhost", "*", ".example.com"])
+    def test_passes_where_the_web_answers(self, hosts):
+        with Stack(clusters=0, env={"ALLOWED_HOSTS": f"{hosts},127.0.0.1"}) as stack:
+            port = stack.url.rpartition(":")[2]
+            assert check(PORT=port, ALLOWED_HOSTS=hosts).returncode == 0
+
+    def test_fails_where_nobody_answers(self):
+        done = check(PORT="1", ALLOWED_HOSTS="localhost")
+        assert done.returncode == 1
+        assert "refused" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def check(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, Path("deploy") / "healthcheck.py"],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
