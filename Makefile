@@ -35,7 +35,9 @@ CHECKS := lint-ruff lint-format lint-imports lint-types \
 
 test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Chromium)
 	@$(RUN) -m tests.chromium
-	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+	@failed=; for check in $(CHECKS); do \
+		$(MAKE) --no-print-directory $$check || failed="$$failed $$check"; done; \
+	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
 $(CHECKS): $(VENV)/dev.stamp
 

@@ -132,6 +132,8 @@ def _problems() -> list[str]:
         found.append("DATABASE_URL: must be a postgres:// or sqlite:// URL")
     if not DEBUG and not SECRET_KEY:
         found.append("SECRET_KEY: is required unless DEBUG=true")
+    elif not DEBUG and len(SECRET_KEY) < 32:
+        found.append("SECRET_KEY: must be at least 32 characters unless DEBUG=true")
     if not DEBUG and not ALLOWED_HOSTS:
         found.append("ALLOWED_HOSTS: is required unless DEBUG=true")
     if JWT_SIGNING_KEY and len(JWT_SIGNING_KEY.encode()) < 32:

@@ -1,6 +1,9 @@
 """What the documentation names is there: links, targets, commands, variables, files, paths."""
 
+import os
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,7 +86,7 @@ class TestEvery:
 
     def test_path_is_served(self, page):
         for path in re.findall(r"`(?:[A-Z]+ )?(/[a-z][^\s`]*)`", prose(page)):
-            if path != "/api/v1" and not path.startswith(("/srv/", "/etc/", "/var/")):
+            if path != "/api/v1" and not path.startswith(("/srv/", "/etc/", "/var/", "/proc/")):
                 served = resolve(path.replace("{id}", JOB).partition("?")[0])
                 assert served.func is not errors.not_found, path
 
@@ -99,13 +102,32 @@ class TestReadme:
 
     def test_names_what_production_cannot_do_without(self):
         example = (PROJECT / ".env.example").read_text()
-        required = re.findall(r"^# Required[^\n]*\n# ([A-Z_]+)=", example, re.MULTILINE)
+        required = re.findall(r"^# Required.*\n(?:# .*\n)*?# ([A-Z_]+)=", example, re.MULTILINE)
         assert required
         assert all(f"| `{name}` |" in self.TEXT for name in required)
 
     def test_has_every_room(self):
         rooms = {file.parent.name for file in PROJECT.glob("*/apps.py")} | {"accounts", "jobs"}
         assert all(f"`{room}/" in self.TEXT for room in rooms)
+
+
+class TestMakeTest:
+    def test_ends_with_the_checks_that_failed(self, tmp_path):
+        for stamp in ("run.stamp", "dev.stamp"):
+            (tmp_path / stamp).touch()
+        ended = subprocess.run(
+            [
+                *("make", "test", f"VENV={tmp_path}", f"RUN={sys.executable}", "PYTEST=false"),
+                "CHECKS=test-sqlite check-migrations",
+            ],
+            cwd=PROJECT,
+            env={"PATH": os.environ["PATH"], "BROWSER": "0"},
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode != 0
+        assert "No changes detected" in ended.stdout  # the checks after the failed one were made
+        assert ended.stdout.splitlines()[-1] == "Failed: test-sqlite"
 
 
 CHECKS = re.findall(

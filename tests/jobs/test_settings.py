@@ -50,6 +50,7 @@ NONSENSE = [
     ("LOG_FORMAT", "xml"),
     ("LOG_LEVEL", "LOUD"),
     ("SECRET_KEY", ""),
+    ("SECRET_KEY", "x" * 31),
     ("ALLOWED_HOSTS", ""),
 ]
 
@@ -144,7 +145,7 @@ class TestDefault:
         process = start(
             tell="(s.DATABASES['default']['ENGINE'], s.HTTPS_ONLY, s.LOG_FORMAT)",
             DEBUG="true",
-            SECRET_KEY="",
+            SECRET_KEY="short",
             ALLOWED_HOSTS="",
         )
         assert literal_eval(process.stdout) == ("django.db.backends.sqlite3", False, "text")
