@@ -44,24 +44,24 @@ class TestCreate:
         client.create()
 
     def test_by_multipart(self, client):
-        with costs(16):
+        with costs(13):
             assert client.create().status_code == 202
 
     def test_by_json(self, client):
-        with costs(16):
+        with costs(13):
             assert client.create_json().status_code == 202
 
     def test_with_a_key(self, client):
-        with costs(18):
+        with costs(15):
             assert client.create(headers={"Idempotency-Key": "a"}).status_code == 202
 
     def test_replayed(self, client):
         client.create(headers={"Idempotency-Key": "a"})
-        with costs(11):
+        with costs(8):
             assert client.create(headers={"Idempotency-Key": "a"}).status_code == 202
 
     def test_refused(self, client):
-        with costs(6):
+        with costs(3):
             assert client.create(resolution="4k").status_code == 400
 
 
