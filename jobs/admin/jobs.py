@@ -11,7 +11,6 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 
 from accounts.doors import ReasonForm, way_back
 from accounts.models import User
@@ -240,7 +239,7 @@ def _tell(request: HttpRequest, door: Door, results: list[tuple[UUID, bool, str]
         messages.info(request, f"{door.button}: {done} jobs done, {skipped} skipped.")
     for id, was_done, sentence in results:
         level = messages.SUCCESS if was_done else messages.WARNING
-        messages.add_message(request, level, format_html("{}: {}", id, job_links(sentence)))
+        messages.add_message(request, level, job_links(f"Job {id}: {sentence}"))
 
 
 def _lists(request: HttpRequest, name: str) -> list[str]:

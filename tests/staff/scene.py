@@ -1,14 +1,21 @@
-"""A studio with a past, for browsers and pictures: a fortnight of orders, made by the domain's own
-functions under a clock of ours.
+"""A fortnight of orders, made by the domain's own functions under a clock of ours.
 
     manage.py shell -c "from tests.staff import scene; scene.build()"
+
+Customers who write a mail: maria (a video like a black frame), jonas (it never came), aiko (held
+back), femi (withdrew, and wants it after all) and lucia (waits). In the past hour Google was
+overloaded, and nobody was given their tokens back.
 """
 
+import io
 import random
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.files.storage import storages
 from django.utils import timezone
 from PIL import Image as Pillow
 
@@ -19,13 +26,12 @@ from jobs.images import Image
 from jobs.lifecycle import Failure
 from jobs.models import Stage, Status, VideoJob
 from jobs.providers.base import Inputs
-from jobs.providers.mock import Mock
-from jobs.videos.base import StoredVideo
+from jobs.providers.mock import SAMPLES, Mock
+from jobs.videos.base import VideoStorage
+from tests.staff.studio import PASSWORD, STAFF
 from tokens_ledger import audit, ledger
 from tokens_ledger.models import Entry
 
-PASSWORD = "tall ships at anchor"
-STAFF = {"sam": "Support", "olga": "Operator", "fred": "Finance"}
 PROMPTS = (
     "A lighthouse at dusk, waves rolling in, seen from a drone",
     "A cat conducts an orchestra of mice in a candle-lit hall",
@@ -36,11 +42,13 @@ PROMPTS = (
     "Two foxes play in fresh snow, early morning light",
     "A violin maker planes a spruce top, shavings curling",
 )
-FAILURES = (
-    Failure("safety.output", "The video was held back by the provider's safety filters."),
-    Failure("provider.timeout", "Google Veo did not deliver the video in time."),
-    Failure("provider.unavailable", "Google Veo is not available.", "503 UNAVAILABLE: overloaded"),
-    Failure("storage.failed", "The finished video could not be stored.", "HTTP 500 of the upload"),
+SAFETY = Failure("safety.output", "The video was held back by the provider's safety filters.")
+TIMEOUT = Failure("provider.timeout", "Google Veo did not deliver the video in time.")
+OVERLOADED = Failure(
+    "provider.unavailable", "Google Veo is not available.", "503 UNAVAILABLE: overloaded"
+)
+STORAGE = Failure(
+    "storage.failed", "The finished video could not be stored.", "HTTP 500 of the upload"
 )
 
 
@@ -51,17 +59,19 @@ class Clock:
 
 
 def build(*, jobs: int = 160, seed: int = 4) -> None:
-    """Staff, customers, jobs of every kind, and a customer who writes a mail: maria."""
     chance, end = random.Random(seed), timezone.now()
     Entry._meta.get_field("created_at").__dict__["_get_default"] = lambda: Clock.now
+    settings.VIDEO_REFUND_FAILED_JOBS = True
     Clock.now = end - timedelta(days=13, hours=20)
     make_staff()
     customers = [_customer(name) for name in ("maria", "jonas", "aiko", "femi", "lucia")]
     ages = sorted((chance.expovariate(1 / 1.6) for _ in range(jobs)), reverse=True)
     for age in ages:
-        at = end - timedelta(days=min(13.5, age), minutes=12)
-        _job(chance.choice(customers), chance.choice(PROMPTS), at, chance)
-    _the_mail(customers[0], end)
+        at = end - timedelta(days=min(13.5, age), minutes=75)
+        _any(chance.choice(customers), chance.choice(PROMPTS), at, chance)
+    settings.VIDEO_REFUND_FAILED_JOBS = False
+    _outage(customers, end)
+    _mails(customers, end)
     Clock.now = end
     audit.run(now=end - timedelta(minutes=17))
 
@@ -93,29 +103,65 @@ def order(prompt: str, **changes: Any) -> Order:
     return Order(**asked | changes)
 
 
-def _job(user: User, prompt: str, at: datetime, chance: random.Random) -> VideoJob:
-    """One that has ended, most of them well."""
+# ---- The fortnight ----
+
+
+def _any(user: User, prompt: str, at: datetime, chance: random.Random) -> None:
+    """A job that has ended, as most do well."""
     if ledger.balance(user=user) < 50:
         ledger.grant(user=user, amount=1_000, note="Package of 20 videos")
     job = _begun(user, order(prompt, mock_mode=chance.random() < 0.3), at)
-    took = timedelta(seconds=chance.gauss(75, 18) + 12)
-    if chance.random() < 0.06:
-        Clock.now = at + timedelta(seconds=9)
-        return lifecycle.cancel(job=job, now=Clock.now)
-    Clock.now = at + max(took, timedelta(seconds=25))
-    if chance.random() < 0.1:
-        lifecycle.fail(job=job, failure=chance.choice(FAILURES), now=Clock.now)
+    took = timedelta(seconds=max(25, chance.gauss(87, 18)))
+    fate = chance.random()
+    if fate < 0.06:
+        _cancel(job, at + timedelta(seconds=9))
+    elif fate < 0.16:
+        _fail(job, chance.choice((SAFETY, TIMEOUT, OVERLOADED, STORAGE)), at + took)
     else:
-        lifecycle.generated(job=job, now=Clock.now - timedelta(seconds=4))
-        job.refresh_from_db()
-        lifecycle.succeed(job=job, video=stored(job), now=Clock.now)
-    return job
+        _succeed(job, at + took)
 
 
-def _begun(user: User, asked: Order, at: datetime, inputs: Inputs | None = None) -> VideoJob:
-    """A job that the provider is at work on."""
+def _outage(customers: list[User], end: datetime) -> None:
+    for number, minutes in enumerate((50, 46, 42, 37, 30, 22)):
+        at = end - timedelta(minutes=minutes)
+        job = _begun(customers[number % 5], order(PROMPTS[number], mock_mode=False), at)
+        _fail(job, OVERLOADED, at + timedelta(seconds=64))
+
+
+def _mails(customers: list[User], end: datetime) -> None:
+    maria, jonas, aiko, femi, lucia = customers
+
+    def minutes(ago: float) -> datetime:
+        return end - timedelta(minutes=ago)
+
+    prompt = "A glass whale swims over the rooftops of Berlin"
+    _fail(_begun(jonas, order(prompt), minutes(18)), STORAGE, minutes(16.5))
+    prompt = "A koi made of ink dissolves in a bowl of milk"
+    _fail(_begun(aiko, order(prompt), minutes(14)), SAFETY, minutes(12.8))
+    prompt = "A marching band of penguins crosses a frozen river"
+    _cancel(_begun(femi, order(prompt), minutes(11)), minutes(10.8))
+
+    prompt = "A ballroom of paper dancers, one of them catches fire"
+    job = _begun(maria, order(prompt), minutes(9))
+    error = Exception("503 UNAVAILABLE: the service is overloaded")
+    lifecycle.step_failed(job=job, error=error, now=minutes(8.5))
+    _succeed(job, minutes(7.2))
+
+    Clock.now = minutes(1)
+    wish = order("The same ballroom, but underwater", initial_image=True)
+    image = Inputs(initial_image=picture())
+    orders.create(user=maria, order=wish, inputs=image, now=Clock.now)
+    wish = order("A tram climbs a hill through a thunderstorm")
+    orders.create(user=lucia, order=wish, inputs=Inputs(), now=Clock.now)
+
+
+# ---- One job ----
+
+
+def _begun(user: User, asked: Order, at: datetime) -> VideoJob:
+    """One that the provider is at work on."""
     Clock.now = at
-    job, _ = orders.create(user=user, order=asked, inputs=inputs or Inputs(), now=at)
+    job, _ = orders.create(user=user, order=asked, inputs=Inputs(), now=at)
     at += timedelta(seconds=1)
     VideoJob.objects.filter(pk=job.pk).update(
         status=Status.RUNNING, stage=Stage.SUBMITTING, started_at=at
@@ -132,36 +178,28 @@ def _begun(user: User, asked: Order, at: datetime, inputs: Inputs | None = None)
     return job
 
 
-def stored(job: VideoJob) -> StoredVideo:
-    name = f"ai_studio/videos/{job.pk}"
-    return StoredVideo(
-        name=f"{name}.mp4",
-        url=f"/media/{name}.mp4",
-        poster_url=f"/media/{name}.jpg",
-        bytes=1_841_202,
-    )
-
-
-def _the_mail(maria: User, end: datetime) -> None:
-    """Her video "came", she says, as nothing but a black frame; and others of hers are at work."""
-    at = end - timedelta(minutes=9)
-    prompt = "A ballroom of paper dancers, one of them catches fire"
-    job = _begun(maria, order(prompt), at)
-    Clock.now = at + timedelta(seconds=58)
-    error = Failure("provider.unavailable", "x", "503 UNAVAILABLE: the service is overloaded")
-    lifecycle.step_failed(job=job, error=Exception(error.detail), now=at + timedelta(seconds=31))
-    lifecycle.generated(job=job, now=Clock.now - timedelta(seconds=3))
+def _succeed(job: VideoJob, at: datetime) -> None:
+    Clock.now = at
+    lifecycle.generated(job=job, now=at - timedelta(seconds=4))
     job.refresh_from_db()
-    lifecycle.succeed(job=job, video=stored(job), now=Clock.now)
-    first = Inputs(initial_image=picture())
-    asked = order("The same ballroom, but underwater [[slow:600]]", initial_image=True)
-    Clock.now = end - timedelta(seconds=40)
-    orders.create(user=maria, order=asked, inputs=first, now=Clock.now)
+    name, sample = f"ai_studio/videos/{job.pk}", Path(SAMPLES, "720p-16x9-8s-audio.mp4")
+    poster = Path(SAMPLES, "720p-16x9-8s.jpg")
+    storage = cast(VideoStorage, storages["videos"])
+    video = storage.upload_video(name=name, path=sample, poster=poster)
+    lifecycle.succeed(job=job, video=video, now=at)
+
+
+def _fail(job: VideoJob, failure: Failure, at: datetime) -> None:
+    Clock.now = at
+    lifecycle.fail(job=job, failure=failure, now=at)
+
+
+def _cancel(job: VideoJob, at: datetime) -> None:
+    Clock.now = at
+    lifecycle.cancel(job=job, now=at)
 
 
 def picture() -> Image:
-    import io
-
     content = io.BytesIO()
     Pillow.radial_gradient("L").resize((640, 360)).convert("RGB").save(content, "JPEG")
     return Image(

@@ -24,7 +24,9 @@ def new_of(job):
 class TestCancel:
     def test_ends_a_waiting_job_and_gives_the_tokens_back(self, support, new_job):
         job = new_job()
-        assert said(press(support, "cancel", job)) == [f"{job.pk}: cancelled, 50 tokens refunded."]
+        assert said(press(support, "cancel", job)) == [
+            f"Job {job.pk}: cancelled, 50 tokens refunded."
+        ]
         assert (kept(job).status, kept(job).tokens_refunded) == ("CANCELLED", 50)
         assert notes(job) == [("Cancelled by support", "Never came")]
 
@@ -38,7 +40,9 @@ class TestCancel:
     def test_says_that_a_job_has_ended(self, support, new_job, state):
         job = new_job(state)
         version = kept(job).version
-        assert said(press(support, "cancel", job)) == [f"{job.pk}: has ended already ({state})."]
+        assert said(press(support, "cancel", job)) == [
+            f"Job {job.pk}: has ended already ({state})."
+        ]
         assert kept(job).version == version
         assert not LogEntry.objects.exists()
 
@@ -55,7 +59,7 @@ class TestFail:
     def test_ends_an_active_job_and_gives_the_tokens_back(self, operator, new_job, state):
         job = new_job(state)
         assert said(press(operator, "fail", job)) == [
-            f"{job.pk}: marked as failed, 50 tokens refunded."
+            f"Job {job.pk}: marked as failed, 50 tokens refunded."
         ]
         row = kept(job)
         assert (row.status, row.error_code, row.tokens_refunded) == ("FAILED", "internal", 50)
@@ -94,7 +98,7 @@ class TestRetry:
         before = ledger.balance(user=alice)
         answer = press(operator, "retry", job, price="free")
         new = new_of(job)
-        assert said(answer) == [f"{job.pk}: retried as job {new.pk}, for 0 tokens."]
+        assert said(answer) == [f"Job {job.pk}: retried as job {new.pk}, for 0 tokens."]
         assert (new.prompt, new.user, new.status, new.tokens_consumed) == (
             *("An owl", alice, "PENDING", 0),
         )
@@ -118,7 +122,7 @@ class TestRetry:
         job = new_job("SUCCEEDED")
         tokens(alice, 20)
         assert said(press(operator, "retry", job, price="charged")) == [
-            f"{job.pk}: costs 50 tokens, of which the customer has 20."
+            f"Job {job.pk}: costs 50 tokens, of which the customer has 20."
         ]
         assert VideoJob.objects.count() == 1
         assert not notes(job)
@@ -135,7 +139,7 @@ class TestRetry:
         new = bring(new_of(job), end)
         assert (new.status, new.tokens_refunded) == (end, 0)
         assert not list(audit.findings())
-        assert said(press(operator, "refund", new)) == [f"{new.pk}: was never charged."]
+        assert said(press(operator, "refund", new)) == [f"Job {new.pk}: was never charged."]
 
     def test_is_not_made_of_a_job_with_images(self, operator, new_job):
         job = new_job("FAILED", initial_image=True)
@@ -145,13 +149,15 @@ class TestRetry:
 
     def test_is_not_made_of_a_job_at_work(self, operator, new_job):
         job = new_job("generating")
-        assert said(press(operator, "retry", job, price="free")) == [f"{job.pk}: is still at work."]
+        assert said(press(operator, "retry", job, price="free")) == [
+            f"Job {job.pk}: is still at work."
+        ]
 
     def test_is_not_made_twice_by_two_clicks(self, operator, new_job):
         job = new_job("FAILED")
         press(operator, "retry", job, price="free")
         assert said(press(operator, "retry", job, price="free")) == [
-            f"{job.pk}: is done again already, as job {new_of(job).pk}."
+            f"Job {job.pk}: is done again already, as job {new_of(job).pk}."
         ]
 
     def test_can_be_made_again_once_the_first_has_ended(self, operator, new_job):
@@ -187,7 +193,7 @@ class TestFetch:
         job = new_job("FAILED")
         answer = press(operator, "fetch", job, price="free")
         new = new_of(job)
-        assert said(answer) == [f"{job.pk}: fetched again as job {new.pk}, for 0 tokens."]
+        assert said(answer) == [f"Job {job.pk}: fetched again as job {new.pk}, for 0 tokens."]
         assert (where(new), new.operation) == ("generating", kept(job).operation)
         assert new.deadline_at > timezone.now()
         assert kept(job).status == "FAILED"
@@ -211,7 +217,7 @@ class TestFetch:
         job = new_job("FAILED")
         press(operator, "fetch", job, price="free")
         new = new_of(job)
-        refused = f"{job.pk}: is done again already, as job {new.pk}."
+        refused = f"Job {job.pk}: is done again already, as job {new.pk}."
         assert said(press(operator, "fetch", job, price="free")) == [refused]
         bring(new, "SUCCEEDED")
         assert said(press(operator, "fetch", job, price="free")) == [refused]
@@ -225,7 +231,9 @@ class TestFetch:
 
     def test_is_not_made_of_a_job_at_work(self, operator, new_job):
         job = new_job("generating")
-        assert said(press(operator, "fetch", job, price="free")) == [f"{job.pk}: is still at work."]
+        assert said(press(operator, "fetch", job, price="free")) == [
+            f"Job {job.pk}: is still at work."
+        ]
 
     def test_keeps_what_was_asked_for(self, operator, new_job):
         job = new_job("FAILED", initial_image=True, resolution="1080p")

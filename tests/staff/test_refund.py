@@ -46,7 +46,7 @@ class TestRefund:
 
     def test_gives_the_tokens_back_and_says_so(self, support, new_job, alice):
         job, before = new_job("SUCCEEDED"), ledger.balance(user=alice)
-        assert said(press(support, "refund", job)) == [f"{job.pk}: 50 tokens refunded."]
+        assert said(press(support, "refund", job)) == [f"Job {job.pk}: 50 tokens refunded."]
         assert ledger.balance(user=alice) == before + 50
         entry, actor = Entry.objects.get(kind="refund"), User.objects.get(username="support")
         assert (entry.note, entry.actor) == ("Never came", actor)
@@ -76,7 +76,9 @@ class TestRefund:
         failed, succeeded = new_job("FAILED"), new_job("SUCCEEDED")
         press(support, "refund", succeeded)
         answer = press(support, "refund", failed, succeeded)
-        assert said(answer) == [f"{job.pk}: was refunded before." for job in (failed, succeeded)]
+        assert said(answer) == [
+            f"Job {job.pk}: was refunded before." for job in (failed, succeeded)
+        ]
         assert refunds() == 2
 
     def test_says_of_a_job_that_is_gone_that_it_is(self, support, new_job):
@@ -84,8 +86,8 @@ class TestRefund:
         VideoJob.objects.filter(pk=gone.pk).delete()
         answer = press(support, "refund", gone, there)
         assert said(answer) == [
-            f"{gone.pk}: was deleted meanwhile.",
-            f"{there.pk}: 50 tokens refunded.",
+            f"Job {gone.pk}: was deleted meanwhile.",
+            f"Job {there.pk}: 50 tokens refunded.",
         ]
 
     def test_takes_nonsense_for_no_job(self, support):

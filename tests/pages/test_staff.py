@@ -1,0 +1,485 @@
+"""The staff's pages as people see them: from a customer's mail to the refund, and each door."""
+
+import base64
+import csv
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django_otp.oath import totp
+from playwright.sync_api import Page, expect
+
+from tests.browser import NARROW, screenshot
+from tests.staff.studio import PASSWORD, open_studio
+
+pytestmark = [pytest.mark.live, pytest.mark.once]
+
+LIST = "/admin/jobs/videojob/"
+BLACK_FRAME = "A ballroom of paper dancers, one of them catches fire"
+REFUSED = r"Failed to load resource: .* (403|429)"
+INK = """canvas => {
+    const { width, height } = canvas;
+    return canvas.getContext("2d").getImageData(0, 0, width, height).data.some(Boolean);
+}"""
+
+
+@pytest.fixture(scope="module")
+def studio():
+    with open_studio(TRUSTED_PROXIES="1", STAFF_REFUND_DAILY_TOKENS="100") as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def cookies():
+    """Who has logged in before: a password's check takes a second."""
+    return {}
+
+
+@pytest.fixture
+def enter(studio, cookies, open_page):
+    """`enter("sam")` is his page of the list, logged in; options go to `open_page`."""
+
+    def enter(name: str, **options: Any) -> Page:
+        page = open_page(base_url=studio.url, storage_state=cookies.get(name), **options)
+        page.goto(LIST)
+        if name not in cookies:
+            log_in(page, name)
+            expect(page.get_by_role("heading", name="Video jobs")).to_be_visible()
+            cookies[name] = page.context.storage_state()
+        return page
+
+    return enter
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD, code: str = "") -> None:
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    if code:
+        page.get_by_label("Code from your phone").fill(code)
+    page.get_by_role("button", name="Log in").click()
+
+
+def find(page: Page, words: str) -> Any:
+    """The rows of the list in which the words of a mail are found, by the search at its top."""
+    page.get_by_role("navigation", name="Places").get_by_role("link", name="Jobs").click()
+    page.locator("#searchbar").fill(words)
+    page.get_by_role("button", name="Search").click()
+    return page.locator("#result_list tbody tr")
+
+
+def open_job(page: Page, words: str) -> str:
+    """The page of the newest job found, and its id."""
+    find(page, words).first.locator("th a").click()
+    return page.locator("h1 .id").inner_text()
+
+
+def open_user(page: Page, name: str) -> None:
+    page.goto(f"/admin/accounts/user/?q={name}")
+    page.locator("#result_list tbody th a").click()
+
+
+def door(page: Page, name: str, *, exact: bool = True) -> None:
+    page.locator(".doors").get_by_role("link", name=name, exact=exact).click()
+
+
+def send(page: Page, button: str, reason: str) -> None:
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name=button).click()
+
+
+def cells(page: Page, caption: str) -> list[str]:
+    """The first row of the table that has this caption."""
+    return (
+        page.locator("table", has_text=caption)
+        .locator("tbody tr")
+        .first.locator("td")
+        .all_inner_texts()
+    )
+
+
+class TestAMail:
+    """maria: the video of the paper dancers is a black frame, and you took my tokens."""
+
+    @pytest.mark.parametrize("by", ["maria@example.com", "paper dancers fire", "maria ballroom"])
+    def test_is_enough_to_find_the_job(self, enter, by):
+        rows = find(enter("sam"), by)
+        expect(rows.filter(has_text="paper dancers")).to_have_count(1)
+        expect(rows.first).to_contain_text("maria@example.com")
+
+    def test_is_answered_with_a_refund_that_is_paid_once(self, enter):
+        page = enter("sam")
+        job = open_job(page, "paper dancers")
+        expect(find(page, job[:8])).to_have_count(1)
+
+        open_job(page, job[:13])
+        expect(page.locator(".story")).to_contain_text("50 tokens were charged and not given back")
+        timeline = page.get_by_role("region", name="Timeline").get_by_role("listitem")
+        expect(timeline.filter(has_text="Video generation completed")).to_be_visible()
+        failed_step = timeline.filter(has_text="503 UNAVAILABLE")
+        expect(failed_step.get_by_text("internal", exact=True)).to_be_visible()
+        expect(timeline.filter(has_text="Charge -50")).not_to_contain_text("internal")
+        lasts = "video => video.play().then(() => video.duration)"
+        assert page.locator("video").evaluate(lasts) == pytest.approx(8, abs=0.2)
+        screenshot(page, "staff-job")
+
+        door(page, "Refund")
+        name, before, change, after = cells(page, "Balances")
+        assert (name, change) == ("maria", "+50 tokens")
+        assert number(after) == number(before) + 50
+        screenshot(page, "staff-refund")
+        send(page, "Refund", "The video was nothing but a black frame")
+        expect(page.locator(".messagelist")).to_have_text(f"Job {job}: 50 tokens refunded.")
+        expect(page.locator(".story")).to_contain_text("The 50 tokens charged were given back.")
+        expect(timeline.filter(has_text="Refund +50")).to_contain_text("a black frame")
+        expect(page.locator(".job-head")).to_contain_text(f"has {after} now")
+        expect(page.locator(".doors").get_by_role("link", name="Refund")).to_have_count(0)
+
+        page.goto(f"{LIST}refund/?job={job}")  # the address is still in the browser's history
+        expect(page.locator(".skipped")).to_contain_text("was refunded before")
+        expect(page.get_by_role("button", name="Refund")).to_have_count(0)
+        expect(page.get_by_text("Nothing can be done here")).to_be_visible()
+
+    def test_that_two_answer_is_paid_once(self, enter):
+        """The form of the second was open when the first one sent theirs."""
+        pages = [enter("olga"), enter("root")]
+        for page in pages:
+            open_job(page, "femi lighthouse")
+            door(page, "Refund")
+        for page in pages:
+            send(page, "Refund", "Asked for it")
+        expect(pages[0].locator(".messagelist .success")).to_contain_text("50 tokens refunded")
+        expect(pages[1].locator(".messagelist .warning")).to_contain_text("was refunded before")
+
+    def test_needs_a_reason_of_more_than_blanks(self, enter):
+        page = enter("sam")
+        job = open_job(page, "lucia lighthouse")
+        door(page, "Refund")
+        page.get_by_role("button", name="Refund").click()
+        expect(page).to_have_url(re.compile("/refund/"))  # the browser itself asks
+        send(page, "Refund", "   ")
+        expect(page.get_by_text("This field is required.")).to_be_visible()
+        page.goto(f"{LIST}{job}/change/")
+        expect(page.locator(".story")).to_contain_text("not given back")
+
+
+def number(tokens: str) -> int:
+    return int(tokens.split()[0].replace(",", ""))
+
+
+class TestDoors:
+    def test_cancel(self, enter):
+        page = enter("olga")
+        job = open_job(page, "tram thunderstorm")
+        until_shown(page, "Accepted by the mock")
+        door(page, "Cancel")
+        expect(page.locator("table.rows")).to_contain_text("No tokens back")
+        send(page, "Cancel", "Ordered twice")
+        expect(page.locator(".messagelist")).to_contain_text(f"{job}: cancelled; its tokens are")
+        expect(page.locator("h1")).to_contain_text("CANCELLED")
+        expect(page.locator(".timeline")).to_contain_text("Ordered twice")
+
+    def test_mark_as_failed(self, enter):
+        page = enter("olga")
+        open_job(page, "ballroom underwater")
+        expect(page.get_by_alt_text("initialImage 0")).to_be_visible()
+        width = "image => image.decode().then(() => image.naturalWidth)"
+        assert page.get_by_alt_text("initialImage 0").evaluate(width) == 640
+        door(page, "Mark as failed and refund")
+        send(page, "Mark as failed and refund", "Hangs since noon")
+        expect(page.locator(".messagelist")).to_contain_text("marked as failed, 50 tokens refunded")
+        expect(page.locator("h1")).to_contain_text("FAILED")
+
+    @pytest.mark.parametrize(
+        ("words", "who_pays", "tokens", "story"),
+        [
+            ("koi ink", "Nobody", "0 tokens", "It cost nothing."),
+            ("penguins river", "The customer", "50 tokens", "50 tokens are charged."),
+        ],
+    )
+    def test_retry(self, enter, words, who_pays, tokens, story):
+        page = enter("olga")
+        first = open_job(page, words)
+        door(page, "Retry")
+        page.get_by_label("Reason").fill("The prompt was harmless")
+        page.get_by_role("button", name="Retry").click()
+        expect(page).to_have_url(re.compile("/retry/"))  # who pays must be chosen
+        page.get_by_label(who_pays).check()
+        page.get_by_role("button", name="Retry").click()
+        said = page.locator(".messagelist")
+        expect(said).to_contain_text("retried as job")
+        expect(said).to_contain_text(f"for {tokens}.")
+        expect(page.locator(".job-head")).to_contain_text("Done again as")
+        said.get_by_role("link").last.click()
+        expect(page.locator(".job-head")).to_contain_text(f"Made from {first}")
+        expect(page.locator(".story")).to_contain_text(story)
+        until_shown(page, "Accepted by the mock")
+
+    def test_fetch_again(self, enter):
+        """What could not be stored yesterday is fetched today, and plays."""
+        page = enter("olga")
+        open_job(page, "glass whale")
+        expect(page.locator(".story")).to_contain_text("could not be stored. (storage.failed)")
+        door(page, "Fetch again")
+        page.get_by_label("Nobody").check()
+        send(page, "Fetch again", "The storage is back")
+        page.locator(".messagelist").get_by_role("link").last.click()
+        until_shown(page, "The video was there after")
+        page.locator("video").evaluate("video => video.play()")
+
+    def test_over_a_filter(self, enter):
+        """From the overview's failures to all that failed with one code in the past hour."""
+        page = enter("olga")
+        page.get_by_role("link", name="Home").click()
+        figure = page.locator("figure", has_text="Failures by code")
+        figure.get_by_text("Table").click()
+        figure.get_by_role("link", name="provider.unavailable").click()
+        page.get_by_role("link", name="Past hour").click()
+        expect(page.locator("#result_list tbody tr")).to_have_count(6)
+        page.get_by_label("Select all objects on this page").check()
+        page.get_by_label("Action:").select_option("Refund selected jobs")
+        page.get_by_role("button", name="Go").click()
+        expect(page.get_by_text("6 of 6 jobs")).to_be_visible()
+        screenshot(page, "staff-bulk")
+        send(page, "Refund", "Google was overloaded")
+        expect(page.locator(".messagelist .info")).to_have_text("Refund: 6 jobs done, 0 skipped.")
+        expect(page.locator(".messagelist .success")).to_have_count(6)
+        expect(page.locator("#result_list").get_by_text("refunded")).to_have_count(6)
+
+    def test_refunds_of_support_end_at_a_daily_limit(self, enter):
+        page = enter("sam")
+        rows = find(page, "jonas city snow")
+        for row in rows.all()[:3]:
+            row.get_by_role("checkbox").check()
+        page.get_by_label("Action:").select_option("Refund selected jobs")
+        page.get_by_role("button", name="Go").click()
+        send(page, "Refund", "Asked nicely")
+        refused = page.locator(".messagelist .warning").last
+        expect(refused).to_contain_text("would exceed your 100 tokens a day")
+        expect(refused).to_contain_text("ask an Operator")
+
+
+def until_shown(page: Page, text: str) -> None:
+    """Look at the page again until it says so: the workers are at it."""
+    shown = page.get_by_text(text)
+    for _ in range(40):
+        if shown.count():
+            return
+        page.wait_for_timeout(250)
+        page.reload()
+    expect(shown).to_be_visible()
+
+
+class TestAccounts:
+    def test_grant_and_adjust(self, enter):
+        page = enter("fred")
+        open_user(page, "aiko")
+        had = tokens_of(page)
+        door(page, "Grant tokens")
+        page.get_by_label("Amount").fill("250")
+        send(page, "Grant tokens", "For the long wait")
+        expect(page.locator(".messagelist")).to_have_text(
+            f"Aiko: +250 tokens; the balance is {had + 250:,}."
+        )
+        newest = page.get_by_role("region", name="Tokens").locator("tbody tr").first
+        expect(newest).to_contain_text("For the long wait")
+        expect(newest).to_contain_text("fred")
+
+        door(page, "Adjust balance")
+        page.get_by_label("Amount").fill("-9999")
+        send(page, "Adjust balance", "Too much")
+        expect(page.locator(".errorlist")).to_contain_text(f"holds {had + 250:,} tokens, no more")
+        page.get_by_label("Amount").fill("-250")
+        page.get_by_role("button", name="Adjust balance").click()
+        expect(page.locator(".messagelist")).to_contain_text(f"the balance is {had:,}.")
+
+    def test_deactivating_somebody_ends_their_access(self, enter, studio):
+        nora = studio.user("nora")
+        page = enter("olga")
+        open_user(page, "nora")
+        page.get_by_role("link", name="Deactivate").click()
+        send(page, "Deactivate", "Shared the password in public")
+        expect(page.locator(".messagelist")).to_have_text("Nora: deactivated.")
+        assert nora.get("/api/v1/auth/me").status_code == 401
+        page.get_by_role("link", name="Reactivate").click()
+        send(page, "Reactivate", "A new password is set")
+        assert nora.get("/api/v1/auth/me").status_code == 200
+
+    def test_jobs_can_be_taken_home_as_csv(self, enter):
+        page = enter("fred")
+        rows = find(page, "maria ballroom")
+        expect(rows).to_have_count(2)
+        page.get_by_label("Select all objects on this page").check()
+        page.get_by_label("Action:").select_option("Export selected jobs as CSV")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Go").click()
+        assert download.value.suggested_filename == "video-jobs.csv"
+        taken = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+        assert {row["prompt"] for row in taken} > {BLACK_FRAME}
+        assert {row["email"] for row in taken} == {"maria@example.com"}
+
+
+def tokens_of(page: Page) -> int:
+    return int(page.locator("#tokens-heading").inner_text().removeprefix("Tokens: "))
+
+
+class TestRoles:
+    SEES = {
+        "sam": {"Refund"},
+        "olga": {"Refund", "Retry", "Fetch again", "Deactivate"},
+        "fred": {"Grant tokens", "Adjust balance"},
+    }
+    BY_HAND = {"sam": "retry", "olga": "grant", "fred": "refund"}
+
+    @pytest.mark.parametrize("name", SEES)
+    def test_see_their_own_doors_alone(self, enter, name):
+        page = enter(name, tolerate=REFUSED)
+        job = open_job(page, "aiko lighthouse")
+        seen = set(page.locator(".doors a").all_inner_texts())
+        page.locator(".job-head").get_by_role("link", name="aiko", exact=True).click()
+        seen |= set(page.locator(".doors a, .object-tools a").all_inner_texts())
+        assert {each.capitalize() for each in seen} - {"Log", "History"} == self.SEES[name]
+        closed = self.BY_HAND[name]
+        user = urlsplit(page.url).path.split("/")[-3]
+        page.goto(
+            f"/admin/tokens_ledger/account/{user}/grant/"
+            if closed == "grant"
+            else f"{LIST}{closed}/?job={job}"
+        )
+        expect(page.get_by_role("heading", name="You may not do this.")).to_be_visible()
+
+
+class TestOverview:
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_draws_its_tables_as_charts(self, enter, dark):
+        page = enter("olga", dark=dark, calm=True)
+        page.goto("/admin/")
+        figures = page.locator("figure[data-chart]")
+        expect(figures).to_have_count(5)
+        for figure in figures.all():
+            assert figure.locator("canvas").evaluate(INK)
+            figure.get_by_text("Table").click()
+            expect(figure.locator("tbody tr").first).to_be_visible()
+        hours = page.locator("figure", has_text="Jobs by the hour").locator("tbody tr")
+        expect(hours).to_have_count(24)
+        failed = [int(row.locator("td").nth(1).inner_text()) for row in hours.all()]
+        assert sum(failed) >= 8
+        tiles = page.locator(".tiles")
+        expect(tiles.locator("div", has_text="Worker clusters")).to_contain_text("seen")
+        expect(tiles.locator("div", has_text="Ledger")).to_contain_text("in order")
+
+    def test_finds_a_job(self, enter):
+        page = enter("sam")
+        page.goto("/admin/")
+        page.get_by_label("Find a job").fill("glass whale")
+        page.keyboard.press("Enter")
+        expect(page.locator("#result_list tbody tr").last).to_contain_text("jonas")
+
+
+class TestLogin:
+    def test_is_locked_after_five_failures_until_the_operator_opens_it(self, studio, open_page):
+        proxied = {"X-Forwarded-For": "10.1.2.3"}  # else nobody here could log in any more
+        page = open_page(base_url=studio.url, extra_http_headers=proxied, tolerate=REFUSED)
+        page.goto("/admin/")
+        for _ in range(4):
+            log_in(page, "root", "wrong")
+            expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+        log_in(page, "root", "wrong")
+        expect(page.get_by_role("heading", name="Too many failed logins")).to_be_visible()
+        expect(page.get_by_text("Please wait 15 min")).to_be_visible()
+        page.goto("/admin/")
+        log_in(page, "root")
+        expect(page.get_by_role("heading", name="Too many failed logins")).to_be_visible()
+        screenshot(page, "staff-locked")
+        studio.manage("axes_reset_username", "root")
+        page.goto("/admin/")
+        log_in(page, "root")
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    def test_asks_for_the_phone_s_code_where_it_must(self, studio, open_page):
+        studio.env["ADMIN_OTP_REQUIRED"] = "true"
+        studio.start_web()
+        link = re.search(r"otpauth://\S+", studio.manage("otp_device", "olga").stdout)
+        assert link
+        secret = parse_qs(urlsplit(link[0]).query)["secret"][0]
+        key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+        page = open_page(base_url=studio.urls[-1])
+        page.goto("/admin/")
+        log_in(page, "olga")
+        expect(page.get_by_role("alert")).to_have_text(
+            "Please enter the code that your phone shows."
+        )
+        screenshot(page, "staff-second-step")
+        log_in(page, "olga", code=f"{totp(key):06}")
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+class TestKeyboard:
+    def test_leads_from_the_list_to_a_refund(self, enter):
+        page = enter("olga")
+        rows = find(page, "maria foxes")
+        page.get_by_role("link", name="Not refunded").click()
+        job = rows.first.locator(".id").get_attribute("title")
+        self.tab_to(page, rows.first.locator("th a"))
+        page.keyboard.press("Enter")
+        expect(page.locator("h1 .id")).to_have_text(job or "")
+        self.tab_to(page, page.locator(".doors").get_by_role("link", name="Refund"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Reason")).to_be_focused()
+        page.keyboard.type("By keyboard alone")
+        self.tab_to(page, page.get_by_role("button", name="Refund"))
+        page.keyboard.press("Enter")
+        expect(page.locator(".messagelist")).to_have_text(f"Job {job}: 50 tokens refunded.")
+
+    def tab_to(self, page: Page, wanted: Any) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if wanted.evaluate("element => element === document.activeElement"):
+                outline = "element => getComputedStyle(element).outlineStyle"
+                assert wanted.evaluate(outline) != "none", "nobody sees where the focus is"
+                return
+        pytest.fail("Tab never came there")
+
+
+def tour(page: Page):
+    """Every kind of page, each opened in turn; the name is a screenshot's."""
+    page.goto("/admin/")
+    yield "overview"
+    find(page, "maria@example.com")
+    yield "list"
+    job = open_job(page, "paper dancers")
+    yield "job"
+    page.goto(f"{LIST}retry/?job={job}")
+    yield "door"
+    open_user(page, "maria")
+    yield "user"
+    page.get_by_role("link", name="Deactivate").click()
+    yield "deactivate"
+    page.goto("/admin/tokens_ledger/entry/")
+    yield "entries"
+    page.context.clear_cookies()
+    page.goto("/admin/login/")
+    yield "login"
+
+
+class TestEveryPage:
+    def test_is_accessible_in_light_and_dark(self, enter):
+        page = enter("olga", calm=True, tolerate="Applying inline style")  # axe does
+        axe, found = Axe(), []
+        for name in tour(page):
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                screenshot(page, f"staff-{name}-{scheme}")
+                for violation in axe.run(page).response["violations"]:
+                    if violation["impact"] in ("serious", "critical"):
+                        where = [node["html"][:200] for node in violation["nodes"][:3]]
+                        found.append(f"{name}, {scheme}: {violation['id']} {where}")
+        assert not found, "\n".join(found)
+
+    def test_fits_a_phone(self, enter):
+        page = enter("olga", width=NARROW, height=844, calm=True)
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        wide = [(name, pixels) for name in tour(page) if (pixels := page.evaluate(over)) > 0]
+        assert not wide
