@@ -362,7 +362,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
-        {"name": "auth", "description": "Accounts and their tokens of access."},
+        {"name": "auth", "description": "Accounts, and the tokens that open the rest."},
         {"name": "video-jobs", "description": "Ask for videos, follow them, fetch them."},
         {"name": "video-models", "description": "What can be asked for."},
         {"name": "tokens", "description": "What videos are paid with."},

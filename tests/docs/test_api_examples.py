@@ -140,6 +140,14 @@ class TestTables:
     def test_name_every_error_code(self):
         assert names(table(GUIDE, "`errorCode`")) == set(lifecycle.ERROR_CODES)
 
+    def test_agree_with_the_page_that_tries_requests_out(self):
+        text = (PROJECT / "videostudio" / "introduction.md").read_text()
+        codes = names([row[1:] for row in table(GUIDE, "status") if row[0].isdigit()])
+        tables = [line for line in text.splitlines() if line.startswith("| ")]
+        told = names([[line] for line in tables]) - {"code", "errorCode"}
+        assert set(lifecycle.ERROR_CODES) <= told
+        assert told <= codes | set(lifecycle.ERROR_CODES)
+
     def test_name_every_code_that_an_example_shows(self):
         known = names([row[1:] for row in table(GUIDE, "status") if row[0].isdigit()])
         shown = [json.loads(body(block)) for _, block in ANSWERED if '"code"' in block.text]

@@ -63,6 +63,14 @@ class TestPage:
         assert "unsafe" not in others
 
 
+class TestIcon:
+    @pytest.mark.parametrize("path", ["/favicon.ico", "/static/studio/icon.svg"])
+    def test_is_there_for_whoever_asks(self, docs, studio, path):
+        answer = docs.request.get(f"{studio.url}{path}")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "image/svg+xml"
+
+
 def send(page: Page, name: str, status: int, **parameters: str) -> Any:
     """Execute the operation of that name, with its example for a body; what it answered."""
     block = opened(page, name)
