@@ -170,7 +170,8 @@ class Bench:
 
 def main() -> None:
     options = _options()
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for ending in (signal.SIGALRM, signal.SIGTERM):  # what was started is ended too
+        signal.signal(ending, signal.default_int_handler)
     signal.alarm(MOST_SECONDS)
     began = time.perf_counter()
     video = ("--seconds", str(UPSTREAM_SECONDS), "--video-bytes", str(VIDEO_BYTES))
