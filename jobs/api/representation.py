@@ -6,17 +6,28 @@ four times as long, and of a poll, the request that comes most, that would be a 
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.utils import timezone
 
 from jobs import estimates
-from jobs.models import JobEvent, VideoJob
+from jobs.models import ACTIVE, JobEvent, VideoJob
+
+POLL_AGAIN = "3"  # seconds
+COLUMNS = {  # of a job, that its answer is made from
+    *("id", "user_id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
+    *("generate_audio", "mock_mode", "has_initial_image", "has_end_frame"),
+    *("reference_image_count", "status", "status_message", "progress_percentage", "stage"),
+    *("tokens_consumed", "tokens_refunded", "video_url", "poster_url", "error_message"),
+    *("error_code", "expected_seconds", "created_at", "started_at", "completed_at", "version"),
+}
 
 Line = dict[str, str]
+Logs = Callable[[list[VideoJob]], Mapping[UUID, list[Line]]]
 
 
 def as_json(
@@ -62,17 +73,67 @@ def as_json(
     }
 
 
-def logs(jobs: Iterable[VideoJob]) -> dict[UUID, list[Line]]:
+def answer(
+    *,
+    job: VideoJob,
+    absolute: Callable[[str], str],
+    logs: Logs | None = None,
+    known: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """The job, or 304 to a client for whom it is among the `known` tags (If-None-Match)."""
+    now = timezone.now()
+    position = estimates.queue_positions([job]).get(job.pk)
+    tag = etag(job=job, position=position, now=now)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
+    if job.status in ACTIVE:
+        headers["Retry-After"] = POLL_AGAIN
+    if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+        return HttpResponse(status=304, headers=headers)
+    lines = (logs or log_lines)([job])[job.pk]
+    data = as_json(job=job, lines=lines, position=position, now=now, absolute=absolute)
+    return response(data, status=status, headers=headers)
+
+
+def several(*, jobs: Sequence[VideoJob], absolute: Callable[[str], str]) -> list[dict[str, Any]]:
+    now = timezone.now()
+    positions = estimates.queue_positions(jobs)
+    lines = log_lines(jobs)
+    return [
+        as_json(
+            job=job,
+            lines=lines[job.pk],
+            position=positions.get(job.pk),
+            now=now,
+            absolute=absolute,
+        )
+        for job in jobs
+    ]
+
+
+def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:
+    """Changes whenever anything in the job's answer does; costs no look at its log."""
+    left = estimates.remaining_seconds(job=job, queue_position=position, now=now)
+    return f'"{job.pk.hex}-{job.version}-{position}-{left}"'
+
+
+def log_lines(jobs: Iterable[VideoJob]) -> dict[UUID, list[Line]]:
     """What clients may see of the log of each job, oldest first, in one query."""
     lines: dict[UUID, list[Line]] = defaultdict(list)
     rows = JobEvent.objects.filter(job__in=[job.pk for job in jobs], internal=False).order_by("id")
     for job_id, at, level, message in rows.values_list("job", "created_at", "level", "message"):
-        lines[job_id].append({"timestamp": _utc(at) or "", "level": level, "message": message})
+        lines[job_id].append(line(at, level, message))
     return lines
+
+
+def line(at: datetime, level: str, message: str) -> Line:
+    return {"timestamp": _utc(at) or "", "level": level, "message": message}
 
 
 def response(data: dict[str, Any], *, status: int, headers: dict[str, str]) -> HttpResponse:
     content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    headers = {**headers, "Content-Length": str(len(content))}
     return HttpResponse(content, status=status, headers=headers, content_type="application/json")
 
 

@@ -1,7 +1,5 @@
 """What clients get, and what they may ask of lists."""
 
-from datetime import datetime
-
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
@@ -171,9 +169,3 @@ class TooManyActiveJobsSerializer(ProblemSerializer):
     estimatedWaitSeconds = serializers.IntegerField(
         required=False, allow_null=True, help_text="Until one of them ends; null when unknown."
     )
-
-
-def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:
-    """Changes whenever anything in the job's answer does; costs no look at its log."""
-    left = estimates.remaining_seconds(job=job, queue_position=position, now=now)
-    return f'"{job.pk.hex}-{job.version}-{position}-{left}"'

@@ -1,7 +1,6 @@
 """The video jobs over HTTP: each action authenticates, translates, and makes one call inward."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -14,19 +13,17 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs import catalog, estimates, lifecycle, orders
+from jobs import catalog, lifecycle, orders
 from jobs.api import documentation, representation
-from jobs.api.authentication import found_with_the_user
 from jobs.api.errors import NotReady
 from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
-from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer, etag
+from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttles import CreateThrottle
 from jobs.models import ACTIVE, Status, VideoJob
 from tokens_ledger import ledger
 
 KEY_HEADER = "Idempotency-Key"
-POLL_AGAIN = "3"  # seconds
 
 
 class VideoJobViewSet(viewsets.GenericViewSet):
@@ -41,8 +38,6 @@ class VideoJobViewSet(viewsets.GenericViewSet):
 
     def get_object(self) -> VideoJob:
         """A malformed id is as unknown as a stranger's."""
-        if job := found_with_the_user(self.request):
-            return job
         try:
             return self.get_queryset().get(pk=self.kwargs["pk"])
         except (VideoJob.DoesNotExist, ValueError, DjangoValidationError):
@@ -82,7 +77,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
             matching = matching.filter(status=wanted)
         first, last = page["offset"], page["offset"] + page["limit"]
         jobs = list(matching.order_by("-created_at", "-id")[first:last])
-        shown = self._shown(jobs, self._context(jobs))
+        shown = representation.several(jobs=jobs, absolute=request.build_absolute_uri)
         data = {"jobs": shown, "total": matching.count()}
         return representation.response(data, status=200, headers={})
 
@@ -104,34 +99,8 @@ class VideoJobViewSet(viewsets.GenericViewSet):
             raise NotReady(_why_not_ready(job))
         return Response(status=302, headers={"Location": request.build_absolute_uri(job.video_url)})
 
-    def _answer(
-        self, job: VideoJob, *, status: int = 200, headers: dict | None = None, known: str = ""
-    ) -> HttpResponse:
-        context = self._context([job])
-        tag = etag(job=job, position=context["positions"].get(job.pk), now=context["now"])
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"} | (headers or {})
-        if job.status in ACTIVE:
-            headers["Retry-After"] = POLL_AGAIN
-        if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
-            return HttpResponse(status=304, headers=headers)
-        [data] = self._shown([job], context)
-        return representation.response(data, status=status, headers=headers)
-
-    def _shown(self, jobs: Sequence[VideoJob], context: dict) -> Any:
-        lines = representation.logs(jobs)
-        return [
-            representation.as_json(
-                job=job,
-                lines=lines[job.pk],
-                position=context["positions"].get(job.pk),
-                now=context["now"],
-                absolute=self.request.build_absolute_uri,
-            )
-            for job in jobs
-        ]
-
-    def _context(self, jobs: Sequence[VideoJob]) -> dict:
-        return {"now": timezone.now(), "positions": estimates.queue_positions(jobs)}
+    def _answer(self, job: VideoJob, **more: Any) -> HttpResponse:
+        return representation.answer(job=job, absolute=self.request.build_absolute_uri, **more)
 
 
 class VideoModelViewSet(viewsets.ViewSet):

@@ -84,16 +84,16 @@ class TestOneJob:
         asks(f"{JOBS}/{new_job().pk}", 3, by=stranger, status=404)
 
     def test_downloaded(self, asks, new_job):
-        asks(f"{JOBS}/{new_job(Status.SUCCEEDED).pk}/download", 1, status=302)
+        asks(f"{JOBS}/{new_job(Status.SUCCEEDED).pk}/download", 2, status=302)
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 13), ("generating", 6)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 14), ("generating", 7)])
     def test_cancelled(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}/cancel", count, method="post")
 
     def test_cancelled_again(self, asks, new_job):
-        asks(f"{JOBS}/{new_job(Status.CANCELLED).pk}/cancel", 3, method="post")
+        asks(f"{JOBS}/{new_job(Status.CANCELLED).pk}/cancel", 4, method="post")
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 17), ("SUCCEEDED", 6)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 18), ("SUCCEEDED", 7)])
     def test_deleted(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}", count, method="delete", status=204)
 
