@@ -100,6 +100,9 @@ lock: ## requirements*.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
+pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
+	env -u DATABASE_URL $(RUN) -m tests.pages.pictures
+
 samples: $(VENV)/dev.stamp ## the mock's sample videos
 	$(RUN) jobs/providers/samples/make_samples.py
 
@@ -129,4 +132,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin format lock samples
+.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin format lock pictures samples

@@ -1,0 +1,92 @@
+"""The pictures of docs/, taken from the running product: `make pictures`.
+
+The machine needs a font with emoji (Debian: fonts-noto-color-emoji), which job logs begin with.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests import chromium
+from tests.browser import FLAGS
+from tests.pages import scene
+from tests.run import PROJECT
+from tests.stack import Stack
+from tests.staff.studio import PASSWORD, open_studio
+
+FOLDER = PROJECT / "docs" / "pictures"
+COLOURS = 256
+LIST = "/admin/jobs/videojob/"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    with _browser() as browser:
+        with open_studio(VIDEO_MAX_ACTIVE_JOBS="4") as studio:
+            _staff(browser, studio)
+        with Stack(env=scene.ENV) as studio:
+            _monitor(browser, studio)
+
+
+def _staff(browser: Browser, studio: Stack) -> None:
+    page = browser.new_page(base_url=studio.url, viewport={"width": 1200, "height": 800})
+    page.goto("/admin/")
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_timeout(1_000)  # until the charts are drawn
+    _take(page, "staff-overview", height=860)
+
+    page.goto(f"{LIST}?q=maria@example.com")
+    _take(page, "staff-list", height=620)
+    page.get_by_role("row", name="paper dancers").locator("th a").click()
+    page.wait_for_load_state("networkidle")
+    _take(page, "staff-job", height=800)
+    page.get_by_role("link", name="Refund").click()
+    _take(page, "staff-refund", height=560)
+
+    page.goto(f"{LIST}?error_code=provider.unavailable&ordered=hour")
+    page.get_by_label("Select all objects on this page").check()
+    page.get_by_label("Action:").select_option("Refund selected jobs")
+    page.get_by_role("button", name="Go").click()
+    _take(page, "staff-bulk", height=860)
+
+    page.goto("/admin/accounts/user/?q=maria")
+    page.locator("#result_list tbody th a").click()
+    _take(page, "staff-user", height=700)
+
+
+def _monitor(browser: Browser, studio: Stack) -> None:
+    scene.fill(studio)
+    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page.goto(f"{studio.url}/video-monitor")
+    page.wait_for_timeout(2_000)  # until the newest figures and posters are there
+    _take(page, "monitor", height=1000)
+
+
+def _take(page: Page, name: str, *, height: int) -> None:
+    """The top of the page, in few colours: a picture of a page needs no more."""
+    width = page.viewport_size["width"] if page.viewport_size else 1200
+    page.set_viewport_size({"width": width, "height": height})
+    image = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    file = FOLDER / f"{name}.png"
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        file, optimize=True
+    )
+    print(f"{file.relative_to(PROJECT)}: {file.stat().st_size // 1000} KB")
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = chromium.find(own=playwright.chromium.executable_path)
+        browser = playwright.chromium.launch(executable_path=path or None, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
