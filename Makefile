@@ -90,6 +90,9 @@ chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--see
 bench-admin: $(VENV)/dev.stamp ## the staff's pages with 100,000 jobs in the tables
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.admin $(ARGS)
 
+bench-monitor: $(VENV)/dev.stamp ## five hundred viewers of the monitor for half a minute
+	$(RUN) -m bench.viewers $(ARGS)
+
 # ---- Upkeep ----
 
 format: $(VENV)/dev.stamp ## repairs layout and simple mistakes
@@ -132,4 +135,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin format lock pictures samples
+.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin bench-monitor format lock pictures samples
