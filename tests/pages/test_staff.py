@@ -103,11 +103,12 @@ def cells(page: Page, caption: str) -> list[str]:
 class TestAMail:
     """maria: the video of the paper dancers is a black frame, and you took my tokens."""
 
-    @pytest.mark.parametrize("by", ["maria@example.com", "paper dancers fire", "maria ballroom"])
-    def test_is_enough_to_find_the_job(self, enter, by):
-        rows = find(enter("sam"), by)
-        expect(rows.filter(has_text="paper dancers")).to_have_count(1)
-        expect(rows.first).to_contain_text("maria@example.com")
+    def test_is_enough_to_find_the_job(self, enter):
+        page = enter("sam")
+        for words in ("maria@example.com", "paper dancers fire", "maria ballroom"):
+            rows = find(page, words)
+            expect(rows.filter(has_text="paper dancers")).to_have_count(1)
+            expect(rows.first).to_contain_text("maria@example.com")
 
     def test_is_answered_with_a_refund_that_is_paid_once(self, enter):
         page = enter("sam")
