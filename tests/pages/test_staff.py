@@ -340,6 +340,7 @@ class TestRoles:
         job = open_job(page, "aiko lighthouse")
         seen = set(page.locator(".doors a").all_inner_texts())
         page.locator(".job-head").get_by_role("link", name="aiko", exact=True).click()
+        expect(page.locator("#tokens-heading")).to_be_visible()
         seen |= set(page.locator(".doors a, .object-tools a").all_inner_texts())
         assert {each.capitalize() for each in seen} - {"Log", "History"} == self.SEES[name]
         closed = self.BY_HAND[name]
