@@ -20,7 +20,7 @@ from zlib import crc32
 
 QUERIES_A_SECOND = 2.0
 SLOWEST = 5.0  # times as slow as wished, however many things are looked at
-LOOKED_AT = 30.0  # seconds; what was not renewed for so long is looked at by nobody
+LOOKED_AT = 12.0  # seconds; what was not renewed for so long is looked at by nobody
 TOO_OLD = 15.0  # seconds; who finds it that old waits for what is true now
 KEPT = 40  # things; those renewed longest ago are forgotten first
 HEAD = struct.Struct(">QII")  # which writing it is, and the length and check sum of what follows

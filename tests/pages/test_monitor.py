@@ -1,0 +1,428 @@
+"""The monitor as its viewers see it: live, undisturbed, and honest about its connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser import MIDDLE, NARROW, WIDE, screenshot
+from tests.client import ApiClient
+from tests.stack import Stack, until
+
+pytestmark = [pytest.mark.live, pytest.mark.once]
+
+MONITOR = "/video-monitor"
+LIMITS = {"VIDEO_MAX_ACTIVE_JOBS": "100", "VEO_MAX_IN_FLIGHT": "100"}
+LONG = "[[slow:600]]"  # under way for as long as the tests are
+CUT_OFF = "ERR_|htmx|Failed to load"  # what a browser's console says of a lost server
+BRIGHTNESS = [False, True]
+
+
+@pytest.fixture(scope="module")
+def studio() -> Iterator[Stack]:
+    """Somebody's job is always under way, so that pages look every two seconds."""
+    expect.set_options(timeout=10_000)
+    with Stack(env=LIMITS) as stack:
+        order(stack.user("bob", tokens=50), f"A cat conducts an orchestra {LONG}")
+        yield stack
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture(scope="module")
+def alice(studio):
+    return studio.user("alice", tokens=20_000)
+
+
+@pytest.fixture(scope="module")
+def lighthouse(alice):
+    """A job that is done."""
+    return make(alice, "A lighthouse at dusk")
+
+
+@pytest.fixture(scope="module")
+def many(alice):
+    """More jobs than a page holds, all cancelled."""
+    for number in range(26):
+        cancel(alice, order(alice, f"Cloud number {number} {LONG}"))
+
+
+@pytest.fixture
+def show(studio, open_page):
+    """`show()` is a page of the monitor; options go to `open_page`."""
+
+    def show(path: str = MONITOR, **options: Any) -> Page:
+        page = open_page(base_url=studio.url, **options)
+        page.goto(path)
+        return page
+
+    return show
+
+
+def order(client: ApiClient, prompt: str, **fields: Any) -> str:
+    answer = client.create(prompt=prompt, **fields)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["id"]
+
+
+def make(client: ApiClient, prompt: str, **fields: Any) -> str:
+    id = order(client, f"{prompt} [[slow:0]]", **fields)
+    assert client.wait(id)["status"] == "SUCCEEDED"
+    return id
+
+
+def cancel(client: ApiClient, id: str) -> None:
+    assert client.post(f"/api/v1/video-jobs/{id}/cancel").status_code == 200
+
+
+def card(page: Page, id: str) -> Locator:
+    return page.locator(f"#job-{id}")
+
+
+def chip(page: Page, id: str) -> Locator:
+    return card(page, id).locator(".chip")
+
+
+def play(page: Page, id: str) -> Locator:
+    """Starts the card's video, slowly, for it lasts eight seconds; notes whatever disturbs it."""
+    video = card(page, id).locator("video")
+    video.evaluate("""async video => {
+        window.first = video;
+        window.disturbed = [];
+        video.muted = true;
+        video.playbackRate = 0.4;
+        await video.play();
+        for (const event of ['pause', 'emptied', 'loadstart', 'seeking', 'error'])
+            video.addEventListener(event, () => disturbed.push(event));
+    }""")
+    return video
+
+
+def ask(page: Page) -> Any:
+    """The answer to the page's next look, which this brings about."""
+    with page.expect_response(is_look) as answer:
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+    return answer.value
+
+
+def is_look(response: Any) -> bool:
+    return response.request.headers.get("hx-request") == "true"
+
+
+@contextmanager
+def stays_open(page: Page) -> Iterator[None]:
+    """The page is never loaded anew."""
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    page.evaluate("window.mark = 'here'")
+    yield
+    assert not loads
+    assert page.evaluate("window.mark") == "here"
+
+
+class TestCard:
+    def test_goes_from_waiting_to_a_playing_video_while_another_plays_on(
+        self, show, alice, lighthouse
+    ):
+        page = show()
+        expect(page.get_by_role("status")).to_have_text("Live")
+        with stays_open(page):
+            video = play(page, lighthouse)
+            id = order(alice, "Two foxes in fresh snow [[slow:4]]")
+            seen = [video.evaluate("video => video.currentTime")]
+            for label in ("Running", "Done"):
+                expect(chip(page, id)).to_have_text(label)
+                seen.append(video.evaluate("video => video.currentTime"))
+            assert seen == sorted(set(seen))
+            assert page.evaluate("disturbed") == []
+            assert video.evaluate("video => video === first && !video.paused")
+            play(page, id)
+            assert until(lambda: page.evaluate("first.currentTime > 0.2"), seconds=5)
+            assert page.evaluate("first.closest('.card').id") == f"job-{id}"
+            expect(page.locator("#news")).to_have_text("Done: Two foxes in fresh snow [[slow:4]].")
+
+    def test_says_waiting_before_it_runs(self, show, studio, alice):
+        page = show()
+        with stays_open(page), without_workers(studio):
+            id = order(alice, f"A paper boat {LONG}")
+            expect(chip(page, id)).to_have_text("Waiting")
+            expect(card(page, id).get_by_role("progressbar")).to_have_attribute("value", "0")
+        expect(chip(page, id)).to_have_text("Running", timeout=30_000)
+        cancel(alice, id)
+        expect(chip(page, id)).to_have_text("Cancelled")
+
+    def test_moves_its_progress_bar(self, show, alice):
+        id = order(alice, "A slow pan across a kitchen [[slow:8]]")
+        page = show(f"{MONITOR}/{id}")
+        bar = page.get_by_role("progressbar", name="Progress")
+        values: set[int] = set()
+
+        def moved() -> bool:
+            page.wait_for_timeout(300)
+            values.add(int(bar.get_attribute("value") or 0))
+            return len(values) >= 3
+
+        with stays_open(page):
+            assert until(moved, seconds=12), values
+        cancel(alice, id)
+
+    def test_seeks(self, show, lighthouse):
+        page = show(f"{MONITOR}/{lighthouse}")
+        video = page.locator("video")
+        with page.expect_response(lambda each: each.url.endswith(".mp4")) as answer:
+            video.evaluate("""async video => {
+                video.muted = true;
+                await video.play();
+                video.pause();
+                video.currentTime = 6;
+                await new Promise(done => video.onseeked = done);
+            }""")
+        assert answer.value.status == 206
+        assert video.evaluate("video => video.currentTime") == pytest.approx(6, abs=0.1)
+
+    def test_says_that_its_video_is_gone(self, show, studio, alice):
+        id = make(alice, "A violin maker at work")
+        change = "UPDATE jobs_videojob SET video_url = %s, poster_url = %s WHERE id = %s"
+        dead = "/media/ai_studio/videos/00000000-0000-4000-8000-000000000000"
+        studio.sql(change, f"{dead}.mp4", f"{dead}.jpg", id.replace("-", ""))
+        page = show(f"{MONITOR}/{id}", tolerate="404")
+        expect(page.get_by_text("This video cannot be played")).to_be_visible()
+        assert alice.delete(f"/api/v1/video-jobs/{id}").status_code == 204
+
+    def test_shows_any_prompt_as_words(self, show, alice):
+        words = "<script>alert(1)</script> {{ 7 }} \u202egnihsif"
+        id = order(alice, f"{words} {LONG}")
+        cancel(alice, id)
+        page = show()
+        expect(card(page, id).get_by_role("link").first).to_contain_text(words)
+        expect(chip(page, id)).to_have_text("Cancelled")
+
+
+@contextmanager
+def without_workers(studio: Stack) -> Iterator[None]:
+    [cluster] = [process for log, process in studio.started.items() if "cluster" in log.name]
+    cluster.terminate()
+    cluster.wait()
+    try:
+        yield
+    finally:
+        studio.revive()
+
+
+class TestLog:
+    def test_stays_open_and_grows(self, show, alice):
+        page = show()
+        id = order(alice, "Fog lifts off a lake [[slow:3]]")
+        log = card(page, id).locator("details")
+        log.locator("summary").click()
+        before = log.get_by_role("listitem").count()
+        expect(chip(page, id)).to_have_text("Done")
+        expect(log.get_by_text("completed").first).to_be_visible()
+        assert log.get_by_role("listitem").count() > before
+
+    def test_of_a_thousand_lines_is_short_on_a_card_and_whole_on_its_page(
+        self, show, studio, alice
+    ):
+        id = order(alice, f"A night train {LONG}")
+        cancel(alice, id)
+        line = (
+            "INSERT INTO jobs_jobevent (job_id, created_at, level, message, internal, detail)"
+            " SELECT job_id, created_at, 'info', 'Once more', %s, ''"
+            " FROM jobs_jobevent WHERE job_id = %s"
+        )
+        while lines(studio, id) < 1000:
+            studio.sql(line, False, id.replace("-", ""))
+        page = show()
+        card(page, id).locator("summary").click()
+        assert card(page, id).get_by_text("Once more").count() == 20
+        card(page, id).get_by_text("earlier lines").click()
+        expect(page).to_have_url(f"{studio.url}{MONITOR}/{id}")
+        assert page.locator(".log li").count() >= 1000
+
+
+def lines(studio: Stack, id: str) -> int:
+    query = "SELECT count(*) FROM jobs_jobevent WHERE job_id = %s"
+    return studio.sql(query, id.replace("-", ""))[0][0]
+
+
+class TestPage:
+    def test_stays_where_it_was_scrolled_to(self, show, alice, many):
+        page = show(width=NARROW)
+        watched = page.locator(".card").nth(9)
+        watched.scroll_into_view_if_needed()
+        page.mouse.wheel(0, 60)
+        page.wait_for_timeout(300)
+        name, at = watched.get_attribute("id"), watched.bounding_box()
+        with stays_open(page):
+            id = order(alice, f"An astronaut waters tomatoes {LONG}")
+            expect(card(page, id)).to_be_attached()
+        assert page.locator(f"#{name}").bounding_box()["y"] == pytest.approx(at["y"], abs=3)
+        cancel(alice, id)
+
+    def test_filters_and_turns_pages(self, show, many, lighthouse):
+        page = show()
+        page.get_by_role("link", name="Cancelled").click()
+        expect(page).to_have_url(f"{page.url.split('?')[0]}?status=CANCELLED")
+        expect(page.locator("#filter-CANCELLED")).to_have_attribute("aria-current", "true")
+        assert {*page.locator(".card .chip").all_inner_texts()} == {"Cancelled"}
+        first = page.locator(".card").first.get_attribute("id")
+        page.get_by_role("link", name="Older").click()
+        expect(page.get_by_text("Page 2 of")).to_be_visible()
+        assert "status=CANCELLED&page=2" in page.url
+        assert page.locator(f"#{first}").count() == 0
+        page.get_by_role("link", name="Newer").click()
+        expect(page.locator(f"#{first}")).to_be_visible()
+
+    def test_of_a_job_can_be_shared(self, show, studio, lighthouse):
+        page = show("/video-monitor?status=SUCCEEDED")
+        card(page, lighthouse).get_by_role("link").first.click()
+        expect(page).to_have_url(f"{studio.url}{MONITOR}/{lighthouse}")
+        expect(page.get_by_role("heading", name="A lighthouse at dusk")).to_be_visible()
+        expect(page).to_have_title("A lighthouse at dusk [[slow:0]] · Video Studio")
+
+    def test_of_a_job_that_is_deleted_says_so(self, show, alice):
+        id = order(alice, f"A wedding in a library {LONG}")
+        page = show(f"{MONITOR}/{id}", tolerate="404")
+        assert alice.delete(f"/api/v1/video-jobs/{id}").status_code == 204
+        expect(page.get_by_text("The monitor has nothing here")).to_be_visible()
+
+    def test_is_used_by_keyboard(self, show, lighthouse):
+        page = show()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.id") == "filter-SUCCEEDED":
+                break
+        ask(page)
+        expect(page.locator("#filter-SUCCEEDED")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"{page.url.split('?')[0]}?status=SUCCEEDED")
+
+    def test_hides_prompts_where_the_operator_wants_it(self, studio, open_page, lighthouse):
+        studio.env["MONITOR_SHOW_PROMPTS"] = "false"
+        web = studio.start_web()
+        try:
+            page = open_page(base_url=studio.urls.pop())
+            for path in (f"{MONITOR}?status=SUCCEEDED", f"{MONITOR}/{lighthouse}"):
+                page.goto(path)
+                expect(card(page, lighthouse)).to_contain_text("A video")
+                assert "lighthouse" not in page.content()
+        finally:
+            del studio.env["MONITOR_SHOW_PROMPTS"]
+            web.terminate()
+            web.wait()
+            log = next(log for log, process in studio.started.items() if process is web)
+            del studio.started[log]
+
+    def test_works_without_javascript(self, show, alice):
+        id = order(alice, "A hot-air balloon of maps [[slow:3]]")
+        page = show(javascript=False)
+        # Playwright's switch leaves <noscript> unread: its order is looked at, not obeyed.
+        assert '<noscript><meta http-equiv="refresh" content="10">' in page.content()
+        alice.wait(id)
+        page.wait_for_timeout(2_000)
+        page.reload()
+        expect(chip(page, id)).to_have_text("Done")
+        page.get_by_role("link", name="Done", exact=False).first.click()
+        expect(page.locator("#filter-SUCCEEDED")).to_have_attribute("aria-current", "true")
+        card(page, id).locator("summary").click()
+        expect(card(page, id).get_by_text("completed").first).to_be_visible()
+
+
+class TestLooks:
+    def test_that_find_nothing_new_get_no_content(self, show, lighthouse):
+        page = show(f"{MONITOR}/{lighthouse}")
+        answers = [ask(page) for _ in range(4)]
+        assert [answer.status for answer in answers] == [304] * 4
+        assert {answer.headers.get("content-length", "0") for answer in answers} == {"0"}
+
+    def test_are_seldom_in_a_hidden_tab(self, show, alice):
+        id = order(alice, f"Rain on a window {LONG}")
+        page = show(f"{MONITOR}/{id}")
+        looks: list[Any] = []
+        page.on("response", lambda response: looks.extend([response] * is_look(response)))
+        page.wait_for_timeout(4_000)
+        assert len(looks) in (1, 2)
+        hide(page, True)
+        looks.clear()
+        page.wait_for_timeout(4_000)
+        assert not looks
+        with page.expect_response(is_look, timeout=1_500):
+            hide(page, False)
+        cancel(alice, id)
+
+    def test_that_fail_are_said_and_mended_by_themselves(self, show, studio):
+        page = show(tolerate=CUT_OFF)
+        state = page.get_by_role("status")
+        shown = page.locator(".card").count()
+        with stays_open(page):
+            web = next(process for log, process in studio.started.items() if "web" in log.name)
+            web.terminate()
+            web.wait()
+            try:
+                expect(state).to_contain_text("No connection since")
+                assert page.locator(".card").count() == shown
+            finally:
+                studio.revive()
+            expect(state).to_have_text("Live again", timeout=30_000)
+
+
+def hide(page: Page, hidden: bool) -> None:
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        hidden,
+    )
+
+
+@pytest.fixture(scope="module")
+def paths(alice, lighthouse):
+    """A page of each kind."""
+    running = order(alice, f"A robin builds its nest {LONG}")
+    failed = order(alice, "[[fail:safety]] [[slow:0]] A robbery")
+    alice.wait(failed)
+    make(alice, "Two foxes", aspectRatio="9:16")
+    yield [
+        *(MONITOR, f"{MONITOR}/{lighthouse}", f"{MONITOR}/{running}", f"{MONITOR}/{failed}"),
+        *("/", "/nowhere", f"{MONITOR}/nothing", f"{MONITOR}?page=999"),
+    ]
+    cancel(alice, running)
+
+
+class TestCare:
+    @pytest.mark.parametrize("dark", BRIGHTNESS)
+    def test_leaves_axe_nothing_serious_to_find(self, show, paths, dark):
+        page = show(dark=dark, calm=True, tolerate="404")
+        for path in paths:
+            page.goto(path)
+            found = Axe().run(page).response["violations"]
+            serious = [each for each in found if each["impact"] in ("serious", "critical")]
+            assert not serious, (path, serious)
+
+    @pytest.mark.parametrize("width", [NARROW, MIDDLE, WIDE])
+    @pytest.mark.parametrize("dark", BRIGHTNESS)
+    def test_fits_every_width(self, show, paths, width, dark):
+        page = show(width=width, dark=dark, tolerate="404")
+        for path in paths:
+            page.goto(path)
+            root = "document.documentElement"
+            assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), path
+        page.goto(MONITOR)
+        screenshot(page, f"monitor-{width}-{'dark' if dark else 'light'}")
+
+    def test_moves_nothing_for_who_wants_it_still(self, show, paths):
+        moving = "document.getAnimations().length"
+        assert show().evaluate(moving) > 0
+        assert show(calm=True).evaluate(moving) == 0
+
+    def test_is_read_aloud_in_measure(self, show, lighthouse):
+        page = show()
+        spoken = page.locator("[aria-live], [role=status], [role=alert]")
+        assert spoken.evaluate_all("all => all.map(each => each.id)") == ["link", "news"]
+        ask(page)
+        expect(page.locator("#news")).to_be_empty()
