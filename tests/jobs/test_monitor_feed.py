@@ -5,7 +5,6 @@ import gzip
 import multiprocessing
 import os
 import re
-import signal
 import threading
 import time
 from datetime import timedelta
@@ -246,7 +245,7 @@ class TestShared:
         process = FORK.Process(target=lambda: known.get("a", ALWAYS, hang))
         process.start()
         assert began.wait(10)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join()
         started = time.monotonic()
         assert known.get("a", ALWAYS, lambda: "news") == "news"
