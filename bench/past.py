@@ -63,6 +63,11 @@ ACCOUNTS = """
     SELECT id, coalesce((SELECT sum(amount) FROM tokens_ledger_entry WHERE account_id = u.id), 0)
     FROM accounts_user AS u WHERE id = ANY(%(owners)s)
 """
+COUNTS = """
+    INSERT INTO jobs_jobcount (user_id, jobs)
+    SELECT user_id, count(*) FROM jobs_videojob WHERE user_id = ANY(%(owners)s) GROUP BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET jobs = EXCLUDED.jobs
+"""
 
 
 def write(*, database_url: str, owners: list, jobs: int, events: int) -> None:
@@ -71,7 +76,7 @@ def write(*, database_url: str, owners: list, jobs: int, events: int) -> None:
     with psycopg.connect(database_url) as connection:
         # Without triggers, also those of foreign keys: they look at every row by itself.
         connection.execute("SET session_replication_role = replica")
-        for statement in (JOBS, EVENTS, ENTRIES, ACCOUNTS):
+        for statement in (JOBS, EVENTS, ENTRIES, ACCOUNTS, COUNTS):
             connection.execute(statement, values)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from jobs import estimates, lifecycle, queue
+from jobs import counts, estimates, lifecycle, queue
 from jobs.catalog import MODELS, OPERATION
 from jobs.lifecycle import CREATED, QUEUED, log, log_by, tell
 from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
@@ -132,6 +132,7 @@ def _place_again(
         again.tokens_consumed = ledger.cost(OPERATION)
         ledger.charge(account=account, operation=OPERATION, reference=str(again.pk))
     again.save(force_insert=True)
+    counts.add(user_id=again.user_id, jobs=1)
     log(again, CREATED, now)
     log_by(actor, again, f"{what} from job {source.pk}", reason, now)
     log_by(actor, source, f"{what} as job {again.pk}", reason, now)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.db.models import CharField, Func
+from django.db.models import CharField, Count, Func
 
-from jobs.models import Status, VideoJob
+from jobs.models import JobCount, Status, VideoJob
 from tokens_ledger.models import Entry
 
 LISTED = 1000  # findings of one kind; nobody reads more
@@ -39,6 +39,16 @@ def findings() -> Iterator[str]:
     )
     if settings.VIDEO_REFUND_FAILED_JOBS:
         yield from _say("failed and was not refunded", unrefunded.filter(status=Status.FAILED))
+
+    yield from _miscounted()
+
+
+def _miscounted() -> Iterator[str]:
+    noted = dict(JobCount.objects.values_list("user", "jobs"))
+    there = dict(VideoJob.objects.order_by().values_list("user").annotate(Count("pk")))
+    for user in sorted({*noted, *there}, key=str):
+        if noted.get(user, 0) != there.get(user, 0):
+            yield f"User {user} has {there.get(user, 0)} jobs, not {noted.get(user, 0)} as noted."
 
 
 def _say(what: str, jobs) -> Iterator[str]:

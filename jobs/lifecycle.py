@@ -17,7 +17,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from jobs import estimates, queue, tallies
+from jobs import counts, estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
     JobEvent,
@@ -112,6 +112,7 @@ def delete(*, job: VideoJob, now: datetime) -> None:
         if locked.status in ACTIVE:
             cancel(job=locked, now=now)
         locked.delete()
+        counts.add(user_id=locked.user_id, jobs=-1)
 
 
 # ---- What staff do ----

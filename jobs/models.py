@@ -234,6 +234,18 @@ class VideoJob(models.Model):
         return str(self.id)
 
 
+class JobCount(models.Model):
+    """How many jobs a user has; `counts` keeps it. No row: none."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    jobs = models.IntegerField()
+
+    def __str__(self) -> str:
+        return str(self.jobs)
+
+
 class JobImage(models.Model):
     """An input image, kept until its job ends: web and worker share the database alone."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from jobs import estimates, queue
+from jobs import counts, estimates, queue
 from jobs.catalog import OPERATION, Order
 from jobs.lifecycle import CREATED, QUEUED, log, tell
 from jobs.models import IdempotencyKey, JobImage, VideoJob
@@ -57,6 +57,7 @@ def create(
         ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
         _refuse_too_many(user, now)
         job.save(force_insert=True)
+        counts.add(user_id=job.user_id, jobs=1)
         JobImage.objects.bulk_create(_image_rows(job, inputs))
         log(job, CREATED, now)
         tell(job, "created")

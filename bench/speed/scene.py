@@ -166,6 +166,9 @@ PAID = """
     UPDATE tokens_ledger_account SET balance = balance - %(cost)s * (%(last)s - %(first)s + 1)
     WHERE user_id = %(owner)s
 """
+COUNTED = """
+    UPDATE jobs_jobcount SET jobs = jobs + %(last)s - %(first)s + 1 WHERE user_id = %(owner)s
+"""
 
 
 def copies(
@@ -180,7 +183,7 @@ def copies(
     database.execute(
         "CREATE TEMP TABLE IF NOT EXISTS bench_copies (id uuid, age int, created_at timestamptz)"
     )
-    for statement in (COPY, LOGS, CHARGES, PAID):
+    for statement in (COPY, LOGS, CHARGES, PAID, COUNTED):
         database.execute(statement, values)
     usual = database.execute("SELECT count(*) FROM jobs_jobevent").fetchone()
     if usual and events > usual[0]:

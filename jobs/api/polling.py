@@ -98,7 +98,7 @@ def _one_job() -> Prepared:
 @cache
 def _lines() -> Prepared:
     lines = JobEvent.objects.filter(job=NOBODY, internal=False).order_by("id")
-    return _prepared(lines.values_list("created_at", "level", "message"))
+    return _prepared(lines.values_list(*representation.LINE_COLUMNS))
 
 
 def _prepared(query: QuerySet[Any, Any]) -> Prepared:

@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import CharField
+from django.db.models.functions import Cast
 from django.http import HttpResponse
 from django.utils import timezone
 
@@ -25,6 +27,9 @@ COLUMNS = {  # of a job, that its answer is made from
     *("tokens_consumed", "tokens_refunded", "video_url", "poster_url", "error_message"),
     *("error_code", "expected_seconds", "created_at", "started_at", "completed_at", "version"),
 }
+# The time as text ("2026-11-24 12:00:00…", in UTC): of the many lines of a list, making datetimes
+# and then text again took as long as all the rest.
+LINE_COLUMNS = (Cast("created_at", CharField()), "level", "message")
 
 Line = dict[str, str]
 Logs = Callable[[list[VideoJob]], Mapping[UUID, list[Line]]]
@@ -122,13 +127,13 @@ def log_lines(jobs: Iterable[VideoJob]) -> dict[UUID, list[Line]]:
     """What clients may see of the log of each job, oldest first, in one query."""
     lines: dict[UUID, list[Line]] = defaultdict(list)
     rows = JobEvent.objects.filter(job__in=[job.pk for job in jobs], internal=False).order_by("id")
-    for job_id, at, level, message in rows.values_list("job", "created_at", "level", "message"):
-        lines[job_id].append(line(at, level, message))
+    for job_id, *columns in rows.values_list("job", *LINE_COLUMNS):
+        lines[job_id].append(line(*columns))
     return lines
 
 
-def line(at: datetime, level: str, message: str) -> Line:
-    return {"timestamp": _utc(at) or "", "level": level, "message": message}
+def line(at: str, level: str, message: str) -> Line:
+    return {"timestamp": f"{at[:10]}T{at[11:19]}Z", "level": level, "message": message}
 
 
 def response(data: dict[str, Any], *, status: int, headers: dict[str, str]) -> HttpResponse:
@@ -138,4 +143,4 @@ def response(data: dict[str, Any], *, status: int, headers: dict[str, str]) -> H
 
 
 def _utc(moment: datetime | None) -> str | None:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else None
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z" if moment else None

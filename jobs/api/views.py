@@ -13,7 +13,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs import catalog, lifecycle, orders
+from jobs import catalog, counts, lifecycle, orders
 from jobs.api import documentation, representation
 from jobs.api.errors import NotReady
 from jobs.api.order_form import CreateVideoJobSerializer
@@ -76,9 +76,12 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         if wanted := page.get("status_filter"):
             matching = matching.filter(status=wanted)
         first, last = page["offset"], page["offset"] + page["limit"]
-        jobs = list(matching.order_by("-created_at", "-id")[first:last])
+        jobs = list(
+            matching.order_by("-created_at", "-id").only(*representation.COLUMNS)[first:last]
+        )
         shown = representation.several(jobs=jobs, absolute=request.build_absolute_uri)
-        data = {"jobs": shown, "total": matching.count()}
+        total = matching.count() if wanted else counts.total(user_id=request.user.pk)
+        data = {"jobs": shown, "total": total}
         return representation.response(data, status=200, headers={})
 
     @documentation.destroy

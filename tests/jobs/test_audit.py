@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from jobs import audit, lifecycle
+from jobs import audit, counts, lifecycle
 from jobs.models import VideoJob
 from tests.jobs.conftest import FORM, STATES
 from tokens_ledger import audit as whole_audit
@@ -59,6 +59,7 @@ class TestSoundLedger:
             created_at=now,
             next_step_at=now,
         )
+        counts.add(user_id=alice.pk, jobs=1)
         assert check()[0] == 0
 
 
@@ -108,6 +109,11 @@ class TestFinding:
         found = [line.split()[1] for line in audit.findings()]
         assert found == [str(jobs[n].pk) for n in (1, 2, 0)]
 
+    def test_names_whose_jobs_are_miscounted(self, check, new_job, alice):
+        new_job()
+        counts.add(user_id=alice.pk, jobs=2)
+        assert check() == (1, [f"User {alice.pk} has 1 jobs, not 3 as noted."])
+
     def test_is_part_of_the_whole_audit(self, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
         job = new_job("FAILED")
@@ -126,5 +132,5 @@ class TestFinding:
     def test_takes_few_queries(self, new_job, django_assert_max_num_queries):
         for _ in range(5):
             new_job("FAILED")
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(6):
             list(audit.findings())

@@ -44,15 +44,15 @@ class TestCreate:
         client.create()
 
     def test_by_multipart(self, client):
-        with costs(13):
+        with costs(14):
             assert client.create().status_code == 202
 
     def test_by_json(self, client):
-        with costs(13):
+        with costs(14):
             assert client.create_json().status_code == 202
 
     def test_with_a_key(self, client):
-        with costs(15):
+        with costs(16):
             assert client.create(headers={"Idempotency-Key": "a"}).status_code == 202
 
     def test_replayed(self, client):
@@ -93,7 +93,7 @@ class TestOneJob:
     def test_cancelled_again(self, asks, new_job):
         asks(f"{JOBS}/{new_job(Status.CANCELLED).pk}/cancel", 4, method="post")
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 18), ("SUCCEEDED", 7)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 19), ("SUCCEEDED", 8)])
     def test_deleted(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}", count, method="delete", status=204)
 
