@@ -6,7 +6,9 @@ from typing import Any, cast
 from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,16 +20,16 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts import activity
 from accounts.doors import ReasonForm
 from accounts.models import User
-from accounts.windows import BoundedPaginator, ReadOnlyAdmin, WindowList
+from accounts.windows import ReadOnlyAdmin, Window
 
 # simplejwt's pages print the whole token: whoever may look could log in as anybody.
-admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken])
+admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken, Group])
 
 MAY_DEACTIVATE = "accounts.deactivate_user"
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Window, DjangoUserAdmin):
     """Who may only look sees nothing of passwords and permissions.
 
     Apps that know users, and are not known here, add what they show of one to `panels`: functions
@@ -42,10 +44,6 @@ class UserAdmin(DjangoUserAdmin):
     search_fields = ("username", "email", "id")
     search_help_text = "User name, e-mail, part of an id."
     ordering = ("-date_joined", "id")
-    show_full_result_count = False
-    paginator = BoundedPaginator
-    list_per_page = 50
-    list_max_show_all = 0
     readonly_fields = ("id", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("id", "username", "password")}),
@@ -71,9 +69,6 @@ class UserAdmin(DjangoUserAdmin):
             },
         ),
     )
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return WindowList
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
@@ -139,14 +134,13 @@ class UserAdmin(DjangoUserAdmin):
             messages.success(request, f"{user}: {what.lower()}.")
 
 
-class TokenAdmin(ReadOnlyAdmin):
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """`?token__startswith=…` in the address would find a token out letter by letter."""
-        return "token" not in lookup and super().lookup_allowed(lookup, value, request)
+@admin.register(Group)
+class GroupAdmin(Window, DjangoGroupAdmin):
+    """The roles, which the migrations make; superusers may make more."""
 
 
 @admin.register(OutstandingToken)
-class OutstandingTokenAdmin(TokenAdmin):
+class OutstandingTokenAdmin(ReadOnlyAdmin):
     fields = ("jti", "user", "created_at", "expires_at")
     list_display = ("jti", "user", "created_at", "expires_at")
     list_select_related = ("user",)
@@ -155,7 +149,7 @@ class OutstandingTokenAdmin(TokenAdmin):
 
 
 @admin.register(BlacklistedToken)
-class BlacklistedTokenAdmin(TokenAdmin):
+class BlacklistedTokenAdmin(ReadOnlyAdmin):
     fields = ("token", "blacklisted_at")
     list_display = ("token", "blacklisted_at")
     list_select_related = ("token__user",)

@@ -2,21 +2,30 @@
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, cast
+from unicodedata import category
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.text import capfirst
 
 from accounts.models import User
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA = "=+-@\t\r\n＝＋－＠"
+LOOKUPS = ("", "exact", "in", "gte", "lt", "isnull", "year", "month", "day")
+NONSENSE = (DisallowedModelAdminLookup, ValidationError, ValueError, OverflowError, DataError)
 
 
 class BoundedPaginator(Paginator):
@@ -50,23 +59,64 @@ class BoundedPaginator(Paginator):
 class WindowList(ChangeList):
     """A list that takes its rows from the paginator, which may have them already."""
 
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet:
+        with _nonsense_leads_back():
+            return super().get_queryset(request, exclude_parameters)
+
     def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = self.paginator.rows(self.page_num if self.multi_page else 1)
+        with _nonsense_leads_back():
+            super().get_results(request)
+            self.result_list = self.paginator.rows(self.page_num if self.multi_page else 1)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """A window: no adding, changing or deleting by hand, for superusers neither."""
+@contextmanager
+def _nonsense_leads_back() -> Iterator[None]:
+    """An address that asks for the year 0, or with a NUL: Django leads back to the whole list."""
+    try:
+        yield
+    except NONSENSE as error:
+        raise IncorrectLookupParameters(error) from error
 
-    actions: Any = None
+
+class Window(admin.ModelAdmin):
+    """A list that stays cheap, and answers nothing that it does not offer."""
+
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     list_per_page = 50
     list_max_show_all = 0
+    linked_by: tuple[str, ...] = ()  # fields by whose values other pages lead to this list
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return WindowList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """By its filters, dates and links alone: `?token__startswith=…` would find tokens out."""
+        field, _, how = lookup.partition("__")
+        return how in LOOKUPS and field in self._asked_for_by(request)
+
+    def _asked_for_by(self, request: HttpRequest) -> Iterator[str]:
+        yield from (self.date_hierarchy or "", *self.linked_by)
+        each: Any
+        for each in self.get_list_filter(request):
+            yield getattr(each, "parameter_name", each)
+            yield from getattr(each, "between", ())
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet, *more: Any) -> Any:
+        try:
+            for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.clean(chosen, None)
+        except ValidationError:
+            messages.error(request, "The selection is broken: nothing was done. Select anew.")
+            return None
+        return super().response_action(request, queryset, *more)
+
+
+class ReadOnlyAdmin(Window):
+    """No adding, changing or deleting by hand, for superusers neither."""
+
+    actions: Any = None
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -89,16 +139,19 @@ def export(
 ) -> StreamingHttpResponse:
     """`rows` as a CSV file that streams; each column has a name and a function of the row.
 
-    Who took what, as the list was narrowed, is in the log.
+    Who took what, how many, and how the list was narrowed, is in the log.
     """
     name = str(rows.model._meta.verbose_name_plural)
     query = request.META.get("QUERY_STRING", "")
+    whole = "all " if request.POST.get("select_across") == "1" else ""
+    count = rows.count()
+    how_many = f"{whole}{count:,} row{'' if count == 1 else 's'}{f' of ?{query}' if query else ''}"
     LogEntry.objects.create(
         user=cast(User, request.user),
         content_type=ContentType.objects.get_for_model(rows.model),
         object_repr=name,
         action_flag=CHANGE,
-        change_message=f"Exported as CSV: {query or 'selected rows'}",
+        change_message=f"Exported as CSV: {how_many}",
     )
 
     def lines() -> Iterator[str]:
@@ -126,6 +179,7 @@ class Echo:
 
 def harmless(value: object) -> object:
     """A cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        seen = (sign for sign in value if sign in FORMULA or category(sign)[0] not in "CZ")
+        return f"'{value}" if next(seen, "x") in FORMULA else value
     return "" if value is None else value

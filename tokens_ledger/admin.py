@@ -161,6 +161,7 @@ class EntryAdmin(ReadOnlyAdmin):
     list_filter = ["kind", "created_at"]
     list_select_related = ["account__user", "actor"]
     search_fields = ["account__user__username", "account__user__email", "reference"]
+    linked_by = ("account",)
     ordering = ["-id"]
     actions = ()
 

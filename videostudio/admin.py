@@ -54,8 +54,10 @@ class StaffSite(admin.AdminSite):
         return super().has_permission(request) and verified
 
     def get_urls(self) -> list[Any]:
+        """Without Django's short cut to a row's public page, since no row here has one."""
         figures = path("overview/", self.admin_view(self.overview), name="overview")
-        return [figures, *super().get_urls()]
+        stock = [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
+        return [figures, *stock]
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

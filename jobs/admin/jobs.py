@@ -61,6 +61,7 @@ class VideoJobAdmin(Columns, ReadOnlyAdmin):
     search_fields = ("id",)  # what is searched is search.py's
     search_help_text = "User, e-mail, part of an id, words of the prompt: all that you type."
     date_hierarchy = "created_at"
+    linked_by = ("user",)
     actions = ()
     fieldsets = (
         ("Asked for", {"fields": (

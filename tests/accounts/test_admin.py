@@ -100,10 +100,12 @@ class TestRefreshTokens:
 
     @pytest.mark.parametrize("lookup", ["token", "token__startswith", "token__contains"])
     def test_cannot_be_guessed_by_a_filter_in_the_address(self, boss, spent, lookup):
-        assert boss.get(OUTSTANDING, {lookup: "eyJ"}).status_code == 400
-        assert boss.get(BLACKLISTED, {f"token__{lookup}": "eyJ"}).status_code == 400
-        users = {f"outstandingtoken__{lookup}": "eyJ"}
-        assert boss.get("/admin/accounts/user/", users).status_code == 400
+        for window, name in (
+            (OUTSTANDING, lookup),
+            (BLACKLISTED, f"token__{lookup}"),
+            ("/admin/accounts/user/", f"outstandingtoken__{lookup}"),
+        ):
+            assert boss.get(window, {name: "eyJ"}).headers["Location"] == f"{window}?e=1"
 
     def test_cannot_be_added_changed_or_deleted(self, boss, spent):
         for page, row in ((OUTSTANDING, spent.token.pk), (BLACKLISTED, spent.pk)):

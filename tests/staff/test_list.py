@@ -251,7 +251,7 @@ class TestExport:
 
     @pytest.mark.parametrize("prompt", [
         "=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")', " =1+1",
-        "＝1+1",
+        "＝1+1", "\u200b=1+1", "\ufeff=1+1", "\u202e \xa0@SUM(A1)", "\x01-1",
     ])  # fmt: skip
     def test_starts_no_formula(self, finance, new_job, prompt):
         [row] = self.export(finance, new_job(prompt=prompt))
@@ -266,7 +266,12 @@ class TestExport:
         self.export(finance, new_job(), path=f"{LIST}?status__exact=PENDING")
         entry = LogEntry.objects.get()
         assert entry.user.username == "finance"
-        assert "status__exact=PENDING" in entry.change_message
+        assert entry.change_message == "Exported as CSV: 1 row of ?status__exact=PENDING"
+
+    def test_says_in_the_log_how_many_were_taken(self, finance, new_job):
+        jobs = [new_job("CANCELLED") for _ in range(3)]
+        self.export(finance, jobs[0], select_across="1")
+        assert LogEntry.objects.get().change_message == "Exported as CSV: all 3 rows"
 
     def test_holds_entries_too(self, finance, new_job):
         new_job()

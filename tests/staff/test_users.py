@@ -1,12 +1,13 @@
 """A user's page: tokens, jobs, and the doors to both."""
 
+import re
 import uuid
 
 import pytest
 from django.contrib.admin.models import LogEntry
 
 from tests.jobs.conftest import JOBS, TOKENS
-from tests.staff.conftest import said
+from tests.staff.conftest import LIST, said
 from tokens_ledger import audit, ledger
 from tokens_ledger.models import Entry
 
@@ -33,11 +34,21 @@ class TestPage:
         text = support.get(page_of(bob)).text
         assert "No jobs yet." in text
 
-    def test_leads_to_all_jobs_of_the_user(self, support, alice, bob, new_job):
-        mine = new_job("CANCELLED")
-        new_job("CANCELLED", user=bob)
-        answer = support.get("/admin/jobs/videojob/", {"user__id__exact": str(alice.pk)})
-        assert list(answer.context["cl"].result_list) == [mine]
+    def test_leads_to_all_jobs_and_entries_of_the_user(self, support, alice, bob, new_job):
+        for _ in range(10):
+            mine = new_job("CANCELLED")
+            new_job("CANCELLED", user=bob)
+        text = support.get(page_of(alice)).text
+        for name, window in (("jobs", "jobs/videojob"), ("entries", "tokens_ledger/entry")):
+            link = re.search(rf'<a href="([^"]+)">All {name}</a>', text)
+            assert link
+            answer = support.get(link[1])
+            assert answer.status_code == 200
+            rows = answer.context["cl"].result_list
+            assert len(rows) == answer.context["cl"].result_count >= 10
+            assert {getattr(row, "user", None) or row.account.user for row in rows} == {alice}
+            assert answer.request["PATH_INFO"] == f"/admin/{window}/"
+        assert mine in support.get(LIST, {"user": alice.pk}).context["cl"].result_list
 
 
 class TestGrant:

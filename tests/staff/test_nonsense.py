@@ -1,0 +1,63 @@
+"""Addresses and forms typed by hand: whatever they hold, nobody sees an error of the server."""
+
+import pytest
+from django.contrib import admin
+
+from tests.staff.conftest import LIST, said
+from tokens_ledger.models import Entry
+
+ENTRIES = "/admin/tokens_ledger/entry/"
+LISTS = [
+    f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in admin.site._registry
+]
+QUERIES = (
+    *("id__regex=((", "id=%00", "pk__in=a,b", "created_at__year=0", "created_at__year=-5"),
+    *("created_at__year=9999", "created_at__year=99999", "created_at__year=99999999999999999999"),
+    *("created_at__year=2026&created_at__month=13", "created_at__gte=%00", "created_at__gte=abc"),
+    *("status__exact=%00", "error_code=%00", "model=%00", "kind__exact=%00", "level__exact=%00"),
+    *("prompt__regex=((", "amount__range=1", "content=abc", "ip_address=abc", "user_agent=%00"),
+    *("action_flag__exact=" + "9" * 30, "action_flag__exact=%00", "internal__exact=abc"),
+    *("is_active__exact=%00", "user=abc", "user__password__startswith=a", "account=%00", "q=%00"),
+    *("ordered=%00", "ordered_from=%00", "stuck=%00", "tokens=%00", "o=99.-7.x", "p=-1", "utm=1"),
+    *("created_at__month__in=abc", "kind__in=%00", "_to_field=abc", "user__id__regex=(("),
+)
+
+
+class TestLists:
+    @pytest.mark.parametrize("window", LISTS)
+    def test_bear_any_question_in_their_address(self, boss, new_job, window):
+        new_job("FAILED")
+        for query in QUERIES:
+            answer = boss.get(f"{window}?{query}")
+            assert answer.status_code in (200, 302, 400), query
+            if answer.status_code == 302:
+                assert answer["Location"] == f"{window}?e=1", query
+                assert boss.get(f"{window}?{query}&e=1").status_code == 200
+
+    def test_answer_no_question_that_they_do_not_offer(self, support, new_job):
+        new_job()
+        for window, query in ((LIST, "user__password__startswith=a"), (LIST, "prompt=x"),
+                              (ENTRIES, "account__user__email__startswith=a")):  # fmt: skip
+            assert support.get(f"{window}?{query}")["Location"] == f"{window}?e=1"
+
+    @pytest.mark.parametrize("chosen", ["abc", "nul \x00", "", "9" * 40, "-1", "٣"])
+    @pytest.mark.parametrize("window", [LIST, ENTRIES])
+    def test_bear_any_selection(self, member, browser_of, new_job, window, chosen):
+        new_job()
+        browser = browser_of(member("Finance"))
+        for action in ("export", "refund_jobs"):
+            form = {"action": action, "_selected_action": [chosen]}
+            assert browser.post(window, form, follow=True).status_code == 200
+
+    def test_say_that_a_selection_is_broken(self, operator, new_job):
+        job = new_job("SUCCEEDED")
+        chosen = [str(job.pk), "abc"]
+        form = {"action": "refund_jobs", "_selected_action": chosen}
+        answer = operator.post(LIST, form, follow=True)
+        assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
+        assert not Entry.objects.filter(kind="refund").exists()
+
+
+@pytest.mark.parametrize("path", ["r/1/1/", "r/1/abc/", "r/999/1/", "r/x/y/"])
+def test_there_is_no_short_cut_to_pages_that_are_not_there(support, path):
+    assert support.get(f"/admin/{path}").status_code == 404
