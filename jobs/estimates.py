@@ -90,4 +90,4 @@ def queue_positions(jobs: Sequence[VideoJob]) -> dict:
     waiting = [job.pk for job in jobs if job.status == Status.PENDING]
     if not waiting:
         return {}
-    return {job.pk: job.place for job in VideoJob.objects.places(waiting)}
+    return VideoJob.objects.places(waiting)

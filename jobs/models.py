@@ -73,24 +73,24 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
             .order_by("turn", "created_at", "id")
         )
 
-    def places(self, ids: Sequence[uuid.UUID]) -> Any:
-        """Those PENDING jobs among `ids`, each with its `place`: how many of its kind come first.
+    def places(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+        """Of those PENDING jobs among `ids` the place in line: how many of its kind come first.
 
         By hand, since Django nests no windows; the line may be long, and only the answer is sent.
         """
         line, parameters = _line()
-        wanted = [self.model._meta.pk.get_db_prep_value(id, connection) for id in ids]
-        return self.raw(
-            f"""
+        keys = {self.model._meta.pk.get_db_prep_value(id, connection): id for id in ids}
+        query = f"""
             SELECT id, place FROM (
                 SELECT id, ROW_NUMBER() OVER (
                     PARTITION BY mock_mode ORDER BY turn, created_at, id
                 ) - 1 AS place FROM ({line}) AS line
             ) AS places
-            WHERE id IN ({", ".join(["%s"] * len(wanted))})
-            """,
-            [*parameters, *wanted],
-        )
+            WHERE id IN ({", ".join(["%s"] * len(keys))})
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(query, [*parameters, *keys])
+            return {keys[key]: place for key, place in cursor.fetchall()}
 
 
 @cache

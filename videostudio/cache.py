@@ -5,12 +5,12 @@ import pickle
 from typing import Any
 
 from django.core.cache.backends.db import DatabaseCache
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.utils import timezone
 
 
 class CountingDatabaseCache(DatabaseCache):
-    """`incr` in one step, under the row's lock. The stock one reads, writes and forgets the expiry.
+    """`incr` that loses no count. The stock one reads, writes and forgets the expiry.
 
     `add` is atomic as it is: there the table's primary key decides. The stock limit of 300 entries
     is raised, since culling deletes living counters; OPTIONS["MAX_ENTRIES"] still overrides it.
@@ -23,22 +23,27 @@ class CountingDatabaseCache(DatabaseCache):
         super().__init__(table, {**params, "OPTIONS": options})
 
     def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
-        """Add `delta` and return the sum; the expiry stays. ValueError where there is no key."""
+        """Add `delta` and return the sum; the expiry stays. ValueError where there is no key.
+
+        Compare and set, without a transaction: where another process was faster, again.
+        """
         name = self.make_and_validate_key(key, version=version)
-        db = router.db_for_write(self.cache_model_class)
-        connection = connections[db]
+        connection = connections[router.db_for_write(self.cache_model_class)]
         table = connection.ops.quote_name(self._table)
         now = connection.ops.adapt_datetimefield_value(timezone.now().replace(microsecond=0))
-        # SQLite has no row locks: there the transaction begins IMMEDIATE, which locks the file.
-        lock = "FOR UPDATE" if connection.features.has_select_for_update else ""
-        with transaction.atomic(using=db), connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT value FROM {table} WHERE cache_key = %s AND expires >= %s {lock}",
-                [name, now],
-            )
-            if not (row := cursor.fetchone()):
-                raise ValueError(f"Key '{key}' not found")
-            value = pickle.loads(base64.b64decode(row[0])) + delta
-            encoded = base64.b64encode(pickle.dumps(value, self.pickle_protocol)).decode()
-            cursor.execute(f"UPDATE {table} SET value = %s WHERE cache_key = %s", [encoded, name])
-        return value
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute(
+                    f"SELECT value FROM {table} WHERE cache_key = %s AND expires >= %s",
+                    [name, now],
+                )
+                if not (row := cursor.fetchone()):
+                    raise ValueError(f"Key '{key}' not found")
+                value = pickle.loads(base64.b64decode(row[0])) + delta
+                encoded = base64.b64encode(pickle.dumps(value, self.pickle_protocol)).decode()
+                cursor.execute(
+                    f"UPDATE {table} SET value = %s WHERE cache_key = %s AND value = %s",
+                    [encoded, name, row[0]],
+                )
+                if cursor.rowcount:
+                    return value

@@ -8,12 +8,9 @@ A test holds the two answers equal.
 
 import re
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -21,20 +18,23 @@ from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from jobs.api import representation
-from jobs.models import JobEvent, VideoJob
+from jobs.models import VideoJob
+from jobs.prepared import ANY, Prepared
 
 POLL = re.compile(r"/api/v1/video-jobs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?")
 BEARER = "Bearer "
-NOBODY = UUID(int=0)
 NAMES = [  # in the model's order, which `from_db` expects
     field.attname
     for field in VideoJob._meta.concrete_fields
     if field.attname in representation.COLUMNS
 ]
-WHOSE = ("user__is_active", "user__password")
+A_JOB = Prepared(
+    lambda: VideoJob.objects.filter(pk=ANY, user=ANY).values_list(
+        *NAMES, "user__is_active", "user__password"
+    )
+)
 
 Answer = Callable[[HttpRequest], HttpResponse]
-Prepared = tuple[str, Any, dict]
 
 
 def polls_come_first(get_response: Answer) -> Answer:
@@ -61,7 +61,6 @@ def _answer(request: HttpRequest, id: UUID) -> HttpResponse | None:
         return None
     return representation.answer(
         job=job,
-        logs=_log,
         absolute=request.build_absolute_uri,
         known=request.headers.get("If-None-Match", ""),
     )
@@ -73,44 +72,9 @@ def _find(id: UUID, token: AccessToken) -> VideoJob | None:
         owner = UUID(token[api_settings.USER_ID_CLAIM])
     except (KeyError, ValueError):
         return None
-    for *values, is_active, password in _rows(_one_job(), id, owner):
+    for *values, is_active, password in A_JOB.rows(id, owner):
         if is_active and token.get(api_settings.REVOKE_TOKEN_CLAIM) == get_md5_hash_password(
             password
         ):
             return VideoJob.from_db(connection.alias, NAMES, values)
     return None
-
-
-def _log(jobs: list[VideoJob]) -> dict[UUID, list[representation.Line]]:
-    [job] = jobs
-    return {job.pk: [representation.line(*row) for row in _rows(_lines(), job.pk)]}
-
-
-# ---- Queries that Django builds once: building takes it longer than asking ----
-
-
-@cache
-def _one_job() -> Prepared:
-    job = VideoJob.objects.filter(pk=NOBODY, user=NOBODY)
-    return _prepared(job.values_list(*NAMES, *WHOSE))
-
-
-@cache
-def _lines() -> Prepared:
-    lines = JobEvent.objects.filter(job=NOBODY, internal=False).order_by("id")
-    return _prepared(lines.values_list(*representation.LINE_COLUMNS))
-
-
-def _prepared(query: QuerySet[Any, Any]) -> Prepared:
-    compiler = query.query.get_compiler(connection=connection)
-    sql, _ = compiler.as_sql()
-    return sql, compiler, compiler.get_converters([column for column, *_ in compiler.select])
-
-
-def _rows(query: Prepared, *keys: UUID) -> Any:
-    sql, compiler, converters = query
-    key = VideoJob._meta.pk
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [key.get_db_prep_value(each, connection) for each in keys])
-        rows = cursor.fetchall()
-    return compiler.apply_converters(rows, converters) if converters else rows

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from jobs import estimates
 from jobs.models import ACTIVE, JobEvent, VideoJob
+from jobs.prepared import ANY, Prepared
 
 POLL_AGAIN = "3"  # seconds
 COLUMNS = {  # of a job, that its answer is made from
@@ -31,8 +32,13 @@ COLUMNS = {  # of a job, that its answer is made from
 # and then text again took as long as all the rest.
 LINE_COLUMNS = (Cast("created_at", CharField()), "level", "message")
 
+LOG = Prepared(
+    lambda: (
+        JobEvent.objects.filter(job=ANY, internal=False).order_by("id").values_list(*LINE_COLUMNS)
+    )
+)
+
 Line = dict[str, str]
-Logs = Callable[[list[VideoJob]], Mapping[UUID, list[Line]]]
 
 
 def as_json(
@@ -82,7 +88,6 @@ def answer(
     *,
     job: VideoJob,
     absolute: Callable[[str], str],
-    logs: Logs | None = None,
     known: str = "",
     status: int = 200,
     headers: Mapping[str, str] | None = None,
@@ -96,7 +101,7 @@ def answer(
         headers["Retry-After"] = POLL_AGAIN
     if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
         return HttpResponse(status=304, headers=headers)
-    lines = (logs or log_lines)([job])[job.pk]
+    lines = [line(*columns) for columns in LOG.rows(job.pk)]
     data = as_json(job=job, lines=lines, position=position, now=now, absolute=absolute)
     return response(data, status=status, headers=headers)
 

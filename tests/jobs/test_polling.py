@@ -102,5 +102,5 @@ class TestRefusal:
         def gone(*keys):
             raise OperationalError("the server closed the connection unexpectedly")
 
-        monkeypatch.setattr(polling, "_rows", gone)
+        monkeypatch.setattr(polling.A_JOB, "rows", gone)
         assert client.get(f"{JOBS}/{job.pk}").status_code == 200
