@@ -59,7 +59,7 @@ check-migrations: ## models without a migration
 check-deploy: ## Django's own review of production settings
 	DEBUG=false HTTPS_ONLY=true SECRET_KEY="$$($(RUN) -c 'import secrets; print(secrets.token_hex(32))')" \
 		ALLOWED_HOSTS=studio.example.com CSRF_TRUSTED_ORIGINS=https://studio.example.com \
-		DATABASE_URL=postgres://studio@127.0.0.1/studio GOOGLE_API_KEY=none \
+		DATABASE_URL=postgres://studio@127.0.0.1/studio GOOGLE_API_KEY=none TRUSTED_PROXIES=1 \
 		$(RUN) manage.py check --deploy --fail-level WARNING
 
 # Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" looks at one test alone.

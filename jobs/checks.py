@@ -68,4 +68,13 @@ def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="jobs.W002",
             )
         )
+    if settings.HTTPS_ONLY and not settings.TRUSTED_PROXIES:
+        found.append(
+            Warning(
+                "HTTPS is ended by a proxy in front, and all clients would share its address.",
+                hint="Set TRUSTED_PROXIES to how many proxies there are: limits, and the lock-out"
+                " after failed logins, go by the client's address.",
+                id="jobs.W003",
+            )
+        )
     return found

@@ -316,11 +316,13 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+LOGIN_REDIRECT_URL = "admin:index"
 OTP_TOTP_ISSUER = "Video Studio"
 AXES_HANDLER = "accounts.lockout.StaffLockout"
 AXES_ONLY_ADMIN_SITE = True  # the API's log-in has throttles of its own
+AXES_USERNAME_CALLABLE = "accounts.lockout.name"
 AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address"
-AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # whichever fails too often
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # in this order, for accounts.lockout
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False

@@ -89,6 +89,12 @@ class TestProduction:
     def test_is_not_sqlite(self, fit, monkeypatch):
         monkeypatch.setitem(configured.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
         assert set(found(deploy=True)) == {"jobs.W002"}
+
+    @pytest.mark.parametrize(("https", "proxies", "fits"), [(True, 0, False), (True, 1, True),
+                                                            (False, 0, True)])  # fmt: skip
+    def test_need_the_proxy_that_ends_https_to_be_trusted(self, settings, https, proxies, fits):
+        settings.HTTPS_ONLY, settings.TRUSTED_PROXIES = https, proxies
+        assert ("jobs.W003" in found(deploy=True)) != fits
         assert found() == {}
 
 
@@ -148,6 +154,7 @@ class TestStart:
             "HTTPS_ONLY": "true",
             "CSRF_TRUSTED_ORIGINS": "https://studio.example.com",
             "SECRET_KEY": os.urandom(32).hex(),
+            "TRUSTED_PROXIES": "1",
         }
         check = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
         ended = self.run(*check, **environment)
