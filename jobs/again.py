@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -67,7 +68,7 @@ def fetch_again(
     Returns the new job. Raises StillAtWork, BeingDoneAgain (by any job that has the operation and
     is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist.
     """
-    operation = operation_of(job=job)
+    operation = operations_of(jobs=[job])[job.pk]
     with transaction.atomic():
         if operation:  # in the order of their ids: of several at once, each waits its turn
             list(VideoJob.objects.select_for_update().filter(operation=operation).order_by("pk"))
@@ -94,10 +95,16 @@ def fetch_again(
     return again
 
 
-def operation_of(*, job: VideoJob) -> str:
-    """The provider's name of the job's video, which may have come late, as a note for staff."""
-    late = JobEvent.objects.filter(job=job, internal=True, message=lifecycle.TAKEN_AFTER_ALL)
-    return job.operation or late.values_list("detail", flat=True).first() or ""
+def operations_of(*, jobs: list[VideoJob]) -> dict[UUID, str]:
+    """The provider's names of the jobs' videos, "" where it gave none, by the jobs' ids.
+
+    One may have come late, as a note for staff.
+    """
+    unnamed = [job.pk for job in jobs if not job.operation]
+    notes = JobEvent.objects.filter(job__in=unnamed, internal=True)
+    late = notes.filter(message=lifecycle.TAKEN_AFTER_ALL).order_by("-id")  # so the first one wins
+    names = dict(late.values_list("job_id", "detail"))
+    return {job.pk: job.operation or names.get(job.pk, "") for job in jobs}
 
 
 def _ended(job: VideoJob) -> VideoJob:

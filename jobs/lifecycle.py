@@ -139,8 +139,8 @@ def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
 def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
     """End an active job by hand: FAILED, and its tokens given back; returns how many.
 
-    Raises AlreadyFinished, allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was
-    deleted meanwhile.
+    None come back where they did before, or where it cost nothing. Raises AlreadyFinished,
+    allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was deleted meanwhile.
     """
     with transaction.atomic():
         job = VideoJob.objects.select_for_update().get(pk=job.pk)
@@ -156,8 +156,7 @@ def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
         )
         log(job, f"❌ {INTERNAL.message}", now, JobEvent.Level.ERROR)
         log_by(actor, job, "Marked as failed", reason, now)
-        _give_back(job, reason, now, actor=actor)
-    return job.tokens_refunded
+        return _give_back(job, reason, now, actor=actor)
 
 
 # ---- What workers do ----
@@ -354,18 +353,19 @@ def _end(
     return bool(ended)
 
 
-def _give_back(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> None:
+def _give_back(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
     if not job.tokens_consumed:  # staff had it made for nothing
-        return
+        return 0
     try:
         entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
     except ledger.AlreadyRefunded:  # by staff, while it was at work
-        return
+        return 0
     if actor:
         allowance.check(actor=actor, now=now)
     VideoJob.objects.filter(pk=job.pk).update(tokens_refunded=entry.amount)
     job.tokens_refunded = entry.amount
     log(job, f"💰 {entry.amount} tokens refunded", now)
+    return entry.amount
 
 
 def _back_off(job: VideoJob) -> int:

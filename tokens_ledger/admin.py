@@ -1,5 +1,6 @@
 """A read-only window on the ledger, and two doors: grant and adjust, which `ledger` makes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -7,7 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,8 +29,17 @@ from .models import Account, Entry, LedgerCheck
 SHOWN = 10  # entries on a user's page
 
 
+class AmountField(forms.IntegerField):
+    """Django's takes "10.000" for 10, "1_0" for 10, and the digits of any script."""
+
+    def to_python(self, value: Any) -> int | None:
+        if value and not re.fullmatch(r"[+-]?[0-9]+", str(value).strip(), re.ASCII):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
 class GrantForm(OnceForm):
-    amount = forms.IntegerField(
+    amount = AmountField(
         min_value=1,
         max_value=ledger.MOST_AT_ONCE,
         help_text="Tokens to add.",
@@ -44,7 +54,7 @@ class GrantForm(OnceForm):
 
 
 class AdjustForm(GrantForm):
-    amount = forms.IntegerField(
+    amount = AmountField(
         min_value=-ledger.MOST_AT_ONCE,
         max_value=ledger.MOST_AT_ONCE,
         help_text="Tokens to add; below 0 to take them. No balance falls below 0.",

@@ -52,7 +52,7 @@ class Door:
     intro: str
     form: type[ReasonForm]
     act: Callable[[VideoJob, User, dict[str, Any]], str]
-    why_not: Callable[[VideoJob], str]
+    why_not: Callable[[list[VideoJob]], list[str]]  # of each job, "" where nothing is against it
     effect: Callable[[VideoJob], int]  # tokens that come back, as far as the row tells
 
     @property
@@ -64,7 +64,7 @@ class Door:
         return f"jobs.{self.name}_videojob"
 
     def is_open(self, job: VideoJob, user: Any) -> bool:
-        return user.has_perm(self.permission) and not self.why_not(job)
+        return user.has_perm(self.permission) and self.why_not([job]) == [""]
 
 
 # ---- What each does ----
@@ -76,16 +76,22 @@ def _refund(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
 
 
 def _cancel(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    now = timezone.now()
-    job = lifecycle.cancel(job=job, actor=actor, reason=given["reason"], now=now)
-    if job.tokens_refunded:
-        return f"cancelled, {wording.tokens(job.tokens_refunded)} refunded."
-    return "cancelled; its tokens are kept, since it was submitted to the provider."
+    before = VideoJob.objects.select_for_update().get(pk=job.pk).tokens_refunded
+    job = lifecycle.cancel(job=job, actor=actor, reason=given["reason"], now=timezone.now())
+    if job.tokens_consumed and not job.tokens_refunded:
+        return "cancelled; its tokens are kept, since it was submitted to the provider."
+    return f"cancelled{_given_back(job, job.tokens_refunded - before)}"
 
 
 def _fail(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
     tokens = lifecycle.give_up(job=job, actor=actor, reason=given["reason"], now=timezone.now())
-    return f"marked as failed, {wording.tokens(tokens)} refunded."
+    return f"marked as failed{_given_back(job, tokens)}"
+
+
+def _given_back(job: VideoJob, tokens: int) -> str:
+    if tokens:
+        return f", {wording.tokens(tokens)} refunded."
+    return "; its tokens were refunded before." if job.tokens_consumed else "; it had cost nothing."
 
 
 def _retry(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
@@ -102,7 +108,11 @@ def _again(order: Any, done: str, job: VideoJob, actor: User, given: dict[str, A
     return f"{done} as job {new.pk}, for {wording.tokens(new.tokens_consumed)}."
 
 
-# ---- What the row tells before ----
+# ---- What the rows tell before ----
+
+
+def _each(why_not: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
+    return lambda jobs: [why_not(job) for job in jobs]
 
 
 def _why_no_refund(job: VideoJob) -> str:
@@ -123,10 +133,15 @@ def _why_no_retry(job: VideoJob) -> str:
     return ""
 
 
-def _why_no_fetch(job: VideoJob) -> str:
-    if job.status in ACTIVE:
-        return SENTENCES[again.StillAtWork]
-    return "" if again.operation_of(job=job) else SENTENCES[again.NoOperation]
+def _why_no_fetch(jobs: list[VideoJob]) -> list[str]:
+    operations = again.operations_of(jobs=jobs)
+
+    def why_not(job: VideoJob) -> str:
+        if job.status in ACTIVE:
+            return SENTENCES[again.StillAtWork]
+        return "" if operations[job.pk] else SENTENCES[again.NoOperation]
+
+    return [why_not(job) for job in jobs]
 
 
 def _refund_effect(job: VideoJob) -> int:
@@ -150,7 +165,7 @@ DOORS = {
             intro="The tokens of these jobs are given back to their users, once at most.",
             form=RefundForm,
             act=_refund,
-            why_not=_why_no_refund,
+            why_not=_each(_why_no_refund),
             effect=_refund_effect,
         ),
         Door(
@@ -160,7 +175,7 @@ DOORS = {
             "back unless the job was submitted to the provider, which charges for it.",
             form=ReasonForm,
             act=_cancel,
-            why_not=_why_no_end,
+            why_not=_each(_why_no_end),
             effect=_cancel_effect,
         ),
         Door(
@@ -169,7 +184,7 @@ DOORS = {
             intro="These jobs end now as FAILED, and their tokens are given back.",
             form=RefundForm,
             act=_fail,
-            why_not=_why_no_end,
+            why_not=_each(_why_no_end),
             effect=_refund_effect,
         ),
         Door(
@@ -178,7 +193,7 @@ DOORS = {
             intro="For each of these jobs a new one is made that asks for the same.",
             form=AgainForm,
             act=_retry,
-            why_not=_why_no_retry,
+            why_not=_each(_why_no_retry),
             effect=_again_effect,
         ),
         Door(

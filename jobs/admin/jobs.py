@@ -163,19 +163,23 @@ class VideoJobAdmin(Columns, ReadOnlyAdmin):
         door = DOORS[name]
         if not request.user.has_perm(door.permission):
             raise PermissionDenied
-        asked = [id for given in _lists(request, "job") if (id := _uuid(given))]
-        jobs = list(self.get_queryset(request).filter(pk__in=asked[:MOST_AT_ONCE]))
+        given = dict.fromkeys(_uuid(text) for text in _lists(request, "job"))
+        every = [id for id in given if id]
+        asked, left = every[:MOST_AT_ONCE], len(every[MOST_AT_ONCE:])
+        jobs = list(self.get_queryset(request).filter(pk__in=asked))
         form = door.form(request.POST if request.method == "POST" else None)
         back = way_back(request, reverse(LIST))
         if request.method != "POST" or not form.is_valid():
             gone = len(asked) - len(jobs)
-            return self.confirm(request, door, jobs=jobs, back=back, form=form, gone=gone)
+            return self.confirm(
+                request, door, jobs=jobs, back=back, form=form, gone=gone, cut=bool(left)
+            )
         found = {job.pk: job for job in jobs}
         results = [
             (id, *self._through(request, door, found.get(id) or VideoJob(pk=id), form))
-            for id in asked[:MOST_AT_ONCE]
+            for id in asked
         ]
-        _tell(request, door, results)
+        _tell(request, door, results, left)
         return HttpResponseRedirect(back)
 
     def _through(
@@ -201,7 +205,10 @@ class VideoJobAdmin(Columns, ReadOnlyAdmin):
         cut: bool = False,
     ) -> TemplateResponse:
         """What would happen to each job, and to each user's tokens."""
-        rows = [(job, door.why_not(job), door.effect(job)) for job in jobs]
+        rows = [
+            (job, why_not, door.effect(job))
+            for job, why_not in zip(jobs, door.why_not(jobs), strict=True)
+        ]
         context = self.admin_site.each_context(request) | {
             "title": door.button,
             "door": door,
@@ -232,8 +239,18 @@ def _opens(door: Door) -> Any:
     return open
 
 
-def _tell(request: HttpRequest, door: Door, results: list[tuple[UUID, bool, str]]) -> None:
+def _tell(
+    request: HttpRequest, door: Door, results: list[tuple[UUID, bool, str]], left: int
+) -> None:
     """A message for each job; above many of them, how many went which way."""
+    if not results:
+        messages.warning(request, "No job was chosen: nothing was done.")
+    if left:
+        messages.warning(
+            request,
+            f"One form takes {MOST_AT_ONCE} jobs: {left} more were sent, and nothing was done to "
+            "them. Do them afterwards.",
+        )
     if len(results) > FEW:
         done = sum(was_done for _, was_done, _ in results)
         skipped = len(results) - done

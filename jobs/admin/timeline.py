@@ -47,7 +47,17 @@ def _gap(before: Moment | None, moment: Moment) -> dict:
 
 
 def _events(job: VideoJob) -> Iterator[Moment]:
-    for event in job.events.select_related("actor").order_by("id")[:MOST_EVENTS]:
+    """The newest, and whatever staff did; of the others before, how many there are."""
+    events = job.events.select_related("actor").order_by("-id")
+    shown = list(events[: MOST_EVENTS + 1])
+    if len(shown) > MOST_EVENTS:
+        oldest = shown[MOST_EVENTS - 1]
+        earlier = events.filter(pk__lt=oldest.pk)
+        left_out = earlier.filter(actor=None).count()
+        shown[MOST_EVENTS:] = earlier.exclude(actor=None)
+        what = f"{left_out:,} earlier lines are left out"
+        yield Moment(oldest.created_at, "log", what, internal=True)
+    for event in reversed(shown):
         yield Moment(
             at=event.created_at,
             kind="staff" if event.actor_id else "log",

@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import again, lifecycle
@@ -35,6 +37,15 @@ class TestCancel:
         [message] = said(press(support, "cancel", job))
         assert "its tokens are kept" in message
         assert (kept(job).status, kept(job).tokens_refunded) == ("CANCELLED", 0)
+
+    @pytest.mark.parametrize("state", ["PENDING", "generating"])
+    def test_claims_no_refund_that_came_before(self, operator, new_job, state):
+        job = new_job(state)
+        press(operator, "refund", job)
+        told = "cancelled; its tokens were refunded before."
+        assert said(press(operator, "cancel", job)) == [f"Job {job.pk}: {told}"]
+        assert told in LogEntry.objects.latest("id").change_message
+        assert Entry.objects.filter(kind="refund").count() == 1
 
     @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
     def test_says_that_a_job_has_ended(self, support, new_job, state):
@@ -77,7 +88,9 @@ class TestFail:
     def test_does_not_refund_twice(self, operator, new_job):
         job = new_job("generating")
         press(operator, "refund", job)
-        press(operator, "fail", job)
+        told = "marked as failed; its tokens were refunded before."
+        assert said(press(operator, "fail", job)) == [f"Job {job.pk}: {told}"]
+        assert told in LogEntry.objects.latest("id").change_message
         assert kept(job).status == "FAILED"
         assert Entry.objects.filter(kind="refund").count() == 1
 
@@ -140,6 +153,22 @@ class TestRetry:
         assert (new.status, new.tokens_refunded) == (end, 0)
         assert not list(audit.findings())
         assert said(press(operator, "refund", new)) == [f"Job {new.pk}: was never charged."]
+
+    @pytest.mark.parametrize(("door", "what"), [("cancel", "cancelled"),
+                                                ("fail", "marked as failed")])  # fmt: skip
+    def test_claims_no_refund_for_a_free_one(self, operator, new_job, door, what):
+        press(operator, "retry", new_job("FAILED"), price="free")
+        new = VideoJob.objects.get(made_from__isnull=False)
+        assert said(press(operator, door, new)) == [f"Job {new.pk}: {what}; it had cost nothing."]
+
+    def test_warns_before_it_charges_who_was_deactivated(self, operator, new_job, alice):
+        job = new_job("FAILED")
+        warning = "was deactivated, and would be charged all the same"
+        assert warning not in choose(operator, "retry", job).text
+        alice.is_active = False
+        alice.save()
+        assert warning in choose(operator, "retry", job).text
+        assert warning not in choose(operator, "refund", new_job("SUCCEEDED")).text
 
     def test_is_not_made_of_a_job_with_images(self, operator, new_job):
         job = new_job("FAILED", initial_image=True)
@@ -235,6 +264,19 @@ class TestFetch:
             f"Job {job.pk}: is still at work."
         ]
 
+    def test_is_shown_with_as_many_queries_for_many(self, operator, new_job):
+        def queries(jobs):
+            with CaptureQueriesContext(connection) as captured:
+                assert choose(operator, "fetch", *jobs).context["possible"] == len(jobs)
+            return len(captured)
+
+        jobs = []
+        for n in range(6):
+            jobs.append(new_job("submitting"))
+            lifecycle.fail(job=jobs[n], failure=BLOCKED, now=timezone.now())
+            lifecycle.submitted(job=jobs[n], operation=f"operations/{n}", now=timezone.now())
+        assert queries(jobs[:1]) == queries(jobs)
+
     def test_keeps_what_was_asked_for(self, operator, new_job):
         job = new_job("FAILED", initial_image=True, resolution="1080p")
         press(operator, "fetch", job, price="free")
@@ -261,6 +303,30 @@ class TestEveryDoor:
         form = {"job": [str(job.pk)], "reason": "x", "price": "free"}
         assert browser.post(f"/admin/jobs/videojob/{door}/", form).status_code == 403
         assert not JobEvent.objects.filter(actor__isnull=False).exists()
+
+    @pytest.mark.parametrize("jobs", [[], ["abc"], ["nul \x00"]])
+    def test_says_so_where_no_job_was_chosen(self, operator, jobs):
+        assert said(press(operator, "refund", *jobs)) == ["No job was chosen: nothing was done."]
+
+    def test_says_what_was_too_much_for_one_form(self, operator, new_job, monkeypatch):
+        monkeypatch.setattr("jobs.admin.jobs.MOST_AT_ONCE", 2)
+        jobs = [new_job("CANCELLED") for _ in range(5)]
+        [left, *each] = said(press(operator, "refund", *jobs, jobs[0]))
+        assert left.startswith("One form takes 2 jobs: 3 more were sent, and nothing was done")
+        assert len(each) == 2
+        page = operator.get(f"{LIST}refund/", {"job": [job.pk for job in jobs]})
+        assert "these are the first 2" in page.text
+        assert "not there any more" not in page.text
+
+    @pytest.mark.parametrize("reason", ["\u200b", "\x1b", " \u202e\u2066 ", "\ufeff\n\u00ad"])
+    def test_takes_nothing_that_can_be_seen_for_no_reason(self, operator, new_job, reason):
+        page = press(operator, "cancel", new_job(), reason=reason)
+        assert page.context["form"].errors["reason"] == ["This field is required."]
+
+    def test_keeps_of_a_reason_what_can_be_seen(self, operator, new_job):
+        job = new_job()
+        press(operator, "cancel", job, reason="\u202eNever\x1b[31m came\r\nand\tlate\u200b ü")
+        assert notes(job) == [("Cancelled by operator", "Never[31m came\nand late ü")]
 
     @pytest.mark.parametrize("text", ["<script>alert(1)</script>", '"><img src=x>'])
     def test_shows_reasons_as_text(self, operator, new_job, text):

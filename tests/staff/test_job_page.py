@@ -79,6 +79,25 @@ class TestTimeline:
         assert gaps["📝 Job created"] == ("", False)
         assert gaps["later"] == ("+1 min 35 s", True)
 
+    def test_of_a_talkative_job_keeps_the_newest_and_what_staff_did(
+        self, new_job, operator, monkeypatch
+    ):
+        monkeypatch.setattr(timeline, "MOST_EVENTS", 5)
+        job = new_job("generating")  # which left four lines
+        press(operator, "refund", job)  # which leaves two
+        for n in range(20):
+            lifecycle.log(job, f"line {n}", timezone.now())
+        shown = [what for _, what in moments(job)]
+        assert "📝 Job created" not in shown
+        assert shown.count("Refunded by operator") == 1
+        assert shown[-6:] == [
+            "20 earlier lines are left out",
+            *(f"line {n}" for n in range(15, 20)),
+        ]
+        assert "20 earlier lines are left out" in operator.get(page_of(job)).text
+        press(operator, "fail", job)
+        assert "Marked as failed by operator" in operator.get(page_of(job)).text
+
     def test_costs_as_many_queries_however_much_happened(self, new_job, operator):
         def queries():
             with CaptureQueriesContext(connection) as captured:
