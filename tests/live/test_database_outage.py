@@ -58,6 +58,12 @@ class TestOutage:
             assert set(answer.json()) == {"detail", "code"}
             assert answer.json()["code"] == "unavailable"
             assert answer.headers["Retry-After"] == "5"
+        for path in ("/admin/", "/admin/login/"):
+            cookies = {"sessionid": "0" * 32}  # whose it is, the database knows
+            page = requests.get(f"{stack.url}{path}", cookies=cookies, timeout=10)
+            assert page.status_code == 503, page.text
+            assert page.headers["Retry-After"] == "5"
+            assert "The database does not answer." in page.text
         ready = requests.get(f"{stack.url}/readyz", timeout=10)
         assert ready.status_code == 503
         assert ready.json()["checks"]["database"] != "ok"

@@ -166,6 +166,14 @@ class TestPage:
         ledger.grant(user=alice, amount=12_000, note="")
         assert "has 12,950 tokens now" in support.get(page_of(job)).text
 
+    def test_log_of_a_job_that_nobody_touched_says_so(self, operator, new_job):
+        job, said = new_job("SUCCEEDED"), "Nobody of the staff has done anything here."
+        assert said in operator.get(f"{LIST}{job.pk}/history/").text
+        press(operator, "refund", job)
+        text = operator.get(f"{LIST}{job.pk}/history/").text
+        assert "50 tokens refunded. Reason: Never came" in text
+        assert said not in text
+
     def test_of_a_deleted_job_leads_back_with_a_message(self, support, new_job):
         job = new_job("CANCELLED")
         page = page_of(job)

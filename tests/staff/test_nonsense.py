@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib import admin
+from django.db import OperationalError, connection
 
 from tests.staff.conftest import LIST, said
 from tokens_ledger.models import Entry
@@ -56,6 +57,20 @@ class TestLists:
         answer = operator.post(LIST, form, follow=True)
         assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
         assert not Entry.objects.filter(kind="refund").exists()
+
+
+class TestWithoutADatabase:
+    @pytest.mark.parametrize("path", ["", "login/", "jobs/videojob/", "overview/"])
+    def test_pages_ask_for_patience(self, support, path):
+        def away(*arguments):
+            raise OperationalError("the server closed the connection")
+
+        with connection.execute_wrapper(away):
+            answer = support.get(f"/admin/{path}")
+            sent = support.post("/admin/login/", {"username": "sue", "password": "x"})
+        for each in (answer, sent):
+            assert (each.status_code, each["Retry-After"]) == (503, "5")
+            assert "The database does not answer." in each.text
 
 
 @pytest.mark.parametrize("path", ["r/1/1/", "r/1/abc/", "r/999/1/", "r/x/y/"])
