@@ -63,6 +63,11 @@ class WindowList(ChangeList):
         with _nonsense_leads_back():
             return super().get_queryset(request, exclude_parameters)
 
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """None for what has no arrow at its head: it must not be sorted by an address either."""
+        can = self.sortable_by is None or field_name in self.sortable_by
+        return super().get_ordering_field(field_name) if can else None
+
     def get_results(self, request: HttpRequest) -> None:
         with _nonsense_leads_back():
             super().get_results(request)

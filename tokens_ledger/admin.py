@@ -173,6 +173,7 @@ class EntryAdmin(ReadOnlyAdmin):
     list_select_related = ["account__user", "actor"]
     search_fields = ["account__user__username", "account__user__email", "reference"]
     linked_by = ("account",)
+    sortable_by = ("id",)
     ordering = ["-id"]
     actions = ()
 
