@@ -87,7 +87,7 @@ def _run_times(mock_mode: bool, most: int) -> list[float]:
 
 def queue_positions(jobs: Sequence[VideoJob]) -> dict:
     """For each PENDING job among `jobs`, by id: how many jobs of its kind start before it."""
-    waiting = [job.pk for job in jobs if job.status == Status.PENDING]
+    waiting = [job.id for job in jobs if job.status == Status.PENDING]
     if not waiting:
         return {}
     return VideoJob.objects.places(waiting)

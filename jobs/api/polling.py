@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -23,14 +23,9 @@ from jobs.prepared import ANY, Prepared
 
 POLL = re.compile(r"/api/v1/video-jobs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?")
 BEARER = "Bearer "
-NAMES = [  # in the model's order, which `from_db` expects
-    field.attname
-    for field in VideoJob._meta.concrete_fields
-    if field.attname in representation.COLUMNS
-]
 A_JOB = Prepared(
     lambda: VideoJob.objects.filter(pk=ANY, user=ANY).values_list(
-        *NAMES, "user__is_active", "user__password"
+        *representation.COLUMNS, "user__is_active", "user__password"
     )
 )
 
@@ -66,7 +61,7 @@ def _answer(request: HttpRequest, id: UUID) -> HttpResponse | None:
     )
 
 
-def _find(id: UUID, token: AccessToken) -> VideoJob | None:
+def _find(id: UUID, token: AccessToken) -> representation.Shown | None:
     """The job, where the token is its owner's, and the owner's password is still the same."""
     try:
         owner = UUID(token[api_settings.USER_ID_CLAIM])
@@ -76,5 +71,5 @@ def _find(id: UUID, token: AccessToken) -> VideoJob | None:
         if is_active and token.get(api_settings.REVOKE_TOKEN_CLAIM) == get_md5_hash_password(
             password
         ):
-            return VideoJob.from_db(connection.alias, NAMES, values)
+            return representation.Shown(*values)
     return None

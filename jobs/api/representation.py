@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import CharField
@@ -17,17 +17,45 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from jobs import estimates
-from jobs.models import ACTIVE, JobEvent, VideoJob
+from jobs.models import ACTIVE, JobEvent
 from jobs.prepared import ANY, Prepared
 
 POLL_AGAIN = "3"  # seconds
-COLUMNS = {  # of a job, that its answer is made from
-    *("id", "user_id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
-    *("generate_audio", "mock_mode", "has_initial_image", "has_end_frame"),
-    *("reference_image_count", "status", "status_message", "progress_percentage", "stage"),
-    *("tokens_consumed", "tokens_refunded", "video_url", "poster_url", "error_message"),
-    *("error_code", "expected_seconds", "created_at", "started_at", "completed_at", "version"),
-}
+
+
+class Shown(NamedTuple):
+    """The columns that a job's answer is made from; made in a tenth of the time of a model."""
+
+    id: UUID
+    user_id: UUID
+    prompt: str
+    model: str
+    resolution: str
+    aspect_ratio: str
+    duration_seconds: int
+    generate_audio: bool
+    mock_mode: bool
+    has_initial_image: bool
+    has_end_frame: bool
+    reference_image_count: int
+    status: str
+    status_message: str
+    progress_percentage: int
+    stage: str
+    tokens_consumed: int
+    tokens_refunded: int
+    video_url: str
+    poster_url: str
+    error_message: str
+    error_code: str
+    expected_seconds: int | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    version: int
+
+
+COLUMNS = Shown._fields
 # The time as text ("2026-11-24 12:00:00…", in UTC): of the many lines of a list, making datetimes
 # and then text again took as long as all the rest.
 LINE_COLUMNS = (Cast("created_at", CharField()), "level", "message")
@@ -38,12 +66,13 @@ LOG = Prepared(
     )
 )
 
+AJob = Any  # a VideoJob or what is Shown of one: no type says "either" to all who ask
 Line = dict[str, str]
 
 
 def as_json(
     *,
-    job: VideoJob,
+    job: AJob,
     lines: Sequence[Line],
     position: int | None,
     now: datetime,
@@ -52,7 +81,7 @@ def as_json(
     """The whole job. `lines` are its log, `absolute` completes a URL of this server's."""
     left = estimates.remaining_seconds(job=job, queue_position=position, now=now)
     return {
-        "id": str(job.pk),
+        "id": str(job.id),
         "userId": str(job.user_id),
         "prompt": job.prompt or None,
         "model": job.model,
@@ -86,7 +115,7 @@ def as_json(
 
 def answer(
     *,
-    job: VideoJob,
+    job: AJob,
     absolute: Callable[[str], str],
     known: str = "",
     status: int = 200,
@@ -94,27 +123,27 @@ def answer(
 ) -> HttpResponse:
     """The job, or 304 to a client for whom it is among the `known` tags (If-None-Match)."""
     now = timezone.now()
-    position = estimates.queue_positions([job]).get(job.pk)
+    position = estimates.queue_positions([job]).get(job.id)
     tag = etag(job=job, position=position, now=now)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
     if job.status in ACTIVE:
         headers["Retry-After"] = POLL_AGAIN
     if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
         return HttpResponse(status=304, headers=headers)
-    lines = [line(*columns) for columns in LOG.rows(job.pk)]
+    lines = [line(*columns) for columns in LOG.rows(job.id)]
     data = as_json(job=job, lines=lines, position=position, now=now, absolute=absolute)
     return response(data, status=status, headers=headers)
 
 
-def several(*, jobs: Sequence[VideoJob], absolute: Callable[[str], str]) -> list[dict[str, Any]]:
+def several(*, jobs: Sequence[AJob], absolute: Callable[[str], str]) -> list[dict[str, Any]]:
     now = timezone.now()
     positions = estimates.queue_positions(jobs)
     lines = log_lines(jobs)
     return [
         as_json(
             job=job,
-            lines=lines[job.pk],
-            position=positions.get(job.pk),
+            lines=lines[job.id.hex],
+            position=positions.get(job.id),
             now=now,
             absolute=absolute,
         )
@@ -122,18 +151,19 @@ def several(*, jobs: Sequence[VideoJob], absolute: Callable[[str], str]) -> list
     ]
 
 
-def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:
+def etag(*, job: AJob, position: int | None, now: datetime) -> str:
     """Changes whenever anything in the job's answer does; costs no look at its log."""
     left = estimates.remaining_seconds(job=job, queue_position=position, now=now)
-    return f'"{job.pk.hex}-{job.version}-{position}-{left}"'
+    return f'"{job.id.hex}-{job.version}-{position}-{left}"'
 
 
-def log_lines(jobs: Iterable[VideoJob]) -> dict[UUID, list[Line]]:
-    """What clients may see of the log of each job, oldest first, in one query."""
-    lines: dict[UUID, list[Line]] = defaultdict(list)
-    rows = JobEvent.objects.filter(job__in=[job.pk for job in jobs], internal=False).order_by("id")
-    for job_id, *columns in rows.values_list("job", *LINE_COLUMNS):
-        lines[job_id].append(line(*columns))
+def log_lines(jobs: Iterable[AJob]) -> dict[str, list[Line]]:
+    """What clients may see of the log of each job, by its id's hex, oldest first, in one query."""
+    lines: dict[str, list[Line]] = defaultdict(list)
+    rows = JobEvent.objects.filter(job__in=[job.id for job in jobs], internal=False).order_by("id")
+    # An id as text, since making UUIDs of it takes longer; SQLite keeps it without hyphens.
+    for id, *columns in rows.values_list(Cast("job", CharField()), *LINE_COLUMNS):
+        lines[id.replace("-", "")].append(line(*columns))
     return lines
 
 

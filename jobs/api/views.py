@@ -76,9 +76,8 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         if wanted := page.get("status_filter"):
             matching = matching.filter(status=wanted)
         first, last = page["offset"], page["offset"] + page["limit"]
-        jobs = list(
-            matching.order_by("-created_at", "-id").only(*representation.COLUMNS)[first:last]
-        )
+        rows = matching.order_by("-created_at", "-id").values_list(*representation.COLUMNS)
+        jobs = [representation.Shown(*row) for row in rows[first:last]]
         shown = representation.several(jobs=jobs, absolute=request.build_absolute_uri)
         total = matching.count() if wanted else counts.total(user_id=request.user.pk)
         data = {"jobs": shown, "total": total}

@@ -21,7 +21,7 @@ class TestRepresentation:
         context = {"request": request, "now": now, "positions": positions}
         assert representation.as_json(
             job=job,
-            lines=representation.log_lines([job])[job.pk],
+            lines=representation.log_lines([job])[job.pk.hex],
             position=positions.get(job.pk),
             now=now,
             absolute=request.build_absolute_uri,
