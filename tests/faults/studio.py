@@ -26,6 +26,7 @@ from jobs.providers import veo
 from tests.imitations import CloudinaryImitation, VertexImitation
 from tests.imitations.server import Answer, Request
 from tests.jobs.conftest import Client
+from tests.run import PROJECT
 
 NEVER = 1e9  # seconds that an operation takes
 PROMPT = "A lighthouse at dusk"
@@ -270,10 +271,13 @@ class Studio:
 
 
 def _whole(record: logging.LogRecord) -> str:
-    """The line with its traceback and extras; an operation's name is for the log to tell."""
+    """The line with its traceback and extras; an operation's name is for the log to tell.
+
+    Where this project lies is left out: a traceback may say it, and it may be anywhere.
+    """
     usual = logging.makeLogRecord({}).__dict__.keys() | {"operation"}
     extras = [value for name, value in record.__dict__.items() if name not in usual]
-    return f"{logging.Formatter().format(record)} {extras}"
+    return f"{logging.Formatter().format(record)} {extras}".replace(str(PROJECT), "")
 
 
 def _lasting(line: str) -> str:

@@ -267,14 +267,15 @@ class TestSecrets:
 
 class TestConfiguration:
     def test_leaves_no_handler_that_does_not_scrub(self):
-        loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-        ours = {
-            type(handler)
-            for each in loggers
-            for handler in getattr(each, "handlers", [])
+        loggers = {"": logging.root, **logging.root.manager.loggerDict}
+        others = {
+            name: handler
+            for name, logger in loggers.items()
+            for handler in getattr(logger, "handlers", [])
+            if not isinstance(handler, (logs.Handler, logging.NullHandler))
             if not type(handler).__module__.startswith("_pytest")
         }
-        assert ours - {logging.NullHandler} == {logs.Handler}
+        assert not others
 
     def test_writes_no_statements_of_the_database(self, db, lines, settings):
         settings.DEBUG = True
