@@ -63,7 +63,10 @@ def progress(*, job: VideoJob, now: datetime) -> int:
 
 
 def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetime) -> int | None:
-    """Seconds until an active job ends, in steps of five; None when unknown or ended."""
+    """Seconds until an active job ends, in steps of five; None when unknown or ended.
+
+    Of a job that takes longer than those before it did nothing is known.
+    """
     if job.expected_seconds is None or job.status not in (Status.PENDING, Status.RUNNING):
         return None
     if job.status == Status.PENDING:
@@ -71,6 +74,8 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
         left = job.expected_seconds * (1 + rounds_before)
     else:
         left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())
+        if left < 0 and job.stage != Stage.STORING:
+            return None
     least = STEP if job.stage != Stage.STORING else 0
     return max(least, math.ceil(left / STEP) * STEP)
 

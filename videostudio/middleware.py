@@ -33,6 +33,8 @@ def requests_have_an_id_and_a_line(
         try:
             response = get_response(request)
             response["X-Request-ID"] = request_id.get()
+            if request.method == "HEAD":
+                _take_off_the_body(response)
             if request.path not in PROBES:
                 _log(request, response, perf_counter() - started)
             return response
@@ -40,6 +42,15 @@ def requests_have_an_id_and_a_line(
             request_id.reset(token)
 
     return middleware
+
+
+def _take_off_the_body(response: HttpResponse) -> None:
+    """Django leaves it to the server, and gunicorn warns of each."""
+    if response.streaming:
+        response.streaming_content = ()  # type: ignore[attr-defined]
+    else:
+        response.headers.setdefault("Content-Length", str(len(response.content)))
+        response.content = b""
 
 
 def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:

@@ -438,6 +438,8 @@ LOGGING = {
         "urllib3": {"level": "WARNING"},
         # Every step of every log-in; who is locked out is a WARNING.
         "axes": {"level": "WARNING"},
+        # A stranger's Host header is answered with 400, and has its line among the requests.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         # These bring handlers of their own, which this takes away, since they would not scrub.
         "django": {"level": "INFO"},

@@ -32,7 +32,9 @@ class BoundedJSONParser(JSONParser):
         try:
             data = super().parse(stream, media_type, parser_context)
         except RecursionError as error:
-            raise ParseError("JSON parse error - nested too deeply") from error
+            raise ParseError("The JSON body is nested too deeply") from error
+        except (ParseError, ValueError) as error:  # which would tell in Python's words
+            raise ParseError("The body is not valid JSON") from error
         if not isinstance(data, dict):
             raise ParseError("The JSON body must be an object")
         return data

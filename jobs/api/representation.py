@@ -128,11 +128,18 @@ def answer(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
     if job.status in ACTIVE:
         headers["Retry-After"] = POLL_AGAIN
-    if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+    if _knows(known, tag):
         return HttpResponse(status=304, headers=headers)
     lines = [line(*columns) for columns in LOG.rows(job.id)]
     data = as_json(job=job, lines=lines, position=position, now=now, absolute=absolute)
     return response(data, status=status, headers=headers)
+
+
+def _knows(header: str, tag: str) -> bool:
+    """Whether an If-None-Match names `tag`, or whatever there is."""
+    return header.strip() == "*" or tag in (
+        each.strip().removeprefix("W/") for each in header.split(",")
+    )
 
 
 def several(*, jobs: Sequence[AJob], absolute: Callable[[str], str]) -> list[dict[str, Any]]:

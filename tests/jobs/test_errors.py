@@ -9,7 +9,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from jobs import lifecycle, orders
 from jobs.api.errors import ANSWERS
-from tests.jobs.conftest import JOBS, assert_fault, assert_problem
+from tests.jobs.conftest import JOBS, Client, assert_fault, assert_problem
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 SECRET = "secret words: password=hunter2 at /srv/app/jobs/orders.py"
@@ -54,6 +54,12 @@ class TestUnknownPath:
 
     def test_is_404_for_strangers_too(self, anonymous):
         assert_problem(anonymous.get("/api/v1/nope"), 404, "not_found")
+
+    @pytest.mark.parametrize("path", ["/api/v1/nope", "/api/nope", f"{JOBS}/{ID}/nope"])
+    @pytest.mark.parametrize("method", ["post", "delete"])
+    def test_is_404_without_a_forms_token(self, db, path, method):
+        browser = Client(enforce_csrf_checks=True)
+        assert_problem(getattr(browser, method)(path), 404, "not_found")
 
     @pytest.mark.parametrize("path", ["/nope", "/apis", "/media/nope"])
     def test_outside_the_api_is_a_page(self, client, path):

@@ -9,7 +9,7 @@ from jobs import lifecycle
 from jobs.models import VideoJob
 from jobs.monitor import feed, wording
 from jobs.monitor.views import shared
-from tests.jobs.conftest import OPERATION, STATES, stored
+from tests.jobs.conftest import OPERATION, STATES, Client, stored
 
 PAGES = ["/video-monitor", "/AIStudio/video-monitor"]
 
@@ -36,9 +36,11 @@ class TestMonitor:
     def test_is_a_door_of_the_front_page(self, anonymous):
         assert 'href="/video-monitor"' in anonymous.get("/").text
 
+    @pytest.mark.parametrize("path", [*PAGES, "/", "/healthz", "/readyz", "/metrics"])
     @pytest.mark.parametrize("method", ["post", "put", "delete"])
-    def test_is_for_looking_only(self, anonymous, method):
-        assert getattr(anonymous, method)(PAGES[0]).status_code == 405
+    def test_is_for_looking_only(self, db, method, path):
+        browser = Client(enforce_csrf_checks=True)
+        assert getattr(browser, method)(path).status_code == 405
 
     @pytest.mark.parametrize("state", STATES)
     def test_shows_each_job_and_where_it_stands(self, page, new_job, state):

@@ -233,7 +233,7 @@ class TestEstimate:
         self.past(new_job, 7, mock_mode=True)
         assert self.left(client, new_job(mock_mode=False)) == 60
 
-    def test_shrinks_with_time_but_not_to_nothing(self, client, new_job):
+    def test_shrinks_with_time_and_is_null_once_that_is_over(self, client, new_job):
         self.past(new_job, 60, mock_mode=False)
         ages = (0, 30, 59, 90, 10_000)
         lefts = []
@@ -242,7 +242,7 @@ class TestEstimate:
             job = bring(new_job(now=start, mock_mode=False), "generating", now=start)
             lefts.append(self.left(client, job))
             bring(job, "CANCELLED")
-        assert lefts == [60, 30, 5, 5, 5]
+        assert lefts == [60, 30, 5, None, None]
 
     @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
     def test_is_null_at_the_end(self, client, new_job, state):

@@ -65,8 +65,10 @@ def log_in(page: Page, name: str, password: str = PASSWORD, code: str = "") -> N
 def find(page: Page, words: str) -> Any:
     """The rows of the list in which the words of a mail are found, by the search at its top."""
     page.get_by_role("navigation", name="Places").get_by_role("link", name="Jobs").click()
+    page.wait_for_url("**/admin/jobs/videojob/")
     page.locator("#searchbar").fill(words)
     page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**/admin/jobs/videojob/?q=*")
     return page.locator("#result_list tbody tr")
 
 

@@ -222,6 +222,8 @@ class TestCommand:
         call_command("otp_device", "SUE", stdout=said)
         assert "otpauth://totp/Video%20Studio" in said.getvalue()
         assert "▄" in said.getvalue()
+        code = said.getvalue().partition("phone:\n")[2].partition("or type")[0].strip("\n")
+        assert all(code.split("\n"))  # a scanner needs its rows one under the other
         assert TOTPDevice.objects.get(user=sue).confirmed
 
     def test_takes_the_place_of_an_older_one(self, sue):

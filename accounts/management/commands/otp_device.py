@@ -1,4 +1,5 @@
-from typing import Any, TextIO, cast
+from io import StringIO
+from typing import Any
 
 import segno
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -19,5 +20,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user {username!r}")
         device = second_step.new_device(user=user)
         self.stdout.write(f"Have {user} read this with an authenticator app on the phone:\n")
-        segno.make(device.config_url).terminal(out=cast(TextIO, self.stdout), compact=True)
+        code = StringIO()
+        segno.make(device.config_url).terminal(out=code, compact=True)
+        self.stdout.write(code.getvalue())
         self.stdout.write(f"\nor type it in: {device.config_url}")
