@@ -7,17 +7,23 @@ Orders of one user follow each other, so nobody waits for this row who would not
 
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, IntegerField
 
+from accounts.prepared import Param, Select, Update, key
 from jobs.models import JobCount
+
+A_TOTAL = Select(lambda: JobCount.objects.filter(user=key("user")).values_list("jobs", flat=True))
+MORE = Update(
+    lambda: JobCount.objects.filter(user=key("user")),
+    jobs=F("jobs") + Param("more", IntegerField()),
+)
 
 
 def add(*, user_id: UUID, jobs: int) -> None:
     """Change the count by `jobs`, in the transaction that makes or removes them."""
-    row = JobCount.objects.filter(user=user_id)
-    if not row.update(jobs=F("jobs") + jobs):  # the user's first order
+    if not MORE.rows(user=user_id, more=jobs):  # the user's first order
         JobCount.objects.create(user_id=user_id, jobs=jobs)
 
 
 def total(*, user_id: UUID | None) -> int:
-    return JobCount.objects.filter(user=user_id).values_list("jobs", flat=True).first() or 0
+    return next((jobs for (jobs,) in A_TOTAL.rows(user=user_id)), 0)

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import caches
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
@@ -19,14 +20,20 @@ from jobs.models import ACTIVE, Stage, Status, VideoJob
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
 USUAL_SECONDS = 90  # where no job before it tells
 SAMPLE = 20  # jobs
+RUN_TIMES_KEPT = 5  # seconds
 SLOW_SAMPLE, SLOW_LEAST = 200, 20  # jobs; of fewer the slowest twentieth means nothing
 LATE = timedelta(seconds=15)  # for the next step of a job that runs
 STEP = 5  # seconds; a finer estimate would only make every poll look like news
 
 
 def expected_seconds(*, mock_mode: bool) -> int | None:
-    """The median run time, in seconds, of the last jobs of this kind; None where nothing tells."""
-    seconds = _run_times(mock_mode, SAMPLE)
+    """The median run time, in seconds, of the last jobs of this kind; None where nothing tells.
+
+    What each process found out holds for some seconds: every order asks.
+    """
+    seconds = caches["local"].get_or_set(
+        f"run-times:{mock_mode}", lambda: _run_times(mock_mode, SAMPLE), RUN_TIMES_KEPT
+    )
     if not seconds:
         return settings.MOCK_SECONDS + 1 if mock_mode else None
     return math.ceil(median(seconds))

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.db.models import QuerySet
 
 from accounts import tokens
@@ -27,6 +28,8 @@ def tidy_up(*, now: datetime) -> None:
         *queue.leftovers(now=now),
     ]
     purged = {rows.model._meta.label: _purge(rows) for rows in expired}
+    if hasattr(cache, "purge"):  # the database's; Redis forgets by itself
+        purged["cache"] = cache.purge()
     sweep_spool(now=now)
     logger.info("tidied up", extra={"purged": purged})
 

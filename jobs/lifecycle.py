@@ -17,6 +17,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from accounts.models import User
+from accounts.prepared import insert
 from jobs import counts, estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
@@ -373,8 +374,10 @@ def _back_off(job: VideoJob) -> int:
     return min(LONGEST_BACK_OFF, 2 ** (job.attempts + 1))
 
 
-def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> None:
-    JobEvent.objects.create(job=job, message=message, created_at=now, level=level)
+def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> JobEvent:
+    line = JobEvent(job_id=job.pk, message=message, created_at=now, level=level)
+    insert(line)
+    return line
 
 
 def log_by(actor: User, job: VideoJob, what: str, reason: str, now: datetime) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
-from django.db.models import Count, F, OuterRef, Q, Subquery, Window
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models import F, Func, OuterRef, Q, Subquery, Window
+from django.db.models.functions import RowNumber
 
 
 class Status(models.TextChoices):
@@ -36,6 +36,11 @@ class Stage(models.TextChoices):
     STORING = "storing"
 
 
+# Not Count, which makes groups: then PostgreSQL reads the rows, and for each job all active ones
+# where it has not noticed yet that many wait (700 ms for 2,000; from the index alone 4).
+ROWS = Func(function="COUNT", template="%(function)s(*)", output_field=models.IntegerField())
+
+
 class VideoJobQuerySet(models.QuerySet["VideoJob"]):
     def for_user(self, user) -> "VideoJobQuerySet":
         return self.filter(user=user)
@@ -53,22 +58,16 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         A user's first job comes before anybody's second, so a user with a hundred waiting jobs
         does not delay another's first; `turn` counts the user's running jobs too.
         """
-        running = (
-            VideoJob.objects.filter(user=OuterRef("user"), status=Status.RUNNING)
-            .order_by()
-            .values("user")
-            .annotate(n=Count("pk"))
-            .values("n")
-        )
+        running = VideoJob.objects.filter(user=OuterRef("user"), status=Status.RUNNING)
         return (
-            self.filter(status=Status.PENDING)
+            self.filter(status=Status.PENDING, stage="")  # the stage for its index
             .annotate(
                 turn=Window(
                     RowNumber(),
                     partition_by=F("user"),
                     order_by=[F("created_at").asc(), F("id").asc()],
                 )
-                + Coalesce(Subquery(running), 0)
+                + Subquery(running.values(jobs=ROWS))
             )
             .order_by("turn", "created_at", "id")
         )
@@ -211,7 +210,9 @@ class VideoJob(models.Model):
                 name="job_due",
             ),
             models.Index(
-                fields=["user"], condition=Q(status__in=ACTIVE), name="job_active_of_user"
+                fields=["user", "status"],
+                condition=Q(status__in=ACTIVE),
+                name="job_active_of_user",
             ),
             models.Index(fields=["started_at"], name="job_started"),
             models.Index(

@@ -5,15 +5,26 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count
 
+from accounts.prepared import Select, insert, key
 from jobs import counts, estimates, queue
 from jobs.catalog import OPERATION, Order
 from jobs.lifecycle import CREATED, QUEUED, log, tell
-from jobs.models import IdempotencyKey, JobImage, VideoJob
+from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from tokens_ledger import ledger
 
 IDEMPOTENCY_KEPT = timedelta(hours=24)
+ACTIVE_JOBS = Select(
+    lambda: (
+        VideoJob.objects.active()
+        .filter(user=key("user"))
+        .values("user")
+        .annotate(count=Count("pk"))
+        .values_list("count")
+    )
+)
 
 
 class TooManyActiveJobs(Exception):
@@ -42,8 +53,10 @@ def create(
     now: datetime,
     idempotency_key: str = "",
     fingerprint: str = "",
-) -> tuple[VideoJob, bool]:
-    """Take an order: job, images, charge and wake-up, all or nothing. Returns (job, replayed).
+) -> tuple[VideoJob, JobEvent | None]:
+    """Take an order: job, images, charge and wake-up, all or nothing.
+
+    Returns the job and the one line of its log, or, of an order that was taken before, None.
 
     The lock on the user's account makes simultaneous orders of one user follow each other, which
     is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
@@ -52,14 +65,14 @@ def create(
     with transaction.atomic():
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
-            return earlier, True
+            return earlier, None
         job = _new_job(user, order, now)
         ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
         _refuse_too_many(user, now)
-        job.save(force_insert=True)
+        insert(job)
         counts.add(user_id=job.user_id, jobs=1)
         JobImage.objects.bulk_create(_image_rows(job, inputs))
-        log(job, CREATED, now)
+        line = log(job, CREATED, now)
         tell(job, "created")
         if idempotency_key:
             IdempotencyKey.objects.create(
@@ -70,7 +83,7 @@ def create(
                 created_at=now,
             )
         queue.wake("submit_due")
-    return job, False
+    return job, line
 
 
 def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
@@ -133,11 +146,10 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
 
 def _refuse_too_many(user: Any, now: datetime) -> None:
     limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
-    if VideoJob.objects.for_user(user).active().count() < limit:
+    active = next((count for (count,) in ACTIVE_JOBS.rows(user=user.pk)), 0)
+    if active < limit:
         return
-    active = list(VideoJob.objects.for_user(user).active())
-    waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in active]
+    jobs = VideoJob.objects.for_user(user).active()
+    waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in jobs]
     known = [wait for wait in waits if wait is not None]
-    raise TooManyActiveJobs(
-        active=len(active), limit=limit, wait_seconds=min(known) if known else None
-    )
+    raise TooManyActiveJobs(active=active, limit=limit, wait_seconds=min(known) if known else None)

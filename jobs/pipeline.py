@@ -144,6 +144,8 @@ def _order(job: VideoJob) -> Order:
 
 
 def _inputs(job: VideoJob) -> Inputs:
+    if not (job.has_initial_image or job.has_end_frame or job.reference_image_count):
+        return Inputs()
     by_role: dict[str, list[Image]] = {role: [] for role in JobImage.Role.values}
     for row in job.images.order_by("role", "position"):
         by_role[row.role].append(

@@ -31,9 +31,11 @@ logger = logging.getLogger(__name__)
 
 # Shared by all processes that are forked after this import, and without a lock to die with.
 _closing = mmap.mmap(-1, 1)
+woken: dict[str, float] = {}  # when this process last woke a worker, by task
 
 DATABASE_GONE = (OperationalError, InterfaceError)
 PERIOD = timedelta(seconds=1)
+APART = timedelta(seconds=0.2)  # wake-ups for the same task
 SILENT = timedelta(seconds=5)  # a chain this late is given up and begun anew
 ALIVE = timedelta(seconds=15)  # no tick for so long: no cluster is at work
 NOBODYS = timedelta(days=1)  # a task that waited so long is one that no cluster can read
@@ -104,8 +106,15 @@ def is_closing() -> bool:
 
 
 def wake(task: str) -> None:
-    """Have a worker run `jobs.tasks.<task>` soon; inside a transaction, once that is committed."""
-    async_task(f"jobs.tasks.{task}")
+    """Have a worker run `jobs.tasks.<task>` soon; inside a transaction, once that is committed.
+
+    Of many calls that come at once each process queues the first alone: a pass takes whatever is
+    due, and what came too late for it is found by the tick within a second. A wake-up for each of
+    many orders costs the cluster more than the orders themselves.
+    """
+    if monotonic() - woken.get(task, 0.0) > APART.total_seconds():
+        woken[task] = monotonic()
+        async_task(f"jobs.tasks.{task}")
 
 
 def take_tick(*, token: int, now: datetime) -> bool:

@@ -13,8 +13,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.db import connection
 
+from jobs import queue
 from tests.stack import Stack
 
 pytest_plugins = ["tests.browser"]
@@ -60,6 +62,13 @@ def no_network() -> Iterator[None]:
     refused.clear()
     yield
     assert not refused
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> None:
+    """As if this process had just started: it keeps a few things, for seconds, for itself."""
+    caches["local"].clear()
+    queue.woken.clear()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Django's database cache, made fit for counting: no count is lost between processes."""
 
-import base64
-import pickle
+from datetime import timedelta
 from typing import Any
 
 from django.core.cache.backends.db import DatabaseCache
@@ -10,7 +9,7 @@ from django.utils import timezone
 
 
 class CountingDatabaseCache(DatabaseCache):
-    """`incr` that loses no count. The stock one reads, writes and forgets the expiry.
+    """With a `count` that loses none. The stock `incr` reads, writes and forgets the expiry.
 
     `add` is atomic as it is: there the table's primary key decides. The stock limit of 300 entries
     is raised, since culling deletes living counters; OPTIONS["MAX_ENTRIES"] still overrides it.
@@ -22,28 +21,30 @@ class CountingDatabaseCache(DatabaseCache):
         options = {"MAX_ENTRIES": 20_000, **params.get("OPTIONS", {})}
         super().__init__(table, {**params, "OPTIONS": options})
 
-    def incr(self, key: str, delta: int = 1, version: int | None = None) -> int:
-        """Add `delta` and return the sum; the expiry stays. ValueError where there is no key.
+    def count(self, key: str, timeout: int) -> int:
+        """How often this was called for `key`, of which nothing is known `timeout` seconds after
+        the first time.
 
-        Compare and set, without a transaction: where another process was faster, again.
+        One statement, where `incr` and `add` take up to five. The number is kept as it is, so that
+        the database can add to it: `get` cannot read it.
         """
-        name = self.make_and_validate_key(key, version=version)
-        connection = connections[router.db_for_write(self.cache_model_class)]
-        table = connection.ops.quote_name(self._table)
-        now = connection.ops.adapt_datetimefield_value(timezone.now().replace(microsecond=0))
-        with connection.cursor() as cursor:
-            while True:
-                cursor.execute(
-                    f"SELECT value FROM {table} WHERE cache_key = %s AND expires >= %s",
-                    [name, now],
-                )
-                if not (row := cursor.fetchone()):
-                    raise ValueError(f"Key '{key}' not found")
-                value = pickle.loads(base64.b64decode(row[0])) + delta
-                encoded = base64.b64encode(pickle.dumps(value, self.pickle_protocol)).decode()
-                cursor.execute(
-                    f"UPDATE {table} SET value = %s WHERE cache_key = %s AND value = %s",
-                    [encoded, name, row[0]],
-                )
-                if cursor.rowcount:
-                    return value
+        with connections[router.db_for_write(self.cache_model_class)].cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {self._table} AS kept (cache_key, value, expires) VALUES (%s, %s, %s)"
+                " ON CONFLICT (cache_key) DO UPDATE"
+                " SET value = CAST(CAST(kept.value AS bigint) + 1 AS text) RETURNING value",
+                [self.make_and_validate_key(key), "1", self._moment(timeout)],
+            )
+            return int(cursor.fetchone()[0])
+
+    def purge(self) -> int:
+        """Delete what has expired; returns how many. The stock cache does so once it is full."""
+        with connections[router.db_for_write(self.cache_model_class)].cursor() as cursor:
+            cursor.execute(f"DELETE FROM {self._table} WHERE expires < %s", [self._moment(0)])
+            return cursor.rowcount
+
+    def _moment(self, seconds: int) -> Any:
+        """So many seconds from now, as this database keeps it."""
+        moment = timezone.now() + timedelta(seconds=seconds)
+        ops = connections[router.db_for_write(self.cache_model_class)].ops
+        return ops.adapt_datetimefield_value(moment.replace(microsecond=0))

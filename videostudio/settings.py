@@ -187,6 +187,7 @@ MIDDLEWARE = [
     "videostudio.middleware.requests_have_an_id_and_a_line",
     "django.middleware.security.SecurityMiddleware",
     "jobs.api.polling.polls_come_first",
+    "videostudio.middleware.jobs_need_no_pages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -236,7 +237,11 @@ CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
     else {"BACKEND": "videostudio.cache.CountingDatabaseCache", "LOCATION": "django_cache"},
-    "local": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Each process's own: what can be found out again.
+    "local": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 1_000},
+    },
 }
 
 # ---- Files ----
@@ -344,7 +349,7 @@ LEDGER_AUDITS = ["jobs.audit.findings"]
 # ---- API ----
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["jobs.api.parsers.BoundedJSONParser"],

@@ -23,7 +23,7 @@ from accounts.api.serializers import (
 class AccessTokenScheme(SimpleJWTScheme):
     """simplejwt's, with a word on where the token comes from."""
 
-    priority = 1  # before the package's own
+    target_class = "accounts.api.authentication.AccessTokenAuthentication"
 
     def get_security_definition(self, auto_schema: Any) -> Any:
         said = "The `access` of `POST /api/v1/auth/token`, without `Bearer`. Good for an hour."

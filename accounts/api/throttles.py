@@ -43,15 +43,13 @@ class WindowThrottle(SimpleRateThrottle):
         return self._count(key) <= self.num_requests
 
     def _count(self, key: str) -> int:
-        """Which request of its window this is. Only the window's first costs more than `incr`."""
+        """Which request of its window this is."""
+        timeout = self.duration + 60
+        if hasattr(self.cache, "count"):  # ours, which does it by one statement
+            return self.cache.count(key, timeout)
+        self.cache.add(key, 0, timeout)
         try:
             return self.cache.incr(key)
-        except ValueError:
-            pass
-        if self.cache.add(key, 1, timeout=self.duration + 60):
-            return 1
-        try:
-            return self.cache.incr(key)  # another process was first
         except ValueError:  # the cache was emptied between the two calls
             return 1
 

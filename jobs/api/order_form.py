@@ -1,5 +1,6 @@
 """What a client sends to ask for a video: the contract's names and texts, `catalog`'s rules."""
 
+import copy
 import hashlib
 import json
 from typing import Any
@@ -88,6 +89,19 @@ class CreateVideoJobSerializer(serializers.Serializer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Fields of this serializer's own, as always, but their arguments are not copied too.
+
+        DRF copies every message and choice, which took as long as the validation.
+        """
+        fields: dict[str, Any] = self._declared_fields
+        return {
+            name: copy.deepcopy(field)
+            if isinstance(field, serializers.ListField)  # whose own field knows its parent
+            else type(field)(*field._args, **field._kwargs)
+            for name, field in fields.items()
+        }
 
     def is_valid(self, *, raise_exception: bool = False) -> bool:
         """As always; then raises NotConfigured, whose code would get lost among other faults."""

@@ -17,14 +17,14 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from accounts.prepared import Select, key
 from jobs.api import representation
 from jobs.models import VideoJob
-from jobs.prepared import ANY, Prepared
 
 POLL = re.compile(r"/api/v1/video-jobs/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?")
 BEARER = "Bearer "
-A_JOB = Prepared(
-    lambda: VideoJob.objects.filter(pk=ANY, user=ANY).values_list(
+A_JOB = Select(
+    lambda: VideoJob.objects.filter(pk=key("id"), user=key("owner")).values_list(
         *representation.COLUMNS, "user__is_active", "user__password"
     )
 )
@@ -67,7 +67,7 @@ def _find(id: UUID, token: AccessToken) -> representation.Shown | None:
         owner = UUID(token[api_settings.USER_ID_CLAIM])
     except (KeyError, ValueError):
         return None
-    for *values, is_active, password in A_JOB.rows(id, owner):
+    for *values, is_active, password in A_JOB.rows(id=id, owner=owner):
         if is_active and token.get(api_settings.REVOKE_TOKEN_CLAIM) == get_md5_hash_password(
             password
         ):

@@ -2,25 +2,31 @@
 
 `VideoJobSerializer` says the same and makes the documentation; a test holds the two equal. It takes
 four times as long, and of a poll, the request that comes most, that would be a third.
+
+The text of a job that has ended is kept for a while, by each process for itself: it changes only
+with the job's `version`, and who lists jobs lists mostly the same ones again.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.core.cache import caches
 from django.db.models import CharField
 from django.db.models.functions import Cast
 from django.http import HttpResponse
 from django.utils import timezone
 
+from accounts.prepared import Select, key
 from jobs import estimates
 from jobs.models import ACTIVE, JobEvent
-from jobs.prepared import ANY, Prepared
 
 POLL_AGAIN = "3"  # seconds
+KEPT_SECONDS = 600
+MOST_KEPT = 10_000  # characters of a job; a usual one has 2,000
 
 
 class Shown(NamedTuple):
@@ -60,9 +66,11 @@ COLUMNS = Shown._fields
 # and then text again took as long as all the rest.
 LINE_COLUMNS = (Cast("created_at", CharField()), "level", "message")
 
-LOG = Prepared(
+LOG = Select(
     lambda: (
-        JobEvent.objects.filter(job=ANY, internal=False).order_by("id").values_list(*LINE_COLUMNS)
+        JobEvent.objects.filter(job=key("job"), internal=False)
+        .order_by("id")
+        .values_list(*LINE_COLUMNS)
     )
 )
 
@@ -120,8 +128,12 @@ def answer(
     known: str = "",
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    log: Sequence[JobEvent] | None = None,
 ) -> HttpResponse:
-    """The job, or 304 to a client for whom it is among the `known` tags (If-None-Match)."""
+    """The job, or 304 to a client for whom it is among the `known` tags (If-None-Match).
+
+    Its `log` is looked up where it is not given.
+    """
     now = timezone.now()
     position = estimates.queue_positions([job]).get(job.id)
     tag = etag(job=job, position=position, now=now)
@@ -130,9 +142,12 @@ def answer(
         headers["Retry-After"] = POLL_AGAIN
     if _knows(known, tag):
         return HttpResponse(status=304, headers=headers)
-    lines = [line(*columns) for columns in LOG.rows(job.id)]
-    data = as_json(job=job, lines=lines, position=position, now=now, absolute=absolute)
-    return response(data, status=status, headers=headers)
+    if log is None:
+        (text,) = texts(jobs=[job], positions={job.id: position}, now=now, absolute=absolute)
+    else:
+        lines = [line(str(each.created_at), each.level, each.message) for each in log]
+        text = _dumps(as_json(job=job, lines=lines, position=position, now=now, absolute=absolute))
+    return response(text, status=status, headers=headers)
 
 
 def _knows(header: str, tag: str) -> bool:
@@ -142,20 +157,45 @@ def _knows(header: str, tag: str) -> bool:
     )
 
 
-def several(*, jobs: Sequence[AJob], absolute: Callable[[str], str]) -> list[dict[str, Any]]:
-    now = timezone.now()
-    positions = estimates.queue_positions(jobs)
-    lines = log_lines(jobs)
-    return [
-        as_json(
-            job=job,
-            lines=lines[job.id.hex],
-            position=positions.get(job.id),
-            now=now,
-            absolute=absolute,
+def page(*, jobs: Sequence[AJob], total: int, absolute: Callable[[str], str]) -> HttpResponse:
+    """Some of the `total` jobs that there are."""
+    now, positions = timezone.now(), estimates.queue_positions(jobs)
+    shown = ",".join(texts(jobs=jobs, positions=positions, now=now, absolute=absolute))
+    return response(f'{{"jobs":[{shown}],"total":{total}}}', status=200, headers={})
+
+
+def texts(
+    *,
+    jobs: Sequence[AJob],
+    positions: Mapping[UUID, int | None],
+    now: datetime,
+    absolute: Callable[[str], str],
+) -> list[str]:
+    """Each job as JSON; of those that have ended, from before where it is known."""
+    here = hash(absolute("/"))  # the address by which we were asked is in our own URLs
+    keys = {job.id: f"{job.id.hex}:{job.version}:{here}" for job in jobs if _has_ended(job)}
+    known = caches["local"].get_many(keys.values())
+    new = [job for job in jobs if keys.get(job.id) not in known]
+    lines = log_lines(new)
+    made = {
+        job.id: _dumps(
+            as_json(
+                job=job,
+                lines=lines[job.id.hex],
+                position=positions.get(job.id),
+                now=now,
+                absolute=absolute,
+            )
         )
-        for job in jobs
-    ]
+        for job in new
+    }
+    kept = {keys[id]: text for id, text in made.items() if id in keys and len(text) < MOST_KEPT}
+    caches["local"].set_many(kept, KEPT_SECONDS)
+    return [made.get(job.id) or known[keys[job.id]] for job in jobs]
+
+
+def _has_ended(job: AJob) -> bool:
+    return job.status not in ACTIVE
 
 
 def etag(*, job: AJob, position: int | None, now: datetime) -> str:
@@ -164,13 +204,17 @@ def etag(*, job: AJob, position: int | None, now: datetime) -> str:
     return f'"{job.id.hex}-{job.version}-{position}-{left}"'
 
 
-def log_lines(jobs: Iterable[AJob]) -> dict[str, list[Line]]:
+def log_lines(jobs: Sequence[AJob]) -> dict[str, list[Line]]:
     """What clients may see of the log of each job, by its id's hex, oldest first, in one query."""
     lines: dict[str, list[Line]] = defaultdict(list)
-    rows = JobEvent.objects.filter(job__in=[job.id for job in jobs], internal=False).order_by("id")
-    # An id as text, since making UUIDs of it takes longer; SQLite keeps it without hyphens.
-    for id, *columns in rows.values_list(Cast("job", CharField()), *LINE_COLUMNS):
-        lines[id.replace("-", "")].append(line(*columns))
+    if len(jobs) == 1:
+        lines[jobs[0].id.hex] = [line(*columns) for columns in LOG.rows(job=jobs[0].id)]
+    elif jobs:
+        rows = JobEvent.objects.filter(job__in=[job.id for job in jobs], internal=False)
+        # An id as text: making UUIDs takes longer. SQLite keeps it without hyphens.
+        of_job = Cast("job", CharField())
+        for id, *columns in rows.order_by("id").values_list(of_job, *LINE_COLUMNS):
+            lines[id.replace("-", "")].append(line(*columns))
     return lines
 
 
@@ -178,8 +222,12 @@ def line(at: str, level: str, message: str) -> Line:
     return {"timestamp": f"{at[:10]}T{at[11:19]}Z", "level": level, "message": message}
 
 
-def response(data: dict[str, Any], *, status: int, headers: dict[str, str]) -> HttpResponse:
-    content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+def _dumps(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def response(text: str, *, status: int, headers: dict[str, str]) -> HttpResponse:
+    content = text.encode()
     headers = {**headers, "Content-Length": str(len(content))}
     return HttpResponse(content, status=status, headers=headers, content_type="application/json")
 

@@ -1,6 +1,7 @@
 """The video jobs over HTTP: each action authenticates, translates, and makes one call inward."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -13,6 +14,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.prepared import Select, key
 from jobs import catalog, counts, lifecycle, orders
 from jobs.api import documentation, representation
 from jobs.api.errors import NotReady
@@ -49,19 +51,20 @@ class VideoJobViewSet(viewsets.GenericViewSet):
     @documentation.create
     def create(self, request: Request) -> HttpResponse:
         require_length(request)
-        key = _idempotency_key(request)
+        replay_key = _idempotency_key(request)
         wish = CreateVideoJobSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        job, replayed = orders.create(
+        job, line = orders.create(
             user=request.user,
             order=wish.order,
             inputs=wish.inputs,
             now=timezone.now(),
-            idempotency_key=key,
-            fingerprint=wish.fingerprint if key else "",
+            idempotency_key=replay_key,
+            fingerprint=wish.fingerprint if replay_key else "",
         )
-        headers = {"Idempotency-Replayed": "true"} if replayed else {}
-        return self._answer(job, status=202, headers=headers)
+        if line is None:
+            return self._answer(job, status=202, headers={"Idempotency-Replayed": "true"})
+        return self._answer(job, status=202, log=[line])
 
     @documentation.retrieve
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
@@ -71,17 +74,14 @@ class VideoJobViewSet(viewsets.GenericViewSet):
     def list(self, request: Request) -> HttpResponse:
         query = ListQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        page = query.validated_data
-        matching = self.get_queryset()
-        if wanted := page.get("status_filter"):
-            matching = matching.filter(status=wanted)
-        first, last = page["offset"], page["offset"] + page["limit"]
-        rows = matching.order_by("-created_at", "-id").values_list(*representation.COLUMNS)
-        jobs = [representation.Shown(*row) for row in rows[first:last]]
-        shown = representation.several(jobs=jobs, absolute=request.build_absolute_uri)
-        total = matching.count() if wanted else counts.total(user_id=request.user.pk)
-        data = {"jobs": shown, "total": total}
-        return representation.response(data, status=200, headers={})
+        limit, offset, status = map(query.validated_data.get, ("limit", "offset", "status_filter"))
+        rows = _page(limit, offset, status or "").rows(user=request.user.pk)
+        if status:
+            total = self.get_queryset().filter(status=status).count()
+        else:
+            total = counts.total(user_id=request.user.pk)
+        jobs = [representation.Shown(*row) for row in rows]
+        return representation.page(jobs=jobs, total=total, absolute=request.build_absolute_uri)
 
     @documentation.destroy
     def destroy(self, request: Request, pk: str) -> Response:
@@ -129,6 +129,14 @@ class VideoModelViewSet(viewsets.ViewSet):
             for model in catalog.MODELS.values()
         ]
         return Response({"models": models})
+
+
+@lru_cache(maxsize=256)
+def _page(limit: int, offset: int, status: str) -> Select:
+    """The user's jobs, the newest first: those that stand on one page, of all or of one status."""
+    wanted = {"status": status} if status else {}
+    jobs = VideoJob.objects.filter(user=key("user"), **wanted).order_by("-created_at", "-id")
+    return Select(lambda: jobs.values_list(*representation.COLUMNS)[offset : offset + limit])
 
 
 def _idempotency_key(request: Request) -> str:

@@ -1,59 +1,54 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from videostudio.cache import CountingDatabaseCache
 
 
 @pytest.fixture
-def cache():
+def cache(db):
     cache = CountingDatabaseCache("django_cache", {})
     cache.clear()
     return cache
 
 
-def expiry(cache, key):
-    with connection.cursor() as cursor:
-        name = cache.make_key(key)
-        cursor.execute("SELECT expires FROM django_cache WHERE cache_key = %s", [name])
-        return cursor.fetchone()
+@pytest.fixture
+def later(monkeypatch):
+    """Moves the clock on by so many seconds."""
+    began = timezone.now()
+
+    def later(seconds):
+        monkeypatch.setattr(timezone, "now", lambda: began + timedelta(seconds=seconds))
+
+    return later
 
 
-@pytest.mark.django_db
 class TestCountingCache:
-    def test_adds(self, cache):
-        cache.set("n", 5)
-        assert [cache.incr("n"), cache.incr("n", 10), cache.decr("n", 2)] == [6, 16, 14]
-        assert cache.get("n") == 14
+    def test_counts_each_key(self, cache):
+        assert [cache.count(key, 60) for key in "aabaa"] == [1, 2, 1, 3, 4]
 
-    def test_keeps_the_expiry(self, cache):
-        cache.set("n", 1, timeout=7777)
-        before = expiry(cache, "n")
-        cache.incr("n")
-        assert expiry(cache, "n") == before
+    def test_begins_anew_once_purged(self, cache, later):
+        cache.count("n", 60)
+        later(50)
+        assert cache.count("n", 60) == 2  # which does not prolong it
+        assert cache.purge() == 0
+        later(61)
+        assert cache.purge() == 1
+        assert cache.count("n", 60) == 1
 
-    def test_keeps_versions_apart(self, cache):
-        cache.set("n", 1, version=2)
-        assert cache.incr("n", version=2) == 2
-        with pytest.raises(ValueError, match="not found"):
-            cache.incr("n")
-
-    def test_knows_no_number_that_is_missing_or_over(self, cache, monkeypatch):
-        with pytest.raises(ValueError, match="not found"):
-            cache.incr("n")
-        cache.set("n", 1, timeout=60)
-        later = timezone.now() + timedelta(seconds=90)
-        monkeypatch.setattr(timezone, "now", lambda: later)
-        with pytest.raises(ValueError, match="not found"):
-            cache.incr("n")
+    def test_purges_no_more_than_has_expired(self, cache, later):
+        cache.set("old", "x", timeout=10)
+        cache.set("young", "x", timeout=100)
+        later(50)
+        assert cache.purge() == 1
+        assert cache.get("young") == "x"
 
     def test_holds_more_than_the_stock_three_hundred(self, cache):
-        cache.set("a_counter", 1)
+        cache.count("a_counter", 600)
         for n in range(400):
             cache.set(f"z{n}", 1)
-        assert cache.incr("a_counter") == 2
+        assert cache.count("a_counter", 600) == 2
 
     def test_can_be_told_how_many(self):
         assert CountingDatabaseCache("t", {"OPTIONS": {"MAX_ENTRIES": 7}})._max_entries == 7

@@ -67,8 +67,22 @@ class TestWindow:
         rates(auth="1/min")
         assert [allowed(address), allowed(address)] == [True, False]
 
-    def test_lets_through_where_the_cache_was_emptied(self, allowed, rates, monkeypatch):
-        monkeypatch.setattr(type(caches["default"]), "add", lambda *a, **k: False)
+
+class TestAnotherCache:
+    """Redis, say: any whose `incr` is atomic."""
+
+    @pytest.fixture(autouse=True)
+    def other(self, monkeypatch):
+        monkeypatch.setattr(WindowThrottle, "cache", caches["local"])
+
+    def test_lets_the_rate_through_and_no_more(self, allowed, rates, clock):
+        rates(auth="2/min")
+        assert [allowed() for _ in range(4)] == [True, True, False, False]
+        clock.now += 60
+        assert allowed()
+
+    def test_may_be_emptied_meanwhile(self, allowed, monkeypatch):
+        monkeypatch.setattr(type(caches["local"]), "add", lambda *a, **k: False)
         assert allowed()
 
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs import lifecycle
+from jobs import lifecycle, queue
 from jobs.images import Image
 from jobs.lifecycle import Failure
 from jobs.models import JobEvent, JobImage, Stage, Status, VideoJob
@@ -294,6 +294,14 @@ class TestWakeUp:
         bring(job, "storing")
         assert OrmQ.objects.count() == 2
         assert OrmQ.objects.latest("id").func() == "jobs.tasks.store_due"
+
+    def test_is_one_for_many_that_come_at_once(self, new_job, monkeypatch):
+        for _ in range(2):
+            new_job()
+        assert OrmQ.objects.count() == 1
+        monkeypatch.setattr(queue, "APART", timedelta(0))
+        new_job()
+        assert OrmQ.objects.count() == 2
 
 
 class TestRow:

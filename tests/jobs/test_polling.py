@@ -99,7 +99,7 @@ class TestRefusal:
     def test_without_a_database_is_the_views(self, client, new_job, monkeypatch):
         job = new_job()
 
-        def gone(*keys):
+        def gone(**values):
             raise OperationalError("the server closed the connection unexpectedly")
 
         monkeypatch.setattr(polling.A_JOB, "rows", gone)

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import caches
+from django.db.models import F
 from django.utils import timezone
 
 from jobs import claims, lifecycle
@@ -220,6 +222,7 @@ class TestEstimate:
         start = timezone.now() - timedelta(hours=1)
         job = bring(new_job(now=start, **order), "storing", now=start)
         lifecycle.succeed(job=job, video=stored(job), now=start + timedelta(seconds=seconds))
+        caches["local"].clear()  # each process takes some seconds to notice
 
     def left(self, client, job):
         return client.job(job)["estimatedSecondsRemaining"]
@@ -232,6 +235,13 @@ class TestEstimate:
             self.past(new_job, seconds, mock_mode=False)
         self.past(new_job, 7, mock_mode=True)
         assert self.left(client, new_job(mock_mode=False)) == 60
+
+    def test_may_be_some_seconds_old(self, client, new_job):
+        assert self.left(client, new_job(mock_mode=False)) is None
+        self.past(new_job, 60, mock_mode=False)
+        before = self.left(client, new_job(mock_mode=False))
+        VideoJob.objects.filter(status="SUCCEEDED").update(started_at=F("created_at"))
+        assert before == self.left(client, new_job(mock_mode=False)) == 60
 
     def test_shrinks_with_time_and_is_null_once_that_is_over(self, client, new_job):
         self.past(new_job, 60, mock_mode=False)
@@ -247,6 +257,40 @@ class TestEstimate:
     @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
     def test_is_null_at_the_end(self, client, new_job, state):
         assert self.left(client, new_job(state)) is None
+
+
+class TestEnded:
+    """The text of a job that has ended is kept by each process."""
+
+    def test_is_read_anew_once_it_changes(self, client, new_job, bob):
+        job = new_job("SUCCEEDED")
+        before = client.job(job)
+        assert client.job(job) == before
+        lifecycle.refund(job=job, actor=bob, reason="Sorry", now=timezone.now())
+        after = client.job(job)
+        assert after["tokensRefunded"] == 50
+        assert len(after["logs"]) == len(before["logs"]) + 1
+
+    def test_names_the_address_by_which_it_was_asked(self, client, new_job, settings):
+        settings.ALLOWED_HOSTS = ["*"]
+        job = new_job("SUCCEEDED")
+        VideoJob.objects.filter(pk=job.pk).update(video_url="/media/a.mp4")
+        urls = [
+            client.get(f"{JOBS}/{job.pk}", headers={"host": host}).json()["cloudinaryUrl"]
+            for host in ("one.example", "two.example")
+        ]
+        assert urls == ["http://one.example/media/a.mp4", "http://two.example/media/a.mp4"]
+
+    def test_is_gone_once_it_is_deleted(self, client, new_job):
+        job = new_job("SUCCEEDED")
+        client.job(job)
+        assert client.delete(f"{JOBS}/{job.pk}").status_code == 204
+        assert client.get(f"{JOBS}/{job.pk}").status_code == 404
+
+    def test_is_no_strangers_for_being_kept(self, client, stranger, new_job):
+        job = new_job("SUCCEEDED")
+        client.job(job)
+        assert stranger.get(f"{JOBS}/{job.pk}").status_code == 404
 
 
 class TestPolling:

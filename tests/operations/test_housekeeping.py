@@ -61,7 +61,7 @@ class TestTidyUp:
 
     def test_drops_tasks_that_no_cluster_takes(self, db):
         queue.wake("submit_due")
-        queue.wake("submit_due")
+        queue.wake("store_due")
         renamed = OrmQ.objects.order_by("id").first()
         OrmQ.objects.filter(pk=renamed.pk).update(key="old-name", lock=timezone.now() - 25 * HOUR)
         tidy_up()

@@ -1,0 +1,107 @@
+"""Statements that Django builds once: to build one takes it longer than to ask.
+
+They are written with the ORM, hold a `Param` for each value that is told when they are asked, and
+work on the default database. For hot paths that a profile named (docs/performance.md), and for no
+others: an ordinary query reads better where it is used.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
+from typing import Any
+
+from django.db import connection, models, router, transaction
+from django.db.models import Expression, Field, Model, QuerySet
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+
+class Param(Expression):
+    """Stands in a query for the value, of a kind of field, that is told under its `name`."""
+
+    def __init__(self, name: str, field: Field) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", [self]
+
+    def told(self, values: dict[str, Any]) -> Any:
+        """Its value, as this database takes it."""
+        return self.output_field.get_db_prep_value(values[self.name], connection)
+
+
+def key(name: str) -> Param:
+    """A `Param` for a UUID."""
+    return Param(name, models.UUIDField())
+
+
+class Select:
+    """`Select(lambda: Job.objects.filter(pk=key("id")).values_list("status"))`."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Any]]) -> None:
+        self.build = build
+
+    def rows(self, **values: Any) -> Iterable[Any]:
+        sql, params, compiler, converters = self._built
+        if compiler.query.select_for_update and not connection.in_atomic_block:
+            raise transaction.TransactionManagementError("A lock needs a transaction")
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _told(params, values))
+            rows = cursor.fetchall()
+        return compiler.apply_converters(rows, converters) if converters else rows
+
+    @cached_property
+    def _built(self) -> tuple[str, tuple, Any, dict]:
+        compiler = self.build().query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        columns = [column for column, *_ in compiler.select]
+        return sql, params, compiler, compiler.get_converters(columns)
+
+
+class Update:
+    """`Update(lambda: Job.objects.filter(pk=key("id")), status="DONE")`."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Any]], **changes: Any) -> None:
+        self.build, self.changes = build, changes
+
+    def rows(self, **values: Any) -> int:
+        """Do it; how many rows were there."""
+        sql, params = self._built
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _told(params, values))
+            return cursor.rowcount
+
+    @cached_property
+    def _built(self) -> tuple[str, tuple]:
+        query: Any = self.build().query.chain(UpdateQuery)
+        query.add_update_values(self.changes)
+        return query.get_compiler(connection=connection).as_sql()
+
+
+def insert(row: Model) -> None:
+    """As `row.save(force_insert=True)`, but for signals, and fields that compute their value."""
+    sql, fields, makes_key = _insertion(type(row))
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        if makes_key:
+            (row.pk,) = cursor.fetchone()
+    row._state.adding = False
+    row._state.db = router.db_for_write(type(row))
+
+
+@cache
+def _insertion(model: type[Model]) -> tuple[str, list[Field], bool]:
+    """The INSERT of one row, its fields, and whether the database makes the key."""
+    own_key = model._meta.pk
+    fields = [field for field in model._meta.local_concrete_fields if not field.db_returning]
+    makes_key = own_key not in fields
+    query = InsertQuery(model)
+    query.insert_values(fields, [model()], raw=True)
+    compiler = query.get_compiler(connection=connection)
+    compiler.returning_fields = [own_key] if makes_key else None
+    ((sql, _),) = compiler.as_sql()
+    return sql, fields, makes_key
+
+
+def _told(params: Iterable[Any], values: dict[str, Any]) -> list:
+    return [param.told(values) if isinstance(param, Param) else param for param in params]
