@@ -10,7 +10,7 @@ from jobs import claims, pipeline, providers
 from jobs.providers.base import TIMEOUT_SECONDS
 
 
-@register
+@register("jobs")
 def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The workers' times: each must outlast what it waits for (docs/architecture.md)."""
     q: dict[str, Any] = settings.Q_CLUSTER

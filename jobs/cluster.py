@@ -15,6 +15,8 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from resource import RUSAGE_SELF, getrusage
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import DatabaseError, connections
@@ -30,6 +32,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
 RESTART_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 4.0
+GROWTH_KB = 40_000  # of a worker, from its start
 
 
 class Supervisor:
@@ -106,15 +109,15 @@ def _run_cluster(supervisor: int) -> None:
     logging.getLogger("django-q").addHandler(_EndOnDeath(level=logging.CRITICAL))
     code = 1
     try:
-        from django_q.cluster import Cluster
+        from django_q.conf import Conf
 
         queue.close(False)
         queue.prepare()
         housekeeping.sweep_spool(now=timezone.now())
         connections.close_all()  # the cluster's processes open their own
-        cluster = Cluster()
-        cluster.start()
-        cluster.sentinel.join()
+        # A worker that has handled large videos, and keeps their memory, makes room for a new one.
+        Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH_KB
+        _sentinel()
         code = 0
     except DatabaseError as error:  # gone, or without its tables: the next try may find it
         logger.warning("no cluster without its database, migrated: %s", type(error).__name__)
@@ -125,8 +128,41 @@ def _run_cluster(supervisor: int) -> None:
         os._exit(code)
 
 
+def _sentinel() -> None:
+    """Django-Q2's cluster until SIGINT, without the process that only waits for its sentinel."""
+    from django_q.cluster import Sentinel
+
+    class Here(Sentinel):
+        def guard(self) -> None:
+            # Not before: what was forked until now ignores SIGINT, as in a stock cluster.
+            signal.signal(signal.SIGINT, lambda *_: self.stop_event.set())
+            if queue.is_closing():  # its SIGINT came before
+                self.stop_event.set()
+            super().guard()
+
+    Here(_Flag(), _Flag(), uuid4())
+
+
+class _Flag:
+    """An Event for one process, without the lock that a signal could find taken by this thread."""
+
+    def __init__(self) -> None:
+        self.is_up = False
+
+    def set(self) -> None:
+        self.is_up = True
+
+    def is_set(self) -> bool:
+        return self.is_up
+
+    def wait(self, seconds: float) -> bool:
+        if not self.is_up:
+            time.sleep(seconds)
+        return self.is_up
+
+
 class _EndOnDeath(logging.Handler):
-    """Ends the sentinel, and all with it, when it reports that a process of the cluster died.
+    """Ends this process, and all with it, when it reports that one of the cluster's died.
 
     Such a report is the one thing that django-q2 logs as CRITICAL; a test holds it to that. What
     the other workers have on its way, and may have paid for, gets a little time to be noted.

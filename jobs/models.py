@@ -109,7 +109,10 @@ class VideoJob(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="video_jobs"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="video_jobs",
+        db_index=False,  # here and below: an index that begins with it is there anyway
     )
 
     # What was asked for
@@ -214,7 +217,9 @@ class VideoJob(models.Model):
                 condition=Q(status__in=ACTIVE),
                 name="job_active_of_user",
             ),
-            models.Index(fields=["started_at"], name="job_started"),
+            models.Index(
+                fields=["started_at"], condition=Q(started_at__isnull=False), name="job_started"
+            ),
             models.Index(
                 fields=["mock_mode", "-completed_at"],
                 condition=Q(status=Status.SUCCEEDED),
@@ -255,7 +260,9 @@ class JobImage(models.Model):
         END = "endFrame"
         REFERENCE = "referenceImages"
 
-    job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="images")
+    job = models.ForeignKey(
+        VideoJob, on_delete=models.CASCADE, related_name="images", db_index=False
+    )
     role = models.CharField(max_length=16, choices=Role)
     position = models.PositiveSmallIntegerField(default=0)
     content = models.BinaryField()
@@ -282,7 +289,9 @@ class JobEvent(models.Model):
         WARNING = "warning"
         ERROR = "error"
 
-    job = models.ForeignKey(VideoJob, on_delete=models.CASCADE, related_name="events")
+    job = models.ForeignKey(
+        VideoJob, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
     created_at = models.DateTimeField()
     level = models.CharField(max_length=8, choices=Level, default=Level.INFO)
     message = models.CharField(max_length=300)
@@ -315,7 +324,9 @@ class JobEvent(models.Model):
 class IdempotencyKey(models.Model):
     """A client's key, what it was used for, and the job that came of it, deleted or not."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     job_id = models.UUIDField()

@@ -408,7 +408,6 @@ Q_CLUSTER = {
     "save_limit": -1,
     "catch_up": False,
     "recycle": 5000,
-    "max_rss": 500_000,
     "guard_cycle": 0.5,
     "cache": "local",  # where it keeps its own figures; ours come from the database
     "log_level": "WARNING",

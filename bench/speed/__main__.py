@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import signal
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,6 +31,7 @@ JOBS, MANY_JOBS = 1_000, 100_000  # of one user
 EVENTS, MANY_EVENTS = 0, 5_000_000
 FLIGHT, UPSTREAM_SECONDS, VIDEO_BYTES = 60, 20, 10_000_000
 LOOKED_AT = 64  # jobs, two by each connection
+FLOOR_SECONDS = 0.7  # before and after each case
 MOST_SECONDS = 300  # then it ends, as by Ctrl-C
 ENV = LIMITS | {"MOCK_SECONDS": "8", "WEB_CONCURRENCY": "2"}
 
@@ -55,6 +57,7 @@ class Bench:
         self.floor_meter = Meter(stack=stack, database=database, web=floor.pid, cluster=cluster)
         self.only = only
         self.rows: dict[str, dict[str, Any]] = {}
+        self.floor_plan: dict[str, Any] = {}
         self.users = scene.users(USERS)
         self.owner, self.token = scene.owner(tokens=MANY_JOBS * scene.COST + 1_000_000)
         self.model = self._finished_job()
@@ -129,7 +132,10 @@ class Bench:
         connections: int = CONNECTIONS,
         floor: bool = False,
     ) -> None:
-        """Drive `requests` for so many seconds, after one second that is not measured."""
+        """Drive `requests` for so many seconds, after one second that is not measured.
+
+        A machine is now faster, now slower: so there is a short look at the floor before and after.
+        """
         if self.only and not floor and name not in self.only:
             return
         meter, web = (self.floor_meter, self.floor) if floor else (self.meter, self.web)
@@ -140,17 +146,29 @@ class Bench:
             "scripts": [wires[n::connections] or wires for n in range(connections)],
         }
         self.database.execute("VACUUM ANALYZE")
+        if floor:
+            self.floor_plan = plan
         processes.drive(**plan, seconds=1)
+        floors = [self._drive(self.floor_meter, self.floor_plan, FLOOR_SECONDS)]
+        row = self._drive(meter, plan, seconds)
+        floors.append(self._drive(self.floor_meter, self.floor_plan, FLOOR_SECONDS))
+        floors = [row] if floor else floors
+        row["floor_cpu"] = statistics.mean(map(report.cpu_of, floors))
+        row["floor_rate"] = statistics.mean(each["rate"] for each in floors)
+        row["queries"] = 1 if floor else requests[0].statements(status)
+        self.rows[name] = row
+        print(f"  {name}: {row['rate']:.0f}/s", flush=True)
+        if status == 202:
+            self._clear_away()
+
+    def _drive(self, meter: Meter, plan: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """What the client saw, and the CPU that each part used, ms a request."""
         before = meter.read()
         figures = processes.drive(**plan, seconds=seconds)
         used = meter.between(before, meter.read(), figures["client"])
-        row = figures | {part: ms / figures["requests"] for part, ms in used.items()}
-        row["others_share"] = used["others"] / (1000 * figures["seconds"] * (os.cpu_count() or 1))
-        row["queries"] = 1 if floor else requests[0].statements(status)
-        self.rows[name] = row
-        print(f"  {name}: {figures['rate']:.0f}/s", flush=True)
-        if status == 202:
-            self._clear_away()
+        share = used["others"] / (1000 * figures["seconds"] * (os.cpu_count() or 1))
+        spent = {part: ms / figures["requests"] for part, ms in used.items()}
+        return figures | spent | {"others_share": share}
 
     def _clear_away(self) -> None:
         """End the jobs of a case, so that the next finds a cluster at rest."""

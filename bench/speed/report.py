@@ -31,10 +31,10 @@ SINGLES = (
     ("cluster until its first tick", "s", 3, "start_up_seconds.cluster"),
 )
 HEAD = (
-    f"{'':28}{'':8}{'milliseconds':>21}   {'CPU ms a request':^51}{'':17}   {'last kept':^13}\n"
+    f"{'':28}{'':8}{'milliseconds':>21}   {'CPU ms a request':^51}{'':17}   {'last kept':^21}\n"
     f"{'':28}{'req/s':>8}{'p50':>7}{'p95':>7}{'p99':>7}   {'web':>6}{'its db':>8}{'sum':>7}"
     f"{'x floor':>8}{'cluster':>8}{'its db':>7}{'client':>7}{'queries':>9}{'others':>8}   "
-    f"{'req/s':>6}{'sum':>7}   to reach"
+    f"{'req/s':>6}{'sum':>7}{'x floor':>8}   to reach"
 )
 
 
@@ -42,13 +42,13 @@ def table(result: dict[str, Any], last: dict[str, Any]) -> Iterator[str]:
     rows, old_rows = result["rows"], last.get("rows", {})
     yield f"\n{_machine(result)}\n\n{HEAD}"
     for name, row in rows.items():
-        floor = rows["floor" + MANY * name.endswith(MANY)]
-        yield _row(name, row, floor, old_rows.get(name))
+        yield _row(name, row, old_rows.get(name))
     yield ""
     for name, allowed in MANY_TO_REACH.items():
         if more := rows.get(name + MANY):
-            cpu = cpu_of(more) / cpu_of(rows[name]) - 1
-            rate = more["rate"] / rows[name]["rate"] - 1
+            few = rows[name]
+            cpu = in_floors(more) / in_floors(few) - 1
+            rate = more["rate"] / more["floor_rate"] / (few["rate"] / few["floor_rate"]) - 1
             label = f"100 times as many jobs: {name}"
             goal = f"to reach: +{allowed}%, -{allowed}%"
             yield f"{label:42}CPU {cpu:>+5.0%}, req/s {rate:>+5.0%}   {goal}"
@@ -66,15 +66,21 @@ def cpu_of(row: dict[str, float]) -> float:
     return row["web"] + row["database"]
 
 
-def _row(name: str, row: dict[str, float], floor: dict[str, float], old: Any) -> str:
+def in_floors(row: dict[str, float]) -> float:
+    """Its CPU beside that of the floor, measured before and after it."""
+    return cpu_of(row) / row["floor_cpu"]
+
+
+def _row(name: str, row: dict[str, float], old: Any) -> str:
     times = "".join(f"{row[part]:>7.1f}" for part in ("p50", "p95", "p99"))
     total = cpu_of(row)
-    cpu = f"{row['web']:>6.2f}{row['database']:>8.2f}{total:>7.2f}{total / cpu_of(floor):>8.2f}"
+    cpu = f"{row['web']:>6.2f}{row['database']:>8.2f}{total:>7.2f}{in_floors(row):>8.2f}"
     cluster = "".join(
         f"{row[part]:>{width}.2f}"
         for part, width in (("cluster", 8), ("cluster_database", 7), ("client", 7))
     )
     before = f"{old['rate']:>6.0f}{cpu_of(old):>7.2f}" if old else f"{'-':>6}{'-':>7}"
+    before += f"{in_floors(old):>8.2f}" if old and "floor_cpu" in old else f"{'-':>8}"
     goal = "{:.1f} ms, {}/s".format(*TO_REACH[name]) if name in TO_REACH else ""
     figures = (
         f"{row['rate']:>8.0f}{times}   {cpu}{cluster}{row['queries']:>9}{row['others_share']:>8.0%}"

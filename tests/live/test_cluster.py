@@ -15,7 +15,7 @@ from django.core.management import get_commands, load_command_class
 from tests.imitations import VertexImitation
 from tests.stack import Stack
 
-MEMBERS = ("main", "sentinel", "first worker", "second worker", "monitor", "pusher")
+MEMBERS = ("sentinel", "first worker", "second worker", "monitor", "pusher")
 ENV = {
     "MOCK_SECONDS": "0",
     "SIGNUP_GRANT_TOKENS": "5000",
@@ -195,6 +195,17 @@ class TestCommand:
         assert get_commands()["qcluster"] == "jobs"
         command = load_command_class("jobs", "qcluster")
         assert type(command).__module__ == "jobs.management.commands.qcluster"
+
+
+class TestMemory:
+    def test_is_given_back_by_a_worker_that_makes_room_for_a_new_one(self, studio, cluster):
+        before = cluster.members()
+        large = "async_task('statistics.median', range(3_000_000))"  # for a moment about 100 MB
+        studio.manage("shell", "-c", f"from django_q.tasks import async_task; {large}")
+        assert until(lambda: set(cluster.below()) != set(before.values()), seconds=20)
+        after = cluster.members()
+        assert len(set(after.values()) & set(before.values())) == len(MEMBERS) - 1
+        assert after["sentinel"] == before["sentinel"]
 
 
 class TestPackage:
