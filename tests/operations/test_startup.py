@@ -54,6 +54,10 @@ class TestWeb:
     def test_starts_without_the_heavy_packages(self):
         assert imported(START) == "[]"
 
+    def test_loads_before_its_processes_what_each_of_them_needs(self):
+        later = "before = set(sys.modules)\n" + VISIT + "assert not {'jwt', 'cryptography'} & "
+        imported(START + later + "(set(sys.modules) - before)\n")
+
     def test_does_without_them_where_no_image_is_sent(self):
         assert imported(START + VISIT) == "[]"
 
