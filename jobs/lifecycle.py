@@ -321,8 +321,8 @@ def note_late(*, job: VideoJob, what: str, detail: str, now: datetime, raw: bool
 
 
 def poll_period(job: VideoJob) -> timedelta:
-    """A tenth of the expected time, from one to five seconds."""
-    return timedelta(seconds=min(5, max(1, (job.expected_seconds or 60) / 10)))
+    """A tenth of the expected time, from one to five seconds; three where nothing is known."""
+    return timedelta(seconds=min(5, max(1, (job.expected_seconds or 30) / 10)))
 
 
 # ---- The parts ----
