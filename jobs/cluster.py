@@ -32,7 +32,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
 RESTART_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 4.0
-GROWTH_KB = 40_000  # of a worker, from its start
+# Of a worker, from its start; in the unit in which the kernel tells it.
+GROWTH = 40_000_000 if sys.platform == "darwin" else 40_000
 
 
 class Supervisor:
@@ -49,15 +50,20 @@ class Supervisor:
         _import_what_workers_need()
         while not self.stopping:
             self._start()
-            _, status = os.waitpid(self.child, 0)
-            self.child = 0
+            status = self._wait()
             if not self.stopping:
                 logger.warning("the cluster ended and is started again", extra={"status": status})
                 time.sleep(RESTART_SECONDS)
 
     def _start(self) -> None:
-        """Fork; a signal that comes meanwhile waits until we know whom to pass it on to."""
+        """A signal that comes meanwhile waits until we know whom to pass it on to."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        if not self.stopping:  # it may have been faster than the mask
+            self._fork()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _fork(self) -> None:
+        queue.close(False)
         supervisor = os.getpid()
         self.child = os.fork()
         if self.child == 0:
@@ -69,7 +75,12 @@ class Supervisor:
             os.setsid()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             _run_cluster(supervisor)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _wait(self) -> int:
+        """Until the cluster has ended; how."""
+        status = os.waitpid(self.child, 0)[1] if self.child else 0
+        self.child = 0
+        return status
 
     def _stop(self, signum: int, frame: object) -> None:
         again, self.stopping = self.stopping, True
@@ -111,12 +122,11 @@ def _run_cluster(supervisor: int) -> None:
     try:
         from django_q.conf import Conf
 
-        queue.close(False)
         queue.prepare()
         housekeeping.sweep_spool(now=timezone.now())
         connections.close_all()  # the cluster's processes open their own
         # A worker that has handled large videos, and keeps their memory, makes room for a new one.
-        Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH_KB
+        Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH
         _sentinel()
         code = 0
     except DatabaseError as error:  # gone, or without its tables: the next try may find it

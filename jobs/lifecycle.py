@@ -96,6 +96,7 @@ def cancel(
         if job.status not in ACTIVE:
             raise AlreadyFinished(job.status)
         _end(job, Status.CANCELLED, now, status_message=CANCELLED)
+        job.version += 1  # as in its row, which is locked
         log(job, f"🛑 Cancelled by {'support' if actor else 'user'}", now)
         if actor:
             log_by(actor, job, "Cancelled", reason, now)

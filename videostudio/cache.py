@@ -22,11 +22,11 @@ class CountingDatabaseCache(DatabaseCache):
         super().__init__(table, {**params, "OPTIONS": options})
 
     def count(self, key: str, timeout: int) -> int:
-        """How often this was called for `key`, of which nothing is known `timeout` seconds after
-        the first time.
+        """How often this was called for `key`, which is forgotten by the first `purge` that comes
+        `timeout` seconds after the first time.
 
         One statement, where `incr` and `add` take up to five. The number is kept as it is, so that
-        the database can add to it: `get` cannot read it.
+        the database can add to it: `get` cannot read it, nor `count` what `set` wrote.
         """
         with connections[router.db_for_write(self.cache_model_class)].cursor() as cursor:
             cursor.execute(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from accounts.models import User
@@ -27,6 +28,10 @@ class _Users:
     class objects:
         @staticmethod
         def get(*, id: str) -> User:
-            for row in A_USER.rows(id=id):
-                return User.from_db("default", FIELDS, row)
-            raise User.DoesNotExist
+            try:
+                row = next(iter(A_USER.rows(id=id)), None)
+            except ValidationError:  # no UUID
+                row = None
+            if row is None:
+                raise User.DoesNotExist
+            return User.from_db("default", FIELDS, row)

@@ -34,7 +34,7 @@ class WindowThrottle(SimpleRateThrottle):
         if (identity := self.identity(request)) is None:
             return None
         digest = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()
-        return f"throttle:{self.scope}:{int(self.now // self.duration)}:{digest}"
+        return f"count:{self.scope}:{int(self.now // self.duration)}:{digest}"
 
     def allow_request(self, request: Request, view: Any) -> bool:
         self.now = self.timer()

@@ -94,6 +94,11 @@ class TestMe:
         alice.delete()
         assert me(pair.access).json()["code"] == "user_not_found"
 
+    def test_is_401_for_a_name_that_no_user_can_have(self, me, alice):
+        access = AccessToken.for_user(alice)
+        access["user_id"] = "7"
+        assert me(access).json()["code"] == "user_not_found"
+
     def test_is_401_for_a_token_that_ran_out(self, me, alice):
         access = AccessToken.for_user(alice)
         access.set_exp(lifetime=-timedelta(seconds=1))

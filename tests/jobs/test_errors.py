@@ -45,12 +45,15 @@ class TestUnknownPath:
             *("/api//", "/api/v1/video-jobs//", f"{JOBS}/{ID}/nope", f"{JOBS}/{ID}/cancel/x"),
             *("/api/v1/auth", "/api/v1/auth/nope", "/api/v1/tokens/nope", "/api/v1/VIDEO-JOBS"),
             *("/api/%00", "/api/%ff", "/api/<script>", "/api/v1/video-jobs.json"),
+            *("/api/v1/video-jobs%0a", "/api/v1/tokens%0a"),
         ],
     )
     @pytest.mark.parametrize("method", METHODS)
     def test_is_404(self, client, path, method):
-        body = assert_problem(getattr(client, method)(path), 404, "not_found")
+        answer = getattr(client, method)(path)
+        body = assert_problem(answer, 404, "not_found")
         assert set(body) == {"detail", "code"}
+        assert answer["Content-Length"] == str(len(answer.content))
 
     def test_is_404_for_strangers_too(self, anonymous):
         assert_problem(anonymous.get("/api/v1/nope"), 404, "not_found")
@@ -178,6 +181,7 @@ class TestBrokenService:
         answer = client.create()
         body = assert_problem(answer, 500, "internal")
         assert body == {"detail": "Something went wrong on our side.", "code": "internal"}
+        assert answer["Content-Length"] == str(len(answer.content))
         assert "hunter2" not in answer.text
         [record] = [each for each in caplog.records if each.levelno >= logging.ERROR]
         assert record.exc_info
