@@ -1,6 +1,7 @@
 """Who starts when: fair across users, within each user's and the installation's limits
 (contract 1: jobs that wait; contract 7: `VEO_MAX_IN_FLIGHT`, `VEO_CREATES_PER_MINUTE`)."""
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -70,6 +71,22 @@ class TestLine:
         a, b = waiting(alice, 2), waiting(bob, 1)
         assert ids(claim(limit=1)) == [a[0].pk]
         assert ids(VideoJob.objects.in_line()) == ids([b[0], a[1]])
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_tells_each_its_place_by_the_same_order(
+        self, waiting, alice, bob, carol, settings, seed
+    ):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 20
+        chance = random.Random(seed)
+        for _ in range(20):
+            waiting(chance.choice([alice, bob, carol]), 1, mock_mode=chance.random() < 0.5)
+        claim(limit=chance.randrange(8))
+        line = list(VideoJob.objects.in_line().values_list("id", "mock_mode"))
+        places = VideoJob.objects.places([id for id, _ in line])
+        for mock_mode in (True, False):
+            kind = [id for id, mock in line if mock == mock_mode]
+            assert [places[id] for id in kind] == list(range(len(kind)))
+        assert VideoJob.objects.places([line[-1][0]]) == {line[-1][0]: places[line[-1][0]]}
 
     def test_starts_those_before_the_others(self, waiting, alice, bob):
         a, b = waiting(alice, 3), waiting(bob, 1)
