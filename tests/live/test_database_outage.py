@@ -72,3 +72,21 @@ class TestOutage:
         assert ready.status_code == 503
         assert ready.json()["checks"]["database"] != "ok"
         assert requests.get(f"{stack.url}/healthz", timeout=10).status_code == 200
+
+
+@pytest.mark.live
+@pytest.mark.only_on("postgresql")
+class TestCutConnections:
+    def test_cost_no_client_an_answer(self, stack):
+        stack = stack(clusters=0)
+        alice = stack.user("alice", tokens=50)
+        job = alice.create(prompt="A lighthouse at dusk").json()["id"]
+        cut = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        for _ in range(3):  # each of web's threads keeps a connection; some have none yet
+            answers = [alice.get(f"/api/v1/video-jobs/{job}") for _ in range(20)]
+            assert {answer.status_code for answer in answers} == {200}
+            stack.sql(cut)
+        assert alice.get("/api/v1/video-jobs").status_code == 200
