@@ -1,7 +1,7 @@
 """What is built once answers as what Django builds each time."""
 
 import pytest
-from django.db import connection, models, transaction
+from django.db import connections, models, transaction
 from django.db.models import F
 
 from accounts.models import User
@@ -45,9 +45,10 @@ class TestSelect:
     def test_locks_in_a_transaction_only(self, anna, monkeypatch):
         locked = Select(lambda: User.objects.select_for_update().filter(pk=key("id")).values_list())
         assert len(list(locked.rows(id=anna.pk))) == 1
-        monkeypatch.setattr(connection, "in_atomic_block", False)
-        with pytest.raises(transaction.TransactionManagementError):
-            locked.rows(id=anna.pk)
+        with monkeypatch.context() as outside:
+            outside.setattr(connections["default"], "in_atomic_block", False)
+            with pytest.raises(transaction.TransactionManagementError):
+                locked.rows(id=anna.pk)
 
     def test_needs_every_value(self, anna):
         with pytest.raises(KeyError):

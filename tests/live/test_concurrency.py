@@ -140,7 +140,7 @@ class TestCancellingAndFinishing:
 
         def cancel(number: int) -> Any:
             """Some of them at any time in which such a job may come to its end."""
-            time.sleep(number / 10)
+            time.sleep(number / 5)
             return alice.post(f"/api/v1/video-jobs/{ids[number]}/cancel")
 
         answers = at_once(*[lambda number=number: cancel(number) for number in range(24)])
