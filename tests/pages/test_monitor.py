@@ -351,6 +351,7 @@ class TestLooks:
         page.wait_for_timeout(4_000)
         assert len(looks) in (1, 2)
         hide(page, True)
+        page.wait_for_timeout(1_000)  # one may have been on its way
         looks.clear()
         page.wait_for_timeout(4_000)
         assert not looks
