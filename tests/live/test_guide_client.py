@@ -87,8 +87,8 @@ def run(node):
 
 
 class TestJavaScriptClient:
-    def test_creates_polls_lists_and_deletes(self, run, alice, studio):
-        saw = run("usage", alice)
+    def test_creates_polls_lists_and_deletes(self, run, studio):
+        saw = run("usage", studio.user("carol", tokens=50))
         created, updates = saw["created"], saw["updates"]
         assert created["status"] == "PENDING"
         assert created["statusMessage"] == "Job queued for processing"
