@@ -28,6 +28,7 @@ def page(anonymous):
 class TestMonitor:
     @pytest.mark.parametrize("path", PAGES)
     def test_is_open_to_everybody(self, anonymous, path):
+        shared.forget()
         answer = anonymous.get(path)
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith("text/html")
