@@ -48,6 +48,8 @@ class Demo:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # As in a terminal; a shell has what it starts in the background ignore it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     @property
