@@ -3,13 +3,15 @@
 
 import random
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
 from jobs import claims, lifecycle
-from jobs.models import Stage, VideoJob
+from jobs.models import PLACES, Stage, VideoJob
 from jobs.providers.base import ProviderError
 from tests.jobs.conftest import bring, kept
 from tokens_ledger import ledger
@@ -87,6 +89,21 @@ class TestLine:
             kind = [id for id, mock in line if mock == mock_mode]
             assert [places[id] for id in kind] == list(range(len(kind)))
         assert VideoJob.objects.places([line[-1][0]]) == {line[-1][0]: places[line[-1][0]]}
+
+    @pytest.mark.only_on("postgresql")
+    def test_counts_what_runs_by_the_users_own_index(self, waiting, alice):
+        """Not by that of all active jobs, which would read all of them for each who waits."""
+        waiting(alice, 20)
+        for query, params in (
+            (PLACES.format("%s"), [uuid4()]),
+            VideoJob.objects.in_line().query.sql_with_params(),
+        ):
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {query}", params)
+                plan = "\n".join(line for (line,) in cursor.fetchall())
+            counting = plan.partition("SubPlan 1")[2]
+            assert "job_active_of_user" in counting, plan
+            assert "job_next_step" not in counting, plan
 
     def test_starts_those_before_the_others(self, waiting, alice, bob):
         a, b = waiting(alice, 3), waiting(bob, 1)
