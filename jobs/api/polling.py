@@ -38,15 +38,14 @@ def polls_come_first(get_response: Answer) -> Answer:
         poll = POLL.fullmatch(request.path_info) if request.method == "GET" else None
         if poll is None:
             return get_response(request)
-        # A kept connection is used unseen: Django asks each whether it lives, a query more, and
-        # does so in the view, where this one proves to be dead.
-        kept: Any = connection
-        kept.health_check_done = True
         try:
             answer = _answer(request, UUID(poll[1]))
-        except (TokenError, OperationalError, InterfaceError):
+        except TokenError:
             answer = None
-        kept.health_check_done = False
+        except (OperationalError, InterfaceError):
+            kept: Any = connection
+            kept.health_check_done = False  # the view asks it whether it lives
+            answer = None
         return answer or get_response(request)
 
     return middleware
