@@ -340,6 +340,7 @@ AXES_VERBOSE = False
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+    "AUTH_TOKEN_CLASSES": ["accounts.api.authentication.KnownAccessToken"],
     "CHECK_REVOKE_TOKEN": True,  # a changed password ends the tokens made with the old one
     "SIGNING_KEY": JWT_SIGNING_KEY or hashlib.sha256(f"jwt:{SECRET_KEY}".encode()).hexdigest(),
 }

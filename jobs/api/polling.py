@@ -15,9 +15,9 @@ from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from accounts.api.authentication import KnownAccessToken
 from accounts.prepared import Select, key
 from jobs.api import representation
 from jobs.models import VideoJob
@@ -57,7 +57,7 @@ def _answer(request: HttpRequest, id: UUID) -> HttpResponse | None:
     header = request.META.get("HTTP_AUTHORIZATION", "")
     if not header.startswith(BEARER):
         return None
-    token = AccessToken(header.removeprefix(BEARER))
+    token = KnownAccessToken(header.removeprefix(BEARER))
     job = _find(id, token)
     if job is None:
         return None
@@ -68,7 +68,7 @@ def _answer(request: HttpRequest, id: UUID) -> HttpResponse | None:
     )
 
 
-def _find(id: UUID, token: AccessToken) -> representation.Shown | None:
+def _find(id: UUID, token: KnownAccessToken) -> representation.Shown | None:
     """The job, where the token is its owner's, and the owner's password is still the same."""
     try:
         owner = UUID(token[api_settings.USER_ID_CLAIM])

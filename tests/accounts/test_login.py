@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,19 @@ class TestMe:
         access = AccessToken.for_user(alice)
         access.set_exp(lifetime=-timedelta(seconds=1))
         assert me(access).json()["code"] == "token_not_valid"
+
+    def test_is_401_for_a_known_token_once_it_has_run_out(self, me, alice):
+        access = AccessToken.for_user(alice)
+        access.set_exp(lifetime=timedelta(seconds=2))
+        assert me(access).status_code == 200
+        time.sleep(2.1)
+        assert me(access).json()["code"] == "token_not_valid"
+
+    def test_is_401_for_a_known_token_with_another_signature(self, me, pair):
+        assert me(pair.access).status_code == 200
+        head, payload, signature = pair.access.split(".")
+        forged = f"{head}.{payload}.{signature[:-4]}{signature[-4:].swapcase()}"
+        assert me(forged).json()["code"] == "token_not_valid"
 
     def test_is_401_for_a_refresh_token(self, me, pair):
         assert me(pair.refresh).json()["code"] == "token_not_valid"
