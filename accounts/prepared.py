@@ -9,9 +9,20 @@ from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from typing import Any
 
-from django.db import connection, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models, router, transaction
 from django.db.models import Expression, Field, Model, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
+
+# Of these kinds psycopg takes values as they are; for SQLite Django makes text or numbers of them.
+PLAIN = (
+    models.BooleanField,
+    models.CharField,
+    models.DateTimeField,
+    models.ForeignKey,
+    models.IntegerField,
+    models.TextField,
+    models.UUIDField,
+)
 
 
 class Param(Expression):
@@ -24,9 +35,9 @@ class Param(Expression):
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
 
-    def told(self, values: dict[str, Any]) -> Any:
-        """Its value, as this database takes it."""
-        return self.output_field.get_db_prep_value(values[self.name], connection)
+    def told(self, values: dict[str, Any], database: Any) -> Any:
+        """Its value, as `database` takes it."""
+        return self.output_field.get_db_prep_value(values[self.name], database)
 
 
 def key(name: str) -> Param:
@@ -42,10 +53,11 @@ class Select:
 
     def rows(self, **values: Any) -> Iterable[Any]:
         sql, params, compiler, converters = self._built
-        if compiler.query.select_for_update and not connection.in_atomic_block:
+        database = connections[DEFAULT_DB_ALIAS]
+        if compiler.query.select_for_update and not database.in_atomic_block:
             raise transaction.TransactionManagementError("A lock needs a transaction")
-        with connection.cursor() as cursor:
-            cursor.execute(sql, _told(params, values))
+        with database.cursor() as cursor:
+            cursor.execute(sql, _told(params, values, database))
             rows = cursor.fetchall()
         return compiler.apply_converters(rows, converters) if converters else rows
 
@@ -66,8 +78,9 @@ class Update:
     def rows(self, **values: Any) -> int:
         """Do it; how many rows were there."""
         sql, params = self._built
-        with connection.cursor() as cursor:
-            cursor.execute(sql, _told(params, values))
+        database = connections[DEFAULT_DB_ALIAS]
+        with database.cursor() as cursor:
+            cursor.execute(sql, _told(params, values, database))
             return cursor.rowcount
 
     @cached_property
@@ -80,8 +93,12 @@ class Update:
 def insert(row: Model) -> None:
     """As `row.save(force_insert=True)`, but for signals, and fields that compute their value."""
     sql, fields, makes_key = _insertion(type(row))
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields]
-    with connection.cursor() as cursor:
+    database = connections[DEFAULT_DB_ALIAS]
+    values = [
+        field.get_db_prep_save(getattr(row, name), database) if field else getattr(row, name)
+        for name, field in fields
+    ]
+    with database.cursor() as cursor:
         cursor.execute(sql, values)
         if makes_key:
             (row.pk,) = cursor.fetchone()
@@ -90,8 +107,9 @@ def insert(row: Model) -> None:
 
 
 @cache
-def _insertion(model: type[Model]) -> tuple[str, list[Field], bool]:
-    """The INSERT of one row, its fields, and whether the database makes the key."""
+def _insertion(model: type[Model]) -> tuple[str, list[tuple[str, Field | None]], bool]:
+    """The INSERT of one row; its columns' names, with the field of those whose values it must
+    prepare; and whether the database makes the key."""
     own_key = model._meta.pk
     fields = [field for field in model._meta.local_concrete_fields if not field.db_returning]
     makes_key = own_key not in fields
@@ -100,8 +118,12 @@ def _insertion(model: type[Model]) -> tuple[str, list[Field], bool]:
     compiler = query.get_compiler(connection=connection)
     compiler.returning_fields = [own_key] if makes_key else None
     ((sql, _),) = compiler.as_sql()
-    return sql, fields, makes_key
+    psycopg = connection.vendor == "postgresql"
+    columns = [
+        (field.attname, None if psycopg and isinstance(field, PLAIN) else field) for field in fields
+    ]
+    return sql, columns, makes_key
 
 
-def _told(params: Iterable[Any], values: dict[str, Any]) -> list:
-    return [param.told(values) if isinstance(param, Param) else param for param in params]
+def _told(params: Iterable[Any], values: dict[str, Any], database: Any) -> list:
+    return [param.told(values, database) if isinstance(param, Param) else param for param in params]
