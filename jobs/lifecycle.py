@@ -6,14 +6,17 @@ worker's says so by returning False. No network call is made here.
 """
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
@@ -213,16 +216,26 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
     return moved
 
 
-def progressed(*, job: VideoJob, now: datetime) -> bool:
-    """The provider is still at work. The shown progress never falls, whoever answers late."""
-    progress = max(job.progress_percentage, estimates.progress(job=job, now=now))
-    return _move(
-        job,
-        Stage.GENERATING,
-        progress_percentage=Greatest(F("progress_percentage"), progress),
-        version=F("version") + int(progress != job.progress_percentage),
-        next_step_at=now + poll_period(job),
-        attempts=0,
+def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
+    """The provider is still at work; on how many of `jobs` it was to be.
+
+    The shown progress never falls, whoever answers late. Jobs that started together show the same,
+    and are changed by one statement.
+    """
+    alike = defaultdict(list)
+    for job in jobs:
+        progress = max(job.progress_percentage, estimates.progress(job=job, now=now))
+        news = int(progress != job.progress_percentage)
+        alike[progress, news, poll_period(job)].append(job.pk)
+    return sum(
+        _at(Stage.GENERATING, ids).update(
+            progress_percentage=Greatest(F("progress_percentage"), progress),
+            version=F("version") + news,
+            next_step_at=now + period,
+            attempts=0,
+            unanswered=0,
+        )
+        for (progress, news, period), ids in alike.items()
     )
 
 
@@ -332,9 +345,11 @@ def poll_period(job: VideoJob) -> timedelta:
 def _move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
     """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
     changes = {"version": F("version") + 1, "unanswered": 0} | changes
-    return bool(
-        VideoJob.objects.filter(pk=job.pk, status=Status.RUNNING, stage=seen).update(**changes)
-    )
+    return bool(_at(seen, [job.pk]).update(**changes))
+
+
+def _at(stage: str, ids: Sequence[UUID]) -> QuerySet[VideoJob]:
+    return VideoJob.objects.filter(pk__in=ids, status=Status.RUNNING, stage=stage)
 
 
 def _end(

@@ -87,8 +87,21 @@ def submit_due() -> None:
 
 
 def poll_due() -> None:
-    """Ask after jobs that are generating."""
-    _work("poll", _claim(Stage.GENERATING), _polling, _poll_answered, threads=POLL_THREADS)
+    """Ask after jobs that are generating. Those that still are are written down together."""
+    running: list[VideoJob] = []
+
+    def note_running() -> None:
+        lifecycle.progressed(jobs=running, now=timezone.now())
+        running.clear()
+
+    _work(
+        "poll",
+        _claim(Stage.GENERATING),
+        _polling,
+        partial(_poll_answered, running=running),
+        and_then=note_running,
+        threads=POLL_THREADS,
+    )
 
 
 def store_due() -> None:
@@ -187,7 +200,9 @@ def _poll(job: VideoJob) -> Running | Finished:
         unfinished.unlink(missing_ok=True)
 
 
-def _poll_answered(job: VideoJob, answer: "Future[Running | Finished]") -> None:
+def _poll_answered(
+    job: VideoJob, answer: "Future[Running | Finished]", *, running: list[VideoJob]
+) -> None:
     now, error = timezone.now(), answer.exception()
     if error:
         _retry_or_fail(job, error, now)
@@ -196,7 +211,7 @@ def _poll_answered(job: VideoJob, answer: "Future[Running | Finished]") -> None:
             failure = replace(TOO_LATE, detail="still running at the job's deadline")
             lifecycle.fail(job=job, failure=failure, now=now)
         else:
-            lifecycle.progressed(job=job, now=now)
+            running.append(job)
     elif not lifecycle.generated(job=job, now=now):
         spool.drop(job.pk)
         lifecycle.note_late(job=job, what="Generated too late", detail=job.operation, now=now)
@@ -302,9 +317,11 @@ def _work(
     call_for: Callable[[VideoJob], Callable[[], object]],
     answered: Callable[[VideoJob, Future], None],
     *,
+    and_then: Callable[[], None] = lambda: None,
     threads: int,
 ) -> None:
-    """Claim jobs while threads are free and time is left; note each answer; keep leases alive.
+    """Claim jobs while threads are free and time is left; note each answer, `and_then` what those
+    that came together have in common; keep leases alive.
 
     Where the database is gone, what is on its way is waited for and noted when it is back.
     """
@@ -327,6 +344,7 @@ def _work(
                 answers[_outcome(future)] += not job.mock_mode
                 note = partial(answered, job, future)
                 queue.when_the_database_answers(note)
+            queue.when_the_database_answers(and_then)
             if calls and monotonic() - renewed > RENEW_SECONDS:
                 with suppress(*queue.DATABASE_GONE):
                     claims.renew(jobs=list(calls.values()), now=timezone.now())

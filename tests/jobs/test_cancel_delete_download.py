@@ -107,7 +107,7 @@ class TestCancel:
         job = new_job("generating")
         cancel(job)
         shown, now = client.job(job), timezone.now()
-        assert not lifecycle.progressed(job=job, now=now)
+        assert not lifecycle.progressed(jobs=[job], now=now)
         assert not lifecycle.generated(job=job, now=now)
         assert not lifecycle.succeed(job=job, video=stored(job), now=now)
         assert client.job(job) == shown
@@ -192,7 +192,7 @@ class TestDelete:
         delete(job)
         now = timezone.now() + timedelta(hours=1)
         assert not lifecycle.submitted(job=job, operation="x", now=now)
-        assert not lifecycle.progressed(job=job, now=now)
+        assert not lifecycle.progressed(jobs=[job], now=now)
         assert not lifecycle.generated(job=job, now=now)
         assert not lifecycle.succeed(job=job, video=stored(job), now=now)
         assert not lifecycle.step_failed(job=job, error=BUSY, now=now)

@@ -42,6 +42,8 @@ def say(step, job, now=NOW):
         "succeed": {"video": stored(job)},
         "fail": {"failure": BLOCKED},
     }
+    if step == "progressed":
+        return bool(lifecycle.progressed(jobs=[job], now=now))
     return getattr(lifecycle, step)(job=job, now=now, **details.get(step, {}))
 
 
@@ -268,6 +270,18 @@ class TestStepFailed:
         say("step_failed", job)
         say("progressed", kept(job))
         assert kept(job).attempts == 0
+
+    def test_of_many_is_noted_for_each(self, new_job):
+        jobs = [new_job("generating") for _ in range(3)]
+        old, gone = new_job("generating"), new_job("storing")
+        VideoJob.objects.filter(pk=old.pk).update(submitted_at=NOW - timedelta(hours=1))
+        late = NOW + timedelta(seconds=2)
+        told = [kept(job) for job in (*jobs, old, gone)]
+        assert lifecycle.progressed(jobs=told, now=late) == 4
+        assert [kept(job).version - job.version for job in told] == [1, 1, 1, 1, 0]
+        assert {kept(job).progress_percentage for job in jobs} != {kept(old).progress_percentage}
+        assert {kept(job).next_step_at > late for job in (*jobs, old)} == {True}
+        assert where(kept(gone)) == "storing"
 
 
 class TestEnd:

@@ -169,7 +169,7 @@ class TestProgress:
         job = new_job("generating", now=start, mock_mode=mock)
         seen = []
         for seconds in (1, 5, 60, 30, 600, 3600, 10**6, -50):
-            lifecycle.progressed(job=job, now=start + timedelta(seconds=seconds))
+            lifecycle.progressed(jobs=[job], now=start + timedelta(seconds=seconds))
             job.refresh_from_db()
             seen.append(client.job(job)["progressPercentage"])
         assert seen == sorted(seen)
@@ -183,9 +183,9 @@ class TestProgress:
         start = timezone.now()
         job = new_job("generating", now=start)
         old = VideoJob.objects.get(pk=job.pk)
-        lifecycle.progressed(job=job, now=start + timedelta(hours=1))
+        lifecycle.progressed(jobs=[job], now=start + timedelta(hours=1))
         high = client.job(job)["progressPercentage"]
-        lifecycle.progressed(job=old, now=start + timedelta(seconds=1))
+        lifecycle.progressed(jobs=[old], now=start + timedelta(seconds=1))
         assert client.job(job)["progressPercentage"] >= high
 
     def test_does_not_fall_when_the_job_ends_badly(self, client, new_job):
@@ -362,7 +362,7 @@ class TestETag:
     def test_changes_with_the_progress(self, client, new_job):
         job = new_job("generating")
         later = timezone.now() + timedelta(seconds=5)
-        self.assert_news(client, job, lambda: lifecycle.progressed(job=job, now=later))
+        self.assert_news(client, job, lambda: lifecycle.progressed(jobs=[job], now=later))
 
     def test_changes_when_the_job_is_put_back(self, client, new_job):
         job = new_job("submitting")
