@@ -51,7 +51,7 @@ class WholeMultiPartParser(MultiPartParser):
             parsed = super().parse(cast(IO, tail), media_type, parser_context)
         except UnicodeError as error:  # a charset that cannot decode in parts, such as "idna"
             raise ParseError("The multipart body's charset is unknown") from error
-        boundary = _boundary(request.META["CONTENT_TYPE"])
+        boundary = request.content_params.get("boundary", "").encode("latin-1", "replace")
         if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):
             raise ParseError("The multipart body is incomplete")
         return parsed
@@ -86,9 +86,3 @@ def _bounded(meta: dict, most: int, what: str) -> int:
     if length > most:
         raise TooLarge(f"{what} must be at most {most // 1_000_000} MB")
     return length
-
-
-def _boundary(content_type: str) -> bytes:
-    from django.utils.http import parse_header_parameters
-
-    return parse_header_parameters(content_type)[1].get("boundary", "").encode("latin-1", "replace")

@@ -271,7 +271,10 @@ class TestStepFailed:
         say("progressed", kept(job))
         assert kept(job).attempts == 0
 
-    def test_of_many_is_noted_for_each(self, new_job):
+
+class TestProgress:
+    def test_of_many_is_noted_for_each(self, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 5
         jobs = [new_job("generating") for _ in range(3)]
         old, gone = new_job("generating"), new_job("storing")
         VideoJob.objects.filter(pk=old.pk).update(submitted_at=NOW - timedelta(hours=1))
