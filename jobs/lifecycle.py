@@ -16,11 +16,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import DateTimeField, F, Q, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from accounts.prepared import insert
+from accounts.prepared import Param, Update, insert, key
 from jobs import counts, estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
@@ -166,21 +166,30 @@ def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
 
 # ---- What workers do ----
 
+TO_GENERATING = Update(
+    lambda: VideoJob.objects.filter(pk=key("job"), status=Status.RUNNING, stage=Stage.SUBMITTING),
+    stage=Stage.GENERATING,
+    operation=Param("operation", VideoJob._meta.get_field("operation")),
+    submitted_at=Param("now", DateTimeField()),
+    deadline_at=Param("deadline", DateTimeField()),
+    next_step_at=Param("next_step", DateTimeField()),
+    status_message=GENERATING,
+    progress_percentage=estimates.SUBMITTED,
+    attempts=0,
+    unanswered=0,
+    version=F("version") + 1,
+)
+
 
 def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
     """The provider took the job. A late answer, to a job that ended meanwhile, is written down."""
     with transaction.atomic():
-        if _move(
-            job,
-            Stage.SUBMITTING,
-            stage=Stage.GENERATING,
+        if TO_GENERATING.rows(
+            job=job.pk,
             operation=operation,
-            submitted_at=now,
-            deadline_at=now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS),
-            next_step_at=now + poll_period(job),
-            status_message=GENERATING,
-            progress_percentage=estimates.SUBMITTED,
-            attempts=0,
+            now=now,
+            deadline=now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS),
+            next_step=now + poll_period(job),
         ):
             log(job, f"🎬 {GENERATING}", now)
             tell(job, "submitted")

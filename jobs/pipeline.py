@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 PASS_SECONDS = 3.0  # how long a pass goes on taking jobs; then it only waits for its last answers
 SUBMIT_THREADS, POLL_THREADS, STORE_THREADS = 32, 32, 8
+WORTH_A_CLAIM = 1 / 4  # of a pass's threads: a claim looks at the whole line, however few it takes
 RENEW_SECONDS = 10.0
 MAX_TRIES_UNAVAILABLE = 10  # submissions that the provider answered with "unavailable", about 6 min
 MAX_TRIES_NOT_A_VIDEO = 3
@@ -331,10 +332,11 @@ def _work(
         calls: dict[Future, VideoJob] = {}
         while True:
             in_time = monotonic() - started < PASS_SECONDS and not queue.is_closing()
-            if in_time and len(calls) < threads:
+            free = threads - len(calls)
+            if in_time and free >= threads * WORTH_A_CLAIM:
                 patience = suppress(*queue.DATABASE_GONE) if calls else nullcontext()
                 with patience:
-                    for job in claim(threads - len(calls)):
+                    for job in claim(free):
                         calls[pool.submit(call_for(job))] = job
             if not calls:
                 break

@@ -275,8 +275,8 @@ class TestStepFailed:
 class TestProgress:
     def test_of_many_is_noted_for_each(self, new_job, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 5
-        jobs = [new_job("generating") for _ in range(3)]
-        old, gone = new_job("generating"), new_job("storing")
+        jobs = [new_job("generating", now=NOW) for _ in range(3)]
+        old, gone = new_job("generating", now=NOW), new_job("storing", now=NOW)
         VideoJob.objects.filter(pk=old.pk).update(submitted_at=NOW - timedelta(hours=1))
         late = NOW + timedelta(seconds=2)
         told = [kept(job) for job in (*jobs, old, gone)]
