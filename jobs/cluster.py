@@ -107,6 +107,7 @@ def _import_what_workers_need() -> None:
     if settings.USE_CLOUDINARY:
         import jobs.videos.cloudinary  # noqa: F401
     gc.freeze()  # what the collector does not touch stays shared
+    gc.collect()  # or it would let garbage lie until that is a quarter of what it has just frozen
     # Large blocks go back to the system when they are freed. glibc would soon keep them, for each
     # thread its own: 1.5 GB for a hundred videos of 20 MB, though few are in memory at a time.
     with suppress(AttributeError):  # another libc

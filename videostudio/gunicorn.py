@@ -42,3 +42,4 @@ def on_starting(master: Any) -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     import_module("jwt")  # with cryptography: 9 MB that each process would load for itself
     gc.freeze()  # what the collector does not touch stays shared
+    gc.collect()  # or it would let garbage lie until that is a quarter of what it has just frozen
