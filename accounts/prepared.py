@@ -91,7 +91,10 @@ class Update:
 
 
 def insert(row: Model) -> None:
-    """As `row.save(force_insert=True)`, but for signals, and fields that compute their value."""
+    """As `row.save(force_insert=True)`, but for signals, and fields that compute their value.
+
+    Values must be of their fields' types: PostgreSQL is handed them as they are.
+    """
     sql, fields, makes_key = _insertion(type(row))
     database = connections[DEFAULT_DB_ALIAS]
     values = [

@@ -64,7 +64,7 @@ def with_since(jobs: QuerySet[VideoJob]) -> Any:
 def progress(*, job: VideoJob, now: datetime) -> int:
     """Percent of a GENERATING job: about 60 at the expected time, then ever slower towards 90."""
     expected = job.expected_seconds or USUAL_SECONDS
-    elapsed = (now - (job.submitted_at or now)).total_seconds()
+    elapsed = max(0, (now - (job.submitted_at or now)).total_seconds())  # clocks differ
     done = 1 - math.exp(-elapsed / max(expected, 1))
     return SUBMITTED + round((ALMOST - SUBMITTED) * done)
 

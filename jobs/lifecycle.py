@@ -226,7 +226,7 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
 
 
 def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
-    """The provider is still at work; on how many of `jobs` it was to be.
+    """The provider is still at work on `jobs`; returns how many were still GENERATING.
 
     The shown progress never falls, whoever answers late. Jobs that started together show the same,
     and are changed by one statement.
@@ -236,16 +236,17 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
         progress = max(job.progress_percentage, estimates.progress(job=job, now=now))
         news = int(progress != job.progress_percentage)
         alike[progress, news, poll_period(job)].append(job.pk)
-    return sum(
-        _at(Stage.GENERATING, ids).update(
-            progress_percentage=Greatest(F("progress_percentage"), progress),
-            version=F("version") + news,
-            next_step_at=now + period,
-            attempts=0,
-            unanswered=0,
+    with transaction.atomic():
+        return sum(
+            _at(Stage.GENERATING, ids).update(
+                progress_percentage=Greatest(F("progress_percentage"), progress),
+                version=F("version") + news,
+                next_step_at=now + period,
+                attempts=0,
+                unanswered=0,
+            )
+            for (progress, news, period), ids in alike.items()
         )
-        for (progress, news, period), ids in alike.items()
-    )
 
 
 def generated(*, job: VideoJob, now: datetime) -> bool:
@@ -426,6 +427,7 @@ def _took(name: str, job: VideoJob, since: datetime | None, now: datetime) -> No
 
 
 def _log_internal(job: VideoJob, message: str, now: datetime, detail: str) -> None:
+    detail = detail.replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL does not take
     JobEvent.objects.create(
         job=job, message=message, detail=detail[:2000], created_at=now, internal=True
     )

@@ -80,8 +80,8 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
 
 
 # The order of `in_line` once more, by hand, since Django nests no windows. RUNNING jobs are counted
-# once for each user who waits, with their first job. Each look is at an index of active jobs alone,
-# whatever PostgreSQL believes of the table: nothing here can become a loop in a loop.
+# once for each user who waits, with their first job, and by an index of active jobs that PostgreSQL
+# takes for no other, so this becomes no loop in a loop where it has not noticed who waits.
 PLACES = """
     SELECT id, place FROM (
         SELECT id, ROW_NUMBER() OVER (PARTITION BY mock_mode ORDER BY turn, created_at, id) - 1

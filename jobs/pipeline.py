@@ -34,7 +34,9 @@ logger = logging.getLogger(__name__)
 
 PASS_SECONDS = 3.0  # how long a pass goes on taking jobs; then it only waits for its last answers
 SUBMIT_THREADS, POLL_THREADS, STORE_THREADS = 32, 32, 8
-WORTH_A_CLAIM = 1 / 4  # of a pass's threads: a claim looks at the whole line, however few it takes
+WORTH_A_CLAIM = (
+    8  # free threads, to submit: that claim looks at the whole line, however few it takes
+)
 RENEW_SECONDS = 10.0
 MAX_TRIES_UNAVAILABLE = 10  # submissions that the provider answered with "unavailable", about 6 min
 MAX_TRIES_NOT_A_VIDEO = 3
@@ -84,7 +86,14 @@ def submit_due() -> None:
     def claim(limit: int) -> list[VideoJob]:
         return claims.claim_pending(limit=limit, now=timezone.now())
 
-    _work("submit", claim, _submission, _submission_answered, threads=SUBMIT_THREADS)
+    _work(
+        "submit",
+        claim,
+        _submission,
+        _submission_answered,
+        threads=SUBMIT_THREADS,
+        worth_a_claim=WORTH_A_CLAIM,
+    )
 
 
 def poll_due() -> None:
@@ -320,6 +329,7 @@ def _work(
     *,
     and_then: Callable[[], None] = lambda: None,
     threads: int,
+    worth_a_claim: int = 1,
 ) -> None:
     """Claim jobs while threads are free and time is left; note each answer, `and_then` what those
     that came together have in common; keep leases alive.
@@ -333,7 +343,7 @@ def _work(
         while True:
             in_time = monotonic() - started < PASS_SECONDS and not queue.is_closing()
             free = threads - len(calls)
-            if in_time and free >= threads * WORTH_A_CLAIM:
+            if in_time and free >= worth_a_claim:
                 patience = suppress(*queue.DATABASE_GONE) if calls else nullcontext()
                 with patience:
                     for job in claim(free):
@@ -344,8 +354,10 @@ def _work(
             for future in done:
                 job = calls.pop(future)
                 answers[_outcome(future)] += not job.mock_mode
-                note = partial(answered, job, future)
-                queue.when_the_database_answers(note)
+                try:
+                    queue.when_the_database_answers(partial(answered, job, future))
+                except Exception:  # the others' answers are noted; this job's lease runs out
+                    logger.exception("an answer was not noted", extra={"job": str(job.pk)})
             queue.when_the_database_answers(and_then)
             if calls and monotonic() - renewed > RENEW_SECONDS:
                 with suppress(*queue.DATABASE_GONE):

@@ -15,11 +15,11 @@ FIELDS = [field.attname for field in User._meta.concrete_fields]
 A_USER = Select(lambda: User.objects.filter(pk=key("id")).values_list(*FIELDS))
 
 
-TOKENS_KEPT = 2_000  # by each process; 1 kB each
+TOKENS_KEPT = 2_000  # by each process; 1.5 kB each
 
 
 class KnownAccessToken(AccessToken):
-    """An access token, whose signature is looked at once by each process.
+    """An access token that came with a request; each process looks at its signature once.
 
     What it says stays the same, but not whether it has expired: that is checked each time, and by
     `AccessTokenAuthentication` whether its user's password is still the one it was made with.

@@ -57,7 +57,7 @@ def _answer(request: HttpRequest, id: UUID) -> HttpResponse | None:
     header = request.META.get("HTTP_AUTHORIZATION", "")
     if not header.startswith(BEARER):
         return None
-    token = KnownAccessToken(header.removeprefix(BEARER))
+    token = KnownAccessToken(header.removeprefix(BEARER).encode("latin-1"))  # as DRF has it
     job = _find(id, token)
     if job is None:
         return None

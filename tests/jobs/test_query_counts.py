@@ -1,8 +1,8 @@
 """How many statements each request sends to the database: exact, so that none creeps in unseen.
 
 The same on PostgreSQL and SQLite. What begins and ends transactions is not counted, nor the check
-of a kept connection, which Django makes once a request. A number here is no goal; whoever changes
-one says why.
+of a connection that was not used for a while. A number here is no goal; whoever changes one says
+why.
 """
 
 from contextlib import contextmanager

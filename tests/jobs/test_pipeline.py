@@ -1,0 +1,50 @@
+"""Passes: what one job's answer does to the others that came with it."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs import lifecycle, pipeline
+from jobs.models import JobEvent, VideoJob
+from tests.jobs.conftest import kept
+
+
+@pytest.fixture
+def due(new_job, settings):
+    """Mock jobs that are generating, due to be asked after, and take an hour."""
+    settings.VIDEO_MAX_ACTIVE_JOBS = 10
+    then = timezone.now() - timedelta(seconds=60)
+    jobs = [new_job("generating", now=then, mock_mode=True) for _ in range(5)]
+    began = f"mock/{then.timestamp():.3f}/3600/video/720p-16x9-8s"
+    VideoJob.objects.update(operation=began, next_step_at=then, unanswered=0)
+    return jobs
+
+
+class TestPollDue:
+    def test_moves_all_that_still_run(self, due):
+        pipeline.poll_due()
+        for job in map(kept, due):
+            assert (job.stage, job.unanswered) == ("generating", 0)
+            assert job.next_step_at > timezone.now()
+            assert job.progress_percentage > 5
+
+    def test_takes_no_other_along_where_one_answer_cannot_be_noted(self, due, monkeypatch, caplog):
+        def broken(**_):
+            raise ValueError("cannot be written down")
+
+        *others, bad = due
+        VideoJob.objects.filter(pk=bad.pk).update(operation="unknown to the mock")
+        monkeypatch.setattr(lifecycle, "fail", broken)
+        pipeline.poll_due()
+        assert kept(bad).unanswered == 1
+        assert [kept(job).unanswered for job in others] == [0] * len(others)
+        assert "an answer was not noted" in caplog.text
+
+
+class TestDetail:
+    def test_may_hold_what_the_database_cannot(self, new_job):
+        job = new_job("generating")
+        error = ValueError("a\0b")
+        assert lifecycle.step_failed(job=job, error=error, now=timezone.now())
+        assert JobEvent.objects.get(internal=True).detail == "a\N{REPLACEMENT CHARACTER}b"
