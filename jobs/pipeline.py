@@ -34,9 +34,8 @@ logger = logging.getLogger(__name__)
 
 PASS_SECONDS = 3.0  # how long a pass goes on taking jobs; then it only waits for its last answers
 SUBMIT_THREADS, POLL_THREADS, STORE_THREADS = 32, 32, 8
-WORTH_A_CLAIM = (
-    8  # free threads, to submit: that claim looks at the whole line, however few it takes
-)
+# Free threads, to submit: that claim looks at the whole line, however few jobs it takes.
+WORTH_A_CLAIM = 8
 RENEW_SECONDS = 10.0
 MAX_TRIES_UNAVAILABLE = 10  # submissions that the provider answered with "unavailable", about 6 min
 MAX_TRIES_NOT_A_VIDEO = 3
