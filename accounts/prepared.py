@@ -5,7 +5,9 @@ work on the default database. For hot paths that a profile named (docs/performan
 others: an ordinary query reads better where it is used.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, cached_property
 from typing import Any
 
@@ -52,13 +54,25 @@ class Select:
         self.build = build
 
     def rows(self, **values: Any) -> Iterable[Any]:
-        sql, params, compiler, converters = self._built
+        sql, params = self._told(values)
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(sql, params)
+            return self._found(cursor)
+
+    def then(self, take: Callable[[Iterable[Any]], None], **values: Any) -> None:
+        """`take` its rows; at the end of a block of `together`."""
+        _send(*self._told(values), lambda cursor: take(self._found(cursor)))
+
+    def _told(self, values: dict[str, Any]) -> tuple[str, list]:
+        sql, params, compiler, _ = self._built
         database = connections[DEFAULT_DB_ALIAS]
         if compiler.query.select_for_update and not database.in_atomic_block:
             raise transaction.TransactionManagementError("A lock needs a transaction")
-        with database.cursor() as cursor:
-            cursor.execute(sql, _told(params, values, database))
-            rows = cursor.fetchall()
+        return sql, _told(params, values, database)
+
+    def _found(self, cursor: Any) -> Iterable[Any]:
+        _, _, compiler, converters = self._built
+        rows = cursor.fetchall()
         return compiler.apply_converters(rows, converters) if converters else rows
 
     @cached_property
@@ -83,6 +97,12 @@ class Update:
             cursor.execute(sql, _told(params, values, database))
             return cursor.rowcount
 
+    def then(self, take: Callable[[int], None], **values: Any) -> None:
+        """Do it, and `take` how many rows were there; at the end of a block of `together`."""
+        sql, params = self._built
+        told = _told(params, values, connections[DEFAULT_DB_ALIAS])
+        _send(sql, told, lambda cursor: take(cursor.rowcount))
+
     @cached_property
     def _built(self) -> tuple[str, tuple]:
         query: Any = self.build().query.chain(UpdateQuery)
@@ -93,7 +113,8 @@ class Update:
 def insert(row: Model) -> None:
     """As `row.save(force_insert=True)`, but for signals, and fields that compute their value.
 
-    Values must be of their fields' types: PostgreSQL is handed them as they are.
+    Values must be of their fields' types: PostgreSQL is handed them as they are. In a block of
+    `together` a key that the database makes is known at its end.
     """
     sql, fields, makes_key = _insertion(type(row))
     database = connections[DEFAULT_DB_ALIAS]
@@ -101,12 +122,14 @@ def insert(row: Model) -> None:
         field.get_db_prep_save(getattr(row, name), database) if field else getattr(row, name)
         for name, field in fields
     ]
-    with database.cursor() as cursor:
-        cursor.execute(sql, values)
+
+    def written(cursor: Any) -> None:
         if makes_key:
             (row.pk,) = cursor.fetchone()
-    row._state.adding = False
-    row._state.db = router.db_for_write(type(row))
+        row._state.adding = False
+        row._state.db = router.db_for_write(type(row))
+
+    _send(sql, values, written)
 
 
 @cache
@@ -126,6 +149,61 @@ def _insertion(model: type[Model]) -> tuple[str, list[tuple[str, Field | None]],
         (field.attname, None if psycopg and isinstance(field, PLAIN) else field) for field in fields
     ]
     return sql, columns, makes_key
+
+
+# ---- Several at once ----
+
+JOINT = ";\n"
+Statement = tuple[str, list, Callable[[Any], None]]
+_waiting: ContextVar[list[Statement] | None] = ContextVar("waiting", default=None)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Each `insert` and `then` of the block is done at its end, in order; to PostgreSQL they go by
+    one round trip, which takes half the time of five. Only in a transaction.
+
+    Everything else in the block, `rows` included, comes before them.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    if not database.in_atomic_block:
+        raise transaction.TransactionManagementError("All or nothing needs a transaction")
+    statements: list[Statement] = []
+    outside = _waiting.set(statements)
+    try:
+        yield
+    finally:
+        _waiting.reset(outside)
+    features: Any = database.features
+    if database.vendor == "postgresql" and not features.uses_server_side_binding:
+        _send_at_once(statements)
+    else:
+        for statement in statements:
+            _send(*statement)
+
+
+def _send(sql: str, values: list, take: Callable[[Any], None]) -> None:
+    """Do it now, or at the end of the block, and let `take` see the cursor."""
+    if (waiting := _waiting.get()) is not None:
+        waiting.append((sql, values, take))
+        return
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(sql, values)
+        take(cursor)
+
+
+def _send_at_once(statements: list[Statement]) -> None:
+    """By libpq's simple protocol, which takes several statements and answers each."""
+    if not statements:
+        return
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(
+            JOINT.join(sql for sql, _, _ in statements),
+            [value for _, values, _ in statements for value in values],
+        )
+        for _, _, take in statements:
+            take(cursor)
+            cursor.nextset()
 
 
 def _told(params: Iterable[Any], values: dict[str, Any], database: Any) -> list:

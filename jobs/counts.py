@@ -21,8 +21,12 @@ MORE = Update(
 
 def add(*, user_id: UUID, jobs: int) -> None:
     """Change the count by `jobs`, in the transaction that makes or removes them."""
-    if not MORE.rows(user=user_id, more=jobs):  # the user's first order
-        JobCount.objects.create(user_id=user_id, jobs=jobs)
+
+    def changed(rows: int) -> None:
+        if not rows:  # the user's first order
+            JobCount.objects.create(user_id=user_id, jobs=jobs)
+
+    MORE.then(changed, user=user_id, more=jobs)
 
 
 def total(*, user_id: UUID | None) -> int:

@@ -1,13 +1,15 @@
 """Taking an order: once for each key, within the user's limit, paid for, or not at all."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count
 
-from accounts.prepared import Select, insert, key
+from accounts.prepared import Select, insert, key, together
 from jobs import counts, estimates, queue
 from jobs.catalog import OPERATION, Order
 from jobs.lifecycle import CREATED, QUEUED, log, tell
@@ -67,12 +69,13 @@ def create(
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return earlier, None
         job = _new_job(user, order, now)
-        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
-        _refuse_too_many(user, now)
-        insert(job)
-        counts.add(user_id=job.user_id, jobs=1)
+        with together():
+            ACTIVE_JOBS.then(partial(_refuse_too_many, job), user=user.pk)
+            ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+            insert(job)
+            counts.add(user_id=job.user_id, jobs=1)
+            line = log(job, CREATED, now)
         JobImage.objects.bulk_create(_image_rows(job, inputs))
-        line = log(job, CREATED, now)
         tell(job, "created")
         if idempotency_key:
             IdempotencyKey.objects.create(
@@ -144,12 +147,15 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
     ]
 
 
-def _refuse_too_many(user: Any, now: datetime) -> None:
+def _refuse_too_many(job: VideoJob, counted: Iterable[tuple[int]]) -> None:
     limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
-    active = next((count for (count,) in ACTIVE_JOBS.rows(user=user.pk)), 0)
+    active = next((count for (count,) in counted), 0)
     if active < limit:
         return
-    jobs = VideoJob.objects.for_user(user).active()
-    waits = [estimates.remaining_seconds(job=job, queue_position=None, now=now) for job in jobs]
+    others = VideoJob.objects.for_user(job.user).active().exclude(pk=job.pk)
+    waits = [
+        estimates.remaining_seconds(job=other, queue_position=None, now=job.created_at)
+        for other in others
+    ]
     known = [wait for wait in waits if wait is not None]
     raise TooManyActiveJobs(active=active, limit=limit, wait_seconds=min(known) if known else None)

@@ -178,7 +178,11 @@ def _append(
         note=note,
     )
     insert(entry)
-    if not NEW_BALANCE.rows(user=account.pk, seen=account.balance, balance=after):
-        raise RuntimeError("The account was not locked: its balance changed meanwhile")
+    NEW_BALANCE.then(_was_locked, user=account.pk, seen=account.balance, balance=after)
     account.balance = after
     return entry
+
+
+def _was_locked(rows: int) -> None:
+    if not rows:
+        raise RuntimeError("The account was not locked: its balance changed meanwhile")

@@ -1,8 +1,9 @@
 """What a client sends to ask for a video: the contract's names and texts, `catalog`'s rules."""
 
-import copy
 import hashlib
 import json
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -33,10 +34,27 @@ class NotConfigured(serializers.ValidationError):
         super().__init__({"mockMode": ErrorDetail(message, self.code)})
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What a client asked for, checked."""
+
+    order: Order
+    inputs: Inputs
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same fields and files, and only for them."""
+        pictures = (
+            self.inputs.initial_image,
+            self.inputs.end_frame,
+            *self.inputs.reference_images,
+        )
+        content = [vars(self.order), [picture and picture.sha256 for picture in pictures]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 class CreateVideoJobSerializer(serializers.Serializer):
     """What is to be made. Images are sent as multipart/form-data only."""
-
-    # After `is_valid`: `order`, `inputs` and `fingerprint`.
 
     prompt = PromptField(
         required=False,
@@ -83,44 +101,17 @@ class CreateVideoJobSerializer(serializers.Serializer):
         "neither initial image nor end frame.",
     )
 
-    order: Order
-    inputs: Inputs
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
-
-    def get_fields(self) -> dict[str, serializers.Field]:
-        """Fields of this serializer's own, as always, but their arguments are not copied too.
-
-        DRF copies every message and choice, which took as long as the validation.
-        """
-        fields: dict[str, Any] = self._declared_fields
-        return {
-            name: copy.deepcopy(field)
-            if isinstance(field, serializers.ListField)  # whose own field knows its parent
-            else type(field)(*field._args, **field._kwargs)
-            for name, field in fields.items()
-        }
-
-    def is_valid(self, *, raise_exception: bool = False) -> bool:
-        """As always; then raises NotConfigured, whose code would get lost among other faults."""
-        valid = super().is_valid(raise_exception=raise_exception)
-        if valid and not self.order.mock_mode and not veo_is_configured():
-            raise NotConfigured
-        return valid
-
     def to_internal_value(self, data: Any) -> dict:
         self._refuse_repeated(data)
         return super().to_internal_value(data)
 
-    def validate(self, attrs: dict) -> dict:
-        self.inputs = Inputs(
+    def validate(self, attrs: dict) -> Any:  # a Wish: nothing of an order stays in the form
+        inputs = Inputs(
             initial_image=attrs.get("initialImage"),
             end_frame=attrs.get("endFrame"),
             reference_images=attrs.get("referenceImages") or [],
         )
-        self.order = Order(
+        order = Order(
             prompt=attrs.get("prompt"),
             model=attrs["model"],
             resolution=attrs["resolution"],
@@ -128,23 +119,12 @@ class CreateVideoJobSerializer(serializers.Serializer):
             duration_seconds=attrs.get("durationSeconds") or catalog.DEFAULT_DURATION,
             generate_audio=attrs["generateAudio"],
             mock_mode=bool(attrs.get("mockMode", settings.VIDEO_DEFAULT_MOCK_MODE)),
-            initial_image=self.inputs.initial_image is not None,
-            end_frame=self.inputs.end_frame is not None,
-            reference_images=len(self.inputs.reference_images),
+            initial_image=inputs.initial_image is not None,
+            end_frame=inputs.end_frame is not None,
+            reference_images=len(inputs.reference_images),
         )
-        self._refuse_combinations()
-        return attrs
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same fields and files, and only for them."""
-        pictures = (
-            self.inputs.initial_image,
-            self.inputs.end_frame,
-            *self.inputs.reference_images,
-        )
-        content = [vars(self.order), [picture and picture.sha256 for picture in pictures]]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        _refuse_combinations(order)
+        return Wish(order, inputs)
 
     def _refuse_repeated(self, data: Any) -> None:
         if not hasattr(data, "getlist"):
@@ -162,11 +142,28 @@ class CreateVideoJobSerializer(serializers.Serializer):
                 }
             )
 
-    def _refuse_combinations(self) -> None:
-        refusals = list(catalog.refusals(self.order))
-        if refusals:
-            found: dict[str, list] = {}
-            for refusal in refusals:
-                detail = ErrorDetail(refusal.message, "combination")
-                found.setdefault(refusal.field, []).append(detail)
-            raise serializers.ValidationError(found)
+
+def read(data: Any) -> Wish:
+    """What is wished for. Raises ValidationError; NotConfigured of a wish without other faults."""
+    wish: Wish = _form(settings.VIDEO_DEFAULT_MOCK_MODE is None).run_validation(data)
+    if not wish.order.mock_mode and not veo_is_configured():
+        raise NotConfigured
+    return wish
+
+
+@cache
+def _form(mock_mode_is_required: bool) -> CreateVideoJobSerializer:
+    """One for all orders: to make its fields took as long as to validate by them."""
+    form = CreateVideoJobSerializer()
+    form.fields["mockMode"].required = mock_mode_is_required
+    return form
+
+
+def _refuse_combinations(order: Order) -> None:
+    refusals = list(catalog.refusals(order))
+    if refusals:
+        found: dict[str, list] = {}
+        for refusal in refusals:
+            detail = ErrorDetail(refusal.message, "combination")
+            found.setdefault(refusal.field, []).append(detail)
+        raise serializers.ValidationError(found)

@@ -16,9 +16,8 @@ from rest_framework.response import Response
 
 from accounts.prepared import Select, key
 from jobs import catalog, counts, lifecycle, orders
-from jobs.api import documentation, representation
+from jobs.api import documentation, order_form, representation
 from jobs.api.errors import NotReady
-from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttles import CreateThrottle
@@ -52,8 +51,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
     def create(self, request: Request) -> HttpResponse:
         require_length(request)
         replay_key = _idempotency_key(request)
-        wish = CreateVideoJobSerializer(data=request.data)
-        wish.is_valid(raise_exception=True)
+        wish = order_form.read(request.data)
         job, line = orders.create(
             user=request.user,
             order=wish.order,
