@@ -7,7 +7,7 @@ worker's says so by returning False. No network call is made here.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from django.db.models import DateTimeField, F, Q, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from accounts.prepared import Param, Update, insert, key
+from accounts.prepared import Param, Update, insert, key, together
 from jobs import counts, estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
@@ -181,23 +181,39 @@ TO_GENERATING = Update(
 )
 
 
-def submitted(*, job: VideoJob, operation: str, now: datetime) -> bool:
-    """The provider took the job. A late answer, to a job that ended meanwhile, is written down."""
+def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]:
+    """The provider took these jobs, each as the operation named; returns those that now generate.
+
+    They are noted together. A late answer, to a job that ended meanwhile, is written down.
+    """
+    moved: list[VideoJob] = []
+    deadline = now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS)
     with transaction.atomic():
-        if TO_GENERATING.rows(
-            job=job.pk,
-            operation=operation,
-            now=now,
-            deadline=now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS),
-            next_step=now + poll_period(job),
-        ):
-            log(job, f"🎬 {GENERATING}", now)
+        with together():
+            for job, operation in taken.items():
+                TO_GENERATING.then(
+                    partial(_count_in, moved, job),
+                    job=job.pk,
+                    operation=operation,
+                    now=now,
+                    deadline=deadline,
+                    next_step=now + poll_period(job),
+                )
+        JobEvent.objects.bulk_create(
+            JobEvent(job_id=job.pk, message=f"🎬 {GENERATING}", created_at=now) for job in moved
+        )
+        for job in moved:
             tell(job, "submitted")
-            return True
-    if VideoJob.objects.filter(pk=job.pk, operation=operation).exists():
-        return True  # the answer to an earlier commit of this was lost with the database
-    note_late(job=job, what=TAKEN_AFTER_ALL, detail=operation, now=now)
-    return False
+    for job in taken.keys() - moved:
+        if not VideoJob.objects.filter(pk=job.pk, operation=taken[job]).exists():
+            note_late(job=job, what=TAKEN_AFTER_ALL, detail=taken[job], now=now)
+        # else the answer to an earlier commit of this was lost with the database
+    return moved
+
+
+def _count_in(moved: list[VideoJob], job: VideoJob, rows: int) -> None:
+    if rows:
+        moved.append(job)
 
 
 def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import cast
 
 from django.core.files.storage import storages
+from django.db import DataError
 from django.utils import timezone
 
 from jobs import claims, lifecycle, queue, spool, tallies
@@ -80,16 +81,22 @@ def fail_unknown_submissions() -> None:
 
 
 def submit_due() -> None:
-    """Submit PENDING jobs, as many as the limits allow."""
+    """Submit PENDING jobs, as many as the limits allow. Those taken are written down together."""
+    taken: dict[VideoJob, str] = {}
 
     def claim(limit: int) -> list[VideoJob]:
         return claims.claim_pending(limit=limit, now=timezone.now())
+
+    def note_taken() -> None:
+        _note_taken(taken)
+        taken.clear()
 
     _work(
         "submit",
         claim,
         _submission,
-        _submission_answered,
+        partial(_submission_answered, taken=taken),
+        and_then=note_taken,
         threads=SUBMIT_THREADS,
         worth_a_claim=WORTH_A_CLAIM,
     )
@@ -126,10 +133,12 @@ def _submission(job: VideoJob) -> Callable[[], str]:
     return lambda: provider_for(mock_mode=job.mock_mode).submit(order=order, inputs=inputs)
 
 
-def _submission_answered(job: VideoJob, answer: "Future[str]") -> None:
+def _submission_answered(
+    job: VideoJob, answer: "Future[str]", *, taken: dict[VideoJob, str]
+) -> None:
     now, error = timezone.now(), answer.exception()
     if error is None:
-        lifecycle.submitted(job=job, operation=answer.result(), now=now)
+        taken[job] = answer.result()
     elif isinstance(error, NotConfigured):
         _report("a submission", job, error)
         _refused(job, replace(NOT_CONFIGURED, detail=str(error)), now)
@@ -141,6 +150,25 @@ def _submission_answered(job: VideoJob, answer: "Future[str]") -> None:
         lifecycle.put_back(job=job, error=error, now=now)
     else:
         _refused(job, Failure.of(error), now)
+
+
+def _note_taken(taken: dict[VideoJob, str]) -> None:
+    """Together; or each by itself, where one of them cannot be written down."""
+    if not taken:
+        return
+    try:
+        lifecycle.submitted(taken=taken, now=timezone.now())
+    except (DataError, ValueError):  # an operation's name that the database does not take
+        if len(taken) == 1:
+            _not_noted(*taken)
+            return
+        for job, operation in taken.items():
+            _note_taken({job: operation})
+
+
+def _not_noted(job: VideoJob) -> None:
+    """To the operator's log; the job's lease runs out."""
+    logger.exception("an answer was not noted", extra={"job": str(job.pk)})
 
 
 def _refused(job: VideoJob, failure: Failure, now: datetime) -> None:
@@ -355,8 +383,8 @@ def _work(
                 answers[_outcome(future)] += not job.mock_mode
                 try:
                     queue.when_the_database_answers(partial(answered, job, future))
-                except Exception:  # the others' answers are noted; this job's lease runs out
-                    logger.exception("an answer was not noted", extra={"job": str(job.pk)})
+                except Exception:  # the others' are
+                    _not_noted(job)
             queue.when_the_database_answers(and_then)
             if calls and monotonic() - renewed > RENEW_SECONDS:
                 with suppress(*queue.DATABASE_GONE):

@@ -103,7 +103,7 @@ class TestLine:
                 plan = "\n".join(line for (line,) in cursor.fetchall())
             counting = plan.partition("SubPlan 1")[2]
             assert "job_active_of_user" in counting, plan
-            assert "job_next_step" not in counting, plan
+            assert "job_at_stage" not in counting, plan
 
     def test_starts_those_before_the_others(self, waiting, alice, bob):
         a, b = waiting(alice, 3), waiting(bob, 1)
