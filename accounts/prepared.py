@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models, router, transaction
 from django.db.models import Expression, Field, Model, QuerySet
@@ -193,14 +193,16 @@ def _send(sql: str, values: list, take: Callable[[Any], None]) -> None:
 
 
 def _send_at_once(statements: list[Statement]) -> None:
-    """By libpq's simple protocol, which takes several statements and answers each."""
+    """By libpq's simple protocol, which takes several statements and answers each.
+
+    psycopg remembers where the values stand in a short statement (its `_queries.py`: up to 50 of
+    them), so each gets its own before they are joined.
+    """
     if not statements:
         return
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(
-            JOINT.join(sql for sql, _, _ in statements),
-            [value for _, values, _ in statements for value in values],
-        )
+        mogrify = cast(Any, cursor).mogrify
+        cursor.execute(JOINT.join(mogrify(sql, values) for sql, values, _ in statements))
         for _, _, take in statements:
             take(cursor)
             cursor.nextset()
