@@ -200,9 +200,12 @@ def _send_at_once(statements: list[Statement]) -> None:
     """
     if not statements:
         return
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+    database = connections[DEFAULT_DB_ALIAS]
+    with database.cursor() as cursor:
         mogrify = cast(Any, cursor).mogrify
-        cursor.execute(JOINT.join(mogrify(sql, values) for sql, values, _ in statements))
+        with database.wrap_database_errors:
+            script = JOINT.join(mogrify(sql, values) for sql, values, _ in statements)
+        cursor.execute(script)
         for _, _, take in statements:
             take(cursor)
             cursor.nextset()

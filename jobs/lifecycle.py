@@ -205,9 +205,10 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
         for job in moved:
             tell(job, "submitted")
     for job in taken.keys() - moved:
-        if not VideoJob.objects.filter(pk=job.pk, operation=taken[job]).exists():
+        if VideoJob.objects.filter(pk=job.pk, operation=taken[job]).exists():
+            moved.append(job)  # the answer to an earlier commit of this was lost with the database
+        else:
             note_late(job=job, what=TAKEN_AFTER_ALL, detail=taken[job], now=now)
-        # else the answer to an earlier commit of this was lost with the database
     return moved
 
 

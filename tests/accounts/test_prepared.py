@@ -1,11 +1,15 @@
 """What is built once answers as what Django builds each time."""
 
+from uuid import uuid4
+
 import pytest
-from django.db import connections, models, transaction
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, connections, models, transaction
 from django.db.models import F
 
 from accounts.models import User
-from accounts.prepared import Param, Select, Update, insert, key
+from accounts.prepared import Param, Select, Update, insert, key, together
+from tests.queries import counted
 
 NAME = User._meta.get_field("first_name")
 FIELDS = [field.attname for field in User._meta.concrete_fields]
@@ -83,8 +87,6 @@ class TestInsert:
         assert User.objects.count() == 2
 
     def test_learns_the_key_that_the_database_made(self, db):
-        from django.contrib.auth.models import Group
-
         groups = [Group(name=name) for name in ("one", "two")]
         for group in groups:
             insert(group)
@@ -100,3 +102,86 @@ class TestInsert:
                 assert not getattr(field, "auto_now", False)
                 assert not getattr(field, "auto_now_add", False)
                 assert field.db_default is models.NOT_PROVIDED
+
+
+class TestTogether:
+    """Several statements at once do what they do one by one."""
+
+    rename = Update(lambda: User.objects.filter(pk=key("id")), first_name=Param("name", NAME))
+    named = Select(lambda: User.objects.filter(first_name=Param("name", NAME)).values_list("pk"))
+
+    def test_are_done_in_order_and_answer_each_for_itself(self, anna, ben):
+        found = {}
+        line = Group(name="a; b -- %s 'c'")
+        with transaction.atomic(), together():
+            self.named.then(lambda rows: found.update(before=[*map(tuple, rows)]), name="Bo")
+            self.rename.then(lambda rows: found.update(renamed=rows), id=ben.pk, name="Bo")
+            self.rename.then(lambda rows: found.update(missed=rows), id=uuid4(), name="Bo")
+            insert(line)
+            self.named.then(lambda rows: found.update(after=[*map(tuple, rows)]), name="Bo")
+            assert (found, line.pk) == ({}, None)
+        assert found == {"before": [], "renamed": 1, "missed": 0, "after": [(ben.pk,)]}
+        assert Group.objects.get(pk=line.pk).name == line.name
+
+    def test_may_ask_more_for_what_they_found(self, anna, ben):
+        names = []
+
+        def look(rows):
+            names.extend(User.objects.values_list("first_name", flat=True).order_by("username"))
+
+        with transaction.atomic(), together():
+            self.rename.then(look, id=anna.pk, name="Annette")
+            self.rename.then(look, id=ben.pk, name="Benedict")
+        assert names[-2:] == ["Annette", "Benedict"]
+
+    def test_are_all_gone_where_one_fails(self, anna, ben):
+        twin = User(username="anna", email="twin@example.com", password="!")
+
+        def both():
+            with transaction.atomic(), together():
+                self.rename.then(print, id=ben.pk, name="Bo")
+                insert(twin)
+
+        with pytest.raises(IntegrityError):
+            both()
+        assert kept_name(ben) == "Ben"
+
+    def test_are_never_sent_where_the_block_fails(self, anna):
+        def broken():
+            with transaction.atomic(), together():
+                self.rename.then(print, id=anna.pk, name="Annette")
+                raise LookupError
+
+        with counted() as statements, pytest.raises(LookupError):
+            broken()
+        assert statements == []
+        self.rename.then(print, id=anna.pk, name="Annette")  # which waits for no block
+        assert kept_name(anna) == "Annette"
+
+    def test_need_a_transaction(self, anna, monkeypatch):
+        with monkeypatch.context() as outside:
+            outside.setattr(connections["default"], "in_atomic_block", False)
+            with pytest.raises(transaction.TransactionManagementError), together():
+                raise AssertionError
+
+    def test_may_be_none(self, db):
+        with transaction.atomic(), together():
+            pass
+
+    @pytest.mark.only_on("postgresql")
+    def test_go_by_one_round_trip(self, anna, ben):
+        sent = []
+
+        def count(execute, sql, params, many, context):
+            sent.append(sql)
+            return execute(sql, params, many, context)
+
+        wrapper = connections["default"].execute_wrapper(count)
+        with wrapper, transaction.atomic(), together():
+            self.rename.then(print, id=anna.pk, name="Annette")
+            insert(Group(name="one"))
+        assert len([sql for sql in sent if "SAVEPOINT" not in sql]) == 1
+
+
+def kept_name(user):
+    return User.objects.get(pk=user.pk).first_name

@@ -36,12 +36,13 @@ STEPS = {
 
 def say(step, job, now=NOW):
     details: dict[str, dict[str, Any]] = {
-        "submitted": {"operation": "late-operation"},
         "put_back": {"error": BUSY},
         "step_failed": {"error": BUSY},
         "succeed": {"video": stored(job)},
         "fail": {"failure": BLOCKED},
     }
+    if step == "submitted":
+        return bool(lifecycle.submitted(taken={job: "late-operation"}, now=now))
     if step == "progressed":
         return bool(lifecycle.progressed(jobs=[job], now=now))
     return getattr(lifecycle, step)(job=job, now=now, **details.get(step, {}))
@@ -213,6 +214,23 @@ class TestSubmission:
         assert say("submitted", job)
         assert seen(job) == before
         assert not JobEvent.objects.filter(internal=True).exists()
+
+    def test_of_several_is_written_down_of_each_for_itself(self, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 10
+        jobs = [new_job("submitting") for _ in range(4)]
+        taken = {job: f"operations/{n}" for n, job in enumerate(jobs)}
+        bring(jobs[0], "CANCELLED")
+        lifecycle.delete(job=VideoJob.objects.get(pk=jobs[3].pk), now=NOW)
+        assert lifecycle.submitted(taken=taken, now=NOW) == jobs[1:3]
+        assert [(kept(job).stage, kept(job).operation) for job in jobs[:3]] == [
+            ("", ""),
+            ("generating", "operations/1"),
+            ("generating", "operations/2"),
+        ]
+        lines = JobEvent.objects.filter(message="🎬 Video generation in progress...")
+        assert {line.job_id for line in lines} == {job.pk for job in jobs[1:3]}
+        [late] = JobEvent.objects.filter(internal=True)
+        assert (late.job_id, late.detail) == (jobs[0].pk, "operations/0")
 
 
 class TestPutBack:

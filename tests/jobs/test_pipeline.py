@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from jobs import lifecycle, pipeline
 from jobs.models import JobEvent, VideoJob
+from jobs.providers.mock import Mock
 from tests.jobs.conftest import kept
 
 
@@ -39,6 +40,35 @@ class TestPollDue:
         pipeline.poll_due()
         assert kept(bad).unanswered == 1
         assert [kept(job).unanswered for job in others] == [0] * len(others)
+        assert "an answer was not noted" in caplog.text
+
+
+class TestSubmitDue:
+    @pytest.fixture
+    def names(self, monkeypatch):
+        """What the provider calls its operations, in turn."""
+        names = []
+        monkeypatch.setattr(Mock, "submit", lambda self, *, order, inputs: names.pop())
+        return names
+
+    @pytest.fixture
+    def waiting(self, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 10
+        return [new_job("PENDING", mock_mode=True) for _ in range(5)]
+
+    def test_notes_all_that_were_taken(self, waiting, names):
+        names += [f"mock/{n}" for n in range(5)]
+        pipeline.submit_due()
+        assert {kept(job).stage for job in waiting} == {"generating"}
+        assert {kept(job).operation for job in waiting} == {f"mock/{n}" for n in range(5)}
+
+    @pytest.mark.only_on("postgresql")  # SQLite takes texts of any length, and NUL
+    @pytest.mark.parametrize("name", ["n" * 301, "mock/\0"])
+    def test_notes_the_others_where_one_name_cannot_be_kept(self, waiting, names, name, caplog):
+        names += [name, *(f"mock/{n}" for n in range(4))]
+        pipeline.submit_due()
+        stages = sorted(kept(job).stage for job in waiting)
+        assert stages == ["generating"] * 4 + ["submitting"]
         assert "an answer was not noted" in caplog.text
 
 
