@@ -24,7 +24,7 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
     Fair across users, within each user's limit of running jobs and, for jobs that go to Veo,
     within what the provider allows the whole installation. One caller at a time.
     """
-    if not VideoJob.objects.waiting().filter(next_step_at__lte=now).exists():
+    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now).exists():
         return []
     with transaction.atomic():
         gate = SubmissionGate.objects.select_for_update().get()
@@ -82,7 +82,7 @@ def nobody_starts(*, since: datetime, now: datetime) -> bool:
     Where somebody looks it starts; one that can start only this moment, having waited for room,
     is not late.
     """
-    if not VideoJob.objects.waiting().filter(next_step_at__lte=since).exists():
+    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=since).exists():
         return False
     gate = SubmissionGate.objects.get()
     if gate.looked_at and gate.looked_at > since:

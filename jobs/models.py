@@ -49,15 +49,7 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
 
     def due(self, *, now) -> "VideoJobQuerySet":
         """Jobs whose next step should be taken, the longest due first."""
-        return self.unfinished().filter(next_step_at__lte=now).order_by("next_step_at", "id")
-
-    def unfinished(self) -> "VideoJobQuerySet":
-        """Active jobs, by the index of stages (see there)."""
-        return self.filter(completed_at=None)
-
-    def waiting(self) -> "VideoJobQuerySet":
-        """PENDING jobs, by the index of stages."""
-        return self.unfinished().filter(status=Status.PENDING, stage="")
+        return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
 
     def in_line(self) -> Any:  # the type checker knows no annotation
         """PENDING jobs in the order in which they start, with the `turn` of each at its user.
@@ -67,7 +59,7 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         """
         running = VideoJob.objects.filter(user=OuterRef("user"), status=Status.RUNNING)
         return (
-            self.waiting()
+            self.filter(status=Status.PENDING, stage="", next_step_at__isnull=False)  # as its index
             .annotate(
                 turn=Window(
                     RowNumber(),
@@ -106,7 +98,7 @@ PLACES = """
                         PARTITION BY user_id ORDER BY created_at, id
                     ) AS nth
                     FROM jobs_videojob
-                    WHERE status = 'PENDING' AND stage = '' AND completed_at IS NULL
+                    WHERE status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL
                 ) AS waiting
             ) AS counted
         ) AS line
@@ -224,12 +216,10 @@ class VideoJob(models.Model):
             models.Index(fields=["user", "-created_at", "-id"], name="job_of_user_newest_first"),
             models.Index(fields=["-created_at", "-id"], name="job_newest_first"),
             models.Index(
-                fields=["stage"],
+                fields=["stage", "next_step_at"],
                 # Not by status: it would be taken for the next one, and read all for a user's few.
-                # Nor by `next_step_at`, which no index knows: so PostgreSQL changes it in place,
-                # where each poll of each job would put two entries into every index of the table.
-                condition=Q(completed_at=None),
-                name="job_at_stage",
+                condition=Q(next_step_at__isnull=False),
+                name="job_next_step",
             ),
             models.Index(
                 fields=["user", "status"],

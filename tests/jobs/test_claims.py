@@ -103,7 +103,7 @@ class TestLine:
                 plan = "\n".join(line for (line,) in cursor.fetchall())
             counting = plan.partition("SubPlan 1")[2]
             assert "job_active_of_user" in counting, plan
-            assert "job_at_stage" not in counting, plan
+            assert "job_next_step" not in counting, plan
 
     def test_starts_those_before_the_others(self, waiting, alice, bob):
         a, b = waiting(alice, 3), waiting(bob, 1)
@@ -120,28 +120,6 @@ class TestLine:
         for user in (alice, bob, carol):
             waiting(user, 2)
         assert len(claim(limit=limit)) == limit
-
-
-class TestIndexes:
-    @pytest.mark.only_on("postgresql")
-    def test_have_no_part_in_a_poll(self, new_job):
-        """Which changes a job's row twice, in place (HOT): else each change enters every index."""
-        job = new_job("generating")
-        VideoJob.objects.filter(pk=job.pk).update(next_step_at=at(0))
-
-        def changes():
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_stat_get_xact_tuples_updated(oid),"
-                    " pg_stat_get_xact_tuples_hot_updated(oid)"
-                    " FROM pg_class WHERE relname = 'jobs_videojob'"
-                )
-                return cursor.fetchone()
-
-        changed, in_place = changes()
-        [claimed] = claims.claim_due(stage=Stage.GENERATING, limit=5, now=at(1000))
-        assert lifecycle.progressed(jobs=[claimed], now=at(1001)) == 1
-        assert changes() == (changed + 2, in_place + 2)
 
 
 class TestClaim:
