@@ -7,7 +7,9 @@ check ends the start instead of each process.
 
 import ctypes
 import gc
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -32,14 +34,31 @@ preload_app = True
 
 
 def on_starting(master: Any) -> None:
-    """The system checks, as every manage.py command runs them; no database is asked."""
-    try:
-        BaseCommand().check()
-    except SystemCheckError as error:
-        raise SystemExit(str(error)) from None
+    """The system checks, as every manage.py command runs them; no database is asked.
+
+    They load the rest of the application, and its access tokens. DRF would load requests for its
+    test client, and PyJWT cryptography for other signatures than ours: 10 MB for nothing.
+    """
+    with _as_if_not_installed("requests", "cryptography"):
+        try:
+            BaseCommand().check()
+        except SystemCheckError as error:
+            raise SystemExit(str(error)) from None
+        import_module("jwt")
     # glibc gives each thread a heap of its own: 10 MB for eight that take turns anyway.
     with suppress(AttributeError):  # another libc
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-    import_module("jwt")  # with cryptography: 9 MB that each process would load for itself
     gc.freeze()  # what the collector does not touch stays shared
     gc.collect()  # or it would let garbage lie until that is a quarter of what it has just frozen
+
+
+@contextmanager
+def _as_if_not_installed(*names: str) -> Iterator[None]:
+    """For code that tries to import what it can do without."""
+    missing = {name: None for name in names if name not in sys.modules}
+    sys.modules.update(missing)  # type: ignore[arg-type]  # None fails an import
+    try:
+        yield
+    finally:
+        for name in missing:
+            del sys.modules[name]

@@ -111,7 +111,7 @@ class TestTogether:
     named = Select(lambda: User.objects.filter(first_name=Param("name", NAME)).values_list("pk"))
 
     def test_are_done_in_order_and_answer_each_for_itself(self, anna, ben):
-        found = {}
+        found: dict = {}
         line = Group(name="a; b -- %s 'c'")
         with transaction.atomic(), together():
             self.named.then(lambda rows: found.update(before=[*map(tuple, rows)]), name="Bo")
@@ -124,7 +124,7 @@ class TestTogether:
         assert Group.objects.get(pk=line.pk).name == line.name
 
     def test_may_ask_more_for_what_they_found(self, anna, ben):
-        names = []
+        names: list[str] = []
 
         def look(rows):
             names.extend(User.objects.values_list("first_name", flat=True).order_by("username"))

@@ -47,7 +47,7 @@ class TestSubmitDue:
     @pytest.fixture
     def names(self, monkeypatch):
         """What the provider calls its operations, in turn."""
-        names = []
+        names: list[str] = []
         monkeypatch.setattr(Mock, "submit", lambda self, *, order, inputs: names.pop())
         return names
 
