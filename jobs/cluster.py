@@ -10,12 +10,14 @@ lost by it.
 import ctypes
 import gc
 import logging
+import multiprocessing
 import os
 import signal
 import sys
 import time
 from contextlib import suppress
 from resource import RUSAGE_SELF, getrusage
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -140,10 +142,25 @@ def _run_cluster(supervisor: int) -> None:
 
 
 def _sentinel() -> None:
-    """Django-Q2's cluster until SIGINT, without the process that only waits for its sentinel."""
+    """Django-Q2's cluster until SIGINT, with two processes less: that which only waits for its
+    sentinel, and one of those that bring tasks and take results."""
     from django_q.cluster import Sentinel
 
     class Here(Sentinel):
+        def spawn_monitor(self) -> Any:
+            self.pushed = multiprocessing.Event()
+            return self.spawn_process(
+                queue.push_and_monitor,
+                self.task_queue,
+                self.result_queue,
+                self.event_out,
+                self.pushed,
+                self.broker,
+            )
+
+        def spawn_pusher(self) -> Any:
+            return _Pusher(self.monitor, self.pushed)
+
         def guard(self) -> None:
             # Not before: what was forked until now ignores SIGINT, as in a stock cluster.
             signal.signal(signal.SIGINT, lambda *_: self.stop_event.set())
@@ -152,6 +169,17 @@ def _sentinel() -> None:
             super().guard()
 
     Here(_Flag(), _Flag(), uuid4())
+
+
+class _Pusher:
+    """The part of a `process` that has ended once it has `pushed` its last task."""
+
+    def __init__(self, process: Any, pushed: Any) -> None:
+        self.process, self.pushed = process, pushed
+        self.pid, self.name = process.pid, process.name
+
+    def is_alive(self) -> bool:
+        return self.process.is_alive() and not self.pushed.is_set()
 
 
 class _Flag:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic, sleep
+from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -22,6 +23,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ, Schedule, Task
+from django_q.monitor import monitor
+from django_q.pusher import pusher
 from django_q.tasks import async_task
 
 from jobs import spool
@@ -51,8 +54,11 @@ class PatientORM(ORM):
     """
 
     _looked = 0.0
+    results: Any = None  # a queue of finished tasks, in the process that takes care of them too
 
     def dequeue(self) -> list[tuple[int, str]] | None:
+        if self.results:
+            monitor(_UpToNow(self.results), self)
         try:
             if monotonic() - self._looked > PERIOD.total_seconds():
                 revive(now=timezone.now())
@@ -66,6 +72,24 @@ class PatientORM(ORM):
 
     def delete(self, task_id: int) -> None:
         when_the_database_answers(lambda: super(PatientORM, self).delete(task_id))
+
+
+class _UpToNow:
+    """A queue that ends, as `monitor` knows it, when it is empty."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+
+    def get(self) -> Any:
+        return "STOP" if self.queue.empty() else self.queue.get()
+
+
+def push_and_monitor(tasks: Any, results: Any, stop: Any, pushed: Any, broker: PatientORM) -> None:
+    """Two of Django-Q2's processes in one: until `stop` results are looked after between tasks."""
+    broker.results = results
+    pusher(tasks, stop, broker)
+    pushed.set()
+    monitor(results, broker)
 
 
 def when_the_database_answers(write: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from django.core.management import get_commands, load_command_class
 from tests.imitations import VertexImitation
 from tests.stack import Stack
 
-MEMBERS = ("sentinel", "first worker", "second worker", "monitor", "pusher")
+MEMBERS = ("sentinel", "first worker", "second worker", "pusher and monitor")
 ENV = {
     "MOCK_SECONDS": "0",
     "SIGNUP_GRANT_TOKENS": "5000",
