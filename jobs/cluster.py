@@ -1,10 +1,10 @@
-"""A Django-Q2 cluster that dies rather than hangs, and the parent that starts it anew.
+"""A Django-Q2 cluster that dies rather than hangs, and begins anew.
 
 A stock cluster (django-q2 1.11.1) can be blocked for ever by one killed worker: the dead process
 held the queue's lock. And a killed parent leaves orphans that go on taking tasks. So here every
-process dies with its parent, the whole cluster ends as soon as it has lost one of its processes,
-and a parent that does nothing else starts it again. The jobs' rows say what is next, so nothing is
-lost by it.
+process dies with its parent, and once one of its processes has died, the sentinel kills the others
+and executes its own program again, under the same process number. The jobs' rows say what is next,
+so nothing is lost by it. The sentinel itself is started again by whoever runs it.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from resource import RUSAGE_SELF, getrusage
@@ -38,66 +39,62 @@ LAST_ANSWERS_SECONDS = 4.0
 GROWTH = 40_000_000 if sys.platform == "darwin" else 40_000
 
 
-class Supervisor:
-    """Runs one cluster until SIGTERM or SIGINT; a second signal ends it without grace."""
+def run() -> None:
+    """A cluster until SIGTERM or SIGINT; a second signal ends it without grace."""
+    stop = _Stop()
+    stop.listen()
+    _import_what_workers_need()
+    _let_no_child_outlive_us()
+    logging.getLogger("django-q").addHandler(_Doctor(stop))
+    try:
+        while not (stop.is_set() or _prepared()):
+            stop.wait(RESTART_SECONDS)
+        if not stop.is_set():
+            _sentinel(stop)
+    except Exception:
+        logger.exception("the cluster broke")
+        _begin_anew(stop)
+
+
+class _Stop:
+    """The Event that a sentinel waits for, set by a signal: without the lock of a real one, which a
+    signal could find taken by this thread."""
 
     def __init__(self) -> None:
-        self.child = 0
-        self.stopping = False
+        self.pid = os.getpid()
+        self.is_up = False
 
-    def run(self) -> None:
+    def listen(self) -> None:
         for each in SIGNALS:
-            signal.signal(each, self._stop)
-        signal.signal(signal.SIGALRM, self._give_up)
-        _import_what_workers_need()
-        while not self.stopping:
-            self._start()
-            status = self._wait()
-            if not self.stopping:
-                logger.warning("the cluster ended and is started again", extra={"status": status})
-                time.sleep(RESTART_SECONDS)
-
-    def _start(self) -> None:
-        """A signal that comes meanwhile waits until we know whom to pass it on to."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        if not self.stopping:  # it may have been faster than the mask
-            self._fork()
+            signal.signal(each, self._told)
+        signal.signal(signal.SIGALRM, self._too_late)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _fork(self) -> None:
-        queue.close(False)
-        supervisor = os.getpid()
-        self.child = os.fork()
-        if self.child == 0:
-            for each in (*SIGNALS, signal.SIGALRM):
-                signal.signal(each, signal.SIG_DFL)
-            # A terminal's Ctrl-C and a SIGTERM sent to all processes (systemd, Heroku) are for the
-            # supervisor alone: workers finish their step when the cluster is told to stop, by
-            # SIGINT. A blocked SIGTERM stays blocked in all that the cluster forks.
-            os.setsid()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            _run_cluster(supervisor)
+    def set(self) -> None:
+        self.is_up = True
 
-    def _wait(self) -> int:
-        """Until the cluster has ended; how."""
-        status = os.waitpid(self.child, 0)[1] if self.child else 0
-        self.child = 0
-        return status
+    def is_set(self) -> bool:
+        return self.is_up
 
-    def _stop(self, signum: int, frame: object) -> None:
-        again, self.stopping = self.stopping, True
+    def wait(self, seconds: float) -> bool:
+        if not self.is_up:
+            time.sleep(seconds)
+        return self.is_up
+
+    def _told(self, signum: int, frame: object) -> None:
+        if os.getpid() != self.pid:  # a child that was forked just now
+            return
+        if self.is_up:
+            _kill_children()
+            os._exit(1)
+        self.is_up = True
         queue.close()
-        self._pass_on(signal.SIGKILL if again else signal.SIGINT)
         signal.alarm(GRACE_SECONDS)
 
-    def _give_up(self, signum: int, frame: object) -> None:
+    def _too_late(self, signum: int, frame: object) -> None:
         logger.warning("the cluster did not stop in time and is killed")
-        self._pass_on(signal.SIGKILL)
-
-    def _pass_on(self, signum: int) -> None:
-        if self.child:
-            with suppress(ProcessLookupError):
-                os.kill(self.child, signum)
+        _kill_children()
+        os._exit(1)
 
 
 def _import_what_workers_need() -> None:
@@ -116,34 +113,25 @@ def _import_what_workers_need() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1_000_000)
 
 
-def _run_cluster(supervisor: int) -> None:
-    """In the child of `supervisor`: the cluster, then the end of the process."""
-    die_with_parent(parent=supervisor)
-    _let_no_child_outlive_us()
-    logging.getLogger("django-q").addHandler(_EndOnDeath(level=logging.CRITICAL))
-    code = 1
+def _prepared() -> bool:
+    """False where the database is gone, or has no tables yet: the next try may find it."""
+    from django_q.conf import Conf
+
     try:
-        from django_q.conf import Conf
-
         queue.prepare()
-        housekeeping.sweep_spool(now=timezone.now())
-        connections.close_all()  # the cluster's processes open their own
-        # A worker that has handled large videos, and keeps their memory, makes room for a new one.
-        Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH
-        _sentinel()
-        code = 0
-    except DatabaseError as error:  # gone, or without its tables: the next try may find it
+    except DatabaseError as error:
         logger.warning("no cluster without its database, migrated: %s", type(error).__name__)
-    except Exception:
-        logger.exception("the cluster could not start")
-    finally:
-        logging.shutdown()
-        os._exit(code)
+        return False
+    housekeeping.sweep_spool(now=timezone.now())
+    connections.close_all()  # the cluster's processes open their own
+    # A worker that has handled large videos, and keeps their memory, makes room for a new one.
+    Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH
+    return True
 
 
-def _sentinel() -> None:
-    """Django-Q2's cluster until SIGINT, with two processes less: that which only waits for its
-    sentinel, and one of those that bring tasks and take results."""
+def _sentinel(stop: _Stop) -> None:
+    """Django-Q2's cluster in this process, with one process less: one brings tasks and takes
+    results."""
     from django_q.cluster import Sentinel
 
     class Here(Sentinel):
@@ -162,13 +150,12 @@ def _sentinel() -> None:
             return _Pusher(self.monitor, self.pushed)
 
         def guard(self) -> None:
-            # Not before: what was forked until now ignores SIGINT, as in a stock cluster.
-            signal.signal(signal.SIGINT, lambda *_: self.stop_event.set())
-            if queue.is_closing():  # its SIGINT came before
-                self.stop_event.set()
+            stop.listen()  # again: a sentinel begins by having its signals ignored
             super().guard()
 
-    Here(_Flag(), _Flag(), uuid4())
+    gc.freeze()  # what was made since the last time
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    Here(stop, threading.Event(), uuid4())
 
 
 class _Pusher:
@@ -182,35 +169,40 @@ class _Pusher:
         return self.process.is_alive() and not self.pushed.is_set()
 
 
-class _Flag:
-    """An Event for one process, without the lock that a signal could find taken by this thread."""
-
-    def __init__(self) -> None:
-        self.is_up = False
-
-    def set(self) -> None:
-        self.is_up = True
-
-    def is_set(self) -> bool:
-        return self.is_up
-
-    def wait(self, seconds: float) -> bool:
-        if not self.is_up:
-            time.sleep(seconds)
-        return self.is_up
-
-
-class _EndOnDeath(logging.Handler):
-    """Ends this process, and all with it, when it reports that one of the cluster's died.
+class _Doctor(logging.Handler):
+    """Has the cluster begin anew when its sentinel reports that one of its processes died.
 
     Such a report is the one thing that django-q2 logs as CRITICAL; a test holds it to that. What
     the other workers have on its way, and may have paid for, gets a little time to be noted.
     """
 
+    def __init__(self, stop: _Stop) -> None:
+        super().__init__(level=logging.CRITICAL)
+        self.stop = stop
+
     def emit(self, record: logging.LogRecord) -> None:
         queue.close()
         time.sleep(LAST_ANSWERS_SECONDS)
-        os.kill(os.getpid(), signal.SIGKILL)
+        _begin_anew(self.stop)
+
+
+def _begin_anew(stop: _Stop) -> None:
+    """Kill what is left of the cluster and execute this program again, unless it is to end."""
+    _kill_children()
+    if stop.is_set():
+        os._exit(0)
+    logger.warning("the cluster ended and is started again")
+    time.sleep(RESTART_SECONDS)
+    logging.shutdown()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _kill_children() -> None:
+    children = multiprocessing.active_children()
+    for child in children:
+        child.kill()
+    for child in children:
+        child.join()
 
 
 def die_with_parent(*, parent: int, signum: int = signal.SIGKILL) -> None:
@@ -225,11 +217,19 @@ def die_with_parent(*, parent: int, signum: int = signal.SIGKILL) -> None:
 
 
 def _let_no_child_outlive_us() -> None:
-    """For all processes that are forked from here on, and their children."""
+    """For all processes that are forked from here on, and their children.
+
+    A terminal's Ctrl-C and a SIGTERM sent to all processes (systemd, Heroku) are for the sentinel
+    alone: workers finish their step when it tells them to.
+    """
     forker = 0
 
     def before() -> None:
         nonlocal forker
         forker = os.getpid()
 
-    os.register_at_fork(before=before, after_in_child=lambda: die_with_parent(parent=forker))
+    def in_child() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        die_with_parent(parent=forker)
+
+    os.register_at_fork(before=before, after_in_child=in_child)

@@ -32,7 +32,7 @@ EVENTS, MANY_EVENTS = 0, 5_000_000
 FLIGHT, UPSTREAM_SECONDS, VIDEO_BYTES = 60, 20, 10_000_000
 LOOKED_AT = 64  # jobs, two by each connection
 FLOOR_SECONDS = 2.0  # before and after each case
-SLICES = 5  # of each measurement
+SLICES = 8  # of each measurement
 MOST_SECONDS = 300  # then it ends, as by Ctrl-C
 ENV = LIMITS | {"MOCK_SECONDS": "8", "WEB_CONCURRENCY": "2"}
 
@@ -156,9 +156,10 @@ class Bench:
         slices = self._slices(meter, plan, seconds)
         floors += self._slices(self.floor_meter, self.floor_plan, FLOOR_SECONDS)
         row = sorted(slices, key=report.cpu_of)[SLICES // 2]
-        floors = [row] if floor else floors
+        floors = slices if floor else floors
         row["floor_cpu"] = statistics.median(map(report.cpu_of, floors))
         row["floor_rate"] = statistics.median(each["rate"] for each in floors)
+        row["best"], row["floor_best"] = report.best(slices), report.best(floors)
         row["queries"] = 1 if floor else requests[0].statements(status)
         self.rows[name] = row
         print(f"  {name}: {row['rate']:.0f}/s", flush=True)
