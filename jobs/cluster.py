@@ -25,6 +25,7 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from accounts.optional import as_if_not_installed
 from jobs import housekeeping, queue
 
 logger = logging.getLogger(__name__)
@@ -102,7 +103,8 @@ def _import_what_workers_need() -> None:
     from jobs.providers import veo_is_configured
 
     if veo_is_configured():
-        import jobs.providers.veo
+        with as_if_not_installed("PIL"):  # 3 MB: pictures are looked at by web
+            import jobs.providers.veo
     if settings.USE_CLOUDINARY:
         import jobs.videos.cloudinary  # noqa: F401
     gc.freeze()  # what the collector does not touch stays shared

@@ -7,14 +7,13 @@ check ends the start instead of each process.
 
 import ctypes
 import gc
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from django.core.management.base import BaseCommand, SystemCheckError
 
+from accounts.optional import as_if_not_installed
 from videostudio import settings
 
 M_ARENA_MAX = -8  # malloc.h
@@ -39,7 +38,7 @@ def on_starting(master: Any) -> None:
     They load the rest of the application, and its access tokens. DRF would load requests for its
     test client, and PyJWT cryptography for other signatures than ours: 10 MB for nothing.
     """
-    with _as_if_not_installed("requests", "cryptography"):
+    with as_if_not_installed("requests", "cryptography"):
         try:
             BaseCommand().check()
         except SystemCheckError as error:
@@ -50,15 +49,3 @@ def on_starting(master: Any) -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     gc.freeze()  # what the collector does not touch stays shared
     gc.collect()  # or it would let garbage lie until that is a quarter of what it has just frozen
-
-
-@contextmanager
-def _as_if_not_installed(*names: str) -> Iterator[None]:
-    """For code that tries to import what it can do without."""
-    missing = {name: None for name in names if name not in sys.modules}
-    sys.modules.update(missing)  # type: ignore[arg-type]  # None fails an import
-    try:
-        yield
-    finally:
-        for name in missing:
-            del sys.modules[name]

@@ -75,4 +75,6 @@ class TestCluster:
         prepare = (
             "import sys, videostudio.wsgi, jobs.cluster\njobs.cluster._import_what_workers_need()\n"
         )
-        assert imported(prepare).startswith("['google.genai', 'cloudinary'")
+        found = imported(prepare)
+        assert found.startswith("['google.genai', 'cloudinary'")
+        assert "PIL" not in found
