@@ -68,6 +68,12 @@ class TestWeb:
         token += "assert AccessToken(str(AccessToken.for_user(User(pk=1))))['user_id'] == '1'\n"
         assert imported(START + used + token) == "['requests', 'cryptography']"
 
+    def test_gives_memory_back_now_and_then(self):
+        web = "import sys, videostudio.gunicorn as web\ntrims = []\nweb._trim = trims.append\n"
+        three = "for _ in range(3): web.post_request(None, None, None, None)\n"
+        later = "web._trimmed -= web.TRIM_SECONDS + 1\n"
+        imported(web + three + "assert trims == [0]\n" + later + three + "assert trims == [0, 0]\n")
+
 
 class TestCluster:
     def test_has_them_before_it_forks(self):
