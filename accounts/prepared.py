@@ -89,14 +89,6 @@ class Update:
     def __init__(self, build: Callable[[], QuerySet[Any, Any]], **changes: Any) -> None:
         self.build, self.changes = build, changes
 
-    def rows(self, **values: Any) -> int:
-        """Do it; how many rows were there."""
-        sql, params = self._built
-        database = connections[DEFAULT_DB_ALIAS]
-        with database.cursor() as cursor:
-            cursor.execute(sql, _told(params, values, database))
-            return cursor.rowcount
-
     def then(self, take: Callable[[int], None], **values: Any) -> None:
         """Do it, and `take` how many rows were there; at the end of a block of `together`."""
         sql, params = self._built
@@ -163,7 +155,8 @@ def together() -> Iterator[None]:
     """Each `insert` and `then` of the block is done at its end, in order; to PostgreSQL they go by
     one round trip, which takes half the time of five. Only in a transaction.
 
-    Everything else in the block, `rows` included, comes before them.
+    Everything else in the block, `rows` included, comes before them. What `take` does must not
+    depend on whether those after it are done already.
     """
     database = connections[DEFAULT_DB_ALIAS]
     if not database.in_atomic_block:

@@ -66,8 +66,10 @@ class TestUpdate:
             first_name=Param("name", NAME),
             last_name=F("username"),
         )
-        assert rename.rows(id=anna.pk, seen="Anna", name="Annette") == 1
-        assert rename.rows(id=ben.pk, seen="Anna", name="Annette") == 0
+        rows: list[int] = []
+        rename.then(rows.append, id=anna.pk, seen="Anna", name="Annette")
+        rename.then(rows.append, id=ben.pk, seen="Anna", name="Annette")
+        assert rows == [1, 0]
         assert set(User.objects.values_list("first_name", "last_name")) == {
             ("Annette", "anna"),
             ("Ben", ""),
