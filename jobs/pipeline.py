@@ -17,7 +17,6 @@ from time import monotonic
 from typing import cast
 
 from django.core.files.storage import storages
-from django.db import DataError
 from django.utils import timezone
 
 from jobs import claims, lifecycle, queue, spool, tallies
@@ -158,7 +157,9 @@ def _note_taken(taken: dict[VideoJob, str]) -> None:
         return
     try:
         lifecycle.submitted(taken=taken, now=timezone.now())
-    except (DataError, ValueError):  # an operation's name that the database does not take
+    except queue.DATABASE_GONE:
+        raise
+    except Exception:  # an operation's name that the database does not take, most of all
         if len(taken) == 1:
             _not_noted(*taken)
             return

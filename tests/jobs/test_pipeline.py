@@ -71,6 +71,21 @@ class TestSubmitDue:
         assert stages == ["generating"] * 4 + ["submitting"]
         assert "an answer was not noted" in caplog.text
 
+    def test_notes_the_others_whatever_is_wrong_with_one(self, waiting, names, monkeypatch, caplog):
+        names += [f"mock/{n}" for n in range(5)]
+        submitted = lifecycle.submitted
+
+        def broken(*, taken, now):
+            if "mock/3" in taken.values():
+                raise RuntimeError
+            return submitted(taken=taken, now=now)
+
+        monkeypatch.setattr(lifecycle, "submitted", broken)
+        pipeline.submit_due()
+        stages = sorted(kept(job).stage for job in waiting)
+        assert stages == ["generating"] * 4 + ["submitting"]
+        assert "an answer was not noted" in caplog.text
+
 
 class TestDetail:
     def test_may_hold_what_the_database_cannot(self, new_job):
