@@ -24,6 +24,9 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
+from django_q.cluster import Sentinel
+from django_q.conf import Conf
+from django_q.signals import post_spawn
 
 from accounts.optional import as_if_not_installed
 from jobs import housekeeping, queue
@@ -47,6 +50,7 @@ def run() -> None:
     _import_what_workers_need()
     _let_no_child_outlive_us()
     logging.getLogger("django-q").addHandler(_Doctor(stop))
+    post_spawn.connect(_may_grow)
     try:
         while not (stop.is_set() or _prepared()):
             stop.wait(RESTART_SECONDS)
@@ -117,8 +121,6 @@ def _import_what_workers_need() -> None:
 
 def _prepared() -> bool:
     """False where the database is gone, or has no tables yet: the next try may find it."""
-    from django_q.conf import Conf
-
     try:
         queue.prepare()
     except DatabaseError as error:
@@ -126,15 +128,18 @@ def _prepared() -> bool:
         return False
     housekeeping.sweep_spool(now=timezone.now())
     connections.close_all()  # the cluster's processes open their own
-    # A worker that has handled large videos, and keeps their memory, makes room for a new one.
-    Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH
     return True
+
+
+def _may_grow(**_: Any) -> None:
+    """Of a new worker: one that has handled large videos, and keeps their memory, makes room for
+    the next. From its fork on: what the kernel tells of a program counts what was before it too."""
+    Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH
 
 
 def _sentinel(stop: _Stop) -> None:
     """Django-Q2's cluster in this process, with one process less: one brings tasks and takes
     results."""
-    from django_q.cluster import Sentinel
 
     class Here(Sentinel):
         def spawn_monitor(self) -> Any:
