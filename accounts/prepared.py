@@ -161,6 +161,8 @@ def together() -> Iterator[None]:
     database = connections[DEFAULT_DB_ALIAS]
     if not database.in_atomic_block:
         raise transaction.TransactionManagementError("All or nothing needs a transaction")
+    if _waiting.get() is not None:
+        raise transaction.TransactionManagementError("A block of these is not put into another")
     statements: list[Statement] = []
     outside = _waiting.set(statements)
     try:

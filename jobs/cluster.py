@@ -91,7 +91,7 @@ class _Stop:
             return
         if self.is_up:
             _kill_children()
-            os._exit(1)
+            os._exit(0)
         self.is_up = True
         queue.close()
         signal.alarm(GRACE_SECONDS)
@@ -99,7 +99,7 @@ class _Stop:
     def _too_late(self, signum: int, frame: object) -> None:
         logger.warning("the cluster did not stop in time and is killed")
         _kill_children()
-        os._exit(1)
+        os._exit(0)
 
 
 def _import_what_workers_need() -> None:
@@ -196,10 +196,12 @@ class _Doctor(logging.Handler):
 def _begin_anew(stop: _Stop) -> None:
     """Kill what is left of the cluster and execute this program again, unless it is to end."""
     _kill_children()
+    logger.warning("the cluster ended and is started again")
+    stop.wait(RESTART_SECONDS)
+    # From here on a signal waits until the new program listens: execv keeps the mask.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if stop.is_set():
         os._exit(0)
-    logger.warning("the cluster ended and is started again")
-    time.sleep(RESTART_SECONDS)
     logging.shutdown()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

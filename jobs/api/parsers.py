@@ -13,6 +13,7 @@ from rest_framework.request import Request
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
 MAX_TEXTS_BYTES, MAX_TEXTS = 100_000, 100
+A_FORM = re.compile(r'multipart/form-data; boundary=("?)[A-Za-z0-9\'()+_,./:=?-]{1,100}\1')
 A_TEXT = re.compile(
     rb'\r\nContent-Disposition: form-data; name="(\w{1,100})"\r\n\r\n(.*)\r\n', re.DOTALL
 )
@@ -57,8 +58,12 @@ class WholeMultiPartParser(MultiPartParser):
         boundary = request.content_params.get("boundary", "").encode("latin-1", "replace")
         if length <= MAX_TEXTS_BYTES:
             body = stream.read(length)
-            is_plain = boundary and len(body) == length and request.encoding in (None, "utf-8")
-            if is_plain and (texts := texts_alone(body, boundary)) is not None:
+            is_whole = len(body) == length and request.encoding in (None, "utf-8")
+            if (
+                is_whole
+                and _is_usual(media_type)
+                and (texts := texts_alone(body, boundary)) is not None
+            ):
                 return DataAndFiles(texts, MultiValueDict())
             stream = BytesIO(body)
         tail = _Tail(stream)
@@ -69,6 +74,11 @@ class WholeMultiPartParser(MultiPartParser):
         if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):
             raise ParseError("The multipart body is incomplete")
         return parsed
+
+
+def _is_usual(media_type: str | None) -> bool:
+    """Whether it is one that Django's parser takes."""
+    return bool(media_type and A_FORM.fullmatch(media_type))
 
 
 def texts_alone(body: bytes, boundary: bytes) -> QueryDict | None:

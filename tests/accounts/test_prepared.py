@@ -166,6 +166,14 @@ class TestTogether:
             with pytest.raises(transaction.TransactionManagementError), together():
                 raise AssertionError
 
+    def test_are_not_nested(self, db):
+        def nested():
+            with transaction.atomic(), together(), together():
+                pass
+
+        with pytest.raises(transaction.TransactionManagementError):
+            nested()
+
     def test_may_be_none(self, db):
         with transaction.atomic(), together():
             pass

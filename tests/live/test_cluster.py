@@ -142,12 +142,22 @@ class TestSigterm:
         assert cluster.process.wait(timeout=10) == 0
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
+    @pytest.mark.parametrize("seconds", [0, 0.6, 1.2])
+    def test_is_heard_while_the_cluster_begins_anew(self, studio, cluster, seconds):
+        """Before its program is executed again, and after."""
+        studio.kill(cluster.members()["first worker"])
+        assert until(lambda: not cluster.below(), seconds=15)
+        time.sleep(seconds)
+        cluster.process.terminate()
+        assert cluster.process.wait(timeout=10) == 0
+        assert until(lambda: not cluster.left(), seconds=5), cluster.left()
+
     def test_given_twice_does_not_wait(self, google, alice, cluster):
         submitting(google, alice, "impatient")
         cluster.process.terminate()
         time.sleep(0.5)  # two signals at once would be one
         cluster.process.terminate()
-        cluster.process.wait(timeout=10)  # sooner than Google answers
+        assert cluster.process.wait(timeout=10) == 0  # sooner than Google answers
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
 
