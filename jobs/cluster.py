@@ -40,7 +40,7 @@ GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to
 RESTART_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 4.0
 # Of a worker, from its start; in the unit in which the kernel tells it.
-GROWTH = 40_000_000 if sys.platform == "darwin" else 40_000
+GROWTH = 25_000_000 if sys.platform == "darwin" else 25_000
 
 
 def run() -> None:

@@ -85,7 +85,7 @@ def texts_alone(body: bytes, boundary: bytes) -> QueryDict | None:
     """The fields of a whole multipart body that holds plain texts in UTF-8, and nothing else.
 
     None for any other: Django's parser is the one to know. For texts as these it answers the same,
-    but takes ten times as long, a fifth of an order's time (docs/performance.md).
+    but took a fifth of an order's time (docs/performance.md).
     """
     before, *parts = body.split(b"--" + boundary)
     if before or not parts or parts.pop() not in (b"--", b"--\r\n"):

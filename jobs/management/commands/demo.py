@@ -232,8 +232,9 @@ def _refuse_busy(port: int) -> None:
         try:
             probe.bind(("0.0.0.0", port))
         except (OSError, OverflowError) as error:
+            other = 8002 if port == 8001 else 8001
             raise CommandError(
-                f"Port {port} cannot be used ({error}). Choose another: make demo PORT=8001"
+                f"Port {port} cannot be used ({error}). Choose another: make demo PORT={other}"
             ) from error
 
 
