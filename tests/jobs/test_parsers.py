@@ -10,6 +10,7 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from jobs.api import order_form
 from jobs.api.parsers import texts_alone
 from tests.client import MOCK_JOB
+from tests.jobs.conftest import assert_fault
 
 B = "b0undary"
 HEAD = b'\r\nContent-Disposition: form-data; name="'
@@ -106,3 +107,18 @@ def test_one_form_reads_many_orders_at_once():
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(read, range(200))) == [(f"{n}", 4 + n % 2 * 4) for n in range(200)]
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        f"Multipart/Form-Data; boundary={B}",
+        f"multipart/form-data; x=\xe9; boundary={B}",
+        f"multipart/form-data; boundary={'b' * 202}",
+        "multipart/form-data; boundary=b\x7f",
+    ],
+)
+def test_a_content_type_that_django_refuses_is_refused_for_texts_too(client, content_type):
+    boundary = content_type.rpartition("=")[2]
+    body = form((b"prompt", b"A sunset")).replace(B.encode(), boundary.encode("latin-1"))
+    assert_fault(client.send(body, content_type), code="malformed")
