@@ -123,7 +123,7 @@ ifdef UV
 define install
 @echo 'Installing $< into $(VENV)'
 @uv venv --quiet --allow-existing $(if $(PYTHON),--python $(PYTHON)) $(VENV)
-@uv pip install --quiet --python $(RUN) -r $<
+@uv pip install --quiet --compile-bytecode --python $(RUN) -r $<
 endef
 else
 python3 := $(or $(PYTHON),python3)

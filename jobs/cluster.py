@@ -30,6 +30,7 @@ from django_q.signals import post_spawn
 
 from accounts.optional import as_if_not_installed
 from jobs import housekeeping, queue
+from jobs.providers import provider_for, veo_is_configured
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def run() -> None:
     """A cluster until SIGTERM or SIGINT; a second signal ends it without grace."""
     stop = _Stop()
     stop.listen()
-    _import_what_workers_need()
+    _make_what_workers_share()
     _let_no_child_outlive_us()
     logging.getLogger("django-q").addHandler(_Doctor(stop))
     post_spawn.connect(_may_grow)
@@ -102,13 +103,15 @@ class _Stop:
         os._exit(0)
 
 
-def _import_what_workers_need() -> None:
+def _make_what_workers_share() -> None:
     """Once, before any fork: the SDKs take a second to import, and their pages can be shared."""
-    from jobs.providers import veo_is_configured
-
     if veo_is_configured():
         with as_if_not_installed("PIL"):  # 3 MB: pictures are looked at by web
             import jobs.providers.veo
+        try:
+            provider_for(mock_mode=False)
+        except Exception:  # each job that needs it will fail as it does
+            logger.exception("Google's client cannot be made")
     if settings.USE_CLOUDINARY:
         import jobs.videos.cloudinary  # noqa: F401
     gc.freeze()  # what the collector does not touch stays shared

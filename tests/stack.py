@@ -149,8 +149,13 @@ class Stack:
 
     def descendants(self, pid: int) -> list[int]:
         """The children of `pid`, each followed by its own."""
-        children = [child for child in _pids() if _parent(child) == pid]
-        return [each for child in children for each in (child, *self.descendants(child))]
+        parents = {each: _parent(each) for each in _pids()}
+
+        def of(one: int) -> list[int]:
+            children = [child for child, parent in parents.items() if parent == one]
+            return [each for child in children for each in (child, *of(child))]
+
+        return of(pid)
 
     def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
         """Send `how`, to one that may have ended by itself; a killed one is gone on return."""

@@ -17,7 +17,7 @@ _lock = Lock()  # a cache alone would let threads that come first together make 
 
 
 def provider_for(*, mock_mode: bool) -> Provider:
-    """One provider of each kind a process, made at its first use: SDK clients outlive no fork.
+    """One provider of each kind a process, made at its first use, or before the process's fork.
 
     Raises NotConfigured where this process has no Google account.
     """

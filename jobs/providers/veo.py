@@ -33,6 +33,12 @@ LONGEST_PAUSE = 3600  # seconds; a daily quota may be raised before the day is o
 BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
 BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it apart
 
+BUILT_AT_FIRST_USE = (  # by the SDK's `defer_build`
+    types.GenerateVideosSource,
+    types.GenerateVideosConfig,
+    types.GenerateVideosOperation,
+    types.GenerateVideosResponse,
+)
 ASSET = types.VideoGenerationReferenceType.ASSET
 SAFETY_SIGNS = ("safety", "usage guidelines", "responsible ai", "sensitive")
 RETRY_DELAY = re.compile(r"'retryDelay': '(\d+(?:\.\d+)?)s'")
@@ -58,7 +64,11 @@ BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
 
 
 class Veo:
-    """Google's video models. `model_ids` maps public names to Google's, over the catalog's."""
+    """Google's video models. `model_ids` maps public names to Google's, over the catalog's.
+
+    To make one costs 10 MB, TLS contexts most of all, so a cluster makes it before it forks. It has
+    no connection until its first call; no other process may use it after that.
+    """
 
     def __init__(
         self,
@@ -71,6 +81,8 @@ class Veo:
     ) -> None:
         self._model_ids = model_ids or {}
         self._big_answers = BigAnswers(BIG_ANSWERS_AT_ONCE)
+        for model in BUILT_AT_FIRST_USE:
+            model.model_rebuild()
         self._client = genai.Client(
             enterprise=True,
             api_key=api_key or None,

@@ -75,12 +75,21 @@ class TestWeb:
         imported(web + three + "assert trims == [0]\n" + later + three + "assert trims == [0, 0]\n")
 
 
+SHARE = "import sys, videostudio.wsgi, jobs.cluster\njobs.cluster._make_what_workers_share()\n"
+MADE = "from jobs.providers import _make\nassert _make.cache_info().currsize == {}\n"
+
+
 class TestCluster:
     def test_has_them_before_it_forks(self):
         """Imported once, their memory is shared by all workers."""
-        prepare = (
-            "import sys, videostudio.wsgi, jobs.cluster\njobs.cluster._import_what_workers_need()\n"
-        )
-        found = imported(prepare)
+        found = imported(SHARE)
         assert found.startswith("['google.genai', 'cloudinary'")
         assert "PIL" not in found
+
+    def test_makes_googles_client_before_it_forks(self):
+        imported(SHARE + MADE.format(1))
+
+    def test_does_not_die_of_a_client_that_cannot_be_made(self):
+        """Jobs of the mock go on; each of Google's fails with what is in the log."""
+        broken = "import os\nos.environ['SSL_CERT_FILE'] = '/nowhere'\n"
+        imported(broken + SHARE + MADE.format(0))
