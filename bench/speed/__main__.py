@@ -192,11 +192,13 @@ class Bench:
             "completed_at = now() WHERE id IN (SELECT id FROM jobs_videojob "
             "WHERE next_step_at IS NOT NULL FOR UPDATE SKIP LOCKED)"
         )
-        none = "SELECT FROM jobs_videojob WHERE next_step_at IS NOT NULL HAVING count(*) = 0"
-        assert until(
-            lambda: self.database.execute(cancel) and bool(self.database.execute(none).fetchall()),
-            60,
-        )
+        left = "SELECT count(*) FROM jobs_videojob WHERE next_step_at IS NOT NULL"
+
+        def none_left() -> bool:
+            self.database.execute(cancel)
+            return self.database.execute(left).fetchone() == (0,)
+
+        assert until(none_left, 60)
         queued = "SELECT count(*) FROM django_q_ormq HAVING count(*) < 3"
         assert until(lambda: bool(self.database.execute(queued).fetchone()), 60)
 
