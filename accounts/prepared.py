@@ -61,7 +61,7 @@ class Select:
 
     def then(self, take: Callable[[Iterable[Any]], None], **values: Any) -> None:
         """`take` its rows; at the end of a block of `together`."""
-        _send(*self._told(values), lambda cursor: take(self._found(cursor)))
+        send(*self._told(values), lambda cursor: take(self._found(cursor)))
 
     def _told(self, values: dict[str, Any]) -> tuple[str, list]:
         sql, params, compiler, _ = self._built
@@ -93,7 +93,7 @@ class Update:
         """Do it, and `take` how many rows were there; at the end of a block of `together`."""
         sql, params = self._built
         told = _told(params, values, connections[DEFAULT_DB_ALIAS])
-        _send(sql, told, lambda cursor: take(cursor.rowcount))
+        send(sql, told, lambda cursor: take(cursor.rowcount))
 
     @cached_property
     def _built(self) -> tuple[str, tuple]:
@@ -121,7 +121,7 @@ def insert(row: Model) -> None:
         row._state.adding = False
         row._state.db = router.db_for_write(type(row))
 
-    _send(sql, values, written)
+    send(sql, values, written)
 
 
 @cache
@@ -152,8 +152,8 @@ _waiting: ContextVar[list[Statement] | None] = ContextVar("waiting", default=Non
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Each `insert` and `then` of the block is done at its end, in order; to PostgreSQL they go by
-    one round trip, which takes half the time of five. Only in a transaction.
+    """Each `insert`, `then` and `send` of the block is done at its end, in order; to PostgreSQL
+    they go by one round trip, which takes half the time of five. Only in a transaction.
 
     Everything else in the block, `rows` included, comes before them. What `take` does must not
     depend on whether those after it are done already.
@@ -174,11 +174,11 @@ def together() -> Iterator[None]:
         _send_at_once(statements)
     else:
         for statement in statements:
-            _send(*statement)
+            send(*statement)
 
 
-def _send(sql: str, values: list, take: Callable[[Any], None]) -> None:
-    """Do it now, or at the end of the block, and let `take` see the cursor."""
+def send(sql: str, values: list, take: Callable[[Any], None]) -> None:
+    """Do `sql` now, or at the end of a block of `together`, and let `take` see the cursor."""
     if (waiting := _waiting.get()) is not None:
         waiting.append((sql, values, take))
         return

@@ -9,6 +9,8 @@ from django.db import connection, models
 from django.db.models import F, Func, OuterRef, Q, Subquery, Window
 from django.db.models.functions import RowNumber
 
+from accounts.prepared import send
+
 
 class Status(models.TextChoices):
     """PENDING <-> RUNNING -> SUCCEEDED | FAILED; PENDING | RUNNING -> CANCELLED.
@@ -72,11 +74,18 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         )
 
     def places(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-        """Of those PENDING jobs among `ids` the place in line: how many of its kind come first."""
+        """Of those PENDING jobs among `ids` the place in line: how many of its kind come first.
+
+        In a block of `together` it is filled at the end.
+        """
         keys = {self.model._meta.pk.get_db_prep_value(id, connection): id for id in ids}
-        with connection.cursor() as cursor:
-            cursor.execute(PLACES.format(", ".join(["%s"] * len(keys))), [*keys])
-            return {keys[key]: place for key, place in cursor.fetchall()}
+        places: dict[uuid.UUID, int] = {}
+        send(
+            PLACES.format(", ".join(["%s"] * len(keys))),
+            [*keys],
+            lambda cursor: places.update((keys[key], place) for key, place in cursor.fetchall()),
+        )
+        return places
 
 
 # The order of `in_line` once more, by hand, since Django nests no windows. RUNNING jobs are counted

@@ -1,6 +1,7 @@
 """Taking an order: once for each key, within the user's limit, paid for, or not at all."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -39,6 +40,15 @@ class TooManyActiveJobs(Exception):
         self.wait_seconds = wait_seconds
 
 
+@dataclass(frozen=True)
+class Taken:
+    """An order's job; of one that was taken just now the log, and its place in the line, too."""
+
+    job: VideoJob
+    log: list[JobEvent] | None = None
+    place: int | None = None
+
+
 class IdempotencyMismatch(Exception):
     """The key was used for another order."""
 
@@ -55,10 +65,8 @@ def create(
     now: datetime,
     idempotency_key: str = "",
     fingerprint: str = "",
-) -> tuple[VideoJob, JobEvent | None]:
+) -> Taken:
     """Take an order: job, images, charge and wake-up, all or nothing.
-
-    Returns the job and the one line of its log, or, of an order that was taken before, None.
 
     The lock on the user's account makes simultaneous orders of one user follow each other, which
     is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
@@ -67,7 +75,7 @@ def create(
     with transaction.atomic():
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
-            return earlier, None
+            return Taken(earlier)
         job = _new_job(user, order, now)
         with together():
             ACTIVE_JOBS.then(partial(_refuse_too_many, job), user=user.pk)
@@ -75,7 +83,9 @@ def create(
             insert(job)
             counts.add(user_id=job.user_id, jobs=1)
             line = log(job, CREATED, now)
-        JobImage.objects.bulk_create(_image_rows(job, inputs))
+            places = VideoJob.objects.places([job.pk])
+        if images := _image_rows(job, inputs):
+            JobImage.objects.bulk_create(images)
         tell(job, "created")
         if idempotency_key:
             IdempotencyKey.objects.create(
@@ -86,7 +96,7 @@ def create(
                 created_at=now,
             )
         queue.wake("submit_due")
-    return job, line
+    return Taken(job, [line], places[job.pk])
 
 
 def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:

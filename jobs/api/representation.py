@@ -129,13 +129,15 @@ def answer(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     log: Sequence[JobEvent] | None = None,
+    position: int | None = None,
 ) -> HttpResponse:
     """The job, or 304 to a client for whom it is among the `known` tags (If-None-Match).
 
-    Its `log` is looked up where it is not given.
+    Its `log`, and its `position` in the line, are looked up where they are not given.
     """
     now = timezone.now()
-    position = estimates.queue_positions([job]).get(job.id)
+    if position is None:
+        position = estimates.queue_positions([job]).get(job.id)
     tag = etag(job=job, position=position, now=now)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
     if job.status in ACTIVE:

@@ -52,7 +52,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         require_length(request)
         replay_key = _idempotency_key(request)
         wish = order_form.read(request.data)
-        job, line = orders.create(
+        taken = orders.create(
             user=request.user,
             order=wish.order,
             inputs=wish.inputs,
@@ -60,9 +60,10 @@ class VideoJobViewSet(viewsets.GenericViewSet):
             idempotency_key=replay_key,
             fingerprint=wish.fingerprint if replay_key else "",
         )
-        if line is None:
-            return self._answer(job, status=202, headers={"Idempotency-Replayed": "true"})
-        return self._answer(job, status=202, log=[line])
+        headers = {} if taken.log else {"Idempotency-Replayed": "true"}
+        return self._answer(
+            taken.job, status=202, headers=headers, log=taken.log, position=taken.place
+        )
 
     @documentation.retrieve
     def retrieve(self, request: Request, pk: str) -> HttpResponse:

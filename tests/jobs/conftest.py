@@ -156,10 +156,8 @@ def new_job(alice):
 
     def create(at=Status.PENDING, *, user=alice, now=None, inputs=None, **changes):
         now = now or timezone.now()
-        job, _ = orders.create(
-            user=user, order=order(**changes), inputs=inputs or Inputs(), now=now
-        )
-        return bring(job, at, now=now)
+        taken = orders.create(user=user, order=order(**changes), inputs=inputs or Inputs(), now=now)
+        return bring(taken.job, at, now=now)
 
     return create
 

@@ -161,7 +161,7 @@ def _mails(customers: list[User], end: datetime) -> None:
 def _begun(user: User, asked: Order, at: datetime) -> VideoJob:
     """One that the provider is at work on."""
     Clock.now = at
-    job, _ = orders.create(user=user, order=asked, inputs=Inputs(), now=at)
+    job = orders.create(user=user, order=asked, inputs=Inputs(), now=at).job
     at += timedelta(seconds=1)
     VideoJob.objects.filter(pk=job.pk).update(
         status=Status.RUNNING, stage=Stage.SUBMITTING, started_at=at
