@@ -2,13 +2,12 @@
 
 google-genai 3.x makes videos on the Gemini Enterprise Agent Platform (Vertex) only: an API key
 with a project, an API key alone (express mode) or a project with application-default credentials.
-The finished video comes inline, base64 in the poll that finds the operation done.
+The finished video comes inline, base64 in the poll that finds the operation done; see
+`inline_video`.
 """
 
 import re
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,10 @@ from jobs.providers.base import (
     ProviderError,
     Running,
 )
+from jobs.providers.inline_video import ON_DISK, InlineVideoTransport
 
 TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai: milliseconds; its default is to wait for ever
 LONGEST_PAUSE = 3600  # seconds; a daily quota may be raised before the day is over
-BIG_ANSWER = 1_000_000  # bytes; only a finished video is larger
-BIG_ANSWERS_AT_ONCE = 2  # one of 20 MB takes about 90 MB while the SDK takes it apart
 
 BUILT_AT_FIRST_USE = (  # by the SDK's `defer_build`
     types.GenerateVideosSource,
@@ -80,7 +78,7 @@ class Veo:
         model_ids: Mapping[str, str] | None = None,
     ) -> None:
         self._model_ids = model_ids or {}
-        self._big_answers = BigAnswers(BIG_ANSWERS_AT_ONCE)
+        self._transport = InlineVideoTransport()
         for model in BUILT_AT_FIRST_USE:
             model.model_rebuild()
         self._client = genai.Client(
@@ -93,7 +91,7 @@ class Veo:
                 base_url=base_url or None,
                 # One attempt: a repeated create is a second video on the bill.
                 retry_options=types.HttpRetryOptions(attempts=1),
-                client_args={"transport": self._big_answers.transport()},
+                client_args={"transport": self._transport},
             ),
         )
 
@@ -120,18 +118,20 @@ class Veo:
         return operation.name
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
-        with self._big_answers.held():
-            try:
+        try:
+            with self._transport.video_to(into):
                 answer = self._client.operations.get(_named(operation))
-            except errors.APIError as error:
-                raise _failed_poll(error) from error
-            except DefaultCredentialsError as error:
-                raise NotConfigured(str(error)) from error
-            except (httpx2.HTTPError, GoogleAuthError, ValueError) as error:  # or it is no JSON
-                raise _error(UNAVAILABLE, error, retryable=True) from error
-            if not answer.done:
-                return Running()
-            into.write_bytes(_video_of(answer))
+        except errors.APIError as error:
+            raise _failed_poll(error) from error
+        except DefaultCredentialsError as error:
+            raise NotConfigured(str(error)) from error
+        except (httpx2.HTTPError, GoogleAuthError, ValueError) as error:  # or it is no JSON
+            raise _error(UNAVAILABLE, error, retryable=True) from error
+        if not answer.done:
+            return Running()
+        video = _video_of(answer)
+        if video != ON_DISK:
+            into.write_bytes(video)
         return Finished()
 
 
@@ -242,61 +242,3 @@ def _is_about_the_key(error: errors.APIError) -> bool:
 def _is_about_safety(text: object) -> bool:
     """Google refuses some prompts with a text of its usage guidelines, at once or when done."""
     return any(sign in str(text).lower() for sign in SAFETY_SIGNS)
-
-
-class BigAnswers:
-    """Lets few finished videos into memory at a time, however many polls are on their way.
-
-    The transport stops reading an answer that proves large until one of the few places is free;
-    the place is given back when the poll that holds it has written its video to disk.
-    """
-
-    def __init__(self, at_once: int) -> None:
-        self._places = threading.Semaphore(at_once)
-        self._mine = threading.local()
-
-    def transport(self) -> httpx2.BaseTransport:
-        return _Transport(self)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """For one poll: gives back the place that its answer took, if it took one."""
-        self._mine.taken = False
-        try:
-            yield
-        finally:
-            if self._mine.taken:
-                self._places.release()
-
-    def take(self) -> None:
-        if not getattr(self._mine, "taken", True):
-            self._places.acquire()
-            self._mine.taken = True
-
-
-class _Transport(httpx2.HTTPTransport):
-    def __init__(self, big_answers: BigAnswers) -> None:
-        super().__init__()
-        self._big_answers = big_answers
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = super().handle_request(request)
-        response.stream = _Stream(response.stream, self._big_answers)  # type: ignore[arg-type]
-        return response
-
-
-class _Stream(httpx2.SyncByteStream):
-    def __init__(self, inner: httpx2.SyncByteStream, big_answers: BigAnswers) -> None:
-        self._inner = inner
-        self._big_answers = big_answers
-
-    def __iter__(self) -> Iterator[bytes]:
-        read = 0
-        for chunk in self._inner:
-            read += len(chunk)
-            if read > BIG_ANSWER:
-                self._big_answers.take()
-            yield chunk
-
-    def close(self) -> None:
-        self._inner.close()

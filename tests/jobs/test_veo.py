@@ -1,10 +1,9 @@
 """The Veo provider, with the real google-genai, against the imitation of Vertex."""
 
 import io
-import threading
-import time
+import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PosixPath
 from typing import Any
 
 import httpx2
@@ -14,7 +13,7 @@ from PIL import Image as Pillow
 
 from jobs import images
 from jobs.catalog import MODELS, Order
-from jobs.providers import veo
+from jobs.providers import inline_video, veo
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from tests.imitations import VertexImitation
 
@@ -308,25 +307,10 @@ class TestPoll:
         assert (error.code, error.retryable) == ("provider.rejected", False)
 
 
-class CountingPath(PosixPath):
-    """A path that is slow to write to, and counts how many are written to at the same time."""
+class TestLargeVideo:
+    """It is on disk before the SDK has the answer; see tests/jobs/test_inline_video.py."""
 
-    lock = threading.Lock()
-    now = most = 0
-
-    def write_bytes(self, data):
-        cls = type(self)
-        with cls.lock:
-            cls.now += 1
-            cls.most = max(cls.most, cls.now)
-        time.sleep(0.2)  # long enough for the others to come, were they let in
-        with cls.lock:
-            cls.now -= 1
-        return super().write_bytes(data)
-
-
-class TestBigAnswers:
-    SIZE = 3 * veo.BIG_ANSWER
+    SIZE = 10_000_000
 
     @pytest.fixture
     def google(self):
@@ -334,60 +318,40 @@ class TestBigAnswers:
             yield service
             assert service.errors == []
 
-    def poll_at_once(self, provider, operations, folder):
-        class Counting(CountingPath):
-            pass
+    def test_is_never_in_memory(self, google, provider, tmp_path):
+        operation = submit(provider)
+        tracemalloc.start()
+        try:
+            answer = provider.poll(operation=operation, into=tmp_path / "video")
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert answer == Finished()
+        assert (tmp_path / "video").read_bytes() == google.video_of(operation)
+        assert most < self.SIZE / 5  # the imitation's own pieces are in it
+
+    def test_comes_whole_beside_others(self, google, provider, tmp_path):
+        """Each answer goes where the thread that asked for it wants it."""
+        operations = [submit(provider) for _ in range(6)]
 
         def poll(number):
-            into = Counting(folder / str(number))
-            return provider.poll(operation=operations[number], into=into)
+            return provider.poll(operation=operations[number], into=tmp_path / str(number))
 
         with ThreadPoolExecutor(len(operations)) as pool:
-            answers = list(pool.map(poll, range(len(operations))))
-        return answers, Counting.most
-
-    def test_are_let_in_two_at_a_time(self, google, provider, tmp_path):
-        operations = [submit(provider) for _ in range(6)]
-        answers, most = self.poll_at_once(provider, operations, tmp_path)
-        assert answers == [Finished()] * 6
-        assert most <= veo.BIG_ANSWERS_AT_ONCE
+            assert list(pool.map(poll, range(len(operations)))) == [Finished()] * 6
         for number, operation in enumerate(operations):
             assert (tmp_path / str(number)).read_bytes() == google.video_of(operation)
 
-    def test_do_not_keep_small_ones_waiting(self, google, provider, tmp_path):
-        big = [submit(provider) for _ in range(2)]
-        google.seconds = 60
-        running = submit(provider)
-        writing = threading.Barrier(3)
+    def test_that_cannot_be_written_leaves_the_next_one_alone(self, provider, tmp_path):
+        operation = submit(provider)
+        with pytest.raises(FileNotFoundError):
+            provider.poll(operation=operation, into=tmp_path / "nowhere" / "video")
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
 
-        class Stuck(PosixPath):
-            def write_bytes(self, data):
-                writing.wait(timeout=20)  # for the other one, and for the test
-                writing.wait(timeout=20)
-                return super().write_bytes(data)
-
-        with ThreadPoolExecutor(2) as pool:
-            polls = [
-                pool.submit(provider.poll, operation=operation, into=Stuck(tmp_path / str(number)))
-                for number, operation in enumerate(big)
-            ]
-            writing.wait(timeout=20)  # both places are taken
-            assert provider.poll(operation=running, into=tmp_path / "small") == Running()
-            submit(provider)
-            writing.wait(timeout=20)
-            assert [poll.result() for poll in polls] == [Finished()] * 2
-
-    @pytest.mark.parametrize("fault", ["truncated", "half"])
-    def test_give_their_place_back_however_they_end(self, google, provider, tmp_path, fault):
-        """A place that is lost would leave the last poll waiting for ever."""
-
-        class Full(PosixPath):
-            def write_bytes(self, data):
-                raise OSError("no space left on device")
-
-        for _ in range(2 * veo.BIG_ANSWERS_AT_ONCE):
-            operation = submit(provider, marked("done", fault))
-            with pytest.raises((OSError, ProviderError)):
-                provider.poll(operation=operation, into=Full(tmp_path / "full"))
+    def test_is_read_by_the_sdk_where_it_comes_otherwise(
+        self, google, provider, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(inline_video, "FIELD", re.compile(b"another name"))
         operation = submit(provider)
         assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+        assert (tmp_path / "video").read_bytes() == google.video_of(operation)
