@@ -7,11 +7,11 @@ the answer and hands on the same answer with a short one. Where it finds none (a
 that is compressed or made otherwise), the SDK gets what came.
 """
 
+import json
 import re
 import threading
 from base64 import b64encode
-from binascii import a2b_base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,17 +20,19 @@ import httpx2
 ON_DISK = b"the video is on disk"  # what the SDK takes for the video then
 FIELD = re.compile(rb'"bytesBase64Encoded"\s*:\s*"')
 MOST_BEFORE = 100_000  # bytes of an answer that are searched for it
-# JSON may write any character so; Google writes "=" so where its answers must be safe in HTML.
-ESCAPE = re.compile(rb"\\(?:/|u00([0-9a-fA-F]{2}))")
-LONGEST_ESCAPE = 6
-STANDARD = bytes.maketrans(b"-_", b"+/")  # the other alphabet, which the SDK takes too
+LONGEST_ESCAPE = len(r"\u003d")
+Decode = Callable[[bytes], bytes]
 
 
 class InlineVideoTransport(httpx2.HTTPTransport):
-    """HTTP; of a call within `video_to(path)` the answer's video is written to `path`."""
+    """HTTP; of a call within `video_to(path)` the answer's video is written to `path`.
 
-    def __init__(self) -> None:
+    `decode` makes bytes of a JSON string's text that is base64, ValueError of any other.
+    """
+
+    def __init__(self, *, decode: Decode) -> None:
         super().__init__()
+        self._decode = decode
         self._wanted = threading.local()
 
     @contextmanager
@@ -47,14 +49,15 @@ class InlineVideoTransport(httpx2.HTTPTransport):
             return super().handle_request(request)
         request.headers["Accept-Encoding"] = "identity"
         response = super().handle_request(request)
-        response.stream = _WithoutVideo(response.stream, path)  # type: ignore[arg-type]
+        response.stream = _WithoutVideo(response.stream, path, self._decode)  # type: ignore[arg-type]
         return response
 
 
 class _WithoutVideo(httpx2.SyncByteStream):
-    def __init__(self, answer: httpx2.SyncByteStream, path: Path) -> None:
+    def __init__(self, answer: httpx2.SyncByteStream, path: Path, decode: Decode) -> None:
         self._answer = answer
         self._path = path
+        self._decode = decode
 
     def __iter__(self) -> Iterator[bytes]:
         chunks = iter(self._answer)
@@ -66,7 +69,7 @@ class _WithoutVideo(httpx2.SyncByteStream):
                 break
         if found:
             yield begun[: found.end()] + b64encode(ON_DISK)
-            yield _written(begun[found.end() :], chunks, self._path)
+            yield _written(begun[found.end() :], chunks, self._path, self._decode)
         else:
             yield begun
         yield from chunks
@@ -75,23 +78,24 @@ class _WithoutVideo(httpx2.SyncByteStream):
         self._answer.close()
 
 
-def _written(text: bytes, chunks: Iterator[bytes], path: Path) -> bytes:
+def _written(text: bytes, chunks: Iterator[bytes], path: Path, decode: Decode) -> bytes:
     """Write what `text` and the `chunks` after it encode, up to the quote that ends it; return what
     has come from there on. ValueError where it is no base64."""
     with path.open("wb") as file:
         while True:
             text, quote, rest = text.partition(b'"')
             if quote:
-                text = _unescaped(text).translate(STANDARD)
-                file.write(a2b_base64(text + b"=" * (-len(text) % 4), strict_mode=True))
+                file.write(decode(text))
                 return quote + rest
-            whole = _unescaped(text[: _whole(text)])
-            groups = len(whole) - len(whole) % 4
-            file.write(a2b_base64(whole[:groups].translate(STANDARD), strict_mode=True))
+            whole = _whole(text)
+            begun = text[whole:]
+            text = _unescaped(text[:whole])
+            groups = len(text) - len(text) % 4
+            file.write(decode(text[:groups]))
             chunk = next(chunks, None)
             if chunk is None:  # what is missing here, the SDK will miss
                 return b""
-            text = whole[groups:] + text[_whole(text) :] + chunk
+            text = text[groups:] + begun + chunk
 
 
 def _whole(text: bytes) -> int:
@@ -101,6 +105,4 @@ def _whole(text: bytes) -> int:
 
 
 def _unescaped(text: bytes) -> bytes:
-    if b"\\" not in text:
-        return text
-    return ESCAPE.sub(lambda found: bytes.fromhex((found[1] or b"2f").decode()), text)
+    return json.loads(b'"%s"' % text).encode() if b"\\" in text else text

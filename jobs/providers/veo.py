@@ -78,7 +78,7 @@ class Veo:
         model_ids: Mapping[str, str] | None = None,
     ) -> None:
         self._model_ids = model_ids or {}
-        self._transport = InlineVideoTransport()
+        self._transport = InlineVideoTransport(decode=_from_base64)
         for model in BUILT_AT_FIRST_USE:
             model.model_rebuild()
         self._client = genai.Client(
@@ -159,6 +159,12 @@ def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
         ]
         or None,
     )
+
+
+def _from_base64(text: bytes) -> bytes:
+    """Of a JSON string's text, as the SDK does it; a third of the time of `base64`."""
+    video = types.Video.model_validate_json(b'{"videoBytes": "%s"}' % text)
+    return video.video_bytes or b""
 
 
 def _video_of(operation: types.GenerateVideosOperation) -> bytes:

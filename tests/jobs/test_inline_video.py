@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 import httpx2
 import pytest
 
+from jobs.providers import veo
 from jobs.providers.inline_video import ON_DISK, _WithoutVideo
 
 pytestmark = pytest.mark.once
@@ -33,7 +34,7 @@ class Answer(httpx2.SyncByteStream):
 
 
 def taken(body, path, sizes=(65_536,)):
-    return b"".join(_WithoutVideo(Answer(body, sizes), path))
+    return b"".join(_WithoutVideo(Answer(body, sizes), path, veo._from_base64))
 
 
 def answer(video, *, indent=None, before=None):
@@ -77,7 +78,7 @@ class TestVideo:
         "text", ["no base64 at all!", "AAAA=AAA", "A", "AA\\n==", "AAA\\u00e4"]
     )
     def test_that_is_no_base64_is_an_error(self, tmp_path, text):
-        with pytest.raises(ValueError, match=r"base64|pad|data|ascii|hex"):
+        with pytest.raises(ValueError, match=r"base64|escape|\\u00e4|JSON"):
             taken(answer("X").replace(b'"X"', f'"{text}"'.encode()), tmp_path / "video")
 
     def test_that_breaks_off_leaves_an_answer_that_does(self, tmp_path):
@@ -113,5 +114,5 @@ class TestEverythingElse:
 
     def test_is_closed(self, tmp_path):
         inner = Answer(b"{}", [10])
-        _WithoutVideo(inner, tmp_path / "video").close()
+        _WithoutVideo(inner, tmp_path / "video", b64decode).close()
         assert inner.closed
