@@ -1,6 +1,6 @@
 """How fast the service is, beside the least that is possible and beside the last kept result.
 
-    python -m bench.speed [--seconds 5] [--only poll] [--write]
+    python -m bench.speed [--seconds 4] [--only poll] [--write]
 
 A PostgreSQL of its own; web and cluster as the Procfile runs them; imitations of Google and
 Cloudinary. Prints one table and ends by itself. docs/performance.md tells what each figure means.
@@ -31,7 +31,7 @@ JOBS, MANY_JOBS = 1_000, 100_000  # of one user
 EVENTS, MANY_EVENTS = 0, 5_000_000
 FLIGHT, UPSTREAM_SECONDS, VIDEO_BYTES = 60, 20, 10_000_000
 LOOKED_AT = 64  # jobs, two by each connection
-FLOOR_SECONDS = 2.0  # before and after each case
+FLOOR_SECONDS = 1.5  # before and after each case
 SLICES = 8  # of each measurement
 ENOUGH_SECONDS = 270  # then no more cases are begun, on a slow machine
 MOST_SECONDS = 300  # then it ends, as by Ctrl-C
@@ -286,7 +286,7 @@ def _version(database: psycopg.Connection) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=5, help="that each case is driven for")
+    parser.add_argument("--seconds", type=float, default=4, help="that each case is driven for")
     parser.add_argument("--write", action="store_true", help="keep it in bench/results.json")
     parser.add_argument("--only", action="append", default=[], help='one case, such as "poll"')
     options = parser.parse_args()
