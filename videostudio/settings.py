@@ -230,8 +230,10 @@ if DATABASE and DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif DATABASE:
-    # A server that does not answer is gone: libpq would wait for minutes, and /readyz with it.
-    DATABASE["OPTIONS"] = {"connect_timeout": 5, **DATABASE.get("OPTIONS", {})}
+    # A server that does not answer is gone: libpq would wait for minutes, and /readyz with it. So
+    # is a standby that is not promoted yet: it could not note what was paid for.
+    usual = {"connect_timeout": 5, "target_session_attrs": "read-write"}
+    DATABASE["OPTIONS"] = usual | DATABASE.get("OPTIONS", {})
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}

@@ -1,8 +1,9 @@
-"""PostgreSQL is gone for half a minute while videos are made, and comes back."""
+"""PostgreSQL is gone for half a minute while videos are made, and is read-only when it is back."""
 
 import signal
 import time
 
+import psycopg
 import pytest
 import requests
 
@@ -11,6 +12,7 @@ from tests.postgres import Server
 from tests.stack import Stack, until
 
 OUTAGE_SECONDS = 30
+READ_ONLY_SECONDS = 5  # as a standby is until it is promoted
 SUBMITTED = "SELECT count(*) FROM jobs_videojob WHERE submitted_at IS NOT NULL"
 UNLIMITED = {"VEO_CREATES_PER_MINUTE": "1000", "VIDEO_MAX_ACTIVE_JOBS": "100"}
 
@@ -32,11 +34,20 @@ class TestOutage:
             # A claim whose commit is cut off leaves a job of which nobody knows whether it was
             # submitted: it fails, and is refunded (bench.chaos counts those).
             assert until(lambda: stack.sql(SUBMITTED)[0][0] == 20, seconds=10)
+            with psycopg.connect(postgres.url, autocommit=True) as connection:
+                connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
             postgres.stop(signal.SIGQUIT)
             stopped = time.monotonic()
             self.everything_is_503(stack, alice, jobs[0])
             time.sleep(max(0, OUTAGE_SECONDS - (time.monotonic() - stopped)))
             postgres.start()
+            self.everything_is_503(stack, alice, jobs[0])
+            time.sleep(READ_ONLY_SECONDS)
+            write = "-c default_transaction_read_only=off"
+            with psycopg.connect(postgres.url, autocommit=True, options=write) as connection:
+                connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+                connection.execute("SELECT pg_reload_conf()")
+            assert until(lambda: stack.sql("SHOW transaction_read_only") == [("off",)], seconds=10)
             jobs += [self.order(alice) for _ in range(5)]
             ended = [alice.wait(job, seconds=90) for job in jobs]
             assert {job["status"] for job in ended} == {"SUCCEEDED"}, stack.output()
