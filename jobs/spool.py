@@ -20,7 +20,8 @@ def video(job_id: UUID) -> Path:
 
 
 def drop(job_id: UUID) -> None:
-    for path in (video(job_id), partial(job_id)):
+    """Of a job that has ended; what workers left that died of it, too."""
+    for path in (video(job_id), *folder().glob(f"{job_id}.*.part")):
         path.unlink(missing_ok=True)
 
 

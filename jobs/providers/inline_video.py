@@ -68,8 +68,9 @@ class _WithoutVideo(httpx2.SyncByteStream):
             if found or len(begun) > MOST_BEFORE:
                 break
         if found:
-            yield begun[: found.end()] + b64encode(ON_DISK)
-            yield _written(begun[found.end() :], chunks, self._path, self._decode)
+            rest = _written(begun[found.end() :], chunks, self._path, self._decode)
+            short = b64encode(ON_DISK) if self._path.stat().st_size else b""
+            yield begun[: found.end()] + short + rest
         else:
             yield begun
         yield from chunks

@@ -36,6 +36,7 @@ BUILT_AT_FIRST_USE = (  # by the SDK's `defer_build`
     types.GenerateVideosConfig,
     types.GenerateVideosOperation,
     types.GenerateVideosResponse,
+    types.Video,
 )
 ASSET = types.VideoGenerationReferenceType.ASSET
 SAFETY_SIGNS = ("safety", "usage guidelines", "responsible ai", "sensitive")

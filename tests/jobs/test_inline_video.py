@@ -81,6 +81,10 @@ class TestVideo:
         with pytest.raises(ValueError, match=r"base64|escape|\\u00e4|JSON"):
             taken(answer("X").replace(b'"X"', f'"{text}"'.encode()), tmp_path / "video")
 
+    def test_that_is_empty_is_left_to_the_sdk(self, tmp_path):
+        """It tells an operation that finished without a video from one with a damaged one."""
+        assert taken(answer(""), tmp_path / "video") == answer("")
+
     def test_that_breaks_off_leaves_an_answer_that_does(self, tmp_path):
         body = answer(b64encode(bytes(9_000)).decode())
         left = taken(body[:8_000], tmp_path / "video", [1_000])

@@ -98,6 +98,13 @@ class TestTidyUp:
         tidy_up()
         assert [path.name for path in spool_folder.iterdir()] == ["c.mp4"]
 
+    def test_drops_with_a_job_what_dead_workers_left_of_it(self, spool_folder):
+        job, other = uuid4(), uuid4()
+        for name in (f"{job}.mp4", f"{job}.1.part", f"{job}.22.part", f"{other}.1.part"):
+            (spool_folder / name).touch()
+        spool.drop(job)
+        assert [path.name for path in spool_folder.iterdir()] == [f"{other}.1.part"]
+
     def test_keeps_a_lock_that_is_in_use(self, db, spool_folder):
         with queue.one_of_the_few("store"):
             pass
