@@ -84,9 +84,9 @@ def restarted(**settings: Any) -> Play:
     return play
 
 
-def disk_full(studio: Studio, cls: type, method: str, *, times: float = math.inf) -> None:
-    """The method finds no space, so many times. A truly full disk would take a mount and root."""
-    original, left = getattr(cls, method), [times]
+def disk_full(studio: Studio, owner: Any, name: str, *, times: float = math.inf) -> None:
+    """The function finds no space, so many times. A truly full disk would take a mount and root."""
+    original, left = getattr(owner, name), [times]
 
     def write(*args: Any, **options: Any) -> Any:
         left[0] -= 1
@@ -94,4 +94,4 @@ def disk_full(studio: Studio, cls: type, method: str, *, times: float = math.inf
             raise OSError(errno.ENOSPC, "No space left on device", "/var/spool/film.mp4")
         return original(*args, **options)
 
-    studio.monkeypatch.setattr(cls, method, write)
+    studio.monkeypatch.setattr(owner, name, write)

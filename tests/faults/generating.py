@@ -1,9 +1,8 @@
 """Google took the order, and then something goes wrong before the video is here."""
 
-from pathlib import Path
 from typing import Any
 
-from jobs.providers import veo
+from jobs.providers import inline_video, veo
 from tests.faults.fault import SUCCEEDED, Fault, disk_full, google, impatient
 from tests.faults.studio import NEVER, Studio
 
@@ -47,12 +46,12 @@ def key_taken_away(studio: Studio) -> None:
 
 
 def no_space_twice(studio: Studio) -> None:
-    disk_full(studio, Path, "write_bytes", times=2)
+    disk_full(studio, inline_video, "_written", times=2)
     google()(studio)
 
 
 def no_space(studio: Studio) -> None:
-    disk_full(studio, Path, "write_bytes")
+    disk_full(studio, inline_video, "_written")
     google()(studio)
 
 
