@@ -31,6 +31,7 @@ from django_q.signals import post_spawn
 from accounts.optional import as_if_not_installed
 from jobs import housekeeping, queue
 from jobs.providers import provider_for, veo_is_configured
+from jobs.providers.base import NotConfigured
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +111,8 @@ def _make_what_workers_share() -> None:
             import jobs.providers.veo
         try:
             provider_for(mock_mode=False)
-        except Exception:  # each job that needs it will fail as it does
-            logger.exception("Google's client cannot be made")
+        except NotConfigured:  # as each job that needs it will be told
+            logger.exception("a provider is not set up")
     if settings.USE_CLOUDINARY:
         import jobs.videos.cloudinary  # noqa: F401
     gc.freeze()  # what the collector does not touch stays shared

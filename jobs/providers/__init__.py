@@ -19,7 +19,7 @@ _lock = Lock()  # a cache alone would let threads that come first together make 
 def provider_for(*, mock_mode: bool) -> Provider:
     """One provider of each kind a process, made at its first use, or before the process's fork.
 
-    Raises NotConfigured where this process has no Google account.
+    Raises NotConfigured where this process has no Google account, or can make no client.
     """
     with _lock:
         return _make(mock_mode=mock_mode)
@@ -35,10 +35,14 @@ def _make(*, mock_mode: bool) -> Provider:
         raise NotConfigured("neither GOOGLE_API_KEY nor GOOGLE_CLOUD_PROJECT is set")
     from jobs.providers.veo import Veo
 
-    return Veo(
-        api_key=settings.GOOGLE_API_KEY,
-        project=settings.GOOGLE_CLOUD_PROJECT,
-        location=settings.GOOGLE_CLOUD_LOCATION,
-        base_url=settings.GOOGLE_VERTEX_BASE_URL,
-        model_ids=settings.VEO_MODEL_IDS,
-    )
+    try:
+        return Veo(
+            api_key=settings.GOOGLE_API_KEY,
+            project=settings.GOOGLE_CLOUD_PROJECT,
+            location=settings.GOOGLE_CLOUD_LOCATION,
+            base_url=settings.GOOGLE_VERTEX_BASE_URL,
+            model_ids=settings.VEO_MODEL_IDS,
+        )
+    except (OSError, ValueError) as error:  # no certificates, above all; nothing was sent
+        kind = type(error).__name__
+        raise NotConfigured(f"Google's client cannot be made: {kind}: {error}") from error

@@ -67,7 +67,7 @@ class ProviderError(Exception):
 
 
 class NotConfigured(Exception):
-    """This process lacks the provider's credentials, which is the operator's; nothing was sent."""
+    """This process lacks credentials or certificates, which is the operator's; nothing was sent."""
 
 
 class Provider(Protocol):

@@ -66,7 +66,7 @@ class Veo:
     """Google's video models. `model_ids` maps public names to Google's, over the catalog's.
 
     To make one costs 10 MB, TLS contexts most of all, so a cluster makes it before it forks. It has
-    no connection until its first call; no other process may use it after that.
+    no connection until its first call, so that none is shared by those who have a copy.
     """
 
     def __init__(

@@ -46,6 +46,12 @@ def no_credentials(studio: Studio) -> None:
     restarted(GOOGLE_API_KEY="")(studio)
 
 
+def no_certificates(studio: Studio) -> None:
+    """The authorities' certificates are not where the environment says."""
+    studio.monkeypatch.setenv("SSL_CERT_FILE", "/etc/studio/none.pem")
+    restarted()(studio)
+
+
 def no_token(studio: Studio) -> None:
     """A service account whose token server does not answer, three times."""
     studio.monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(service_account(studio)))
@@ -101,6 +107,7 @@ FAULTS = [
     ),
     Fault("workers without a key", restarted(**NO_KEY), "provider.not_configured", (0, 0, 0)),
     Fault("workers without credentials", no_credentials, "provider.not_configured", (0, 0, 0)),
+    Fault("workers without certificates", no_certificates, "provider.not_configured", (0, 0, 0)),
     Fault(
         "404: the model is retired",
         restarted(VEO_MODEL_IDS=RETIRED),
