@@ -27,6 +27,7 @@ from django.utils import timezone
 from django_q.cluster import Sentinel
 from django_q.conf import Conf
 from django_q.signals import post_spawn
+from django_q.worker import worker
 
 from accounts.optional import as_if_not_installed
 from jobs import housekeeping, queue
@@ -41,6 +42,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
 RESTART_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 4.0
+TIMER_LOCK_SECONDS = 0.2  # a worker that lives has it for microseconds
 # Of a worker, from its start; in the unit in which the kernel tells it.
 GROWTH = 25_000_000 if sys.platform == "darwin" else 25_000
 
@@ -146,6 +148,10 @@ def _sentinel(stop: _Stop) -> None:
     results."""
 
     class Here(Sentinel):
+        def spawn_worker(self) -> None:
+            timer = multiprocessing.Value("f", -1, lock=_LockToDieWith())  # type: ignore[call-overload]
+            self.spawn_process(worker, self.task_queue, self.result_queue, timer, self.timeout)
+
         def spawn_monitor(self) -> Any:
             self.pushed = multiprocessing.Event()
             return self.spawn_process(
@@ -167,6 +173,27 @@ def _sentinel(stop: _Stop) -> None:
     gc.freeze()  # what was made since the last time
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     Here(stop, threading.Event(), uuid4())
+
+
+class _LockToDieWith:
+    """The lock of a worker's timer, which the sentinel asks for before it looks whether the worker
+    lives. A worker that was killed while it had the stock one blocked the sentinel for ever."""
+
+    def __init__(self) -> None:
+        self.lock = multiprocessing.RLock()
+
+    def acquire(self) -> bool:
+        return self.lock.acquire(timeout=TIMER_LOCK_SECONDS)
+
+    def release(self) -> None:
+        with suppress(AssertionError):  # it was not to be had
+            self.lock.release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
 
 class _Pusher:

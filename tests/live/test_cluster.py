@@ -13,6 +13,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from tests.imitations import VertexImitation
+from tests.live.tasks import HANDING_IN
 from tests.stack import Stack
 
 MEMBERS = ("first worker", "second worker", "pusher and monitor")  # the sentinel's children
@@ -177,6 +178,14 @@ class TestKill:
     def test_of_one_is_recovered_from(self, cluster, alice, role):
         members = cluster.members()
         self.recovers(cluster, alice, members[role], members)
+
+    def test_of_a_worker_that_has_the_lock_of_its_timer(self, studio, cluster, alice):
+        """A worker takes it to hand in its result, and the sentinel to look whether it lives."""
+        task = "async_task('tests.live.tasks.hand_in_slowly')"
+        studio.manage("shell", "-c", f"from django_q.tasks import async_task; {task}")
+        pid = studio.folder / "tmp" / HANDING_IN
+        assert until(pid.exists, seconds=10), studio.output()
+        self.recovers(cluster, alice, int(pid.read_text()), cluster.members())
 
     def test_of_a_worker_in_the_middle_of_a_submission_is_never_paid_twice(
         self, studio, cluster, google, alice
