@@ -37,7 +37,7 @@ EVENTS = """
     INSERT INTO jobs_jobevent (job_id, created_at, level, message, internal, detail)
     SELECT id, created_at + n * interval '7 s', 'info', 'Step ' || n || ' of the way',
            n %% 4 = 0, ''
-    FROM jobs_videojob, generate_series(1, %(events)s) AS n
+    FROM jobs_videojob, generate_series(1, %(events)s) AS n WHERE user_id = ANY(%(owners)s)
 """
 ENTRIES = """
     INSERT INTO tokens_ledger_entry
@@ -52,9 +52,10 @@ ENTRIES = """
         FROM accounts_user WHERE id = ANY(%(owners)s)
         UNION ALL
         SELECT user_id, 'charge', -50, id::text, created_at FROM jobs_videojob
+        WHERE user_id = ANY(%(owners)s)
         UNION ALL
         SELECT user_id, 'refund', 50, id::text, completed_at FROM jobs_videojob
-        WHERE tokens_refunded > 0
+        WHERE user_id = ANY(%(owners)s) AND tokens_refunded > 0
     ) AS each
     ORDER BY at, amount DESC
 """

@@ -128,6 +128,43 @@ class TestConstraints:
             append(account, kind="adjustment", amount=-130, balance_after=-10)
 
 
+@pytest.mark.only_on("postgresql")  # SQLite knows one way, by the index
+class TestTriggers:
+    """They look at a few entries, however many there are."""
+
+    def looked_at(self):
+        """Rows of entries so far, in this transaction."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables"
+                " WHERE relname = 'tokens_ledger_entry'"
+            )
+            return cursor.fetchone()[0]
+
+    @pytest.mark.parametrize("who", ["has most entries", "has few, and old ones"])
+    def test_find_an_accounts_last_entries_by_their_index(
+        self, alice, bob, charged, sql, unguarded, who
+    ):
+        ledger.grant(user=bob, amount=5_000, note="")
+        ledger.grant(user=alice, amount=5_000, note="")
+        with unguarded():
+            sql(
+                "INSERT INTO tokens_ledger_entry"
+                " (account_id, kind, amount, balance_after, reference, note, created_at)"
+                " SELECT %s, 'grant', 1, 5000 + n, '', '', now()"
+                " FROM generate_series(1, 5000) AS n ORDER BY n",
+                alice.pk,
+            )
+            sql("UPDATE tokens_ledger_account SET balance = 10000 WHERE user_id = %s", alice.pk)
+        sql("ANALYZE tokens_ledger_entry")
+        user = alice if who == "has most entries" else bob
+        for n in range(10):  # then PostgreSQL has planned it for an average account
+            charged(user, f"job-{n}")
+        before = self.looked_at()
+        charged(user, "job-10")
+        assert self.looked_at() - before < 10
+
+
 class TestMigration:
     def test_takes_the_triggers_away_and_puts_them_back(self, account, sql):
         if connection.vendor == "postgresql":

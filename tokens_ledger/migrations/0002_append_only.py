@@ -8,9 +8,9 @@
 The triggers refuse and write nothing. An account may be inserted with a balance, so that `loaddata`
 works; its first entry is then refused until the entries are loaded too, and check_ledger tells.
 
-A later migration that changes these tables puts itself between this one's `remove` and `install`:
-SQLite, altering a table, drops its triggers without a word, or fails where another table's name it.
-check_ledger names what is missing.
+A later migration that changes these tables puts itself between this one's `remove` and `install`,
+and then has 0004 look by the index: SQLite, altering a table, drops its triggers without a word, or
+fails where another table's name it. check_ledger names what is missing.
 """
 
 from django.db import migrations
@@ -56,18 +56,21 @@ TRIGGERS = {
         ("followed", f"BEFORE UPDATE OF balance ON {ACCOUNT}", "ROW", FOLLOWS, OUT_OF_BALANCE),
     ],
 }
+FUNCTION = """
+    CREATE OR REPLACE FUNCTION tokens_ledger_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF {condition} THEN
+            RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+        RETURN NEW;
+    END $$;
+"""
+TRIGGER = """
+    CREATE TRIGGER tokens_ledger_{name} {event}
+        FOR EACH {level} EXECUTE FUNCTION tokens_ledger_{name}()
+"""
 CREATE = {
-    "postgresql": """
-        CREATE FUNCTION tokens_ledger_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            IF {condition} THEN
-                RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';
-            END IF;
-            RETURN NEW;
-        END $$;
-        CREATE TRIGGER tokens_ledger_{name} {event}
-            FOR EACH {level} EXECUTE FUNCTION tokens_ledger_{name}()
-        """,
+    "postgresql": FUNCTION + TRIGGER,
     "sqlite": """
         CREATE TRIGGER tokens_ledger_{name} {event} FOR EACH {level} WHEN {condition}
         BEGIN
