@@ -7,12 +7,14 @@ Cloudinary. Prints one table and ends by itself. docs/performance.md tells what 
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import django
@@ -39,27 +41,30 @@ MOST_SECONDS = 300  # then it ends, as by Ctrl-C
 ENV = LIMITS | {"MOCK_SECONDS": "8", "WEB_CONCURRENCY": "2"}
 
 
+@dataclass(frozen=True)
+class Studio:
+    """One service that is measured, with a database of its own."""
+
+    stack: Stack
+    database: psycopg.Connection
+    web: Web
+    meter: Meter
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.web.port}"
+
+
 class Bench:
     """One run: what is running, and the rows that have been measured so far."""
 
     def __init__(
-        self,
-        *,
-        stack: Stack,
-        database: psycopg.Connection,
-        web: Web,
-        floor: Web,
-        cluster: int,
-        client: Client,
-        only: list[str],
-        until: float,
+        self, *, studio: Studio, floor: Studio, client: Client, only: list[str], until: float
     ) -> None:
         from bench.speed import scene  # not before Django is set up
 
-        self.scene, self.stack, self.database = scene, stack, database
-        self.web, self.floor, self.client = web, floor, client
-        self.meter = Meter(stack=stack, database=database, web=web.pid, cluster=cluster)
-        self.floor_meter = Meter(stack=stack, database=database, web=floor.pid, cluster=cluster)
+        self.scene, self.client = scene, client
+        self.studio, self.floor = studio, floor
         self.only, self.until = only, until
         self.left_out: list[str] = []
         self.rows: dict[str, dict[str, Any]] = {}
@@ -68,38 +73,44 @@ class Bench:
         self.owner, self.token = scene.owner(tokens=MANY_JOBS * scene.COST + 1_000_000)
         self.model = self._finished_job()
 
-    def copies(self, first: int, last: int, events: int) -> None:
+    def copies(self, database: psycopg.Connection, first: int, last: int, events: int) -> None:
         """Bring the owner's jobs from `first` to `last`, and `events` lines of log in all."""
         began = time.perf_counter()
         self.scene.copies(
-            self.database,
-            model=self.model,
-            owner=self.owner,
-            first=first,
-            last=last,
-            events=events,
+            database, model=self.model, owner=self.owner, first=first, last=last, events=events
         )
-        self.database.execute("VACUUM ANALYZE")
-        self.database.execute("CHECKPOINT")
+        database.execute("VACUUM ANALYZE")
+        database.execute("CHECKPOINT")
         seconds = time.perf_counter() - began
         print(f"  {last:,} jobs, loaded in {seconds:.0f} s", flush=True)
 
-    def measure(self, seconds: float, suffix: str = "") -> None:
-        """Every case, with the jobs that are there now."""
+    def measure(self, seconds: float, *many: Studio) -> None:
+        """Every case; where there is a second service, with `many` jobs, of both in turn."""
         scene, token = self.scene, self.token
-        ids = scene.sample(self.database, LOOKED_AT)
-        self._case(f"floor{suffix}", scene.floors(ids, token), 200, seconds, floor=True)
-        self._case(f"poll{suffix}", scene.polls(ids, token), 200, seconds)
-        self._case(f"poll, known{suffix}", scene.known_polls(ids, token), 304, seconds)
-        self._case(f"list of 50{suffix}", scene.lists(token), 200, seconds)
-        self._case(f"create{suffix}", scene.forms(self.users), 202, seconds)
-        if not suffix:
-            self._case("create, JSON", scene.objects(self.users), 202, seconds)
-        self._case(f"create, one user{suffix}", scene.forms([token]), 202, seconds, connections=1)
+        studios = self.studio, *many
+        ids = {each: scene.sample(each.database, LOOKED_AT) for each in studios}
+
+        def case(name: str, requests: Callable[[Studio], list], status: int, **more: Any) -> None:
+            plans = {each: _plan(each.web, requests(each), status, **more) for each in studios}
+            if row := self._case(name, plans, seconds):
+                asked = requests(self.studio)[0]
+                row["queries"] = self._queries(name) or asked.statements(status)
+
+        if not many:
+            self.floor_plan = _plan(self.floor.web, scene.floors(ids[self.studio], token), 200)
+            if row := self._case("floor", {self.floor: self.floor_plan}, seconds):
+                row["queries"] = 1
+        case("poll", lambda each: scene.polls(ids[each], token), 200)
+        case("poll, known", lambda each: scene.known_polls(ids[each], token, each.url), 304)
+        case("list of 50", lambda each: scene.lists(token), 200)
+        case("create", lambda each: scene.forms(self.users), 202)
+        if not many:
+            case("create, JSON", lambda each: scene.objects(self.users), 202)
+        case("create, one user", lambda each: scene.forms([token]), 202, connections=1)
 
     def flight(self) -> float:
         """Seconds from the first POST of 60 to the last SUCCEEDED, all made by Google."""
-        clients = [ApiClient(f"http://127.0.0.1:{self.web.port}", each) for each in self.users]
+        clients = [ApiClient(self.studio.url, each) for each in self.users]
         began = time.time()
 
         def order(client: ApiClient) -> str:
@@ -116,10 +127,10 @@ class Bench:
         ended: list[tuple] = []
 
         def over() -> bool:
-            ended.extend(self.database.execute(query, [ids, FLIGHT]))
+            ended.extend(self.studio.database.execute(query, [ids, FLIGHT]))
             return bool(ended)
 
-        assert until(over, 60), f"60 videos were not there after 60 s\n{self.stack.output()}"
+        assert until(over, 60), f"60 videos were not there after 60 s\n{self.studio.stack.output()}"
         seconds = float(ended[0][0]) - began
         print(f"  60 jobs: {seconds:.1f} s", flush=True)
         return seconds
@@ -130,57 +141,52 @@ class Bench:
             self.left_out.append(name)
         return late
 
-    def memory_mb(self) -> dict[str, float]:
-        time.sleep(2)
-        return self.meter.memory_mb()
-
     def _case(
-        self,
-        name: str,
-        requests: list,
-        status: int,
-        seconds: float,
-        *,
-        connections: int = CONNECTIONS,
-        floor: bool = False,
-    ) -> None:
-        """Drive `requests` for so many seconds, after one second that is not measured.
+        self, name: str, plans: dict[Studio, dict[str, Any]], seconds: float
+    ) -> dict[str, Any] | None:
+        """Drive each service by its plan for so many seconds, after one that is not measured.
 
         In slices, of which the one with the median CPU is kept: eight threads that want the same
         lock fall into step at times, and a request costs twice as much while they do. And a machine
-        is now faster, now slower, so the floor is looked at before and after.
+        is now faster, now slower, so the floor is looked at before and after, and two services are
+        driven in turn.
         """
-        if self.only and not floor and name not in self.only:
-            return
-        if self.is_late(name, takes=CASE_SECONDS):
-            return
-        meter, web = (self.floor_meter, self.floor) if floor else (self.meter, self.web)
-        wires = [request.wire() for request in requests]
-        plan = {
-            "port": web.port,
-            "status": status,
-            "scripts": [wires[n::connections] or wires for n in range(connections)],
-        }
-        self.database.execute("VACUUM ANALYZE")
-        if floor:
-            self.floor_plan = plan
-        self.client.drive(**plan, seconds=1)
-        floors = self._slices(self.floor_meter, self.floor_plan, FLOOR_SECONDS)
-        slices = self._slices(meter, plan, seconds)
-        floors += self._slices(self.floor_meter, self.floor_plan, FLOOR_SECONDS)
-        row = sorted(slices, key=report.cpu_of)[SLICES // 2]
-        floors = slices if floor else floors
+        label = name + report.MANY if len(plans) > 1 else name
+        if self.only and name not in ("floor", *self.only):
+            return None
+        if self.is_late(label, takes=CASE_SECONDS):
+            return None
+        for studio, plan in plans.items():
+            studio.database.execute("VACUUM ANALYZE")
+            self.client.drive(**plan, seconds=1)
+        floors = self._slices({self.floor: self.floor_plan}, FLOOR_SECONDS)[self.floor]
+        slices = self._slices(plans, seconds)
+        floors += self._slices({self.floor: self.floor_plan}, FLOOR_SECONDS)[self.floor]
+        row = sorted([*slices.values()][-1], key=report.cpu_of)[SLICES // 2]
         row["floor_cpu"] = statistics.median(map(report.cpu_of, floors))
         row["floor_rate"] = statistics.median(each["rate"] for each in floors)
-        row["best"], row["floor_best"] = report.best(slices), report.best(floors)
-        row["queries"] = 1 if floor else requests[0].statements(status)
-        self.rows[name] = row
-        print(f"  {name}: {row['rate']:.0f}/s", flush=True)
-        if status == 202:
-            self._clear_away()
+        if len(plans) > 1:
+            few, many = slices.values()
+            row["beside_few"] = report.beside(many, few)
+        self.rows[label] = row
+        print(f"  {label}: {row['rate']:.0f}/s", flush=True)
+        for studio, plan in plans.items():
+            if plan["status"] == 202:
+                _clear_away(studio.database)
+        return row
 
-    def _slices(self, meter: Meter, plan: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
-        return [self._drive(meter, plan, seconds / SLICES) for _ in range(SLICES)]
+    def _slices(
+        self, plans: dict[Studio, dict[str, Any]], seconds: float
+    ) -> dict[Studio, list[dict[str, Any]]]:
+        """What each service was seen to do: first one, then the other, then the other first."""
+        slices: dict[Studio, list] = {studio: [] for studio in plans}
+        for n in range(SLICES):
+            for studio in list(plans)[:: 1 if n % 2 else -1]:
+                slices[studio].append(self._drive(studio.meter, plans[studio], seconds / SLICES))
+        return slices
+
+    def _queries(self, name: str) -> int:
+        return self.rows.get(name, {}).get("queries", 0)
 
     def _drive(self, meter: Meter, plan: dict[str, Any], seconds: float) -> dict[str, Any]:
         """What the client saw, and the CPU that each part used, ms a request."""
@@ -191,28 +197,38 @@ class Bench:
         spent = {part: ms / figures["requests"] for part, ms in used.items()}
         return figures | spent | {"others_share": share}
 
-    def _clear_away(self) -> None:
-        """End the jobs of a case, so that the next finds a cluster at rest."""
-        cancel = (
-            "UPDATE jobs_videojob SET status = 'CANCELLED', stage = '', next_step_at = NULL, "
-            "completed_at = now() WHERE id IN (SELECT id FROM jobs_videojob "
-            "WHERE next_step_at IS NOT NULL FOR UPDATE SKIP LOCKED)"
-        )
-        left = "SELECT count(*) FROM jobs_videojob WHERE next_step_at IS NOT NULL"
-
-        def none_left() -> bool:
-            self.database.execute(cancel)
-            return self.database.execute(left).fetchone() == (0,)
-
-        assert until(none_left, 60)
-        queued = "SELECT count(*) FROM django_q_ormq HAVING count(*) < 3"
-        assert until(lambda: bool(self.database.execute(queued).fetchone()), 60)
-
     def _finished_job(self) -> str:
-        client = ApiClient(f"http://127.0.0.1:{self.web.port}", self.token)
+        client = ApiClient(self.studio.url, self.token)
         job = client.create(prompt="[[slow:1]] A sunset over mountains, seen from a slow drone")
         assert client.wait(job.json()["id"])["status"] == "SUCCEEDED"
         return job.json()["id"]
+
+
+def _plan(
+    web: Web, requests: list, status: int, *, connections: int = CONNECTIONS
+) -> dict[str, Any]:
+    """What the client is told: whom to ask what, over how many connections."""
+    wires = [request.wire() for request in requests]
+    scripts = [wires[n::connections] or wires for n in range(connections)]
+    return {"port": web.port, "status": status, "scripts": scripts}
+
+
+def _clear_away(database: psycopg.Connection) -> None:
+    """End the jobs of a case, so that the next finds a cluster at rest."""
+    cancel = (
+        "UPDATE jobs_videojob SET status = 'CANCELLED', stage = '', next_step_at = NULL, "
+        "completed_at = now() WHERE id IN (SELECT id FROM jobs_videojob "
+        "WHERE next_step_at IS NOT NULL FOR UPDATE SKIP LOCKED)"
+    )
+    left = "SELECT count(*) FROM jobs_videojob WHERE next_step_at IS NOT NULL"
+
+    def none_left() -> bool:
+        database.execute(cancel)
+        return database.execute(left).fetchone() == (0,)
+
+    assert until(none_left, 60)
+    queued = "SELECT count(*) FROM django_q_ormq HAVING count(*) < 3"
+    assert until(lambda: bool(database.execute(queued).fetchone()), 60)
 
 
 def main() -> None:
@@ -227,17 +243,8 @@ def main() -> None:
         Server() as server,
         processes.imitation("vertex", *video) as google,
         processes.imitation("cloudinary") as cloudinary,
-        Stack(
-            server=server.url,
-            google=google,
-            cloudinary=cloudinary,
-            webs=0,
-            clusters=0,
-            env=ENV,
-        ) as stack,
-        psycopg.connect(stack.database_url, autocommit=True) as database,
     ):
-        result = _run(stack, database, options)
+        result = _run(options, server=server.url, google=google, cloudinary=cloudinary)
     result |= report.described() | {"took_seconds": time.perf_counter() - began}
     print("\n".join(report.table(result, report.last())))
     if left_out := result.pop("left_out"):
@@ -246,37 +253,59 @@ def main() -> None:
         report.write(result)
 
 
-def _run(stack: Stack, database: psycopg.Connection, options: Any) -> dict[str, Any]:
-    # Vacuumed by hand before each case: by itself it would fall into some and not into others.
-    database.execute("ALTER SYSTEM SET autovacuum = off")
-    database.execute("SELECT pg_reload_conf()")
-    start_up = processes.start_up(stack)
-    cluster, start_up["cluster"] = processes.cluster(stack, database)
-    _set_django_up(stack)
-    with contextlib.ExitStack() as opened:
-        web = opened.enter_context(processes.web(stack))
-        floor = opened.enter_context(processes.web(stack, "bench.floor"))
-        client = opened.enter_context(processes.client())
+def _run(options: Any, **services: str) -> dict[str, Any]:
+    with ExitStack() as opened:
+        stack, database = opened.enter_context(_stack(**services))
+        # Vacuumed by hand before each case: by itself it would fall into some, not into others.
+        database.execute("ALTER SYSTEM SET autovacuum = off")
+        database.execute("SELECT pg_reload_conf()")
+        start_up = processes.start_up(stack)
+        studio, start_up["cluster"] = opened.enter_context(_studio(stack, database))
+        _set_django_up(stack)
+        web = opened.enter_context(processes.web(stack, "bench.floor"))
+        floor = replace(studio, web=web, meter=studio.meter.of(web=web.pid))
         bench = Bench(
-            stack=stack,
-            database=database,
-            web=web,
+            studio=studio,
             floor=floor,
-            cluster=cluster,
-            client=client,
+            client=opened.enter_context(processes.client()),
             only=options.only,
             until=options.until,
         )
-        bench.copies(1, JOBS, EVENTS)
+        bench.copies(database, 1, JOBS, EVENTS)
         bench.measure(options.seconds)
         result = {"rows": bench.rows, "start_up_seconds": start_up, "postgres": _version(database)}
         if not options.only:
             if not bench.is_late("60 jobs", takes=LONG_SECONDS):
                 result["flight_seconds"] = bench.flight()
             if not bench.is_late("100 times as many jobs", takes=LONG_SECONDS + CASE_SECONDS):
-                bench.copies(JOBS + 1, MANY_JOBS, MANY_EVENTS)
-                bench.measure(options.seconds, suffix=report.MANY)
-        return result | {"memory_mb": bench.memory_mb(), "left_out": bench.left_out}
+                with _stack(**services) as (other_stack, other):
+                    bench.scene.same(database, other)
+                    bench.copies(other, JOBS + 1, MANY_JOBS, MANY_EVENTS)
+                    with _studio(other_stack, other) as (many, _):
+                        bench.measure(options.seconds, many)
+        time.sleep(2)
+        return result | {"memory_mb": studio.meter.memory_mb(), "left_out": bench.left_out}
+
+
+@contextmanager
+def _stack(*, server: str, google: str, cloudinary: str) -> Iterator[tuple[Stack, Any]]:
+    """A migrated database, with nothing at work on it yet."""
+    with (
+        Stack(
+            server=server, google=google, cloudinary=cloudinary, webs=0, clusters=0, env=ENV
+        ) as stack,
+        psycopg.connect(stack.database_url, autocommit=True) as database,
+    ):
+        yield stack, database
+
+
+@contextmanager
+def _studio(stack: Stack, database: psycopg.Connection) -> Iterator[tuple[Studio, float]]:
+    """Its web and its cluster, and after how many seconds the cluster was at work."""
+    cluster, seconds = processes.cluster(stack, database)
+    with processes.web(stack) as web:
+        meter = Meter(stack=stack, database=database, web=web.pid, cluster=cluster)
+        yield Studio(stack=stack, database=database, web=web, meter=meter), seconds
 
 
 def _set_django_up(stack: Stack) -> None:

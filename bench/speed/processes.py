@@ -134,8 +134,14 @@ class Meter:
         self.web, self.cluster = web, cluster
         self.first = _stat(database.info.backend_pid)[1]
 
+    def of(self, *, web: int) -> "Meter":
+        """The same, but of another `web` at the same database."""
+        return Meter(stack=self.stack, database=self.database, web=web, cluster=self.cluster)
+
     def read(self) -> dict[str, Any]:
-        rows = self.database.execute("SELECT pid, application_name FROM pg_stat_activity")
+        rows = self.database.execute(
+            "SELECT pid, application_name FROM pg_stat_activity WHERE datname = current_database()"
+        )
         own = self.database.info.backend_pid
         names = {pid: name for pid, name in rows if pid != own and _stat(pid)[1]}
         return {

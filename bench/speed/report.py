@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,6 @@ TO_REACH = {
 }
 MANY_TO_REACH = {"poll": 10, "poll, known": 10, "create": 10, "create, one user": 10}
 MANY_TO_REACH |= {"list of 50": 20}
-BEST = ("cpu", "rate")
 SINGLES = (
     ("60 jobs, 20 s upstream", "s", 30, "flight_seconds"),
     ("memory, web and cluster", "MB", 260, "memory_mb"),
@@ -46,10 +46,8 @@ def table(result: dict[str, Any], last: dict[str, Any]) -> Iterator[str]:
         yield _row(name, row, old_rows.get(name))
     yield ""
     for name, allowed in MANY_TO_REACH.items():
-        if more := rows.get(name + MANY):
-            cpu, rate = (
-                _best_in_floors(more, of) / _best_in_floors(rows[name], of) - 1 for of in BEST
-            )
+        if more := rows.get(name + MANY, {}).get("beside_few"):
+            cpu, rate = more["cpu"] - 1, more["rate"] - 1
             label = f"100 times as many jobs: {name}"
             goal = f"to reach: +{allowed}%, -{allowed}%"
             yield f"{label:42}CPU {cpu:>+5.0%}, req/s {rate:>+5.0%}   {goal}"
@@ -72,16 +70,13 @@ def in_floors(row: dict[str, float]) -> float:
     return cpu_of(row) / row["floor_cpu"]
 
 
-def best(slices: list[dict[str, float]]) -> dict[str, float]:
-    """The cheapest and the fastest of them: what disturbs a slice only ever makes it worse.
-
-    For comparing what differs by a few per cent.
-    """
-    return {"cpu": min(map(cpu_of, slices)), "rate": max(each["rate"] for each in slices)}
-
-
-def _best_in_floors(row: dict[str, Any], of: str) -> float:
-    return row["best"][of] / row["floor_best"][of]
+def beside(many: list[dict[str, float]], few: list[dict[str, float]]) -> dict[str, float]:
+    """CPU and rate of one service in those of the other, slice by slice: the medians."""
+    pairs = list(zip(many, few, strict=True))
+    return {
+        "cpu": statistics.median(cpu_of(one) / cpu_of(other) for one, other in pairs),
+        "rate": statistics.median(one["rate"] / other["rate"] for one, other in pairs),
+    }
 
 
 def _row(name: str, row: dict[str, float], old: Any) -> str:

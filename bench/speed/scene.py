@@ -11,7 +11,7 @@ from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
-from tests.client import MOCK_JOB
+from tests.client import MOCK_JOB, ApiClient
 from tests.queries import counted
 from tokens_ledger import ledger
 
@@ -73,10 +73,11 @@ def polls(ids: Sequence[str], token: str) -> list[Request]:
     return [Request(f"{JOBS}/{id}", token) for id in ids]
 
 
-def known_polls(ids: Sequence[str], token: str) -> list[Request]:
-    """Polls of a client that has the answer already."""
+def known_polls(ids: Sequence[str], token: str, url: str) -> list[Request]:
+    """Polls of a client that has the answer of the service at `url` already."""
+    client = ApiClient(url, token)
     return [
-        Request(each.path, token, headers={"If-None-Match": _etag(each)})
+        Request(each.path, token, headers={"If-None-Match": client.get(each.path).headers["ETag"]})
         for each in polls(ids, token)
     ]
 
@@ -106,11 +107,6 @@ def objects(tokens: Sequence[str]) -> list[Request]:
 
 def _orders(tokens: Sequence[str], body: str, kind: str) -> list[Request]:
     return [Request(JOBS, token, "POST", body, {"Content-Type": kind}) for token in tokens]
-
-
-def _etag(poll: Request) -> str:
-    headers = {"Authorization": f"Bearer {poll.token}"}
-    return Client().get(poll.path, headers=headers)["ETag"]
 
 
 # ---- Many jobs ----
@@ -166,6 +162,8 @@ PAID = """
     UPDATE tokens_ledger_account SET balance = balance - %(cost)s * (%(last)s - %(first)s + 1)
     WHERE user_id = %(owner)s
 """
+NUMBERED = ("tokens_ledger_entry", "jobs_jobevent")
+TABLES = ("accounts_user", "tokens_ledger_account", "jobs_jobcount", "jobs_videojob", *NUMBERED)
 COUNTED = """
     UPDATE jobs_jobcount SET jobs = jobs + %(last)s - %(first)s + 1 WHERE user_id = %(owner)s
 """
@@ -190,6 +188,24 @@ def copies(
         lines = 2 * (events - usual[0]) // (last - first + 1)
         database.execute(MORE_LINES, values | {"lines": lines})
     database.execute("RESET session_replication_role")
+
+
+def same(few: psycopg.Connection, other: psycopg.Connection) -> None:
+    """Give the `other` database, which is empty, the users of `few`, their tokens and jobs."""
+    other.execute("SET session_replication_role = replica")
+    for table in TABLES:
+        copying = f"COPY {table} {{}} (FORMAT binary)"
+        with (
+            few.cursor().copy(copying.format("TO STDOUT")) as rows,
+            other.cursor().copy(copying.format("FROM STDIN")) as copy,
+        ):
+            for row in rows:
+                copy.write(row)
+    for table in NUMBERED:
+        other.execute(
+            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+        )
+    other.execute("RESET session_replication_role")
 
 
 def sample(database: psycopg.Connection, count: int) -> list[str]:
