@@ -48,7 +48,8 @@ def new_id() -> uuid.UUID:
     """A UUID of version 7 (RFC 9562, 5.7): 48 bits of milliseconds, then 74 that nobody can guess.
 
     Ids of orders that come together stand together in every index: among 100,000 jobs each insert
-    would otherwise have pages of its own to read and write.
+    Ids of orders that come together stand together in every index. By chance alone each order would
+    have pages of its own to read and to write.
     """
     milliseconds, chance = time.time_ns() // 1_000_000, secrets.randbits(74)
     high, low = chance >> 62, chance & (1 << 62) - 1
