@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,17 +19,27 @@ from tests.stack import alive
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
+INTERRUPTED = """
+import os, signal, sys
+sys.path.insert(0, os.getcwd())
+from manage import main
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+main()
+"""
+
 
 class Demo:
     """One run of the command, in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, port: int = 0, program: str = "manage.py"
+    ) -> None:
         self.mark = f"TEST_DEMO={secrets.token_hex(8)}"
         self.port = port or free_port()
         self.log = folder / "said.txt"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "demo", "--port", str(self.port), *arguments],
+                [sys.executable, program, "demo", "--port", str(self.port), *arguments],
                 cwd=PROJECT,
                 env={
                     "PATH": "/usr/bin:/bin",
@@ -72,8 +83,8 @@ def start(tmp_path):
     """Starts the command; a failed test shows what it said."""
     started = []
 
-    def start(*arguments: str, port: int = 0) -> Demo:
-        started.append(Demo(tmp_path, *arguments, port=port))
+    def start(*arguments: str, **options: Any) -> Demo:
+        started.append(Demo(tmp_path, *arguments, **options))
         return started[-1]
 
     yield start
@@ -149,6 +160,13 @@ class TestCtrlC:
         demo.process.send_signal(signal.SIGINT)
         demo.ends()
         assert "Traceback" not in demo.said
+
+    def test_ends_all_while_a_process_is_forked(self, start, tmp_path):
+        program = tmp_path / "manage.py"
+        program.write_text(INTERRUPTED)
+        demo = start(program=str(program))
+        assert demo.ends() == 0
+        assert demo.said.strip() == "Ended."
 
     @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
     def test_is_not_the_only_way_to_end_all(self, start, how):

@@ -28,6 +28,7 @@ from tokens_ledger import ledger
 
 TOKENS = 500
 START_SECONDS = 30
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 ORDER = {
     "prompt": "A cinematic shot of a sunset over mountains",
     "model": "veo-3.1-fast-generate-preview",
@@ -94,7 +95,7 @@ class Servers:
 
     def _start(self, name: str, *command: str, **environment: Any) -> None:
         self.files[name] = self.folder / f"{name}.log"
-        with self.files[name].open("wb") as output:
+        with self.files[name].open("wb") as output, _no_ending():
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=settings.BASE_DIR,
@@ -102,7 +103,7 @@ class Servers:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us, and we end them in order
-                preexec_fn=partial(die_with_parent, parent=os.getpid(), signum=signal.SIGTERM),
+                preexec_fn=partial(_begin, os.getpid()),
             )
 
     def fail_if_ended(self) -> None:
@@ -224,6 +225,22 @@ def _servers(port: int) -> Iterator[Servers]:
             yield servers
         finally:
             servers.stop()
+
+
+@contextmanager
+def _no_ending() -> Iterator[None]:
+    """A Ctrl-C waits until the end of this: in the middle of a fork Python drops its exception."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+
+
+def _begin(parent: int) -> None:
+    """In a process that was forked just now."""
+    die_with_parent(parent=parent, signum=signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
 
 def _refuse_busy(port: int) -> None:
