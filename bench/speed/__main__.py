@@ -27,6 +27,7 @@ from tests.client import ApiClient
 from tests.postgres import Server
 from tests.stack import Stack, until
 
+CASES = ("poll", "poll, known", "list of 50", "create", "create, JSON", "create, one user")
 CONNECTIONS = 32
 USERS = 512  # who order in turn: about as many active jobs each as real users have
 JOBS, MANY_JOBS = 1_000, 100_000  # of one user
@@ -92,13 +93,16 @@ class Bench:
 
         def case(name: str, requests: Callable[[Studio], list], status: int, **more: Any) -> None:
             plans = {each: _plan(each.web, requests(each), status, **more) for each in studios}
-            if row := self._case(name, plans, seconds):
-                asked = requests(self.studio)[0]
-                row["queries"] = self._queries(name) or asked.statements(status)
+            rows = self._case(name, plans, seconds)
+            known = self.rows.get(name, {}).get("queries")
+            if rows and not known:
+                known = requests(self.studio)[0].statements(status)
+            for row in rows:
+                row["queries"] = known
 
         if not many:
             self.floor_plan = _plan(self.floor.web, scene.floors(ids[self.studio], token), 200)
-            if row := self._case("floor", {self.floor: self.floor_plan}, seconds):
+            for row in self._case("floor", {self.floor: self.floor_plan}, seconds):
                 row["queries"] = 1
         case("poll", lambda each: scene.polls(ids[each], token), 200)
         case("poll, known", lambda each: scene.known_polls(ids[each], token, each.url), 304)
@@ -143,7 +147,7 @@ class Bench:
 
     def _case(
         self, name: str, plans: dict[Studio, dict[str, Any]], seconds: float
-    ) -> dict[str, Any] | None:
+    ) -> list[dict[str, Any]]:
         """Drive each service by its plan for so many seconds, after one that is not measured.
 
         In slices, of which the one with the median CPU is kept: eight threads that want the same
@@ -151,29 +155,31 @@ class Bench:
         is now faster, now slower, so the floor is looked at before and after, and two services are
         driven in turn.
         """
-        label = name + report.MANY if len(plans) > 1 else name
         if self.only and name not in ("floor", *self.only):
-            return None
-        if self.is_late(label, takes=CASE_SECONDS):
-            return None
+            return []
+        labels = [name + of for of in (report.IN_TURN if len(plans) > 1 else [""])]
+        if self.is_late(labels[-1], takes=CASE_SECONDS):
+            return []
         for studio, plan in plans.items():
             studio.database.execute("VACUUM ANALYZE")
             self.client.drive(**plan, seconds=1)
         floors = self._slices({self.floor: self.floor_plan}, FLOOR_SECONDS)[self.floor]
         slices = self._slices(plans, seconds)
         floors += self._slices({self.floor: self.floor_plan}, FLOOR_SECONDS)[self.floor]
-        row = sorted([*slices.values()][-1], key=report.cpu_of)[SLICES // 2]
-        row["floor_cpu"] = statistics.median(map(report.cpu_of, floors))
-        row["floor_rate"] = statistics.median(each["rate"] for each in floors)
+        floor = {
+            "floor_cpu": statistics.median(map(report.cpu_of, floors)),
+            "floor_rate": statistics.median(each["rate"] for each in floors),
+        }
+        rows = [sorted(each, key=report.cpu_of)[SLICES // 2] | floor for each in slices.values()]
         if len(plans) > 1:
             few, many = slices.values()
-            row["beside_few"] = report.beside(many, few)
-        self.rows[label] = row
-        print(f"  {label}: {row['rate']:.0f}/s", flush=True)
+            rows[-1]["beside_few"] = report.beside(many, few)
+        self.rows |= zip(labels, rows, strict=True)
+        print(f"  {labels[-1]}: {rows[-1]['rate']:.0f}/s", flush=True)
         for studio, plan in plans.items():
             if plan["status"] == 202:
                 _clear_away(studio.database)
-        return row
+        return rows
 
     def _slices(
         self, plans: dict[Studio, dict[str, Any]], seconds: float
@@ -184,9 +190,6 @@ class Bench:
             for studio in list(plans)[:: 1 if n % 2 else -1]:
                 slices[studio].append(self._drive(studio.meter, plans[studio], seconds / SLICES))
         return slices
-
-    def _queries(self, name: str) -> int:
-        return self.rows.get(name, {}).get("queries", 0)
 
     def _drive(self, meter: Meter, plan: dict[str, Any], seconds: float) -> dict[str, Any]:
         """What the client saw, and the CPU that each part used, ms a request."""
@@ -325,7 +328,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=4, help="that each case is driven for")
     parser.add_argument("--write", action="store_true", help="keep it in bench/results.json")
-    parser.add_argument("--only", action="append", default=[], help='one case, such as "poll"')
+    parser.add_argument(
+        "--only", action="append", default=[], choices=CASES, help="one case, and the floor"
+    )
     options = parser.parse_args()
     if options.only and options.write:
         parser.error("what is kept is whole")
