@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 from uuid import uuid4
@@ -42,7 +42,6 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
 RESTART_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 4.0
-TIMER_LOCK_SECONDS = 0.2  # a worker that lives has it for microseconds
 # Of a worker, from its start; in the unit in which the kernel tells it.
 GROWTH = 25_000_000 if sys.platform == "darwin" else 25_000
 
@@ -149,8 +148,11 @@ def _sentinel(stop: _Stop) -> None:
 
     class Here(Sentinel):
         def spawn_worker(self) -> None:
-            timer = multiprocessing.Value("f", -1, lock=_LockToDieWith())  # type: ignore[call-overload]
-            self.spawn_process(worker, self.task_queue, self.result_queue, timer, self.timeout)
+            self.spawn_process(worker, self.task_queue, self.result_queue, _Timer(), self.timeout)
+
+        def status(self) -> str:
+            """Without a look at the queues, while they are in use: that takes a lock too."""
+            return super().status() if stop.is_set() else Conf.WORKING
 
         def spawn_monitor(self) -> Any:
             self.pushed = multiprocessing.Event()
@@ -170,30 +172,35 @@ def _sentinel(stop: _Stop) -> None:
             stop.listen()  # again: a sentinel begins by having its signals ignored
             super().guard()
 
+    Conf.QSIZE = False  # nor does it ask the queues how much is in them
     gc.freeze()  # what was made since the last time
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     Here(stop, threading.Event(), uuid4())
 
 
-class _LockToDieWith:
-    """The lock of a worker's timer, which the sentinel asks for before it looks whether the worker
-    lives. A worker that was killed while it had the stock one blocked the sentinel for ever."""
+class _Timer:
+    """How many seconds a worker's task may still take; -1 for one that is idle, -2 for one recycled.
+
+    The stock one, a multiprocessing.Value, has a lock, and a worker that is killed while it holds
+    it blocks the sentinel for ever. This one has none: only the worker writes, and one number.
+    """
 
     def __init__(self) -> None:
-        self.lock = multiprocessing.RLock()
+        self.ends = multiprocessing.RawValue("d", -1)
+        self.sentinel = os.getpid()
 
-    def acquire(self) -> bool:
-        return self.lock.acquire(timeout=TIMER_LOCK_SECONDS)
+    @property
+    def value(self) -> float:
+        ends = self.ends.value
+        return max(0.0, ends - time.monotonic()) if ends > 0 else ends
 
-    def release(self) -> None:
-        with suppress(AssertionError):  # it was not to be had
-            self.lock.release()
+    @value.setter
+    def value(self, seconds: float) -> None:
+        if os.getpid() != self.sentinel:  # which takes off what has passed, but that is known
+            self.ends.value = time.monotonic() + seconds if seconds > 0 else seconds
 
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, *exception: object) -> None:
-        self.release()
+    def get_lock(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class _Pusher:

@@ -12,8 +12,9 @@ import django_q
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from jobs.cluster import _Timer
 from tests.imitations import VertexImitation
-from tests.live.tasks import HANDING_IN
+from tests.live.tasks import HANDING_IN, HOLDING
 from tests.stack import Stack
 
 MEMBERS = ("first worker", "second worker", "pusher and monitor")  # the sentinel's children
@@ -113,6 +114,17 @@ def submitting(google, client, prompt, seconds=30):
     return job_id, prompt
 
 
+def queue(studio, task):
+    studio.manage("shell", "-c", f"from django_q.tasks import async_task; async_task({task})")
+
+
+def told(studio, name):
+    """The number of the process that wrote it into the file `name`."""
+    file = studio.folder / "tmp" / name
+    assert until(file.exists, seconds=10), studio.output()
+    return int(file.read_text())
+
+
 @pytest.mark.live
 class TestSigterm:
     @pytest.fixture
@@ -181,11 +193,15 @@ class TestKill:
 
     def test_of_a_worker_that_has_the_lock_of_its_timer(self, studio, cluster, alice):
         """A worker takes it to hand in its result, and the sentinel to look whether it lives."""
-        task = "async_task('tests.live.tasks.hand_in_slowly')"
-        studio.manage("shell", "-c", f"from django_q.tasks import async_task; {task}")
-        pid = studio.folder / "tmp" / HANDING_IN
-        assert until(pid.exists, seconds=10), studio.output()
-        self.recovers(cluster, alice, int(pid.read_text()), cluster.members())
+        queue(studio, "'tests.live.tasks.hand_in_slowly'")
+        self.recovers(cluster, alice, told(studio, HANDING_IN), cluster.members())
+
+    def test_of_a_worker_that_has_the_locks_of_the_queues(self, studio, cluster, alice):
+        members = cluster.members()
+        queue(studio, "'tests.live.tasks.hold_the_queues'")
+        worker = told(studio, HOLDING)
+        time.sleep(1.5)  # the sentinel has looked at all of them meanwhile
+        self.recovers(cluster, alice, worker, members)
 
     def test_of_a_worker_in_the_middle_of_a_submission_is_never_paid_twice(
         self, studio, cluster, google, alice
@@ -216,11 +232,59 @@ class TestCommand:
         assert type(command).__module__ == "jobs.management.commands.qcluster"
 
 
+@pytest.mark.live
+class TestTimeout:
+    @pytest.mark.parametrize("task", ["'time.sleep', 60", "'tests.live.tasks.sleep_like_a_log'"])
+    def test_has_all_begin_anew(self, studio, cluster, alice, task):
+        """A worker ends what took too long itself, or the sentinel ends the worker."""
+        members = cluster.members()
+        queue(studio, f"{task}, timeout=1")
+        assert until(lambda: not set(members.values()) & set(cluster.left()), seconds=20)
+        assert alice.wait(order(alice), seconds=15)["status"] == "SUCCEEDED"
+        assert set(cluster.left()) == {cluster.process.pid, *cluster.members().values()}
+
+
+class TestTimer:
+    """Of a worker; this process is the sentinel."""
+
+    @pytest.fixture
+    def timer(self):
+        return _Timer()
+
+    @staticmethod
+    def in_the_worker(timer, *values):
+        pid = os.fork()
+        if not pid:
+            for value in values:
+                timer.value = value
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    def test_begins_idle(self, timer):
+        assert timer.value == -1
+
+    def test_is_counted_down_by_time_alone(self, timer):
+        self.in_the_worker(timer, 60)
+        timer.value -= 50
+        assert 59 < timer.value <= 60
+
+    def test_ends_at_nothing(self, timer):
+        self.in_the_worker(timer, 0.1)
+        assert until(lambda: timer.value == 0, seconds=1)
+        time.sleep(0.1)
+        assert timer.value == 0
+
+    @pytest.mark.parametrize("value", [-1, -2, 0])
+    def test_is_what_the_worker_says_it_is(self, timer, value):
+        self.in_the_worker(timer, 60, value)
+        timer.value = 302.5
+        assert timer.value == value
+
+
 class TestMemory:
     def test_is_given_back_by_a_worker_that_makes_room_for_a_new_one(self, studio, cluster):
         before = cluster.members()
-        large = "async_task('statistics.median', range(3_000_000))"  # for a moment about 100 MB
-        studio.manage("shell", "-c", f"from django_q.tasks import async_task; {large}")
+        queue(studio, "'statistics.median', range(3_000_000)")  # for a moment about 100 MB
         assert until(lambda: set(cluster.below()) != set(before.values()), seconds=20)
         after = cluster.members()
         assert len(set(after.values()) & set(before.values())) == len(MEMBERS) - 1
