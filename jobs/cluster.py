@@ -179,7 +179,7 @@ def _sentinel(stop: _Stop) -> None:
 
 
 class _Timer:
-    """How many seconds a worker's task may still take; -1 for one that is idle, -2 for one recycled.
+    """How many seconds a worker's task may still take; -1 for an idle one, -2 for a recycled one.
 
     The stock one, a multiprocessing.Value, has a lock, and a worker that is killed while it holds
     it blocks the sentinel for ever. This one has none: only the worker writes, and one number.
