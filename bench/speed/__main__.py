@@ -168,10 +168,7 @@ class Bench:
         floors = self._slices({self.floor: self.floor_plan}, FLOOR_SECONDS)[self.floor]
         slices = self._slices(plans, seconds)
         floors += self._slices({self.floor: self.floor_plan}, FLOOR_SECONDS)[self.floor]
-        floor = {
-            "floor_cpu": statistics.median(map(report.cpu_of, floors)),
-            "floor_rate": statistics.median(each["rate"] for each in floors),
-        }
+        floor = {"floor_cpu": statistics.median(map(report.cpu_of, floors))}
         rows = [sorted(each, key=report.cpu_of)[SLICES // 2] | floor for each in slices.values()]
         if len(plans) > 1:
             few, many = slices.values()
