@@ -8,6 +8,7 @@ Veo makes use of.
 
 import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,16 @@ MAX_BYTES = 10_000_000
 MAX_PIXELS = 40_000_000
 MAX_SIDE = 1920  # pixels, after re-encoding
 FORMATS = ("JPEG", "PNG", "WEBP")
+
+# Each scan of a JPEG is one pass of the decoder over the whole image. libjpeg's progressive scripts
+# have 10 scans for YCbCr, 6 for gray and 18 for CMYK (jcparam.c, jpeg_simple_progression). mozjpeg
+# tries 64 (jcparam.c, jpeg_search_progression) and writes at most 16 of them (jcmaster.c).
+MAX_SCANS = 64
+MAX_SEGMENTS = 10_000  # a 10 MB file of full segments has 153; an ICC profile takes at most 255
+
+SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+MARKERS = {*range(0xC0, 0xD0), *range(0xD8, 0xFF)}  # without RST0 to RST7, which are inside scans
+BYTE_KINDS = bytes(0xFF if byte == 0xFF else byte in MARKERS for byte in range(256))
 
 
 class BadImage(Exception):
@@ -41,6 +52,7 @@ def prepare(*, upload: Any, size: int) -> Image:
 
     if size > MAX_BYTES:
         raise BadImage("must be at most 10 MB")
+    _check_scans(upload)
     try:
         with Pillow.open(upload, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
@@ -67,6 +79,41 @@ def prepare(*, upload: Any, size: int) -> Image:
         height=flat.height,
         sha256=hashlib.file_digest(upload, "sha256").hexdigest(),
     )
+
+
+def _check_scans(upload: Any) -> None:
+    """Refuse a JPEG that would keep the decoder busy: one with many scans, or many segments."""
+    upload.seek(0)
+    content = upload.read()
+    if not content.startswith(b"\xff\xd8\xff"):  # by which Pillow knows a JPEG, and an MPO
+        return
+    scans = 0
+    for number, marker in enumerate(_markers(content), start=1):
+        scans += marker == SOS
+        if marker == EOI and scans:  # before any scan libjpeg goes on, with the next SOI
+            return
+        if scans > MAX_SCANS:
+            raise BadImage(f"must be a JPEG with at most {MAX_SCANS} scans")
+        if number > MAX_SEGMENTS:
+            raise BadImage(f"must be a JPEG with at most {MAX_SEGMENTS:,} segments")
+
+
+def _markers(content: bytes) -> Iterator[int]:
+    """The markers of a JPEG as libjpeg finds them (jdmarker.c, jdhuff.c), and no fewer.
+
+    libjpeg looks for the next FF that is followed by neither 00 nor FF, wherever it stands: after a
+    segment, within a scan, in garbage. It skips a segment by its length, and nothing where that is
+    below 2. It takes RST and markers below C0 for part of a scan. Where it would stop with an
+    error, this goes on, so that at most too many scans are counted.
+    """
+    kinds = content.translate(BYTE_KINDS)
+    at = 2
+    while (at := kinds.find(b"\xff\x01", at)) >= 0:
+        marker = content[at + 1]
+        yield marker
+        at += 2
+        if marker not in (SOI, EOI):
+            at += max(2, int.from_bytes(content[at : at + 2]))
 
 
 def _upright(picture):

@@ -1,18 +1,24 @@
 """Pictures that are refused (contract 3): each a 400 that names its field, nothing stored."""
 
+import io
 import struct
+from contextlib import suppress
+from time import process_time
 
 import pytest
 from PIL import Image
 
+from jobs import images
 from tests.jobs.conftest import assert_fault, encoded, picture, upload
-from tests.jobs.test_images import png
+from tests.jobs.test_images import SCAN, of_scans, png
 
 pytestmark = pytest.mark.usefixtures("nothing_happens")
 NO_IMAGE = "must be a JPEG, PNG or WebP image"
 DAMAGED = "is damaged or incomplete"
 TOO_LARGE = "must be at most 10 MB"
 TOO_MANY_PIXELS = "must have at most 40 megapixels"
+TOO_MANY_SCANS = "must be a JPEG with at most 64 scans"
+TOO_MANY_SEGMENTS = "must be a JPEG with at most 10,000 segments"
 FIELDS = {
     "initialImage": "Initial image",
     "endFrame": "End frame",
@@ -135,6 +141,74 @@ class TestPixels:
         side = 7000 - 1
         whole[start : start + 4] = struct.pack("<I", side | side << 14)
         assert refused(bytes(whole)) in (TOO_MANY_PIXELS, DAMAGED, NO_IMAGE)
+
+
+class TestScans:
+    """A decoder walks the whole image for each scan of a JPEG, however small the file is."""
+
+    @pytest.mark.parametrize("count", [65, 2000])
+    def test_over_64_are_refused(self, refused, count):
+        assert refused(of_scans(count)) == TOO_MANY_SCANS
+
+    def test_are_refused_within_50_ms(self):
+        images.prepare(upload=io.BytesIO(of_scans(10)), size=1)  # what is imported and set up once
+        file = io.BytesIO(of_scans(2000))
+        start = process_time()
+        with pytest.raises(images.BadImage):
+            images.prepare(upload=file, size=1)
+        assert process_time() - start < 0.05
+
+    @pytest.mark.parametrize(
+        ("before", "where"),
+        [
+            pytest.param(b"\xff" * 9, SCAN, id="fill bytes"),
+            pytest.param(b"garbage", SCAN, id="garbage"),
+            pytest.param(b"\xff\x01", SCAN, id="a marker without length"),
+            pytest.param(b"\xff\xd0\xff\xd7", SCAN, id="restart markers"),
+            pytest.param(b"\xff\xfe\0\0", SCAN, id="a comment of length 0"),
+            pytest.param(b"\xff\xe1\0\1", SCAN, id="an APP1 of length 1"),
+            pytest.param(b"\xff\xfe\0\4\xff\xd9", SCAN, id="a comment that holds an EOI"),
+            pytest.param(b"\xff\xfe\xff\xda" + b"x" * 0xFFD8, SCAN, id="a length of FFDA"),
+            pytest.param(b"\xff\xdc\0\4\0\x32", SCAN, id="DNL"),
+            pytest.param(b"\xff\xd9\xff\xd8", b"\xff\xdb", id="a datastream of tables alone"),
+        ],
+    )
+    def test_are_counted_as_the_decoder_finds_them(self, before, where):
+        for count, refusal in ((64, None), (65, TOO_MANY_SCANS)):
+            whole = of_scans(count)
+            at = whole.rindex(where)
+            file = whole[:at] + before + whole[at:]
+            with Image.open(io.BytesIO(file), formats=["JPEG"]) as decoded:
+                decoded.load()
+            assert refusal_of(file) == refusal
+
+    def test_of_a_sequential_jpeg_are_counted_too(self):
+        whole = picture("JPEG").read()
+        start = whole.index(SCAN)
+        assert refusal_of(whole[:start] + whole[start:-2] * 65 + whole[-2:]) == TOO_MANY_SCANS
+
+    def test_are_looked_for_in_few_segments(self, refused):
+        whole = picture("JPEG").read()
+        assert refused(whole[:2] + b"\xff\xfe\0\2" * 10_000 + whole[2:]) == TOO_MANY_SEGMENTS
+
+    @pytest.mark.parametrize(
+        "filler", [b"\xff", b"\xff\0", b"\xff\xd0", b"\xff\xfe\0\2", b"\0"], ids=bytes.hex
+    )
+    def test_are_counted_quickly_in_the_largest_file(self, filler):
+        whole = of_scans(10)
+        file = io.BytesIO(whole[:-2] + filler * (9_900_000 // len(filler)) + whole[-2:])
+        start = process_time()
+        with suppress(images.BadImage):
+            images._check_scans(file)
+        assert process_time() - start < 0.2  # 0.03 where nothing else runs
+
+
+def refusal_of(content):
+    try:
+        images.prepare(upload=io.BytesIO(content), size=len(content))
+    except images.BadImage as refusal:
+        return str(refusal)
+    return None
 
 
 class TestSeveral:

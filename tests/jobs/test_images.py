@@ -19,6 +19,7 @@ TEXT_FOR_A_WIDTH = (  # in an EXIF that asks for a turn, which Pillow then fails
     b"Exif\0\0MM\0*\0\0\0\x08\0\x02\1\0\0\x02\0\0\0\x07\0\0\0&\1\x12\0\x03\0\0\0\1\0\x06"
     b"\0\0\0\0\0\0camera\0"
 )
+SCAN = b"\xff\xda"  # the marker that starts a scan of a JPEG
 ORIENTATION, GPS, MAKER = 0x0112, 0x8825, 0x010F
 
 
@@ -220,8 +221,38 @@ class TestFormat:
     def test_in_steps_is_taken(self, passed_on):
         assert passed_on(picture("JPEG", progressive=True, size=(500, 300))).size == (500, 300)
 
+    @pytest.mark.parametrize("quality", [1, 75, 100])
+    @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+    @pytest.mark.parametrize("size", [(1, 1), (17, 9), (640, 480), (2500, 1600)])
+    def test_progressive_is_accepted(self, passed_on, size, mode, quality):
+        image = Image.effect_noise(size, 50).convert(mode)
+        passed_on(upload(encoded(image, "JPEG", progressive=True, quality=quality)))
+
+    def test_with_64_scans_is_accepted(self, passed_on):
+        assert passed_on(upload(of_scans(64))).size == (300, 200)
+
+    def test_with_scans_in_its_thumbnail_is_accepted(self, passed_on):
+        exif = b"Exif\0\0" + of_scans(100)
+        assert passed_on(upload(encoded(corners(), "JPEG", exif=exif))).size == (300, 200)
+
+    def test_with_scans_after_its_end_is_accepted(self, passed_on):
+        assert passed_on(upload(of_scans(10) + of_scans(100))).size == (300, 200)
+
+    def test_with_progressive_frames_is_accepted(self, passed_on):
+        frames = [Image.new("RGB", (50, 50), color) for color in ("red", *["lime"] * 9)]
+        file = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], progressive=True)
+        assert file.count(SCAN) == 100
+        assert close(passed_on(upload(file)).getpixel((25, 25)), (255, 0, 0), 12)
+
     def test_with_something_behind_its_end_is_taken(self, passed_on, kind):
         assert passed_on(upload(picture(kind).read() + b"\0" * 100)).size == (64, 48)
+
+
+def of_scans(count):
+    """A progressive JPEG of so many scans: Pillow writes ten, the last is repeated."""
+    whole = encoded(corners(), "JPEG", progressive=True)
+    last = whole.rindex(SCAN)
+    return whole[:last] + whole[last:-2] * (count - 9) + whole[-2:]
 
 
 def chunk(name, data):
