@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from jobs import audit, counts, lifecycle
-from jobs.models import VideoJob
+from jobs.models import JobCount, VideoJob
 from tests.jobs.conftest import FORM, STATES
 from tokens_ledger import audit as whole_audit
 
@@ -113,6 +113,11 @@ class TestFinding:
         new_job()
         counts.add(user_id=alice.pk, jobs=2)
         assert check() == (1, [f"User {alice.pk} has 1 jobs, not 3 as noted."])
+
+    def test_names_whose_jobs_are_not_counted_at_all(self, check, new_job, alice):
+        new_job()
+        JobCount.objects.all().delete()
+        assert check() == (1, [f"User {alice.pk} has 1 jobs, not 0 as noted."])
 
     def test_is_part_of_the_whole_audit(self, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
