@@ -206,7 +206,15 @@ class EntryAdmin(ReadOnlyAdmin):
 
 @admin.register(LedgerCheck)
 class LedgerCheckAdmin(ReadOnlyAdmin):
-    list_display = ["ran_at", "findings", "accounts", "entries", "tokens", "seconds"]
+    list_display = [
+        "ran_at",
+        "completed",
+        "findings",
+        "accounts",
+        "entries",
+        "tokens",
+        "seconds",
+    ]
     ordering = ["-id"]
 
 

@@ -104,15 +104,24 @@ class Entry(models.Model):
 
 
 class LedgerCheck(models.Model):
-    """What the audit found, and when: one row for each time that it ran."""
+    """What the audit found, and when: one row for each time that it ran.
+
+    One that was stopped by its time limit is not `completed`. It has no totals, and its findings
+    are those of the rules that it came to.
+    """
 
     ran_at = models.DateTimeField()
     seconds = models.FloatField()
-    accounts = models.PositiveBigIntegerField()
-    entries = models.PositiveBigIntegerField()
-    tokens = models.BigIntegerField(help_text="The sum of all entries.")
+    # For the database too: processes of the version before insert rows without it.
+    completed = models.BooleanField(default=True, db_default=True)
+    accounts = models.PositiveBigIntegerField(null=True)
+    entries = models.PositiveBigIntegerField(null=True)
+    tokens = models.BigIntegerField(null=True, help_text="The sum of all entries.")
     findings = models.PositiveIntegerField()
     first_findings = models.TextField(blank=True)
 
     def __str__(self) -> str:
-        return "in order" if not self.findings else f"{self.findings} findings"
+        found = f"{self.findings} findings" if self.findings else "in order"
+        if self.completed:
+            return found
+        return f"not completed, {found}" if self.findings else "not completed"

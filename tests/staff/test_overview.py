@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from jobs import overview, queue, tasks
 from jobs.models import SubmissionGate, Tick, VideoJob
-from tokens_ledger import ledger
+from tokens_ledger import audit, ledger
 from tokens_ledger.models import LedgerCheck
 
 FRONT, FIGURES = "/admin/", "/admin/overview/"
@@ -126,6 +126,43 @@ class TestLedger:
         LedgerCheck.objects.update(ran_at=timezone.now() - timedelta(hours=5))
         assert tokens()["ledger"]["is_old"]
         assert 'class="unknown"' in support.get(FRONT).text
+
+    def test_that_was_not_checked_to_the_end_is_not_said_to_be_in_order(self, support):
+        checked(completed=False)
+        text = support.get(FRONT).text
+        assert "check not completed" in text
+        assert "in order" not in text
+        assert 'class="unknown"' in text
+
+    def test_that_was_not_checked_to_the_end_shows_what_was_found(self, support):
+        checked(completed=False, findings=1, first_findings="Job 7 was never charged.")
+        text = support.get(FRONT).text
+        assert "1 finding" in text
+        assert "check not completed" in text
+        assert "Job 7 was never charged." in text
+        assert 'class="bad"' in text
+
+    @pytest.mark.only_on("postgresql")
+    def test_check_that_takes_too_long_stops_in_the_worker(
+        self, support, alice, settings, monkeypatch
+    ):
+        settings.LEDGER_AUDITS = [f"{__name__}.a_rule_that_takes_too_long"]
+        monkeypatch.setattr(audit, "MAX_SECONDS", 0.5)
+        tasks.check_ledger()
+        assert "check not completed" in support.get(FRONT).text
+
+
+def a_rule_that_takes_too_long():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(60)")
+    yield "This was not found in time."
+
+
+def checked(**outcome):
+    """A check of the ledger that has just ended."""
+    LedgerCheck.objects.create(
+        **{"ran_at": timezone.now(), "seconds": 180, "findings": 0} | outcome
+    )
 
 
 class TestPage:

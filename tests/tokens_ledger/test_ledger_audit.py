@@ -1,12 +1,16 @@
 """Findings in a ledger that was damaged past its guards, and the command that tells them."""
 
+import logging
+from time import monotonic
+
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import F
+from django.utils import timezone
 
 from tokens_ledger import audit, ledger
-from tokens_ledger.models import Account, Entry
+from tokens_ledger.models import Account, Entry, LedgerCheck
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +160,54 @@ class TestCheckLedger:
                 f"Account {bob.pk}: the balance is 8, the sum of its entries 7.",
             ]
         )
+
+
+def a_rule_that_takes_too_long():
+    yield "Job 7 failed, but nothing was refunded."
+    with connection.cursor() as cursor:
+        for _ in range(600):
+            cursor.execute("SELECT pg_sleep(0.1)")
+    yield "This was not found in time."
+
+
+@pytest.mark.only_on("postgresql")
+class TestTimeLimit:
+    @pytest.fixture(autouse=True)
+    def slow(self, entries, settings, monkeypatch):
+        settings.LEDGER_AUDITS = [f"{__name__}.a_rule_that_takes_too_long"]
+        monkeypatch.setattr(audit, "MAX_SECONDS", 0.5)
+
+    def test_stops_all_statements_together(self):
+        start = monotonic()
+        check, found = audit.run(now=timezone.now())
+        assert monotonic() - start < 5
+        assert not check.completed
+        assert found == ["Job 7 failed, but nothing was refunded."]
+
+    def test_is_written_down_as_not_completed(self):
+        audit.run(now=timezone.now())
+        check = LedgerCheck.objects.get()
+        assert str(check) == "not completed, 1 findings"
+        assert (check.accounts, check.entries, check.tokens) == (None, None, None)
+        assert check.first_findings == "Job 7 failed, but nothing was refunded."
+
+    def test_is_logged_as_an_error(self, caplog):
+        audit.run(now=timezone.now())
+        errors = [each.message for each in caplog.records if each.levelno == logging.ERROR]
+        assert errors == ["the ledger check was not completed", "the ledger is not in order"]
+
+    def test_fails_the_command_with_a_sentence(self, capsys):
+        with pytest.raises(CommandError, match="was not completed: it was stopped after") as end:
+            call_command("check_ledger")
+        assert end.value.returncode == 2
+        assert capsys.readouterr().out == "Job 7 failed, but nothing was refunded.\n"
+
+    def test_ends_with_the_check(self):
+        audit.run(now=timezone.now())
+        with connection.cursor() as cursor:
+            assert cursor.execute("SHOW statement_timeout").fetchone() == ("0",)
+
+
+def test_a_check_ends_well_before_its_worker_is_killed(settings):
+    worker_timeout = settings.Q_CLUSTER["timeout"]
+    assert worker_timeout - audit.MAX_SECONDS >= 60

@@ -1,19 +1,27 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from tokens_ledger import audit
 
 
 class Command(BaseCommand):
-    help = "Checks every account and entry. Prints a line for each finding and exits with 1."
+    help = (
+        "Checks every account and entry. Prints a line for each finding and exits with 1, or with "
+        "2 where the check was stopped by its time limit."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         check, findings = audit.run(now=timezone.now())
         for finding in findings:
             self.stdout.write(finding)
+        if not check.completed:
+            raise CommandError(
+                f"The check was not completed: it was stopped after {check.seconds:.0f} seconds.",
+                returncode=2,
+            )
         if findings:
             sys.exit(1)
         self.stdout.write(

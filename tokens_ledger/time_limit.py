@@ -1,0 +1,42 @@
+"""A time limit for all statements of a block together. PostgreSQL keeps it; SQLite has none."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+
+QUERY_CANCELED = "57014"  # SQLSTATE
+
+
+class TimeLimitReached(Exception):
+    """PostgreSQL cancelled a statement, since the block's time was over."""
+
+
+@contextmanager
+def time_limit(*, seconds: float) -> Iterator[None]:
+    """Run the block in one transaction whose statements take at most `seconds` in all.
+
+    Raises TimeLimitReached, also where an administrator cancels a statement. A transaction, since
+    SET LOCAL ends with it: a connection pooler may give the session to somebody else afterwards.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    try:
+        with transaction.atomic(), connection.execute_wrapper(_until(monotonic() + seconds)):
+            yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != QUERY_CANCELED:
+            raise
+        raise TimeLimitReached from error
+
+
+def _until(end: float) -> Callable[..., Any]:
+    def execute_in_time(execute, sql, params, many, context):
+        left = max(1, round(1000 * (end - monotonic())))  # 0 would switch the time-out off
+        execute(f"SET LOCAL statement_timeout = {left}", None, False, context)
+        return execute(sql, params, many, context)
+
+    return execute_in_time
