@@ -1,6 +1,6 @@
 """The service's figures, read from the database at each scrape: processes share nothing else.
 
-Five statements, however much there is: jobs are counted while they are active, which few are;
+Six statements, however much there is: jobs are counted while they are active, which few are;
 what ended is in the tallies; only the ledger is added up from its entries, since it must prove
 itself.
 """
@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import accumulate
+from math import inf
 from typing import Any
 
-from django.db.models import Count, Min, Q, Sum, Value
+from django.db.models import Count, Min, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -24,7 +26,7 @@ from prometheus_client.registry import Collector
 
 from jobs import queue, tallies
 from jobs.models import Stage, Status, SubmissionGate, Tally, VideoJob
-from tokens_ledger.models import Account, Entry
+from tokens_ledger.models import Account, Entry, LedgerCheck
 
 UPSTREAM = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 STATES = [(Status.PENDING, ""), *((Status.RUNNING, stage) for stage in Stage)]
@@ -40,6 +42,7 @@ class Figures(Collector):
         yield from _clock(now)
         yield from _tallied()
         yield from _tokens()
+        yield from _ledger_check(now)
 
 
 REGISTRY = CollectorRegistry(auto_describe=False)  # or registering would ask the database
@@ -97,6 +100,18 @@ def _tokens() -> Iterator[Metric]:
     totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
     yield _counters("tokens", "Tokens by kind of entry", ("kind",), totals)
     yield _gauge("ledger_imbalance_tokens", "Balances less entries: 0, or an alarm", imbalance)
+
+
+def _ledger_check(now: datetime) -> Iterator[Metric]:
+    """Of the checks since the last completed one, and with it: an alarm outlives a time-out."""
+    completed = LedgerCheck.objects.filter(completed=True).order_by("-id").values("id")[:1]
+    since = LedgerCheck.objects.filter(id__gte=Coalesce(Subquery(completed), 0)).order_by("-id")
+    checks = list(since.values_list("completed", "findings", "ran_at"))
+    age = (now - checks[-1][2]).total_seconds() if checks and checks[-1][0] else inf
+    done, findings = bool(checks) and checks[0][0], max((check[1] for check in checks), default=0)
+    yield _gauge("ledger_check_age_seconds", "Since the last one that was completed", age)
+    yield _gauge("ledger_check_completed", "Whether the last one was: 1, or 0", done)
+    yield _gauge("ledger_check_findings", "What is wrong with the ledger: 0, or an alarm", findings)
 
 
 # ---- In Prometheus' forms ----

@@ -1,6 +1,7 @@
 """`/metrics`: who may read it, and that what it says is true."""
 
 from datetime import timedelta
+from math import inf
 
 import pytest
 from django.db import OperationalError, connection
@@ -12,7 +13,8 @@ from jobs import lifecycle, metrics, pipeline, tallies
 from jobs.models import Stage, Status, SubmissionGate, Tally, Tick, VideoJob
 from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
-from tokens_ledger import ledger
+from tokens_ledger import audit, ledger
+from tokens_ledger.models import LedgerCheck
 
 TOKEN = "scraping-is-allowed"
 
@@ -80,8 +82,10 @@ class TestMetrics:
         for name in (
             *("queue_depth", "oldest_wait_seconds", "upstream_in_flight"),
             *("gate_closed_seconds", "ledger_imbalance_tokens"),
+            *("ledger_check_completed", "ledger_check_findings"),
         ):
             assert found[name] == 0, name
+        assert found["ledger_check_age_seconds"] == inf
 
 
 @pytest.mark.usefixtures("commits")
@@ -142,6 +146,47 @@ class TestJobs:
     def test_show_how_long_the_provider_asked_for_silence(self, scrape, db):
         SubmissionGate.objects.update(opens_at=timezone.now() + timedelta(seconds=30))
         assert 25 < scrape()["gate_closed_seconds"] <= 30
+
+
+class TestLedgerCheck:
+    def check(self, age=timedelta(0), **outcome):
+        usual = {"ran_at": timezone.now() - age, "seconds": 1, "findings": 0}
+        LedgerCheck.objects.create(**usual | outcome)
+
+    def figures(self, scrape):
+        found = scrape()
+        names = ("age_seconds", "completed", "findings")
+        return [found[f"ledger_check_{name}"] for name in names]
+
+    def test_shows_its_age_and_outcome(self, scrape, db):
+        self.check(age=timedelta(hours=2), findings=7)
+        self.check(age=timedelta(hours=1))
+        age, *outcome = self.figures(scrape)
+        assert 3600 <= age < 3610
+        assert outcome == [1, 0]
+
+    def test_that_was_run_is_shown(self, scrape, alice):
+        audit.run(now=timezone.now())
+        age, *outcome = self.figures(scrape)
+        assert 0 <= age < 10
+        assert outcome == [1, 0]
+
+    def test_that_was_not_completed_leaves_age_and_findings_of_those_before(self, scrape, db):
+        self.check(age=timedelta(hours=3), findings=7)
+        self.check(age=timedelta(hours=2), findings=8, completed=False)
+        self.check(age=timedelta(hours=1), completed=False)
+        age, *outcome = self.figures(scrape)
+        assert 10800 <= age < 10810
+        assert outcome == [0, 8]
+
+    def test_that_was_never_completed_is_of_no_age(self, scrape, db):
+        self.check(findings=2, completed=False)
+        assert self.figures(scrape) == [inf, 0, 2]
+
+    def test_ends_the_alarm_when_it_finds_nothing_more(self, scrape, db):
+        self.check(findings=2, completed=False)
+        self.check()
+        assert self.figures(scrape)[1:] == [1, 0]
 
 
 @pytest.mark.usefixtures("commits")
@@ -251,11 +296,11 @@ def _without_triggers(cursor):
 
 class TestCost:
     def test_does_not_grow_with_the_tables(self, new_job, many, django_assert_num_queries):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             metrics.text()
         for state in (Status.PENDING, *Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
             new_job(state)
-        with django_assert_num_queries(5) as asked:
+        with django_assert_num_queries(6) as asked:
             metrics.text()
         statements = " ".join(query["sql"] for query in asked.captured_queries)
         assert "jobevent" not in statements
