@@ -6,26 +6,34 @@ from typing import Any, cast
 from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import activity
 from accounts.doors import ReasonForm
 from accounts.models import User
+from accounts.staff_actions import MOST, StaffActions
 from accounts.windows import ReadOnlyAdmin, Window
 
 # simplejwt's pages print the whole token: whoever may look could log in as anybody.
 admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken, Group])
 
 MAY_DEACTIVATE = "accounts.deactivate_user"
+MAY_SEE_ACTIONS = "admin.view_logentry"
+ACTIONS_SHOWN, ACTIONS_PER_PAGE = 10, 100
 
 
 @admin.register(User)
@@ -89,9 +97,35 @@ class UserAdmin(Window, DjangoUserAdmin):
         user = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if user and self.has_view_permission(request, user):
-            context["panels"] = [panel(request, user) for panel in self.panels]
+            panels = [*self.panels, _staff_actions_panel]
+            context["panels"] = [panel(request, user) for panel in panels]
             context["may_switch"] = request.user.has_perm(MAY_DEACTIVATE)
         return super().change_view(request, object_id, form_url, context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What staff did to the user, the account and the jobs; Django looks at the user alone."""
+        user = self.get_object(request, unquote(object_id))
+        may_see = self.has_view_permission(request, user) and request.user.has_perm(MAY_SEE_ACTIONS)
+        if user is None or not may_see:
+            return super().history_view(request, object_id, extra_context)
+        actions: Any = StaffActions(user=user, viewer=request.user)
+        paginator = Paginator(actions, ACTIONS_PER_PAGE)
+        page = paginator.get_page(request.GET.get(PAGE_VAR, 1))
+        context = self.admin_site.each_context(request) | {
+            "title": f"Change history: {user}",
+            "action_list": page,
+            "page_range": paginator.get_elided_page_range(page.number),
+            "page_var": PAGE_VAR,
+            "pagination_required": paginator.num_pages > 1,
+            "is_cut": paginator.count >= MOST,
+            "module_name": capfirst(self.opts.verbose_name_plural),
+            "object": user,
+            "opts": self.opts,
+        }
+        context |= extra_context or {}
+        return TemplateResponse(request, "admin/accounts/user/history.html", context)
 
     # ---- Deactivating, and back ----
 
@@ -132,6 +166,15 @@ class UserAdmin(Window, DjangoUserAdmin):
             messages.warning(request, f"{user}: {refusal}.")
         else:
             messages.success(request, f"{user}: {what.lower()}.")
+
+
+def _staff_actions_panel(request: HttpRequest, user: User) -> str:
+    """The newest actions of staff, on the user's page."""
+    if not request.user.has_perm(MAY_SEE_ACTIONS):
+        return ""
+    actions = StaffActions(user=user, viewer=request.user)[:ACTIONS_SHOWN]
+    context = {"customer": user, "actions": actions}
+    return render_to_string("admin/accounts/user/staff_actions.html", context, request)
 
 
 @admin.register(Group)

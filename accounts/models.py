@@ -27,3 +27,29 @@ class User(AbstractUser):
                 violation_error_message="A user with that e-mail address already exists.",
             ),
         ]
+
+
+class StaffAction(models.Model):
+    """Which user a row of Django's admin log concerns: as such, or by their account or a job.
+
+    The log itself names an object alone, and a deleted job no longer tells whose it was. This is
+    written with each row, so that what staff did to a user is one short read of an index.
+    """
+
+    log_entry = models.OneToOneField(
+        "admin.LogEntry", on_delete=models.CASCADE, primary_key=True, related_name="staff_action"
+    )
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="staff_actions", db_index=False
+    )
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(
+                models.F("user"), models.F("log_entry").desc(), name="staff_action_newest_first"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.log_entry)

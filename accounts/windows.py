@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.text import capfirst
 
-from accounts.models import User
+from accounts.models import StaffAction, User
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
 LOOKUPS = ("", "exact", "in", "gte", "lt", "isnull", "year", "month", "day")
@@ -108,6 +108,12 @@ class Window(admin.ModelAdmin):
             yield getattr(each, "parameter_name", each)
             yield from getattr(each, "between", ())
 
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        return _with_its_user(super().log_addition(request, obj, message), obj)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        return _with_its_user(super().log_change(request, obj, message), obj)
+
     def response_action(self, request: HttpRequest, queryset: QuerySet, *more: Any) -> Any:
         try:
             for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
@@ -116,6 +122,14 @@ class Window(admin.ModelAdmin):
             messages.error(request, "The selection is broken: nothing was done. Select anew.")
             return None
         return super().response_action(request, queryset, *more)
+
+
+def _with_its_user(entry: LogEntry, obj: Any) -> LogEntry:
+    """The log's row, noted as one about the user that `obj` is or belongs to, if there is one."""
+    user_id = obj.pk if isinstance(obj, User) else getattr(obj, "user_id", None)
+    if user_id:
+        StaffAction.objects.create(log_entry=entry, user_id=user_id)
+    return entry
 
 
 class ReadOnlyAdmin(Window):

@@ -1,7 +1,7 @@
 """A read-only window on the ledger, and two doors: grant and adjust, which `ledger` makes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -19,6 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
+from accounts import staff_actions
 from accounts.admin import UserAdmin
 from accounts.doors import OnceForm
 from accounts.models import User
@@ -234,3 +235,34 @@ def panel(request: HttpRequest, user: User) -> str:
 
 
 UserAdmin.panels.append(panel)
+
+
+# ---- What was granted without the admin, and so without a row of its log ----
+
+
+def _granted_elsewhere(user: User) -> QuerySet[Any]:
+    """By the index `entry_granted_by_command`, as Django's log in `accounts.staff_actions`."""
+    granted = Entry.objects.filter(kind__in=(Entry.Kind.GRANT, Entry.Kind.ADJUSTMENT), actor=None)
+    rows = granted.filter(account__gte=user.pk, account__lte=user.pk).order_by("account_id", "-id")
+    return rows.prefetch_related("account__user")
+
+
+def _read(entries: list[Entry]) -> Iterator[staff_actions.Action]:
+    for entry in entries:
+        yield staff_actions.Action(
+            at=entry.created_at,
+            actor="Command line or sign-up",
+            what=f"{entry.get_kind_display()}: {entry.amount:+,}. {entry.note}",
+            target=f"Account {entry.account}",
+            url=reverse("admin:tokens_ledger_account_change", args=[entry.account_id]),
+        )
+
+
+staff_actions.sources.append(
+    staff_actions.Source(
+        permission="tokens_ledger.view_entry",
+        rows=_granted_elsewhere,
+        at=lambda entry: entry.created_at,
+        read=_read,
+    )
+)

@@ -76,6 +76,13 @@ class Entry(models.Model):
             # The account's listing, its last entry, and the audit's walk through each account.
             models.Index(F("account"), F("id").desc(), name="entry_account_newest_first"),
             models.Index(fields=["created_at"], name="entry_by_time"),
+            # What was granted to an account by command, among any number of charges.
+            models.Index(
+                F("account"),
+                F("id").desc(),
+                condition=Q(kind__in=["grant", "adjustment"], actor=None),
+                name="entry_granted_by_command",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

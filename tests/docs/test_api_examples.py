@@ -18,6 +18,7 @@ from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.serializers import VideoJobSerializer
 from jobs.models import Status
 from tests.docs.markdown import Block, blocks, table
+from tests.docs.test_links import PAGES
 from tests.run import PROJECT
 from tests.stack import Stack
 
@@ -94,6 +95,71 @@ class TestCommands:
 
     def test_are_not_few(self):
         assert len(ANSWERED) > 25
+
+
+class TestQuickStart:
+    @pytest.fixture
+    def run(self, studio, tmp_path):
+        """`run("poor")`: the quick start as a script of that user, whom nobody gives tokens."""
+
+        def run(name: str) -> subprocess.CompletedProcess[str]:
+            script = "".join(block.text for block in quick_start())
+            script = script.replace(STUDIO, studio.url).replace("alice", name)
+            env = studio.env | {"PATH": f"{Path(sys.executable).parent}:{studio.env['PATH']}"}
+            return subprocess.run(
+                ["bash", "-c", script],
+                cwd=tmp_path,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+
+        return run
+
+    def test_stops_at_the_first_error_and_shows_the_servers_answer(self, run, tmp_path):
+        done = run("poor")
+        assert done.returncode != 0
+        sentence = "Operation 'video_generation' costs 50 tokens but you have 0."
+        assert f"Insufficient tokens. {sentence}" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "SUCCEEDED" not in done.stdout
+        assert not (tmp_path / "video.mp4").exists()
+
+    def test_stops_where_the_log_in_is_refused(self, run, studio):
+        studio.user("elsewhere")  # the name is in use, with another password
+        done = run("elsewhere")
+        assert done.returncode != 0
+        assert "already exists" in done.stdout
+        assert "no_active_account" in done.stderr
+        assert "Insufficient" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def quick_start() -> list[Block]:
+    """Its blocks in bash: between the heading and the next one."""
+    lines = GUIDE.read_text().splitlines()
+    first = lines.index("## Quick start") + 1
+    last = next(n for n, line in enumerate(lines[first:], first) if line.startswith("## "))
+    return [block for block in COMMANDS if first < block.line <= last and block.language == "bash"]
+
+
+class TestCurl:
+    FIELD = re.compile(r"(?:^|\s)(?:-F|--form(?![\w-]))[ =]?[\"']?(\w+=.?)", re.MULTILINE)
+
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+    def test_sends_texts_by_form_string(self, page):
+        """`-F` would cut a text at a semicolon, and read a file where it begins with @ or <."""
+        fields = [field for block in blocks(page) for field in self.FIELD.findall(block.text)]
+        assert [field for field in fields if not field.endswith("=@")] == []
+
+    def test_sends_files_by_form(self):
+        fields = [field for block in EVERY for field in self.FIELD.findall(block.text)]
+        assert set(fields) == {"referenceImages=@", "initialImage=@", "endFrame=@"}
+
+    def test_sends_a_prompt_as_it_stands(self, said, studio):
+        [(prompt,)] = studio.sql("SELECT prompt FROM jobs_videojob WHERE prompt LIKE %s", "A li%")
+        assert prompt == "A lighthouse at dusk; waves rolling in"
 
 
 class TestClients:

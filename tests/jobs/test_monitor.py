@@ -134,6 +134,16 @@ class TestPrompt:
         assert "A private wish" not in text
         assert "Waiting" in text
 
+    def test_is_all_that_is_hidden_then(self, page, new_job, settings):
+        settings.MONITOR_SHOW_PROMPTS = False
+        made, failed = new_job("SUCCEEDED", prompt="A wish"), new_job("FAILED", prompt="A wish")
+        for path in (PAGES[0], f"{PAGES[0]}/{made.pk}", f"{PAGES[0]}/{failed.pk}"):
+            text = page(path)
+            assert "A wish" not in text
+            assert lifecycle.CREATED in text
+        for shown in (made.video_url, made.poster_url, "The video was held back."):
+            assert shown in page()
+
     def test_that_is_missing_is_no_trouble(self, page, new_job):
         new_job(prompt=None)
         assert "None" not in page()

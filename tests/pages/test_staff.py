@@ -298,6 +298,32 @@ class TestAccounts:
         page.get_by_role("button", name="Adjust balance").click()
         expect(page.locator(".messagelist")).to_contain_text(f"the balance is {had:,}.")
 
+    def test_what_staff_did_to_a_user_is_on_their_page_and_in_their_history(self, enter, studio):
+        studio.user("vera", tokens=50).create(prompt="An owl reads the news")
+        page = enter("fred")
+        open_user(page, "vera")
+        door(page, "Grant tokens")
+        page.get_by_label("Amount").fill("200")
+        send(page, "Grant tokens", "Waited for an hour")
+        page = enter("olga")
+        job = open_job(page, "vera")
+        door(page, "Cancel")
+        send(page, "Cancel", "Ordered twice")
+        open_user(page, "vera")
+        for name in ("panel", "history"):
+            table = page.locator("table", has_text="What, and why")
+            newest = [row.inner_text() for row in table.locator("tbody tr").all()[:2]]
+            for shown in ("olga", "Cancel: ", "Ordered twice", f"Video job {job}"):
+                assert shown in newest[0], name
+            for shown in ("fred", "Grant tokens: +200. Waited for an hour", "Account vera"):
+                assert shown in newest[1], name
+            table.get_by_role("link", name=f"Video job {job}").click()
+            expect(page.locator("h1 .id")).to_have_text(job)
+            page.go_back()
+            if name == "panel":
+                page.get_by_role("link", name="All actions of staff").click()
+                expect(page.get_by_role("heading", name="Change history: vera")).to_be_visible()
+
     def test_deactivating_somebody_ends_their_access(self, enter, studio):
         nora = studio.user("nora")
         page = enter("olga")
@@ -459,6 +485,9 @@ def tour(page: Page):
     yield "door"
     open_user(page, "maria")
     yield "user"
+    page.get_by_role("link", name="History").click()
+    yield "history"
+    page.go_back()
     page.get_by_role("link", name="Deactivate").click()
     yield "deactivate"
     page.goto("/admin/tokens_ledger/entry/")

@@ -1,0 +1,126 @@
+"""What the documentation says of who sees a job, where it says so, and that it is true."""
+
+import time
+from datetime import timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+import requests
+from django.utils import timezone
+
+from tests.run import PROJECT
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.live, pytest.mark.once]
+
+GUIDE = PROJECT / "docs" / "api.md"
+FACTS = (
+    *("/video-monitor", "24 hours", "MONITOR_SHOW_PROMPTS=false", "user names", "logs"),
+    *("need", "login", "expire", "`DELETE`"),
+)
+LONG = "A kingfisher dives into a pond, " * 12 + "and rests"
+
+
+@pytest.fixture(scope="module")
+def studio():
+    with Stack(env={"MOCK_SECONDS": "1"}) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def watched(studio):
+    """Whose jobs are looked at, by somebody without a login."""
+    return studio.user("watched", tokens=500)
+
+
+@pytest.fixture
+def look(studio):
+    """`look("/video-monitor")`: the answer that everybody gets."""
+    return lambda path: requests.get(studio.url + path, timeout=30)
+
+
+@pytest.fixture
+def monitor(look):
+    """`monitor("An owl")` is the monitor once it shows that text; it is made every two seconds.
+
+    `monitor("An owl", shown=False)` is the monitor once it does not.
+    """
+
+    def monitor(text, *, shown=True):
+        end = time.monotonic() + 10
+        while (text in (page := look("/video-monitor").text)) != shown:
+            assert time.monotonic() < end, page
+            time.sleep(0.25)
+        return page
+
+    return monitor
+
+
+def order(user, prompt):
+    created = user.create(prompt=prompt)
+    assert created.status_code == 202, created.text
+    return user.wait(created.json()["id"])
+
+
+class TestDocumentation:
+    def test_of_the_api_says_it_before_the_first_order(self):
+        before, _, after = GUIDE.read_text().partition("## Who sees it\n")
+        section, _, rest = after.partition("\n## ")
+        assert "/video-jobs" not in before
+        assert rest.startswith("Quick start")
+        assert [fact for fact in FACTS if fact not in section] == []
+
+    def test_in_the_browser_says_it_before_the_first_order(self, look):
+        description = look("/api/v1/schema?format=json").json()["info"]["description"]
+        before, _, after = description.partition("**Try it here.**")
+        assert "Create a\nvideo" in after
+        assert [fact for fact in FACTS if fact not in before] == []
+
+
+class TestMonitor:
+    def test_shows_prompt_log_and_video_but_nobodys_name(self, watched, look, monitor):
+        job = order(watched, "A heron on one leg")
+        for page in (monitor("A heron on one leg"), look(f"/video-monitor/{job['id']}").text):
+            assert "A heron on one leg" in page
+            assert job["logs"][0]["message"] in page
+            assert urlsplit(job["cloudinaryUrl"]).path in page
+            assert "watched" not in page
+            assert job["userId"] not in page
+
+    def test_shows_300_characters_of_a_prompt_and_the_jobs_page_all(self, watched, look, monitor):
+        job = order(watched, LONG)
+        assert LONG in look(f"/video-monitor/{job['id']}").text
+        assert LONG[:301] not in monitor(LONG[:299])
+
+    def test_shows_a_job_for_24_hours_and_the_jobs_page_longer(
+        self, studio, watched, look, monitor
+    ):
+        job = order(watched, "A comet over the sea")
+        monitor("A comet over the sea")
+        yesterday = str(timezone.now() - timedelta(hours=24, minutes=1))
+        created = "UPDATE jobs_videojob SET created_at = %s WHERE id = %s"
+        studio.sql(created, yesterday, UUID(job["id"]).hex)
+        monitor("A comet over the sea", shown=False)
+        assert "A comet over the sea" in look(f"/video-monitor/{job['id']}").text
+
+    def test_shows_no_job_that_was_deleted(self, watched, look, monitor):
+        job = order(watched, "A well at noon")
+        monitor("A well at noon")
+        assert watched.delete(f"/api/v1/video-jobs/{job['id']}").status_code == 204
+        monitor("A well at noon", shown=False)
+        assert look(f"/video-monitor/{job['id']}").status_code == 404
+
+
+class TestVideo:
+    def test_needs_no_login_and_outlives_its_job(self, watched):
+        job = order(watched, "A lantern in the fog")
+        addresses = {"cloudinaryUrl": "video/mp4", "posterUrl": "image/jpeg"}
+        for when in ("before", "after"):
+            for field, content_type in addresses.items():
+                answer = requests.get(job[field], timeout=30)
+                assert answer.status_code == 200, (field, when)
+                assert answer.headers["Content-Type"] == content_type
+                assert not urlsplit(job[field]).query  # holds nothing that could expire
+            watched.delete(f"/api/v1/video-jobs/{job['id']}")
+        assert watched.get(f"/api/v1/video-jobs/{job['id']}").status_code == 404
