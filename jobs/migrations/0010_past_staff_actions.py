@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("jobs", "0009_due_by_next_step"),
         ("accounts", "0004_staff_action"),
-        ("tokens_ledger", "0005_granted_by_command"),
+        ("tokens_ledger", "0006_granted_by_command"),
         ("admin", "0003_logentry_add_action_flag_choices"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]

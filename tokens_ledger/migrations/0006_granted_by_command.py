@@ -28,7 +28,7 @@ def create(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("tokens_ledger", "0004_by_the_index")]
+    dependencies = [("tokens_ledger", "0005_check_completed")]
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[
