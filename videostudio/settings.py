@@ -388,6 +388,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["jobs.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "jobs.api.errors.handle",
     "DEFAULT_THROTTLE_RATES": {
         "auth": THROTTLE_AUTH,
