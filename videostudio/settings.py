@@ -6,17 +6,20 @@ one line that names it. `.env.example` lists all variables.
 """
 
 import hashlib
+import re
 import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from csp import constants as csp
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from jobs.catalog import MODELS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
 env = Env(eager=False)
 env.read_env(str(BASE_DIR / ".env"), recurse=False)
@@ -43,6 +46,18 @@ def model_ids(value: str) -> dict[str, str]:
     return {name: id for name, _, id in pairs}
 
 
+@env.parser_for("origins")
+def origins(value: str) -> list[str]:
+    """ "https://app.example.com,http://localhost:3000", or "*" for every origin.
+
+    In lower case, as browsers send them: the comparison is exact.
+    """
+    names = [name.strip().lower() for name in value.split(",") if name.strip()]
+    if names != ["*"] and not all(ORIGIN.fullmatch(name) for name in names):
+        raise ValidationError("must be *, or origins such as https://app.example.com")
+    return names
+
+
 # ---- What the environment says ----
 
 DEBUG = env.bool("DEBUG", False)
@@ -51,6 +66,7 @@ ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list(
     "CSRF_TRUSTED_ORIGINS", [], validate=lambda origins: [*map(an_address("https?"), origins)]
 )
+CORS_ALLOWED_ORIGINS: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "")
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "")
 HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 
@@ -168,6 +184,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "corsheaders",
     "csp",
     "django_htmx",
     "rest_framework",
@@ -185,6 +202,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "videostudio.middleware.requests_have_an_id_and_a_line",
+    "corsheaders.middleware.CorsMiddleware",  # before all that may answer a request
     "django.middleware.security.SecurityMiddleware",
     "jobs.api.polling.polls_come_first",
     "videostudio.middleware.jobs_need_no_pages",
@@ -305,6 +323,19 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# Pages of other origins may call the API and read its videos. It takes bearer tokens alone, no
+# cookies, so "*" lets no page act in a visitor's name.
+CORS_URLS_REGEX = r"^/(api|media|v1)/"
+CORS_ALLOW_ALL_ORIGINS = CORS_ALLOWED_ORIGINS == ["*"]
+if CORS_ALLOW_ALL_ORIGINS:
+    CORS_ALLOWED_ORIGINS = []
+CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "if-none-match", "x-request-id")
+CORS_EXPOSE_HEADERS = [
+    *("ETag", "Location", "Retry-After", "Idempotency-Replayed"),
+    *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
+]
+CORS_PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium keeps a preflight no longer
+
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -357,6 +388,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["jobs.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "jobs.api.errors.handle",
     "DEFAULT_THROTTLE_RATES": {
         "auth": THROTTLE_AUTH,

@@ -70,6 +70,11 @@ UNAUTHORIZED = refused(
 THROTTLED = refused(
     "Too many requests.", throttled="Request was throttled. Expected available in 42 seconds."
 )
+UNKNOWN = at_fault(
+    "A query parameter, or a field, that this call does not know.",
+    code="invalid",
+    faults=[("page", "Unknown query parameter 'page'", "unknown_field")],
+)
 RETRY_AFTER = header("Retry-After", "Seconds to wait before the next attempt.", 429)
 
 # ---- The accounts' own ----
@@ -149,5 +154,9 @@ log_out = extend_schema(
 me = extend_schema(
     summary="Who am I",
     description="The account that the access token belongs to.",
-    responses={200: answer(UserSerializer, "Your account.", ACCOUNT), 401: UNAUTHORIZED},
+    responses={
+        200: answer(UserSerializer, "Your account.", ACCOUNT),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+    },
 )

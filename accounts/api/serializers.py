@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 from rest_framework.fields import empty, get_error_detail
 
+from accounts.api.strict import StrictSerializer
 from accounts.models import User
 
 # As it was typed; bounded, since hashing costs.
@@ -44,7 +45,7 @@ class AddressField(StringField, serializers.EmailField):
         return User.objects.normalize_email(super().to_internal_value(data))
 
 
-class RegistrationSerializer(serializers.Serializer):
+class RegistrationSerializer(StrictSerializer):
     username = UsernameField(
         max_length=150,
         validators=[UnicodeUsernameValidator()],
@@ -62,12 +63,12 @@ class RegistrationSerializer(serializers.Serializer):
         return attrs
 
 
-class CredentialsSerializer(serializers.Serializer):
+class CredentialsSerializer(StrictSerializer):
     username = UsernameField(max_length=150, help_text="In any case.")
     password = StringField(**PASSWORD)
 
 
-class RefreshSerializer(serializers.Serializer):
+class RefreshSerializer(StrictSerializer):
     refresh = StringField(max_length=2000, help_text="The newest refresh token.")
 
 

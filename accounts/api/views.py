@@ -1,7 +1,6 @@
 """Registration, log-in, refresh, log-out, me. Each view makes one call into the app."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from django.conf import settings
 from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
@@ -9,9 +8,7 @@ from rest_framework.parsers import FormParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from accounts import registration, tokens
@@ -23,15 +20,17 @@ from .serializers import (
     RegistrationSerializer,
     UserSerializer,
 )
+from .strict import StrictView, read
 from .throttles import AddressThrottle, LoginNameThrottle
 
 
-class PublicView(APIView):
+class PublicView(StrictView):
     """For people who have no access token, or an old one, which must not get in their way."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    parser_classes = (*APIView.parser_classes, FormParser)
+    reads_body = {"post"}
+    parser_classes = (*StrictView.parser_classes, FormParser)
     throttle_classes: Sequence[type[BaseThrottle]] = (AddressThrottle,)
 
     def get_authenticate_header(self, request: Request) -> str:
@@ -45,12 +44,6 @@ class PublicView(APIView):
                 self.throttled(request, throttle.wait() or 0)
 
 
-def read(serializer_class: type[Serializer], request: Request) -> dict[str, Any]:
-    serializer = serializer_class(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
-
-
 class RegisterView(PublicView):
     """Create an account. Name and e-mail address are unique, whatever their case."""
 
@@ -60,7 +53,7 @@ class RegisterView(PublicView):
     def post(self, request: Request) -> Response:
         if not settings.REGISTRATION_OPEN:
             raise PermissionDenied("Registration is closed.", code="registration_closed")
-        form = read(RegistrationSerializer, request)
+        form = read(RegistrationSerializer, request.data)
         try:
             user = registration.register(**form, welcome=self.welcome)
         except registration.Taken as taken:
@@ -76,7 +69,7 @@ class LoginView(PublicView):
 
     @documentation.log_in
     def post(self, request: Request) -> Response:
-        pair = tokens.log_in(request=request, **read(CredentialsSerializer, request))
+        pair = tokens.log_in(request=request, **read(CredentialsSerializer, request.data))
         return Response(pair._asdict())
 
 
@@ -85,7 +78,7 @@ class RefreshView(PublicView):
 
     @documentation.refresh
     def post(self, request: Request) -> Response:
-        return Response(tokens.rotate(**read(RefreshSerializer, request))._asdict())
+        return Response(tokens.rotate(**read(RefreshSerializer, request.data))._asdict())
 
 
 class LogoutView(PublicView):
@@ -95,11 +88,11 @@ class LogoutView(PublicView):
 
     @documentation.log_out
     def post(self, request: Request) -> Response:
-        tokens.revoke(**read(RefreshSerializer, request))
+        tokens.revoke(**read(RefreshSerializer, request.data))
         return Response(status=204)
 
 
-class MeView(APIView):
+class MeView(StrictView):
     """The account that the access token belongs to."""
 
     @documentation.me

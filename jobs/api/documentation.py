@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from accounts.api.documentation import (
     UNAUTHORIZED,
+    UNKNOWN,
     answer,
     at_fault,
     example,
@@ -108,6 +109,7 @@ MODEL = {
 
 NOT_FOUND = refused("No such job of yours.", not_found="Not found.")
 FORM_FAULTS: list[Any] = [
+    ("aspect_ratio", "Unknown field 'aspect_ratio': did you mean 'aspectRatio'?", "unknown_field"),
     ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
     ("aspectRatio", "Aspect ratio is required", "required"),
 ]
@@ -241,6 +243,7 @@ retrieve = extend_schema(
             ],
         ),
         304: OpenApiResponse(description="Nothing has changed."),
+        400: UNKNOWN,
         401: UNAUTHORIZED,
         404: NOT_FOUND,
     },
@@ -256,7 +259,14 @@ list_jobs = extend_schema(
         400: at_fault(
             "A fault in the query.",
             code="invalid",
-            faults=[("limit", "Limit must be a whole number from 1 to 100", "max_value")],
+            faults=[
+                (
+                    "status",
+                    "Unknown query parameter 'status': did you mean 'status_filter'?",
+                    "unknown_field",
+                ),
+                ("limit", "Limit must be a whole number from 1 to 100", "max_value"),
+            ],
         ),
         401: UNAUTHORIZED,
     },
@@ -266,7 +276,12 @@ destroy = extend_schema(
     description="Removes the job and its images, not the stored video. An active job is cancelled "
     "first, by the rules of `cancel`.",
     parameters=[JOB_ID],
-    responses={204: OpenApiResponse(description="Gone."), 401: UNAUTHORIZED, 404: NOT_FOUND},
+    responses={
+        204: OpenApiResponse(description="Gone."),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        404: NOT_FOUND,
+    },
 )
 cancel = extend_schema(
     summary="Cancel a video job",
@@ -279,6 +294,7 @@ cancel = extend_schema(
     ],
     responses={
         200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED),
+        400: UNKNOWN,
         401: UNAUTHORIZED,
         404: NOT_FOUND,
         409: refused(
@@ -306,5 +322,8 @@ list_models = extend_schema(
     summary="List the models",
     description="What each model can make, which images it takes, and what it costs. No login.",
     auth=[],
-    responses=answer(ModelListSerializer, "All models.", {"models": [MODEL]}),
+    responses={
+        200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}),
+        400: UNKNOWN,
+    },
 )

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from django.conf import settings
+from django.utils.datastructures import MultiValueDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 
+from accounts.api.strict import StrictSerializer
 from jobs import catalog
 from jobs.api.fields import (
     ChoiceField,
@@ -22,6 +26,8 @@ from jobs.api.fields import (
 from jobs.catalog import Order
 from jobs.providers import veo_is_configured
 from jobs.providers.base import Inputs
+
+LIST_ITEM = re.compile(r"(referenceImages)\[([0-9]{0,4})\]")
 
 
 class NotConfigured(serializers.ValidationError):
@@ -53,7 +59,7 @@ class Wish:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-class CreateVideoJobSerializer(serializers.Serializer):
+class CreateVideoJobSerializer(StrictSerializer):
     """What is to be made. Images are sent as multipart/form-data only."""
 
     prompt = PromptField(
@@ -101,6 +107,9 @@ class CreateVideoJobSerializer(serializers.Serializer):
         "neither initial image nor end frame.",
     )
 
+    def run_validation(self, data: Any = empty) -> Any:
+        return super().run_validation(_with_plain_names(data))
+
     def to_internal_value(self, data: Any) -> dict:
         self._refuse_repeated(data)
         return super().to_internal_value(data)
@@ -141,6 +150,24 @@ class CreateVideoJobSerializer(serializers.Serializer):
                     for name in repeated
                 }
             )
+
+
+def _with_plain_names(data: Any) -> Any:
+    """A form with `referenceImages[]` or `referenceImages[0]`, as axios and PHP write lists, read
+    as one with `referenceImages`."""
+    if not hasattr(data, "getlist") or not any(map(LIST_ITEM.fullmatch, data)):
+        return data
+    plain: MultiValueDict[str, Any] = MultiValueDict()
+    for name, values in sorted(data.lists(), key=lambda each: _place(each[0])):
+        item = LIST_ITEM.fullmatch(name)
+        plain.setlistdefault(item[1] if item else name).extend(values)
+    return plain
+
+
+def _place(name: str) -> int:
+    """Where a field stands in its list, if its name says so."""
+    item = LIST_ITEM.fullmatch(name)
+    return int(item[2] or 0) if item else 0
 
 
 def read(data: Any) -> Wish:

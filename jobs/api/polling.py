@@ -35,7 +35,7 @@ Answer = Callable[[HttpRequest], HttpResponse]
 
 def polls_come_first(get_response: Answer) -> Answer:
     def middleware(request: HttpRequest) -> HttpResponse:
-        poll = POLL.fullmatch(request.path_info) if request.method == "GET" else None
+        poll = POLL.fullmatch(request.path_info) if _is_plain(request) else None
         if poll is None:
             return get_response(request)
         try:
@@ -49,6 +49,11 @@ def polls_come_first(get_response: Answer) -> Answer:
         return answer or get_response(request)
 
     return middleware
+
+
+def _is_plain(request: HttpRequest) -> bool:
+    """Whether it has no query: there is no parameter that a poll knows, and the view says so."""
+    return request.method == "GET" and not request.META.get("QUERY_STRING")
 
 
 def _answer(request: HttpRequest, id: UUID) -> HttpResponse | None:

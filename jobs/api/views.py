@@ -14,6 +14,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.strict import StrictView
 from accounts.prepared import Select, key
 from jobs import catalog, counts, lifecycle, orders
 from jobs.api import documentation, order_form, representation
@@ -27,10 +28,12 @@ from tokens_ledger import ledger
 KEY_HEADER = "Idempotency-Key"
 
 
-class VideoJobViewSet(viewsets.GenericViewSet):
+class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     """The jobs of the user who asks; everybody else's are not found."""
 
     serializer_class = VideoJobSerializer
+    query_serializers = {"list": ListQuerySerializer}
+    reads_body = {"create"}
     parser_classes = [WholeMultiPartParser, BoundedJSONParser]
     queryset = VideoJob.objects.all()
 
@@ -71,9 +74,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
 
     @documentation.list_jobs
     def list(self, request: Request) -> HttpResponse:
-        query = ListQuerySerializer(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        limit, offset, status = map(query.validated_data.get, ("limit", "offset", "status_filter"))
+        limit, offset, status = map(self.query.get, ("limit", "offset", "status_filter"))
         rows = _page(limit, offset, status or "").rows(user=request.user.pk)
         if status:
             total = self.get_queryset().filter(status=status).count()
@@ -104,7 +105,7 @@ class VideoJobViewSet(viewsets.GenericViewSet):
         return representation.answer(job=job, absolute=self.request.build_absolute_uri, **more)
 
 
-class VideoModelViewSet(viewsets.ViewSet):
+class VideoModelViewSet(StrictView, viewsets.ViewSet):
     """What can be asked for."""
 
     permission_classes = [AllowAny]

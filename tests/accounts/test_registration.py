@@ -61,10 +61,10 @@ class TestRegister:
         assert answer.status_code == 201
 
     def test_makes_no_staff(self, post):
-        post("register", is_staff=True, is_superuser=True, **ALICE)
-        user = User.objects.get()
-        assert not user.is_staff
-        assert not user.is_superuser
+        answer = post("register", is_staff=True, is_superuser=True, **ALICE)
+        assert answer.status_code == 400
+        assert {fault["code"] for fault in answer.json()["errors"]} == {"unknown_field"}
+        assert not User.objects.exists()
 
     def test_is_403_where_registration_is_closed(self, post, settings):
         settings.REGISTRATION_OPEN = False

@@ -80,7 +80,7 @@ class TestReplay:
         body = FORM | {"mockMode": True, "generateAudio": False, "prompt": f" {FORM['prompt']} "}
         answer = client.post(JOBS, body, format="json", headers=key())
         assert answer.json()["id"] == first["id"]
-        again = client.create(headers=key(), durationSeconds=None, mockMode="TRUE", nonsense="1")
+        again = client.create(headers=key(), durationSeconds=None, mockMode="TRUE")
         assert again.json()["id"] == first["id"]
 
     def test_knows_the_same_files_under_other_names(self, client):

@@ -14,18 +14,18 @@ pytestmark = pytest.mark.once
 OPERATIONS = {
     ("/api/v1/video-jobs", "post"): {"202", "400", "401", "402", "404", "413", "415", "422", "429"},
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
-    ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "401", "404"},
-    ("/api/v1/video-jobs/{id}", "delete"): {"204", "401", "404"},
-    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "401", "404", "409"},
+    ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
+    ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "404"},
+    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "404", "409"},
     ("/api/v1/video-jobs/{id}/download", "get"): {"302", "400", "401", "404"},
-    ("/api/v1/video-models", "get"): {"200"},
-    ("/api/v1/tokens", "get"): {"200", "401"},
+    ("/api/v1/video-models", "get"): {"200", "400"},
+    ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
     ("/api/v1/auth/register", "post"): {"201", "400", "403", "429"},
     ("/api/v1/auth/token", "post"): {"200", "400", "401", "429"},
     ("/api/v1/auth/token/refresh", "post"): {"200", "400", "401", "429"},
     ("/api/v1/auth/logout", "post"): {"204", "400", "401"},
-    ("/api/v1/auth/me", "get"): {"200", "401"},
+    ("/api/v1/auth/me", "get"): {"200", "400", "401"},
 }
 
 NO_LOGIN = [f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "logout")]

@@ -44,6 +44,14 @@ NONSENSE = [
     *(("REDIS_URL", value) for value in ("nonsense", "http://cache")),
     *(("VEO_MODEL_IDS", value) for value in ("nonsense", "unknown=x", "veo-3.1-generate-001=")),
     ("CSRF_TRUSTED_ORIGINS", "https://a.example.com,b.example.com"),
+    *(
+        ("CORS_ALLOWED_ORIGINS", value)
+        for value in (
+            *("nonsense", "app.example.com", "https://", "https://app.example.com/", "null"),
+            *("https://*.example.com", "*,https://app.example.com", "https://a:b@app.example.com"),
+            *("https://app.example.com/page", "https://app.example.com:port", "https//app"),
+        )
+    ),
     ("GOOGLE_VERTEX_BASE_URL", "nonsense"),
     ("CLOUDINARY_UPLOAD_PREFIX", "nonsense"),
     ("JWT_SIGNING_KEY", "x" * 31),
@@ -100,6 +108,10 @@ class TestSense:
              {"veo-3.1-generate-preview": "a", "veo-3.1-generate-001": "b"}),
             ("VEO_MODEL_IDS", "", {}),
             ("CSRF_TRUSTED_ORIGINS", "https://a.example.com,http://b", ["https://a.example.com", "http://b"]),
+            ("CORS_ALLOWED_ORIGINS", "https://App.example.com, http://localhost:3000,",
+             ["https://app.example.com", "http://localhost:3000"]),
+            ("CORS_ALLOWED_ORIGINS", "http://[::1]:3000,capacitor://localhost",
+             ["http://[::1]:3000", "capacitor://localhost"]),
             ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
         ],
     )  # fmt: skip
@@ -114,6 +126,8 @@ class TestDefault:
         wanted = {
             "DEBUG": False,
             "HTTPS_ONLY": True,
+            "CORS_ALLOWED_ORIGINS": [],
+            "CORS_ALLOW_ALL_ORIGINS": False,
             "PORT": 8000,
             "WEB_CONCURRENCY": 2,
             "USE_CLOUDINARY": False,

@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs.providers.mock import SAMPLES
 from tests.client import ApiClient
+from tests.imitations import VertexImitation
 from tests.live.test_cluster import until
 from tests.postgres import free_port
 from tests.run import PROJECT
@@ -32,7 +35,12 @@ class Demo:
     """One run of the command, in a folder of its own."""
 
     def __init__(
-        self, folder: Path, *arguments: str, port: int = 0, program: str = "manage.py"
+        self,
+        folder: Path,
+        *arguments: str,
+        port: int = 0,
+        program: str = "manage.py",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.mark = f"TEST_DEMO={secrets.token_hex(8)}"
         self.port = port or free_port()
@@ -54,6 +62,7 @@ class Demo:
                     "MOCK_SECONDS": "2",
                     "PYTHONUNBUFFERED": "1",
                     **dict([self.mark.split("=")]),
+                    **(env or {}),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -118,6 +127,57 @@ class TestOnce:
             assert re.search(said, demo.said), said
         assert "Traceback" not in demo.said
         assert not [*tmp_path.glob("videostudio-demo-*")]
+
+
+class TestFrontEnd:
+    """The integration guide's client, a page of another origin that sends no `mockMode`."""
+
+    ORIGIN = {"Origin": "http://localhost:3000"}
+
+    @pytest.fixture
+    def sign_in(self):
+        def sign_in(demo: Demo) -> ApiClient:
+            demo.wait_for("Running. Ctrl-C ends it.")
+            client = ApiClient(f"http://localhost:{demo.port}")
+            [password] = re.findall(r"demo / (\S+)", demo.said)
+            client.sign_in("demo", password)
+            return client
+
+        return sign_in
+
+    def test_may_order_mock_videos(self, start, sign_in):
+        client = sign_in(start())
+        answer = client.create(prompt="A kite", mockMode=None, headers=self.ORIGIN)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["mockMode"] is True
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+    def test_must_say_whether_it_means_a_mock_where_real_videos_are_made(self, start, sign_in):
+        sample = (SAMPLES / "720p-16x9-8s-audio.mp4").read_bytes()
+        with VertexImitation(seconds=1, video=lambda record: sample) as google:
+            veo = {
+                "GOOGLE_API_KEY": "test-google-key",
+                "GOOGLE_CLOUD_PROJECT": "test-project",
+                "GOOGLE_VERTEX_BASE_URL": google.url,
+            }
+            client = sign_in(start("--no-mock", env=veo))
+            answer = client.create(prompt="A kite", mockMode=None, headers=self.ORIGIN)
+            assert answer.status_code == 400
+            assert answer.json()["detail"] == "Mock mode is required"
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            assert [job["mockMode"] for job in client.get("/api/v1/video-jobs").json()["jobs"]] == [
+                False
+            ]
+
+    def test_finds_what_the_operator_set(self, start, sign_in):
+        env = {
+            "CORS_ALLOWED_ORIGINS": "https://app.example.com",
+            "VIDEO_DEFAULT_MOCK_MODE": "false",
+        }
+        client = sign_in(start(env=env))
+        answer = client.create(prompt="A kite", mockMode=None, headers=self.ORIGIN)
+        assert answer.json()["code"] == "provider.not_configured"
+        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 class TestBusyPort:

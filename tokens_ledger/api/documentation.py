@@ -2,7 +2,7 @@
 
 from drf_spectacular.utils import extend_schema
 
-from accounts.api.documentation import UNAUTHORIZED, answer, at_fault
+from accounts.api.documentation import UNAUTHORIZED, UNKNOWN, answer, at_fault
 from tokens_ledger.api.paging import PageSerializer
 from tokens_ledger.api.serializers import EntriesSerializer, TokensSerializer
 
@@ -30,6 +30,7 @@ retrieve = extend_schema(
             "Your balance, and the price list.",
             {"availableTokens": 450, "costs": {"video_generation": 50}},
         ),
+        400: UNKNOWN,
         401: UNAUTHORIZED,
     },
 )

@@ -4,6 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.api.strict import StrictQuerySerializer
+
 FARTHEST = 2**31  # no list is as long, and every database can still count to it
 
 
@@ -11,9 +13,7 @@ def _always(message: str) -> dict[str, Any]:
     return dict.fromkeys(["invalid", "min_value", "max_value", "max_string_length"], message)
 
 
-class PageSerializer(serializers.Serializer):
-    """Reads `request.query_params.dict()`; from a QueryDict DRF reads `limit=` as left out."""
-
+class PageSerializer(StrictQuerySerializer):
     limit = serializers.IntegerField(
         default=50,
         min_value=1,

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from accounts.api.strict import StrictView
 from accounts.models import User
 from tokens_ledger import ledger
 from tokens_ledger.api import documentation
@@ -18,7 +19,9 @@ from .serializers import EntriesSerializer, TokensSerializer
 
 
 @extend_schema(tags=["tokens"])
-class TokensViewSet(ViewSet):
+class TokensViewSet(StrictView, ViewSet):
+    query_serializers = {"entries": PageSerializer}
+
     @documentation.retrieve
     def retrieve(self, request: Request) -> Response:
         tokens = {
@@ -29,9 +32,7 @@ class TokensViewSet(ViewSet):
 
     @documentation.entries
     def entries(self, request: Request) -> Response:
-        page = PageSerializer(data=request.query_params.dict())
-        page.is_valid(raise_exception=True)
-        limit, offset = page.validated_data["limit"], page.validated_data["offset"]
+        limit, offset = self.query["limit"], self.query["offset"]
         entries = Entry.objects.filter(account=request.user.pk).order_by("-id")
         found = {"entries": entries[offset : offset + limit], "total": entries.count()}
         return Response(EntriesSerializer(found).data)

@@ -56,7 +56,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         users = {"demo": _user("demo", staff=False), "admin": _user("admin", staff=True)}
         try:
-            with _servers(port) as log:
+            with _servers(port, _web_settings(mock=not no_mock)) as log:
                 client = Client(f"http://localhost:{port}", self.stdout.write, log)
                 client.wait_until_ready()
                 self._introduce(client.base, users)
@@ -78,7 +78,7 @@ class Command(BaseCommand):
 class Servers:
     """gunicorn and the cluster, and the files that hold what they say."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, web_settings: dict[str, str]) -> None:
         self.files: dict[str, Path] = {}
         self.processes: dict[str, subprocess.Popen] = {}
         self.folder = folder
@@ -89,17 +89,17 @@ class Servers:
             "-c",
             "python:videostudio.gunicorn",
             "videostudio.wsgi",
-            PORT=port,
+            **web_settings,
         )
         self._start("worker", "manage.py", "qcluster")
 
-    def _start(self, name: str, *command: str, **environment: Any) -> None:
+    def _start(self, name: str, *command: str, **environment: str) -> None:
         self.files[name] = self.folder / f"{name}.log"
         with self.files[name].open("wb") as output, _no_ending():
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=settings.BASE_DIR,
-                env=os.environ | {key: str(value) for key, value in environment.items()},
+                env=os.environ | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us, and we end them in order
@@ -217,10 +217,23 @@ class Client:
         return answer.json()
 
 
+def _web_settings(*, mock: bool) -> dict[str, str]:
+    """What the integration guide's browser client needs, unless the operator set it.
+
+    For real videos `mockMode` stays required: neither a sample nor a bill may come unasked.
+    """
+    found = {}
+    if not (settings.CORS_ALLOW_ALL_ORIGINS or settings.CORS_ALLOWED_ORIGINS):
+        found["CORS_ALLOWED_ORIGINS"] = "*"
+    if mock and settings.VIDEO_DEFAULT_MOCK_MODE is None:
+        found["VIDEO_DEFAULT_MOCK_MODE"] = "true"
+    return found
+
+
 @contextmanager
-def _servers(port: int) -> Iterator[Servers]:
+def _servers(port: int, web_settings: dict[str, str]) -> Iterator[Servers]:
     with tempfile.TemporaryDirectory(prefix="videostudio-demo-") as folder:
-        servers = Servers(Path(folder), port)
+        servers = Servers(Path(folder), {"PORT": str(port)} | web_settings)
         try:
             yield servers
         finally:

@@ -1,0 +1,213 @@
+"""The integration guide's client in a browser, on a page of another origin than the service's."""
+
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from tests.client import ApiClient
+from tests.live.test_guide_client import SHORT_OF_TOKENS
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.live, pytest.mark.once]
+
+CLIENT = Path(__file__).with_name("video-generation.js")  # the guide's class, word for word
+PAGE = b"""<!doctype html><title>A front end</title><link rel="icon" href="data:,">
+<input type="file"><video controls></video><script src="video-generation.js"></script>"""
+ORDER = {
+    "prompt": "A sunset over mountains",
+    "model": "veo-3.1-fast-generate-preview",
+    "resolution": "1080p",
+    "aspectRatio": "16:9",
+    "durationSeconds": 8,
+}
+
+
+class FrontEnd(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        is_script = self.path == "/video-generation.js"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript" if is_script else "text/html")
+        self.end_headers()
+        self.wfile.write(CLIENT.read_bytes() if is_script else PAGE)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing: the test's own output is enough."""
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """Starts a server of the page; its origin."""
+    servers = []
+
+    def serve() -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), FrontEnd)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def origin(serve):
+    return serve()
+
+
+@pytest.fixture(scope="module")
+def studio(origin):
+    env = {
+        "VIDEO_DEFAULT_MOCK_MODE": "true",  # the guide's client sends no mockMode
+        "MOCK_SECONDS": "1",
+        "CORS_ALLOWED_ORIGINS": f"https://app.example.com,{origin}",
+    }
+    with Stack(env=env) as stack:
+        yield stack
+
+
+@pytest.fixture
+def visit(open_page, origin, studio):
+    """Opens the front end, signed in as this user; console errors that match are expected."""
+
+    def visit(user: ApiClient, *, at: str = origin, tolerate: str = r"(?!)") -> Page:
+        page = open_page(tolerate=tolerate)
+        page.goto(at)
+        assert page.evaluate("location.origin") != studio.url
+        token = user.headers["Authorization"].removeprefix("Bearer ")
+        page.evaluate(
+            "([base, token]) => { window.client = new VideoGenerationClient(base, token); }",
+            [f"{studio.url}/api/v1", token],
+        )
+        return page
+
+    return visit
+
+
+def choose_image(page: Page) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 36), "red").save(file, "PNG")
+    image: Any = {"name": "first.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    page.locator("input[type=file]").set_input_files(image)
+
+
+class TestGuideClient:
+    def test_creates_polls_lists_plays_and_deletes_from_another_origin(self, visit, studio):
+        page = visit(studio.user("alice", tokens=50))
+        choose_image(page)
+        created = page.evaluate(
+            """order => client.createJob({
+                ...order, initialImage: document.querySelector('input').files[0]
+            })""",
+            ORDER,
+        )
+        assert created["status"] == "PENDING"
+        assert created["inputs"]["initialImage"] is True
+        updates = page.evaluate(
+            """id => new Promise(done => {
+                const updates = [];
+                client.pollJob(id, job => {
+                    updates.push(job);
+                    if (!['PENDING', 'RUNNING'].includes(job.status)) done(updates);
+                });
+            })""",
+            created["id"],
+        )
+        ended = updates[-1]
+        assert (ended["id"], ended["status"]) == (created["id"], "SUCCEEDED")
+        assert page.evaluate("client.listJobs()") == {"jobs": [ended], "total": 1}
+        assert page.evaluate("client.listJobs('FAILED', 10)") == {"jobs": [], "total": 0}
+        assert plays(page, ended["cloudinaryUrl"])
+        page.evaluate("id => client.deleteJob(id)", ended["id"])
+        assert page.evaluate("client.listJobs()") == {"jobs": [], "total": 0}
+
+    def test_reads_why_an_order_was_refused(self, visit, studio):
+        page = visit(studio.user("bob", tokens=20), tolerate="402|400")
+        refused = [
+            page.evaluate("order => client.createJob(order).catch(error => error.message)", order)
+            for order in (ORDER, ORDER | {"resolution": "480p"})
+        ]
+        assert refused == [
+            f"Insufficient tokens: {SHORT_OF_TOKENS}",
+            "Failed to create job: Bad Request",
+        ]
+
+    def test_fails_on_a_page_of_an_origin_that_is_not_listed(self, visit, studio, serve):
+        page = visit(studio.user("mallory"), at=serve(), tolerate="CORS policy|ERR_FAILED")
+        said = page.evaluate("client.listJobs().catch(error => error.message)")
+        assert said == "Failed to fetch"
+
+
+class TestPage:
+    def test_reads_the_headers_that_a_client_needs(self, visit, studio):
+        page = visit(studio.user("carol", tokens=50))
+        seen = page.evaluate(
+            """async order => {
+                const form = new FormData();
+                for (const name in order) form.append(name, order[name]);
+                const headers = {
+                    Authorization: `Bearer ${client.authToken}`,
+                    'Idempotency-Key': 'mine', 'X-Request-ID': 'from-the-page',
+                };
+                const url = `${client.apiBase}/video-jobs`;
+                const order_ = () => fetch(url, {method: 'POST', headers, body: form});
+                const first = await (await order_()).json();
+                const replay = await order_();
+                const job = `${url}/${first.id}`;
+                const poll = await fetch(job, {headers});
+                let known, again;
+                do {
+                    known = (await fetch(job, {headers, cache: 'no-store'})).headers.get('ETag');
+                    again = await fetch(job, {
+                        headers: {...headers, 'If-None-Match': known}, cache: 'no-store'
+                    });
+                } while (again.status === 200);
+                return {
+                    replayed: replay.headers.get('Idempotency-Replayed'),
+                    retryAfter: poll.headers.get('Retry-After'),
+                    id: poll.headers.get('X-Request-ID'),
+                    again: again.status,
+                };
+            }""",
+            ORDER,
+        )
+        assert seen == {"replayed": "true", "retryAfter": "3", "id": "from-the-page", "again": 304}
+
+    def test_reads_the_bytes_of_a_video(self, visit, studio):
+        user = studio.user("dora", tokens=50)
+        job = user.wait(user.create(prompt="A kite").json()["id"])
+        page = visit(user)
+        first = page.evaluate(
+            """async url => {
+                const answer = await fetch(url, {headers: {Range: 'bytes=4-7'}});
+                return [answer.status, await answer.text()];
+            }""",
+            job["cloudinaryUrl"],
+        )
+        assert first == [206, "ftyp"]
+
+
+def plays(page: Page, url: str) -> bool:
+    """Whether the page's <video> moves on, and its pictures can be read (so with CORS)."""
+    return page.evaluate(
+        """async url => {
+            const video = document.querySelector('video');
+            video.muted = true;
+            video.crossOrigin = 'anonymous';
+            video.src = url;
+            await video.play();
+            await new Promise(done => video.ontimeupdate = () => video.currentTime > 0 && done());
+            const canvas = document.createElement('canvas').getContext('2d');
+            canvas.drawImage(video, 0, 0);
+            canvas.getImageData(0, 0, 1, 1);
+            return true;
+        }""",
+        url,
+    )
