@@ -200,6 +200,17 @@ class TestAnswer:
         assert packed["Content-Encoding"] == "gzip"
         assert gzip.decompress(packed.content) == look().content
 
+    def test_is_packed_as_a_whole_page_too(self, look, anonymous):
+        packed = anonymous.get("/video-monitor", headers={"Accept-Encoding": "gzip, br"})
+        assert packed["Content-Encoding"] == "gzip"
+        assert packed["Content-Length"] == str(len(packed.content))
+        assert gzip.decompress(packed.content) == anonymous.get("/video-monitor").content
+
+    def test_holds_no_secret_that_its_length_could_reveal(self, look, anonymous):
+        answer = anonymous.get("/video-monitor")
+        assert not answer.cookies
+        assert "csrf" not in answer.text
+
     def test_says_what_it_depends_on(self, look, anonymous):
         for answer in (look(), anonymous.get("/video-monitor")):
             assert {"HX-Request", "Accept-Encoding"} <= set(re.split(r", *", answer["Vary"]))
