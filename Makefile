@@ -95,6 +95,9 @@ bench-monitor: $(VENV)/dev.stamp ## five hundred viewers of the monitor for half
 
 # ---- Upkeep ----
 
+static: $(VENV)/run.stamp ## staticfiles/, as production serves it; remove the folder to serve the files as they are
+	DEBUG=true $(RUN) manage.py collectstatic --noinput --clear
+
 format: $(VENV)/dev.stamp ## repairs layout and simple mistakes
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
@@ -135,4 +138,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin bench-monitor format lock pictures samples
+.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin bench-monitor static format lock pictures samples

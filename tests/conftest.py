@@ -17,6 +17,7 @@ from django.core.cache import caches
 from django.db import connection
 
 from jobs import queue
+from tests.run import PROJECT
 from tests.stack import Stack
 
 pytest_plugins = ["tests.browser"]
@@ -33,6 +34,8 @@ refused: list[str] = []
 
 
 def pytest_configure() -> None:
+    if (PROJECT / "staticfiles").exists():
+        raise pytest.UsageError("Remove staticfiles/: tests look at the static files as they are.")
     sys.addaudithook(_refuse_the_network)
     if threading.current_thread() is threading.main_thread():
         # A run that is told to end takes its servers with it.

@@ -41,7 +41,7 @@ UNTHROTTLED = {
 class Stack:
     """`webs` gunicorns and `clusters` of workers, on the kind of database that `server` names
     (DATABASE_URL, unless told). `google` and `cloudinary` are URLs of our imitations; `env` goes
-    over everything."""
+    over everything. `project` is the folder of the code that they run."""
 
     def __init__(
         self,
@@ -52,7 +52,9 @@ class Stack:
         google: str = "",
         cloudinary: str = "",
         env: Mapping[str, str] | None = None,
+        project: Path = PROJECT,
     ) -> None:
+        self.project = project
         self.server = server or os.environ.get("DATABASE_URL", "")
         self.webs, self.clusters = webs, clusters
         self.mark = f"TEST_STACK={secrets.token_hex(8)}"
@@ -109,7 +111,7 @@ class Stack:
     def manage(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "manage.py", *map(str, arguments)],
-            cwd=PROJECT,
+            cwd=self.project,
             env=self.env,
             capture_output=True,
             text=True,
@@ -200,7 +202,7 @@ class Stack:
         with log.open("ab") as output:
             self.started[log] = subprocess.Popen(
                 [sys.executable, *arguments],
-                cwd=PROJECT,
+                cwd=self.project,
                 env=self.env | {"PYTHONUNBUFFERED": "1"} | env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

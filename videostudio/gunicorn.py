@@ -37,18 +37,23 @@ preload_app = True
 def on_starting(master: Any) -> None:
     """The system checks, as every manage.py command runs them; no database is asked.
 
-    They load the rest of the application, and its access tokens. DRF would load requests and
-    pygments, and PyJWT cryptography for other signatures than ours: 10 MB for nothing.
+    They load the rest of the application, and its access tokens. The API's schema is generated
+    here, once for all processes. DRF would load requests and pygments, PyJWT cryptography for other
+    signatures than ours, and drf-spectacular pydantic: 15 MB for nothing.
     """
-    with as_if_not_installed("requests", "cryptography", "pygments"):
+    with as_if_not_installed("requests", "cryptography", "pygments", "pydantic"):
         try:
             BaseCommand().check()
         except SystemCheckError as error:
             raise SystemExit(str(error)) from None
         import_module("jwt")
+        import_module("jobs.api.openapi_views").documents()
     # glibc gives each thread a heap of its own: 10 MB for eight that take turns anyway.
     with suppress(AttributeError):  # another libc
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+    gc.collect()  # first: freezing would keep what generating the schema left behind
+    if _trim:
+        _trim(0)
     gc.freeze()  # what the collector does not touch stays shared
     gc.collect()  # or it would let garbage lie until that is a quarter of what it has just frozen
 

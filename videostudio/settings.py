@@ -268,13 +268,14 @@ CACHES: dict[str, dict[str, Any]] = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# Static files are served from the packages themselves: no collectstatic step to forget.
-WHITENOISE_USE_FINDERS = True
+# `collectstatic` writes hashed and compressed copies there, which browsers cache for good, and a
+# manifest. Without a manifest, or in DEBUG, files are served from the packages as they are.
+WHITENOISE_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").exists()
 warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 MEDIA_URL = "/media/"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "videostudio.staticfiles.CollectedStaticFiles"},
     "videos": {"BACKEND": "jobs.videos.cloudinary.CloudinaryVideos"}
     if USE_CLOUDINARY
     else {"BACKEND": "jobs.videos.local.LocalVideos"},

@@ -1,13 +1,55 @@
-"""The OpenAPI document, and the page that shows it: drf-spectacular's, with its parameters."""
+"""The OpenAPI document, and the page that shows it.
 
-from typing import Any
+The document is generated once, and each of its formats is sent as the bytes made then.
+drf-spectacular would generate it for every request, which takes a second, and fails where several
+threads do so for the first time at once.
+"""
 
+import threading
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
 from accounts.api.strict import StrictQuerySerializer, StrictView
+
+
+class Document(NamedTuple):
+    body: bytes
+    etag: str
+
+
+_documents: dict[str, Document] = {}
+_one_thread = threading.Lock()
+
+
+def documents() -> Mapping[str, Document]:
+    """The document by its format, "yaml" or "json". The first call generates it.
+
+    gunicorn's master makes that call before it forks (videostudio/gunicorn.py).
+    """
+    with _one_thread:
+        if not _documents:
+            _documents.update(_generate())
+    return _documents
+
+
+def _generate() -> dict[str, Document]:
+    schema = SchemaGenerator().get_schema(public=True)
+    renderers = (OpenApiYamlRenderer(), OpenApiJsonRenderer())
+    return {each.format: _document(each.render(schema, renderer_context={})) for each in renderers}
+
+
+def _document(body: bytes) -> Document:
+    return Document(body=body, etag=f'"{sha256(body).hexdigest()[:20]}"')
 
 
 class SchemaQuerySerializer(StrictQuerySerializer):
@@ -31,9 +73,22 @@ class FormatParameter(DefaultContentNegotiation):
 
 
 class SchemaView(StrictView, SpectacularAPIView):
+    """Negotiates as drf-spectacular's view does: `Accept`, or `?format=json` and `?format=yaml`."""
+
     http_method_names = ["get", "head"]
     content_negotiation_class = FormatParameter
     query_serializers = {"get": SchemaQuerySerializer}
+    schema = None  # the document does not describe itself
+
+    def get(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+        renderer = request.accepted_renderer
+        charset = f"; charset={renderer.charset}" if renderer.charset else ""
+        document = documents()[renderer.format]
+        response = HttpResponse(document.body, content_type=f"{renderer.media_type}{charset}")
+        response["Content-Disposition"] = f'inline; filename="{self._get_filename(request, None)}"'
+        response["ETag"] = document.etag
+        patch_vary_headers(response, ["Accept-Encoding"])  # of the 304 as well
+        return get_conditional_response(request, etag=document.etag, response=response)
 
 
 class DocsView(StrictView, SpectacularSwaggerSplitView):

@@ -1,6 +1,7 @@
 from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.urls import path
+from django.views.decorators.gzip import gzip_page
 from rest_framework.routers import SimpleRouter
 
 from jobs.api import errors
@@ -17,7 +18,7 @@ docs = DocsView.as_view(url_name="schema")
 
 urlpatterns = [
     *router.urls,
-    path("schema", SchemaView.as_view(), name="schema"),
+    path("schema", gzip_page(SchemaView.as_view()), name="schema"),
     path("docs", in_place_styles(docs), name="docs"),
     path("", errors.not_found),
     path("<path:unknown>", errors.not_found),

@@ -31,17 +31,18 @@ class Truth:
 def of(pulse: Pulse, *, now: datetime) -> Truth:
     """The worst that is so: that nothing goes on at all comes before that something is slow."""
     waiting, running = pulse.counts[Status.PENDING], pulse.counts[Status.RUNNING]
+    active = waiting + running
     since = _clock(pulse.trouble_since or now)
     if pulse.last_tick < now - SILENT:
         return _wrong(
-            "The workers have been silent since {}; {} for them. No tokens are lost: everything "
+            "The workers have been silent since {}{}. No tokens are lost: everything "
             "goes on by itself once they are back.",
             _clock(pulse.last_tick),
-            _do(waiting + running, "wait", "waits"),
+            f"; {_do(active, 'wait', 'waits')} for them" if active else "",
         )
     if pulse.put_off and pulse.throttled:
         return _wrong(
-            "Google is answering “too many requests” since {}; {}; no tokens are lost.",
+            "Google has been answering “too many requests” since {}; {}; no tokens are lost.",
             since,
             _do(pulse.put_off, "wait", "waits"),
         )
@@ -53,20 +54,21 @@ def of(pulse: Pulse, *, now: datetime) -> Truth:
         )
     if pulse.unstored:
         return _wrong(
-            "Finished videos cannot be stored since {}; {} to be tried again; no tokens are lost.",
+            "Storing finished videos has failed since {}; {} to be tried again; "
+            "no tokens are lost.",
             since,
             _do(pulse.unstored, "wait", "waits"),
         )
     if pulse.unanswered:
         return _wrong(
-            "Google has not told since {} how its videos come on; {} for the answer; "
+            "Google has not reported the progress of its videos since {}; {} for the answer; "
             "no tokens are lost.",
             since,
             _do(pulse.unanswered, "wait", "waits"),
         )
     if pulse.failed_lately >= max(FAILS_OFTEN, pulse.succeeded_lately):
         return _wrong(
-            "Most videos fail since {}; {} in the last quarter of an hour{}.",
+            "Most videos have failed since {}; {} in the last quarter of an hour{}.",
             _clock(pulse.failing_since or now),
             _do(pulse.failed_lately, "failed", "failed"),
             "; their tokens were given back" if settings.VIDEO_REFUND_FAILED_JOBS else "",

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.image import image_files
 from tests.run import ENVIRONMENT, PROJECT
 from tests.stack import Stack
 
@@ -90,15 +90,7 @@ class TestTimes:
 class TestImage:
     def test_holds_all_that_the_service_needs(self, tmp_path):
         """What .dockerignore lets in, elsewhere, is a project that checks, and serves its pages."""
-        lines = (PROJECT / ".dockerignore").read_text().splitlines()
-        assert "*" in lines
-        archive = tmp_path / "context.tar"
-        with tarfile.open(archive, "w") as context:
-            for line in lines:
-                if line.startswith("!"):
-                    context.add(PROJECT / line[1:], arcname=line[1:])
-        with tarfile.open(archive) as context:
-            context.extractall(tmp_path / "image", filter="data")
+        image = image_files(tmp_path)
         code = (
             "import django; django.setup()\n"
             "from django.test import Client\n"
@@ -108,7 +100,7 @@ class TestImage:
         for command in (["manage.py", "check"], ["-c", code]):
             done = subprocess.run(
                 [sys.executable, *command],
-                cwd=tmp_path / "image",
+                cwd=image,
                 env=ENVIRONMENT | {"DJANGO_SETTINGS_MODULE": "videostudio.settings"},
                 capture_output=True,
                 text=True,
@@ -126,6 +118,14 @@ class TestImage:
         assert lines.index("USER studio") < next(
             number for number, line in enumerate(lines) if line.startswith("CMD")
         )
+
+
+class TestStaticFiles:
+    @pytest.mark.parametrize(
+        "name", ["Dockerfile", "render.yaml", "docs/operations.md", "Makefile"]
+    )
+    def test_are_collected_where_the_service_is_built(self, name):
+        assert "manage.py collectstatic --noinput" in (PROJECT / name).read_text()
 
 
 @pytest.mark.live

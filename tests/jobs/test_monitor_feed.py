@@ -1,4 +1,4 @@
-"""What the monitor may tell, what it makes of the figures, and how seldom it asks for them."""
+"""What the monitor may tell, and how seldom it asks for it."""
 
 import dataclasses
 import gzip
@@ -7,22 +7,17 @@ import os
 import re
 import threading
 import time
-from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
-from django.utils.html import strip_tags
 
-from jobs import lifecycle
-from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
-from jobs.monitor import feed, pulse, shared, truth, views
+from jobs.models import JobEvent, VideoJob
+from jobs.monitor import feed, pulse, shared, views
 from jobs.monitor.shared import HEAD, Kind, Shared
-from tests.jobs.conftest import bring
 
 FORK = multiprocessing.get_context("fork")
 ALWAYS = Kind(every=1e-9, queries=0)
-HOUR = timedelta(hours=1)
 
 
 class TestAllowed:
@@ -67,130 +62,6 @@ class TestAllowed:
 
 def fields(kind):
     return {field.name for field in dataclasses.fields(kind)}
-
-
-@pytest.fixture
-def now(db):
-    """The workers' clock is on time, and Google wants everything."""
-    now = timezone.now()
-    Tick.objects.update(next_at=now)
-    SubmissionGate.objects.update(opens_at=now - HOUR)
-    return now
-
-
-def said(now):
-    found = truth.of(pulse.take(now=now), now=now)
-    return found.tone, strip_tags(found.text)
-
-
-def clock(moment):
-    return f"{moment:%H:%M} UTC"
-
-
-class TestTruth:
-    def test_of_a_quiet_service(self, now):
-        assert said(now) == ("well", "All is well: nothing to do at the moment.")
-
-    def test_of_a_service_at_work(self, now, new_job):
-        new_job(Stage.GENERATING)
-        assert said(now) == ("well", "All is well: 1 video in the making.")
-
-    def test_of_a_job_that_has_just_come(self, now, new_job):
-        new_job()
-        assert said(now) == ("well", "All is well: the next video is about to begin.")
-
-    def test_of_workers_that_are_silent(self, now, new_job):
-        new_job()
-        Tick.objects.update(next_at=now - HOUR)
-        tone, text = said(now)
-        assert tone == "wrong"
-        assert text.startswith(
-            f"The workers have been silent since {clock(now - HOUR)}; 1 job waits for them."
-        )
-
-    def test_of_google_that_is_asked_too_often(self, now, new_job):
-        self.put_off(new_job, now)
-        SubmissionGate.objects.update(opens_at=now + HOUR)
-        assert said(now) == (
-            "wrong",
-            (
-                f"Google is answering “too many requests” since {clock(now - HOUR)}; "
-                "2 jobs wait; no tokens are lost."
-            ),
-        )
-
-    def test_of_google_that_is_away(self, now, new_job):
-        self.put_off(new_job, now)
-        assert said(now) == (
-            "wrong",
-            (
-                f"Google Veo has not been available since {clock(now - HOUR)}; "
-                "2 jobs wait; no tokens are lost."
-            ),
-        )
-
-    def put_off(self, new_job, now):
-        for _ in range(2):
-            self.in_trouble(new_job(mock_mode=False), now, internal=False, level="warning")
-
-    def in_trouble(self, job, now, *, internal=True, level="info", attempts=2):
-        VideoJob.objects.filter(pk=job.pk).update(attempts=attempts)
-        JobEvent.objects.create(
-            job=job, created_at=now - HOUR, level=level, message="Failed", internal=internal
-        )
-
-    def test_of_a_storage_that_fails(self, now, new_job):
-        job = new_job(Stage.STORING, now=now - 2 * HOUR)
-        self.in_trouble(job, now)
-        assert said(now) == (
-            "wrong",
-            (
-                f"Finished videos cannot be stored since {clock(now - HOUR)}; "
-                "1 job waits to be tried again; no tokens are lost."
-            ),
-        )
-
-    def test_of_google_that_tells_nothing_of_its_videos(self, now, new_job):
-        job = new_job(Stage.GENERATING, now=now - 2 * HOUR)
-        self.in_trouble(job, now)
-        assert said(now) == (
-            "wrong",
-            (
-                f"Google has not told since {clock(now - HOUR)} how its videos come on; "
-                "1 job waits for the answer; no tokens are lost."
-            ),
-        )
-
-    def test_of_videos_that_mostly_fail(self, now, new_job, settings):
-        settings.VIDEO_REFUND_FAILED_JOBS = True
-        for _ in range(3):
-            job = new_job(Stage.STORING, now=now)
-            lifecycle.fail(job=job, failure=AWAY, now=now)
-        assert said(now) == (
-            "wrong",
-            (
-                f"Most videos fail since {clock(now)}; 3 jobs failed in the last quarter of an "
-                "hour; their tokens were given back."
-            ),
-        )
-
-    def test_of_prompts_that_are_refused_is_that_all_is_well(self, now, new_job):
-        for _ in range(3):
-            bring(new_job(now=now), Status.FAILED, now=now)
-        assert said(now)[0] == "well"
-
-    def test_of_more_jobs_than_google_takes(self, now, new_job):
-        new_job(mock_mode=False, now=now - HOUR)
-        assert said(now) == (
-            "busy",
-            (
-                "More videos are wanted than Google makes for us at a time: 1 job waits, "
-                f"the oldest since {clock(now - HOUR)}."
-            ),
-        )
-
-
-AWAY = lifecycle.Failure(code="provider.unavailable", message="Google is away.", detail="")
 
 
 class TestShared:
@@ -328,6 +199,17 @@ class TestAnswer:
         packed = look(**{"Accept-Encoding": "gzip, br"})
         assert packed["Content-Encoding"] == "gzip"
         assert gzip.decompress(packed.content) == look().content
+
+    def test_is_packed_as_a_whole_page_too(self, look, anonymous):
+        packed = anonymous.get("/video-monitor", headers={"Accept-Encoding": "gzip, br"})
+        assert packed["Content-Encoding"] == "gzip"
+        assert packed["Content-Length"] == str(len(packed.content))
+        assert gzip.decompress(packed.content) == anonymous.get("/video-monitor").content
+
+    def test_holds_no_secret_that_its_length_could_reveal(self, look, anonymous):
+        answer = anonymous.get("/video-monitor")
+        assert not answer.cookies
+        assert "csrf" not in answer.text
 
     def test_says_what_it_depends_on(self, look, anonymous):
         for answer in (look(), anonymous.get("/video-monitor")):

@@ -1,5 +1,6 @@
 """The documentation that the service gives of itself (contract 6)."""
 
+import gzip
 import json
 import re
 
@@ -152,6 +153,61 @@ class TestSchema:
                     assert said.get("nullable") or "oneOf" in said, name
                 elif "type" in said:
                     assert isinstance(value, TYPES[said["type"]]), name
+
+
+YAML, JSON = "application/vnd.oai.openapi", "application/vnd.oai.openapi+json"
+
+
+class TestFormat:
+    @pytest.mark.parametrize(
+        ("accept", "query", "kind", "ending"),
+        [
+            ("*/*", "", f"{YAML}; charset=utf-8", "yaml"),
+            ("application/yaml", "", "application/yaml; charset=utf-8", "yaml"),
+            ("application/json", "", "application/json", "json"),
+            (JSON, "", JSON, "json"),
+            ("*/*", "?format=json", JSON, "json"),
+            ("*/*", "?format=yaml", f"{YAML}; charset=utf-8", "yaml"),
+        ],
+    )
+    def test_is_the_one_that_was_asked_for(self, anonymous, accept, query, kind, ending):
+        answer = anonymous.get(f"/api/v1/schema{query}", headers={"accept": accept})
+        assert answer.status_code == 200
+        assert answer["Content-Type"] == kind
+        assert answer["Content-Disposition"] == f'inline; filename="Video Studio.{ending}"'
+        assert answer.content.startswith({"yaml": b"openapi: 3.", "json": b"{\n"}[ending])
+        assert {"Accept", "Accept-Encoding"} <= set(answer["Vary"].split(", "))
+
+    def test_that_does_not_exist_is_406(self, anonymous):
+        answer = anonymous.get("/api/v1/schema", headers={"accept": "text/html"})
+        assert answer.status_code == 406
+        assert answer.json()["code"] == "not_acceptable"
+
+    @pytest.mark.parametrize("accept", [YAML, JSON])
+    def test_is_not_sent_to_a_client_that_has_it(self, anonymous, accept):
+        known = anonymous.get("/api/v1/schema", headers={"accept": accept})["ETag"]
+        headers = {"accept": accept, "if-none-match": known, "accept-encoding": "gzip"}
+        answer = anonymous.get("/api/v1/schema", headers=headers)
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer["ETag"] == known
+        assert {"Accept", "Accept-Encoding"} <= set(answer["Vary"].split(", "))
+
+    def test_has_a_tag_of_its_own(self, anonymous):
+        tags = [
+            anonymous.get("/api/v1/schema", headers={"accept": accept})["ETag"]
+            for accept in (YAML, JSON)
+        ]
+        assert tags[0] != tags[1]
+        headers = {"accept": YAML, "if-none-match": tags[1]}
+        assert anonymous.get("/api/v1/schema", headers=headers).status_code == 200
+
+    def test_is_compressed_for_a_client_that_can_read_it(self, anonymous):
+        plain = anonymous.get("/api/v1/schema")
+        packed = anonymous.get("/api/v1/schema", headers={"accept-encoding": "gzip"})
+        assert packed["Content-Encoding"] == "gzip"
+        assert gzip.decompress(packed.content) == plain.content
+        known = {"accept-encoding": "gzip", "if-none-match": packed["ETag"]}
+        assert anonymous.get("/api/v1/schema", headers=known).status_code == 304
 
 
 TYPES: dict[str, type | tuple[type, ...]] = {

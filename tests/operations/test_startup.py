@@ -7,7 +7,7 @@ import pytest
 
 from tests.run import ENVIRONMENT, PROJECT
 
-HEAVY = ("google.genai", "cloudinary", "PIL", "requests", "cryptography")
+HEAVY = ("google.genai", "cloudinary", "PIL", "requests", "cryptography", "pydantic")
 CONFIGURED = {
     "GOOGLE_API_KEY": "known to nobody",
     "USE_CLOUDINARY": "true",
@@ -73,6 +73,32 @@ class TestWeb:
         three = "for _ in range(3): web.post_request(None, None, None, None)\n"
         later = "web._trimmed -= web.TRIM_SECONDS + 1\n"
         imported(web + three + "assert trims == [0]\n" + later + three + "assert trims == [0, 0]\n")
+
+
+ASK = """
+from concurrent.futures import ThreadPoolExecutor
+from django.test import Client
+def ask(accept):
+    headers = {"host": "localhost", "accept": accept}
+    return Client(raise_request_exception=False).get("/api/v1/schema", headers=headers).status_code
+with ThreadPoolExecutor(24) as pool:
+    found = set(pool.map(ask, ["application/yaml", "application/json"] * 12))
+assert found == {200}, found
+"""
+# From here on nobody can generate it.
+UNABLE = """
+from drf_spectacular.generators import SchemaGenerator
+SchemaGenerator.get_schema = None
+"""
+
+
+class TestSchema:
+    def test_is_generated_before_gunicorn_forks(self):
+        assert imported(START + UNABLE + ASK) == "[]"
+
+    def test_is_generated_once_where_many_threads_ask_first(self):
+        """As under runserver."""
+        imported("import sys, videostudio.wsgi\n" + ASK)
 
 
 SHARE = "import sys, videostudio.wsgi, jobs.cluster\njobs.cluster._make_what_workers_share()\n"
