@@ -50,7 +50,7 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
     """
     with transaction.atomic():
         source = _ended(job)
-        if source.has_initial_image or source.has_end_frame or source.reference_image_count:
+        if source.has_input_images:
             raise InputsGone
         if source.model not in MODELS:
             raise NotOffered(source.model)

@@ -257,6 +257,11 @@ class VideoJob(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    @property
+    def has_input_images(self) -> bool:
+        """Whether the order brought images; their rows are deleted when the job ends."""
+        return self.has_initial_image or self.has_end_frame or self.reference_image_count > 0
+
 
 class JobCount(models.Model):
     """How many jobs a user has; `counts` keeps it. No row: none."""

@@ -195,7 +195,7 @@ def _order(job: VideoJob) -> Order:
 
 
 def _inputs(job: VideoJob) -> Inputs:
-    if not (job.has_initial_image or job.has_end_frame or job.reference_image_count):
+    if not job.has_input_images:
         return Inputs()
     by_role: dict[str, list[Image]] = {role: [] for role in JobImage.Role.values}
     for row in job.images.order_by("role", "position"):

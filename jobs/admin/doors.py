@@ -128,7 +128,7 @@ def _why_no_end(job: VideoJob) -> str:
 def _why_no_retry(job: VideoJob) -> str:
     if job.status in ACTIVE:
         return SENTENCES[again.StillAtWork]
-    if job.has_initial_image or job.has_end_frame or job.reference_image_count:
+    if job.has_input_images:
         return SENTENCES[again.InputsGone]
     return ""
 
