@@ -1,17 +1,15 @@
 """What staff have done again for a customer: always as a new job, since no job leaves its end."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 
 from accounts.models import User
-from jobs import counts, estimates, lifecycle, queue
+from jobs import estimates, lifecycle, queue
 from jobs.catalog import MODELS, OPERATION
-from jobs.lifecycle import CREATED, QUEUED, log, log_by, tell
-from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from jobs.lifecycle import log_by
+from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from tokens_ledger import ledger
 
 ASKED_FOR = (
@@ -54,8 +52,10 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
             raise InputsGone
         if source.model not in MODELS:
             raise NotOffered(source.model)
-        again = _again(source, now, status_message=QUEUED, next_step_at=now)
-        _place_again(source, again, "Retried", actor, reason, charged, now)
+        again = _again(source, now)
+        _charge_again(again, charged)
+        lifecycle.create(job=again, now=now)
+        _log_again(source, again, "Retried", actor, reason, now)
         queue.wake("submit_due")
     return again
 
@@ -78,20 +78,10 @@ def fetch_again(
         alive = VideoJob.objects.filter(status__in=(*ACTIVE, Status.SUCCEEDED))
         if holder := alive.filter(operation=operation).exclude(pk=source.pk).first():
             raise BeingDoneAgain(holder)
-        again = _again(
-            source,
-            now,
-            status=Status.RUNNING,
-            stage=Stage.GENERATING,
-            status_message=lifecycle.GENERATING,
-            progress_percentage=estimates.SUBMITTED,
-            operation=operation,
-            started_at=now,
-            submitted_at=now,
-            deadline_at=now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS),
-            next_step_at=now,
-        )
-        _place_again(source, again, "Fetched again", actor, reason, charged, now)
+        again = _again(source, now)
+        _charge_again(again, charged)
+        lifecycle.create_generating(job=again, operation=operation, now=now)
+        _log_again(source, again, "Fetched again", actor, reason, now)
     return again
 
 
@@ -117,30 +107,28 @@ def _ended(job: VideoJob) -> VideoJob:
     return locked
 
 
-def _again(source: VideoJob, now: datetime, **state: Any) -> VideoJob:
-    asked_for = {name: getattr(source, name) for name in ASKED_FOR}
-    expected = estimates.expected_seconds(mock_mode=source.mock_mode)
+def _again(source: VideoJob, now: datetime) -> VideoJob:
+    """A new, unsaved PENDING job that asks for the same as `source`."""
     return VideoJob(
-        **asked_for, **state, made_from=source, expected_seconds=expected, created_at=now
+        **{name: getattr(source, name) for name in ASKED_FOR},
+        made_from=source,
+        status_message=lifecycle.QUEUED,
+        expected_seconds=estimates.expected_seconds(mock_mode=source.mock_mode),
+        created_at=now,
+        next_step_at=now,
     )
 
 
-def _place_again(
-    source: VideoJob,
-    again: VideoJob,
-    what: str,
-    actor: User,
-    reason: str,
-    charged: bool,
-    now: datetime,
-) -> None:
-    account = ledger.lock(user=source.user)
+def _charge_again(again: VideoJob, charged: bool) -> None:
+    """Lock the account, as every order does, and charge it if the customer pays."""
+    account = ledger.lock(user=again.user)
     if charged:
         again.tokens_consumed = ledger.cost(OPERATION)
         ledger.charge(account=account, operation=OPERATION, reference=str(again.pk))
-    again.save(force_insert=True)
-    counts.add(user_id=again.user_id, jobs=1)
-    log(again, CREATED, now)
+
+
+def _log_again(
+    source: VideoJob, again: VideoJob, what: str, actor: User, reason: str, now: datetime
+) -> None:
     log_by(actor, again, f"{what} from job {source.pk}", reason, now)
     log_by(actor, source, f"{what} as job {again.pk}", reason, now)
-    tell(again, "created")

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from jobs import claims, pipeline, providers
+from jobs.catalog import MODELS
 from jobs.providers.base import TIMEOUT_SECONDS
 
 
@@ -45,6 +46,21 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         Error(message, hint=hint, id=f"jobs.E{number:03}")
         for number, (holds, message, hint) in enumerate(rules, 1)
         if not holds
+    ]
+
+
+@register("jobs")
+def model_ids_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """VEO_MODEL_IDS maps public names of the catalog; settings cannot check that themselves."""
+    unknown = sorted(set(settings.VEO_MODEL_IDS) - set(MODELS))
+    if not unknown:
+        return []
+    return [
+        Error(
+            f"VEO_MODEL_IDS names models that do not exist: {', '.join(unknown)}",
+            hint=f"Use these names: {', '.join(MODELS)}.",
+            id="jobs.E005",
+        )
     ]
 
 

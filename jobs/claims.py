@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from jobs.lifecycle import CALLING, STARTED, STARTING
-from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob
+from jobs import lifecycle
+from jobs.models import Stage, Status, SubmissionGate, VideoJob
 
 NO_TURN = "Waiting for one of your own jobs to end. The job starts by itself."
 NO_ROOM = "Waiting for a free place at Google Veo. The job starts by itself."
@@ -34,22 +34,7 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
         jobs = list(
             VideoJob.objects.select_for_update().filter(pk__in=chosen, status=Status.PENDING)
         )
-        VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
-            status=Status.RUNNING,
-            stage=Stage.SUBMITTING,
-            status_message=STARTING,
-            started_at=now,
-            next_step_at=now + LEASE,
-            version=F("version") + 1,
-        )
-        for job in jobs:
-            job.status, job.stage, job.started_at = Status.RUNNING, Stage.SUBMITTING, now
-        JobEvent.objects.bulk_create(
-            JobEvent(job=job, message=message, created_at=now)
-            for job in jobs
-            for message in (STARTED, CALLING)
-            if job.attempts == 0
-        )
+        lifecycle.start(jobs=jobs, lease=LEASE, now=now)
     return jobs
 
 

@@ -104,7 +104,7 @@ def cancel(
         if actor:
             log_by(actor, job, "Cancelled", reason, now)
         if job.submitted_at is None:
-            _give_back(job, "Cancelled before it was submitted", now)
+            _refund_on_end(job, "Cancelled before it was submitted", now)
     return job
 
 
@@ -120,6 +120,31 @@ def delete(*, job: VideoJob, now: datetime) -> None:
         counts.add(user_id=locked.user_id, jobs=-1)
 
 
+# ---- New jobs ----
+
+
+def create(*, job: VideoJob, now: datetime) -> JobEvent:
+    """Write the row of a new PENDING job with its first event, which is returned."""
+    insert(job)
+    counts.add(user_id=job.user_id, jobs=1)
+    tell(job, "created")
+    return log(job, CREATED, now)
+
+
+def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
+    """Write the row of a new job whose video the provider is making, or has made, already.
+
+    `operation` is the provider's name for it. The job begins as RUNNING/`generating`.
+    """
+    job.status, job.stage = Status.RUNNING, Stage.GENERATING
+    job.status_message = GENERATING
+    job.progress_percentage = estimates.SUBMITTED
+    job.operation = operation
+    job.started_at = job.submitted_at = job.next_step_at = now
+    job.deadline_at = now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS)
+    create(job=job, now=now)
+
+
 # ---- What staff do ----
 
 
@@ -131,14 +156,9 @@ def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
     """
     with transaction.atomic():
         VideoJob.objects.select_for_update().get(pk=job.pk)
-        entry = ledger.refund(reference=str(job.pk), note=reason, actor=actor)
-        allowance.check(actor=actor, now=now)
-        VideoJob.objects.filter(pk=job.pk).update(
-            tokens_refunded=entry.amount, version=F("version") + 1
-        )
-        log(job, f"💰 {entry.amount} tokens refunded", now)
+        amount = _refund_charge(job, reason, now, actor)
         log_by(actor, job, "Refunded", reason, now)
-    return entry.amount
+    return amount
 
 
 def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
@@ -161,10 +181,34 @@ def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
         )
         log(job, f"❌ {INTERNAL.message}", now, JobEvent.Level.ERROR)
         log_by(actor, job, "Marked as failed", reason, now)
-        return _give_back(job, reason, now, actor=actor)
+        return _refund_on_end(job, reason, now, actor=actor)
 
 
 # ---- What workers do ----
+
+
+def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
+    """Move PENDING jobs, whose rows the caller has locked, to RUNNING/`submitting`.
+
+    The caller holds them for `lease`. Only a job's first start is written to its log.
+    """
+    VideoJob.objects.filter(pk__in=[job.pk for job in jobs], status=Status.PENDING).update(
+        status=Status.RUNNING,
+        stage=Stage.SUBMITTING,
+        status_message=STARTING,
+        started_at=now,
+        next_step_at=now + lease,
+        version=F("version") + 1,
+    )
+    for job in jobs:
+        job.status, job.stage, job.started_at = Status.RUNNING, Stage.SUBMITTING, now
+    JobEvent.objects.bulk_create(
+        JobEvent(job=job, message=message, created_at=now)
+        for job in jobs
+        for message in (STARTED, CALLING)
+        if job.attempts == 0
+    )
+
 
 TO_GENERATING = Update(
     lambda: VideoJob.objects.filter(pk=key("job"), status=Status.RUNNING, stage=Stage.SUBMITTING),
@@ -346,7 +390,7 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
         if failure.detail:
             _log_internal(job, f"Failed: {failure.code}", now, failure.detail)
         if settings.VIDEO_REFUND_FAILED_JOBS:
-            _give_back(job, f"Failed: {failure.code}", now)
+            _refund_on_end(job, f"Failed: {failure.code}", now)
     return True
 
 
@@ -397,17 +441,29 @@ def _end(
     return bool(ended)
 
 
-def _give_back(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
-    if not job.tokens_consumed:  # staff had it made for nothing
+def _refund_on_end(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
+    """Refund a job that ends; 0 where it was free, or where staff refunded it before."""
+    if not job.tokens_consumed:
         return 0
     try:
-        entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
-    except ledger.AlreadyRefunded:  # by staff, while it was at work
+        return _refund_charge(job, note, now, actor)
+    except ledger.AlreadyRefunded:
         return 0
+
+
+def _refund_charge(job: VideoJob, note: str, now: datetime, actor: User | None) -> int:
+    """Write the refund of the job's charge and return its tokens. Staff have a daily limit.
+
+    Raises ledger.AlreadyRefunded, ledger.NothingToRefund and allowance.DailyLimitReached.
+    """
+    entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
     if actor:
         allowance.check(actor=actor, now=now)
-    VideoJob.objects.filter(pk=job.pk).update(tokens_refunded=entry.amount)
+    VideoJob.objects.filter(pk=job.pk).update(
+        tokens_refunded=entry.amount, version=F("version") + 1
+    )
     job.tokens_refunded = entry.amount
+    job.version += 1
     log(job, f"💰 {entry.amount} tokens refunded", now)
     return entry.amount
 

@@ -10,10 +10,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count
 
-from accounts.prepared import Select, insert, key, together
-from jobs import counts, estimates, queue
+from accounts.prepared import Select, key, together
+from jobs import estimates, lifecycle, queue
 from jobs.catalog import OPERATION, Order
-from jobs.lifecycle import CREATED, QUEUED, log, tell
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from tokens_ledger import ledger
@@ -80,13 +79,10 @@ def create(
         with together():
             ACTIVE_JOBS.then(partial(_refuse_too_many, job), user=user.pk)
             ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
-            insert(job)
-            counts.add(user_id=job.user_id, jobs=1)
-            line = log(job, CREATED, now)
+            line = lifecycle.create(job=job, now=now)
             places = VideoJob.objects.places([job.pk])
         if images := _image_rows(job, inputs):
             JobImage.objects.bulk_create(images)
-        tell(job, "created")
         if idempotency_key:
             IdempotencyKey.objects.create(
                 user=user,
@@ -127,7 +123,7 @@ def _new_job(user: Any, order: Order, now: datetime) -> VideoJob:
         has_initial_image=order.initial_image,
         has_end_frame=order.end_frame,
         reference_image_count=order.reference_images,
-        status_message=QUEUED,
+        status_message=lifecycle.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=order.mock_mode),
         created_at=now,

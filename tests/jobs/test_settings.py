@@ -42,7 +42,7 @@ NONSENSE = [
     *((name, value) for name in RATES for value in ("20", "0/min", "20/fortnight")),
     *(("DATABASE_URL", value) for value in ("nonsense", "mysql://db/x", "postgres://h:p/x")),
     *(("REDIS_URL", value) for value in ("nonsense", "http://cache")),
-    *(("VEO_MODEL_IDS", value) for value in ("nonsense", "unknown=x", "veo-3.1-generate-001=")),
+    *(("VEO_MODEL_IDS", value) for value in ("nonsense", "=x", "veo-3.1-generate-001=")),
     ("CSRF_TRUSTED_ORIGINS", "https://a.example.com,b.example.com"),
     *(
         ("CORS_ALLOWED_ORIGINS", value)

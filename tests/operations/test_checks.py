@@ -58,6 +58,18 @@ class TestTimes:
         assert "VIDEO_JOB_DEADLINE_SECONDS above 45" in found()["jobs.E003"].hint
 
 
+class TestModelIds:
+    def test_of_the_catalog_pass(self, settings):
+        settings.VEO_MODEL_IDS = {"veo-3.1-generate-001": "some-id"}
+        assert found() == {}
+
+    def test_of_an_unknown_model_fail_and_the_message_lists_the_known_ones(self, settings):
+        settings.VEO_MODEL_IDS = {"veo-3.1-generate-001": "some-id", "veo-9": "other-id"}
+        error = found()["jobs.E005"]
+        assert error.msg == "VEO_MODEL_IDS names models that do not exist: veo-9"
+        assert "veo-3.1-generate-001" in error.hint
+
+
 class TestProduction:
     @pytest.fixture
     def fit(self, settings, monkeypatch):
