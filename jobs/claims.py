@@ -73,10 +73,9 @@ def nobody_starts(*, since: datetime, now: datetime) -> bool:
     if gate.looked_at and gate.looked_at > since:
         return False
     room, reason = _room_upstream(gate, now)
-    line = VideoJob.objects.in_line().values_list("mock_mode", "next_step_at", "turn")
     return any(
-        due <= since and not _why_it_waits(turn, room > 0 or mock_mode, reason)
-        for mock_mode, due, turn in line
+        job.next_step_at <= since and not _why_it_waits(job.turn, room > 0 or job.mock_mode, reason)
+        for job in VideoJob.objects.in_line()
     )
 
 
@@ -98,20 +97,17 @@ def _choose(limit: int, room: int, no_room: str, now: datetime) -> list[UUID]:
 
     Those that are passed over are told why.
     """
-    line = VideoJob.objects.in_line().values_list(
-        "id", "mock_mode", "next_step_at", "turn", "status_message"
-    )
     chosen: list[UUID] = []
     waiting: dict[str, list[UUID]] = {NO_TURN: [], no_room: []}
-    for id, mock_mode, due, turn, told in line:
-        if due > now:
+    for job in VideoJob.objects.in_line():
+        if job.next_step_at > now:
             continue
-        reason = _why_it_waits(turn, room > 0 or mock_mode, no_room)
+        reason = _why_it_waits(job.turn, room > 0 or job.mock_mode, no_room)
         if not reason:
-            chosen.append(id)
-            room -= not mock_mode
-        elif told != reason:
-            waiting[reason].append(id)
+            chosen.append(job.pk)
+            room -= not job.mock_mode
+        elif job.status_message != reason:
+            waiting[reason].append(job.pk)
         if len(chosen) == limit:
             break
     for reason, ids in waiting.items():

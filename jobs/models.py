@@ -1,119 +1,13 @@
 """The video jobs' tables. Rows change only through `lifecycle`; constraints are the last guard."""
 
 import uuid
-from collections.abc import Sequence
-from typing import Any
 
 from django.conf import settings
-from django.db import connection, models
-from django.db.models import F, Func, OuterRef, Q, Subquery, Window
-from django.db.models.functions import RowNumber
+from django.db import models
+from django.db.models import F, Q
 
-from accounts.prepared import send
-
-
-class Status(models.TextChoices):
-    """PENDING <-> RUNNING -> SUCCEEDED | FAILED; PENDING | RUNNING -> CANCELLED.
-
-    RUNNING goes back to PENDING only while the provider has taken nothing (it was busy).
-    Nothing leaves the last three.
-    """
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-
-
-ACTIVE = (Status.PENDING, Status.RUNNING)
-
-
-class Stage(models.TextChoices):
-    """What a RUNNING job is at: SUBMITTING -> GENERATING -> STORING. Blank for all other jobs."""
-
-    SUBMITTING = "submitting"
-    GENERATING = "generating"
-    STORING = "storing"
-
-
-# Not Count, which makes groups: then PostgreSQL reads the rows, and for each job all active ones
-# where it has not noticed yet that many wait.
-ROWS = Func(function="COUNT", template="%(function)s(*)", output_field=models.IntegerField())
-
-
-class VideoJobQuerySet(models.QuerySet["VideoJob"]):
-    def for_user(self, user) -> "VideoJobQuerySet":
-        return self.filter(user=user)
-
-    def active(self) -> "VideoJobQuerySet":
-        return self.filter(status__in=ACTIVE)
-
-    def due(self, *, now) -> "VideoJobQuerySet":
-        """Jobs whose next step should be taken, the longest due first."""
-        return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
-
-    def in_line(self) -> Any:  # the type checker knows no annotation
-        """PENDING jobs in the order in which they start, with the `turn` of each at its user.
-
-        A user's first job comes before anybody's second, so a user with a hundred waiting jobs
-        does not delay another's first; `turn` counts the user's running jobs too.
-        """
-        running = VideoJob.objects.filter(user=OuterRef("user"), status=Status.RUNNING)
-        return (
-            self.filter(status=Status.PENDING, stage="", next_step_at__isnull=False)  # as its index
-            .annotate(
-                turn=Window(
-                    RowNumber(),
-                    partition_by=F("user"),
-                    order_by=[F("created_at").asc(), F("id").asc()],
-                )
-                + Subquery(running.values(jobs=ROWS))
-            )
-            .order_by("turn", "created_at", "id")
-        )
-
-    def places(self, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-        """Of those PENDING jobs among `ids` the place in line: how many of its kind come first.
-
-        In a block of `together` it is filled at the end.
-        """
-        keys = {self.model._meta.pk.get_db_prep_value(id, connection): id for id in ids}
-        places: dict[uuid.UUID, int] = {}
-        send(
-            PLACES.format(", ".join(["%s"] * len(keys))),
-            [*keys],
-            lambda cursor: places.update((keys[key], place) for key, place in cursor.fetchall()),
-        )
-        return places
-
-
-# The order of `in_line` once more, by hand, since Django nests no windows. RUNNING jobs are counted
-# once for each user who waits, with their first job, and by an index of active jobs that PostgreSQL
-# takes for no other, so this becomes no loop in a loop where it has not noticed who waits.
-PLACES = """
-    SELECT id, place FROM (
-        SELECT id, ROW_NUMBER() OVER (PARTITION BY mock_mode ORDER BY turn, created_at, id) - 1
-            AS place
-        FROM (
-            SELECT id, mock_mode, created_at, nth + MAX(running) OVER (PARTITION BY user_id) AS turn
-            FROM (
-                SELECT id, mock_mode, created_at, user_id, nth, CASE WHEN nth = 1 THEN (
-                    SELECT COUNT(*) FROM jobs_videojob AS other
-                    WHERE other.user_id = waiting.user_id AND other.status = 'RUNNING'
-                ) ELSE 0 END AS running
-                FROM (
-                    SELECT id, mock_mode, created_at, user_id, ROW_NUMBER() OVER (
-                        PARTITION BY user_id ORDER BY created_at, id
-                    ) AS nth
-                    FROM jobs_videojob
-                    WHERE status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL
-                ) AS waiting
-            ) AS counted
-        ) AS line
-    ) AS placed
-    WHERE id IN ({})
-"""
+from jobs.querysets import VideoJobQuerySet
+from jobs.statuses import ACTIVE, Stage, Status
 
 
 class VideoJob(models.Model):

@@ -80,7 +80,6 @@ def create(
             ACTIVE_JOBS.then(partial(_refuse_too_many, job), user=user.pk)
             ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
             line = lifecycle.create(job=job, now=now)
-            places = VideoJob.objects.places([job.pk])
         if images := _image_rows(job, inputs):
             JobImage.objects.bulk_create(images)
         if idempotency_key:
@@ -92,7 +91,8 @@ def create(
                 created_at=now,
             )
         queue.wake("submit_due")
-    return Taken(job, [line], places[job.pk])
+        place = VideoJob.objects.places([job.pk])[job.pk]
+    return Taken(job, [line], place)
 
 
 def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:

@@ -1,0 +1,70 @@
+"""Queries on jobs that have a name, the order of the waiting line among them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import connection, models
+
+from jobs.statuses import ACTIVE
+
+if TYPE_CHECKING:
+    from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
+
+# Every job that waits, with its `turn`: its number among its user's jobs that run or wait. The ORM
+# cannot nest window functions. Running jobs are counted once a user, for the first job that waits,
+# so that PostgreSQL uses the index of a user's active jobs even where its statistics are stale.
+WAITING = """
+    SELECT id, mock_mode, created_at, next_step_at, status_message,
+        nth + MAX(running) OVER (PARTITION BY user_id) AS turn
+    FROM (
+        SELECT *, CASE WHEN nth = 1 THEN (
+            SELECT COUNT(*) FROM jobs_videojob AS other
+            WHERE other.user_id = waiting.user_id AND other.status = 'RUNNING'
+        ) ELSE 0 END AS running
+        FROM (
+            SELECT id, mock_mode, created_at, next_step_at, status_message, user_id,
+                ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY created_at, id) AS nth
+            FROM jobs_videojob
+            WHERE status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL
+        ) AS waiting
+    ) AS counted
+"""
+LINE_ORDER = "turn, created_at, id"
+IN_LINE = f"SELECT * FROM ({WAITING}) AS line ORDER BY {LINE_ORDER}"
+PLACES = f"""
+    SELECT id, place FROM (
+        SELECT id, ROW_NUMBER() OVER (PARTITION BY mock_mode ORDER BY {LINE_ORDER}) - 1 AS place
+        FROM ({WAITING}) AS line
+    ) AS placed
+    WHERE id IN ({{}})
+"""
+
+
+class VideoJobQuerySet(models.QuerySet["VideoJob"]):
+    def for_user(self, user: Any) -> "VideoJobQuerySet":
+        return self.filter(user=user)
+
+    def active(self) -> "VideoJobQuerySet":
+        return self.filter(status__in=ACTIVE)
+
+    def due(self, *, now: datetime) -> "VideoJobQuerySet":
+        """Jobs whose next step should be taken, the longest due first."""
+        return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
+
+    def in_line(self) -> Any:  # the type checker does not know the annotation
+        """All PENDING jobs in the order in which they start, with the `turn` of each at its user.
+
+        A user's first job comes before anybody's second, so a user with a hundred waiting jobs
+        does not delay another's first; `turn` counts the user's running jobs too. Columns that
+        WAITING does not select are deferred.
+        """
+        return self.model.objects.raw(IN_LINE)
+
+    def places(self, ids: Sequence[UUID]) -> dict[UUID, int]:
+        """The place in line of each PENDING job among `ids`: how many of its kind come first."""
+        key = self.model._meta.pk
+        keys = [key.get_db_prep_value(id, connection) for id in ids]
+        placed: Any = self.model.objects.raw(PLACES.format(", ".join(["%s"] * len(keys))), keys)
+        return {job.pk: job.place for job in placed}
