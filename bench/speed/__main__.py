@@ -24,6 +24,7 @@ import psycopg
 from bench.flight import LIMITS
 from bench.speed import processes, report
 from bench.speed.processes import Client, Meter, Web
+from tests import many_jobs
 from tests.client import ApiClient
 from tests.postgres import Server
 from tests.stack import Stack, until
@@ -73,13 +74,13 @@ class Bench:
         self.rows: dict[str, dict[str, Any]] = {}
         self.floor_plan: dict[str, Any] = {}
         self.users = scene.users(USERS)
-        self.owner, self.token = scene.owner(tokens=MANY_JOBS * scene.COST + 1_000_000)
+        self.owner, self.token = scene.owner(tokens=MANY_JOBS * many_jobs.COST + 1_000_000)
         self.model = self._finished_job()
 
     def copies(self, database: psycopg.Connection, first: int, last: int, events: int) -> None:
         """Bring the owner's jobs from `first` to `last`, and `events` lines of log in all."""
         began = time.perf_counter()
-        self.scene.copies(
+        many_jobs.copies(
             database, model=self.model, owner=self.owner, first=first, last=last, events=events
         )
         database.execute("VACUUM ANALYZE")

@@ -9,8 +9,8 @@ from itertools import count
 import pytest
 from django.db import connection
 
-from bench.speed import scene
 from jobs.models import Status
+from tests import many_jobs
 from tests.jobs.conftest import JOBS
 from tokens_ledger import ledger
 
@@ -27,7 +27,7 @@ def full(alice, bob, new_job):
     ledger.grant(user=alice, amount=1_000_000, note="For many")
     model = new_job(Status.SUCCEEDED)
     database = connection.connection
-    scene.copies(
+    many_jobs.copies(
         database, model=str(model.pk), owner=alice.pk, first=1, last=MANY, events=10 * MANY
     )
     database.execute("ANALYZE")
