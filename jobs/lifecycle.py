@@ -16,11 +16,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, F, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from accounts.prepared import Param, Update, insert, key, together
 from jobs import counts, estimates, queue, tallies
 from jobs.models import (
     ACTIVE,
@@ -125,7 +124,7 @@ def delete(*, job: VideoJob, now: datetime) -> None:
 
 def create(*, job: VideoJob, now: datetime) -> JobEvent:
     """Write the row of a new PENDING job with its first event, which is returned."""
-    insert(job)
+    job.save(force_insert=True)
     counts.add(user_id=job.user_id, jobs=1)
     tell(job, "created")
     return log(job, CREATED, now)
@@ -210,21 +209,6 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
     )
 
 
-TO_GENERATING = Update(
-    lambda: VideoJob.objects.filter(pk=key("job"), status=Status.RUNNING, stage=Stage.SUBMITTING),
-    stage=Stage.GENERATING,
-    operation=Param("operation", VideoJob._meta.get_field("operation")),
-    submitted_at=Param("now", DateTimeField()),
-    deadline_at=Param("deadline", DateTimeField()),
-    next_step_at=Param("next_step", DateTimeField()),
-    status_message=GENERATING,
-    progress_percentage=estimates.SUBMITTED,
-    attempts=0,
-    unanswered=0,
-    version=F("version") + 1,
-)
-
-
 def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]:
     """The provider took these jobs, each as the operation named; returns those that now generate.
 
@@ -233,16 +217,20 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
     moved: list[VideoJob] = []
     deadline = now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS)
     with transaction.atomic():
-        with together():
-            for job, operation in taken.items():
-                TO_GENERATING.then(
-                    partial(_count_in, moved, job),
-                    job=job.pk,
-                    operation=operation,
-                    now=now,
-                    deadline=deadline,
-                    next_step=now + poll_period(job),
-                )
+        for job, operation in taken.items():
+            if _move(
+                job,
+                Stage.SUBMITTING,
+                stage=Stage.GENERATING,
+                operation=operation,
+                submitted_at=now,
+                deadline_at=deadline,
+                next_step_at=now + poll_period(job),
+                status_message=GENERATING,
+                progress_percentage=estimates.SUBMITTED,
+                attempts=0,
+            ):
+                moved.append(job)
         JobEvent.objects.bulk_create(
             JobEvent(job_id=job.pk, message=f"🎬 {GENERATING}", created_at=now) for job in moved
         )
@@ -254,11 +242,6 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
         else:
             note_late(job=job, what=TAKEN_AFTER_ALL, detail=taken[job], now=now)
     return moved
-
-
-def _count_in(moved: list[VideoJob], job: VideoJob, rows: int) -> None:
-    if rows:
-        moved.append(job)
 
 
 def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
@@ -474,9 +457,7 @@ def _back_off(job: VideoJob) -> int:
 
 
 def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> JobEvent:
-    line = JobEvent(job_id=job.pk, message=message, created_at=now, level=level)
-    insert(line)
-    return line
+    return JobEvent.objects.create(job_id=job.pk, message=message, created_at=now, level=level)
 
 
 def log_by(actor: User, job: VideoJob, what: str, reason: str, now: datetime) -> None:

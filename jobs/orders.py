@@ -1,16 +1,12 @@
 """Taking an order: once for each key, within the user's limit, paid for, or not at all."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count
 
-from accounts.prepared import Select, key, together
 from jobs import estimates, lifecycle, queue
 from jobs.catalog import OPERATION, Order
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
@@ -18,15 +14,6 @@ from jobs.providers.base import Inputs
 from tokens_ledger import ledger
 
 IDEMPOTENCY_KEPT = timedelta(hours=24)
-ACTIVE_JOBS = Select(
-    lambda: (
-        VideoJob.objects.active()
-        .filter(user=key("user"))
-        .values("user")
-        .annotate(count=Count("pk"))
-        .values_list("count")
-    )
-)
 
 
 class TooManyActiveJobs(Exception):
@@ -76,10 +63,9 @@ def create(
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return Taken(earlier)
         job = _new_job(user, order, now)
-        with together():
-            ACTIVE_JOBS.then(partial(_refuse_too_many, job), user=user.pk)
-            ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
-            line = lifecycle.create(job=job, now=now)
+        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+        _check_active_jobs(user, now)
+        line = lifecycle.create(job=job, now=now)
         if images := _image_rows(job, inputs):
             JobImage.objects.bulk_create(images)
         if idempotency_key:
@@ -153,15 +139,15 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
     ]
 
 
-def _refuse_too_many(job: VideoJob, counted: Iterable[tuple[int]]) -> None:
+def _check_active_jobs(user: Any, now: datetime) -> None:
+    """Raises TooManyActiveJobs where the user's other jobs leave no place for a new one."""
     limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
-    active = next((count for (count,) in counted), 0)
+    others = VideoJob.objects.for_user(user).active()
+    active = others.count()
     if active < limit:
         return
-    others = VideoJob.objects.for_user(job.user).active().exclude(pk=job.pk)
     waits = [
-        estimates.remaining_seconds(job=other, queue_position=None, now=job.created_at)
-        for other in others
+        estimates.remaining_seconds(job=other, queue_position=None, now=now) for other in others
     ]
     known = [wait for wait in waits if wait is not None]
     raise TooManyActiveJobs(active=active, limit=limit, wait_seconds=min(known) if known else None)

@@ -8,24 +8,12 @@ from django.conf import settings
 from django.db import models, transaction
 
 from accounts.models import User
-from accounts.prepared import Param, Select, Update, insert, key
 
 from .models import Account, Entry
 
 MOST_AT_ONCE = 1_000_000_000
 MOST_TOKENS = models.BigIntegerField.MAX_BIGINT
 MOST_NOTE = 500
-
-LOCKED = Select(
-    lambda: (
-        Account.objects.select_for_update().filter(user=key("user")).values_list("user", "balance")
-    )
-)
-BALANCE = Account._meta.get_field("balance")
-NEW_BALANCE = Update(
-    lambda: Account.objects.filter(user=key("user"), balance=Param("seen", BALANCE)),
-    balance=Param("balance", BALANCE),
-)
 
 
 class InsufficientTokens(Exception):
@@ -61,8 +49,6 @@ def lock(*, user: User) -> Account:
     have), a matter of one transaction at a time. Needs a transaction. Take the lock once, and
     late.
     """
-    for row in LOCKED.rows(user=user.pk):
-        return Account.from_db("default", ["user_id", "balance"], row)
     account, _ = Account.objects.select_for_update().get_or_create(user=user)
     return account
 
@@ -168,7 +154,7 @@ def _append(
     after = account.balance + amount
     if after > MOST_TOKENS:
         raise ValueError("Amount would make the balance larger than can be stored")
-    entry = Entry(
+    entry = Entry.objects.create(
         account=account,
         kind=kind,
         amount=amount,
@@ -177,12 +163,8 @@ def _append(
         actor=actor,
         note=note,
     )
-    insert(entry)
-    NEW_BALANCE.then(_was_locked, user=account.pk, seen=account.balance, balance=after)
+    unchanged = Account.objects.filter(pk=account.pk, balance=account.balance)
+    if not unchanged.update(balance=after):
+        raise RuntimeError("The account was not locked: its balance changed meanwhile")
     account.balance = after
     return entry
-
-
-def _was_locked(rows: int) -> None:
-    if not rows:
-        raise RuntimeError("The account was not locked: its balance changed meanwhile")
