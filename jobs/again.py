@@ -12,12 +12,6 @@ from jobs.lifecycle import log_by
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from tokens_ledger import ledger
 
-ASKED_FOR = (
-    *("user", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
-    *("generate_audio", "mock_mode", "has_initial_image", "has_end_frame"),
-    "reference_image_count",
-)
-
 
 class StillAtWork(Exception):
     """The job has not ended: there is nothing to do again yet."""
@@ -109,8 +103,9 @@ def _ended(job: VideoJob) -> VideoJob:
 
 def _again(source: VideoJob, now: datetime) -> VideoJob:
     """A new, unsaved PENDING job that asks for the same as `source`."""
-    return VideoJob(
-        **{name: getattr(source, name) for name in ASKED_FOR},
+    return VideoJob.from_order(
+        source.order,
+        user=source.user,
         made_from=source,
         status_message=lifecycle.QUEUED,
         expected_seconds=estimates.expected_seconds(mock_mode=source.mock_mode),

@@ -6,9 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from jobs import claims, pipeline, providers
+from jobs import claims, providers
 from jobs.catalog import MODELS
 from jobs.providers.base import TIMEOUT_SECONDS
+from jobs.step import RENEW_SECONDS
 
 
 @register("jobs")
@@ -17,7 +18,7 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     q: dict[str, Any] = settings.Q_CLUSTER
     lease = int(claims.LEASE.total_seconds())
     longest = (ceil((q["queue_limit"] + 1) / q["workers"]) + 1) * q["timeout"]
-    step = max(2 * pipeline.RENEW_SECONDS, TIMEOUT_SECONDS)
+    longest_step = max(2 * RENEW_SECONDS, TIMEOUT_SECONDS)
     shortest = max(lease, settings.MOCK_SECONDS)
     deadline = settings.VIDEO_JOB_DEADLINE_SECONDS
     rules = [
@@ -27,9 +28,9 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             f"Raise Q_CLUSTER['retry'] above {longest}, or lower its timeout or queue_limit.",
         ),
         (
-            lease > step,
+            lease > longest_step,
             "A job's lease could end while its worker waits for the provider.",
-            f"Raise jobs.claims.LEASE above {step:.0f} seconds.",
+            f"Raise jobs.claims.LEASE above {longest_step:.0f} seconds.",
         ),
         (
             deadline > shortest,

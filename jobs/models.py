@@ -1,13 +1,23 @@
 """The video jobs' tables. Rows change only through `lifecycle`; constraints are the last guard."""
 
 import uuid
+from dataclasses import fields
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from jobs.catalog import Order
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
+
+# The columns that hold an order, by the order's names for them.
+ORDER_COLUMNS = {field.name: field.name for field in fields(Order)} | {
+    "initial_image": "has_initial_image",
+    "end_frame": "has_end_frame",
+    "reference_images": "reference_image_count",
+}
 
 
 class VideoJob(models.Model):
@@ -150,6 +160,18 @@ class VideoJob(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @classmethod
+    def from_order(cls, order: Order, **columns: Any) -> "VideoJob":
+        """An unsaved job that asks for `order`."""
+        asked = {column: getattr(order, name) for name, column in ORDER_COLUMNS.items()}
+        return cls(**asked | {"prompt": order.prompt or ""} | columns)
+
+    @property
+    def order(self) -> Order:
+        """What was asked for."""
+        asked = {name: getattr(self, column) for name, column in ORDER_COLUMNS.items()}
+        return Order(**asked | {"prompt": self.prompt or None})
 
     @property
     def has_input_images(self) -> bool:

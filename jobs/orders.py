@@ -97,18 +97,9 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
 
 
 def _new_job(user: Any, order: Order, now: datetime) -> VideoJob:
-    return VideoJob(
+    return VideoJob.from_order(
+        order,
         user=user,
-        prompt=order.prompt or "",
-        model=order.model,
-        resolution=order.resolution,
-        aspect_ratio=order.aspect_ratio,
-        duration_seconds=order.duration_seconds,
-        generate_audio=order.generate_audio,
-        mock_mode=order.mock_mode,
-        has_initial_image=order.initial_image,
-        has_end_frame=order.end_frame,
-        reference_image_count=order.reference_images,
         status_message=lifecycle.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=order.mock_mode),

@@ -40,7 +40,7 @@ class TestPollDue:
         pipeline.poll_due()
         assert kept(bad).unanswered == 1
         assert [kept(job).unanswered for job in others] == [0] * len(others)
-        assert "an answer was not noted" in caplog.text
+        assert "an answer was not recorded" in caplog.text
 
 
 class TestSubmitDue:
@@ -69,7 +69,7 @@ class TestSubmitDue:
         pipeline.submit_due()
         stages = sorted(kept(job).stage for job in waiting)
         assert stages == ["generating"] * 4 + ["submitting"]
-        assert "an answer was not noted" in caplog.text
+        assert "an answer was not recorded" in caplog.text
 
     def test_notes_the_others_whatever_is_wrong_with_one(self, waiting, names, monkeypatch, caplog):
         names += [f"mock/{n}" for n in range(5)]
@@ -84,7 +84,7 @@ class TestSubmitDue:
         pipeline.submit_due()
         stages = sorted(kept(job).stage for job in waiting)
         assert stages == ["generating"] * 4 + ["submitting"]
-        assert "an answer was not noted" in caplog.text
+        assert "an answer was not recorded" in caplog.text
 
 
 class TestDetail:

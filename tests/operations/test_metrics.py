@@ -9,7 +9,7 @@ from django.utils import timezone
 from google.genai import errors
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import lifecycle, metrics, pipeline, tallies
+from jobs import lifecycle, metrics, pipeline, step_failures, tallies
 from jobs.models import Stage, Status, SubmissionGate, Tally, Tick, VideoJob
 from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
@@ -120,7 +120,7 @@ class TestJobs:
         expected = {("", "SUCCEEDED"): 2, ("safety.output", "FAILED"): 1, ("", "CANCELLED"): 1}
         assert scrape()["ended_jobs_total"] == expected
         for job in ended:
-            assert not lifecycle.fail(job=job, failure=pipeline.TOO_LATE, now=timezone.now())
+            assert not lifecycle.fail(job=job, failure=step_failures.TOO_LATE, now=timezone.now())
             lifecycle.delete(job=job, now=timezone.now())
         assert scrape()["ended_jobs_total"] == expected
 
