@@ -6,9 +6,8 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from jobs import estimates, lifecycle, queue
+from jobs import estimates, events, lifecycle, queue
 from jobs.catalog import MODELS, OPERATION
-from jobs.lifecycle import log_by
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from tokens_ledger import ledger
 
@@ -86,7 +85,7 @@ def operations_of(*, jobs: list[VideoJob]) -> dict[UUID, str]:
     """
     unnamed = [job.pk for job in jobs if not job.operation]
     notes = JobEvent.objects.filter(job__in=unnamed, internal=True)
-    late = notes.filter(message=lifecycle.TAKEN_AFTER_ALL).order_by("-id")  # so the first one wins
+    late = notes.filter(message=events.ACCEPTED_LATE).order_by("-id")  # so the first one wins
     names = dict(late.values_list("job_id", "detail"))
     return {job.pk: job.operation or names.get(job.pk, "") for job in jobs}
 
@@ -125,5 +124,5 @@ def _charge_again(again: VideoJob, charged: bool) -> None:
 def _log_again(
     source: VideoJob, again: VideoJob, what: str, actor: User, reason: str, now: datetime
 ) -> None:
-    log_by(actor, again, f"{what} from job {source.pk}", reason, now)
-    log_by(actor, source, f"{what} as job {again.pk}", reason, now)
+    events.add_by_staff(actor, again, f"{what} from job {source.pk}", reason, now)
+    events.add_by_staff(actor, source, f"{what} as job {again.pk}", reason, now)

@@ -8,9 +8,7 @@ worker's says so by returning False. No network call is made here.
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +18,8 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from jobs import counts, estimates, queue, tallies
+from jobs import counts, estimates, events, queue, refunds, tallies
+from jobs.failures import INTERNAL, Failure
 from jobs.models import (
     ACTIVE,
     JobEvent,
@@ -32,7 +31,6 @@ from jobs.models import (
 )
 from jobs.providers.base import ProviderError
 from jobs.videos.base import StoredVideo
-from tokens_ledger import allowance, ledger
 
 logger = logging.getLogger(__name__)
 
@@ -51,33 +49,11 @@ STORING = "Saving the video..."
 SUCCEEDED = "Video generation completed successfully!"
 FAILED = "Video generation failed"
 CANCELLED = "Video generation cancelled"
-TAKEN_AFTER_ALL = "The provider took it after all"
-
-ERROR_CODES = (
-    *("safety.prompt", "safety.output", "input.unsupported"),
-    *("provider.unavailable", "provider.rejected", "provider.timeout"),
-    *("provider.unknown_submission", "provider.not_configured", "storage.failed", "internal"),
-)
 
 
 class AlreadyFinished(Exception):
     """The job has ended, with the status that is the first argument: nothing is left to stop."""
 
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a job ends: a stable `code`, one sentence for the client, and `detail` for staff."""
-
-    code: str
-    message: str
-    detail: str = ""
-
-    @classmethod
-    def of(cls, error: ProviderError) -> "Failure":
-        return cls(code=error.code, message=error.message, detail=error.detail)
-
-
-INTERNAL = Failure(code="internal", message="Something went wrong on our side.")
 
 # ---- What clients ask for ----
 
@@ -99,11 +75,11 @@ def cancel(
             raise AlreadyFinished(job.status)
         _end(job, Status.CANCELLED, now, status_message=CANCELLED)
         job.version += 1  # as in its row, which is locked
-        log(job, f"🛑 Cancelled by {'support' if actor else 'user'}", now)
+        events.add(job, f"🛑 Cancelled by {'support' if actor else 'user'}", now)
         if actor:
-            log_by(actor, job, "Cancelled", reason, now)
+            events.add_by_staff(actor, job, "Cancelled", reason, now)
         if job.submitted_at is None:
-            _refund_on_end(job, "Cancelled before it was submitted", now)
+            refunds.refund_on_end(job, "Cancelled before it was submitted", now)
     return job
 
 
@@ -126,8 +102,8 @@ def create(*, job: VideoJob, now: datetime) -> JobEvent:
     """Write the row of a new PENDING job with its first event, which is returned."""
     job.save(force_insert=True)
     counts.add(user_id=job.user_id, jobs=1)
-    tell(job, "created")
-    return log(job, CREATED, now)
+    events.log_after_commit(job, "created")
+    return events.add(job, CREATED, now)
 
 
 def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
@@ -145,19 +121,6 @@ def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
 
 
 # ---- What staff do ----
-
-
-def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
-    """Give the tokens of `job` back by hand, whatever its status; returns how many.
-
-    Raises ledger.AlreadyRefunded or ledger.NothingToRefund, whoever races,
-    allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was deleted meanwhile.
-    """
-    with transaction.atomic():
-        VideoJob.objects.select_for_update().get(pk=job.pk)
-        amount = _refund_charge(job, reason, now, actor)
-        log_by(actor, job, "Refunded", reason, now)
-    return amount
 
 
 def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
@@ -178,9 +141,9 @@ def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
             error_code=INTERNAL.code,
             error_message=INTERNAL.message,
         )
-        log(job, f"❌ {INTERNAL.message}", now, JobEvent.Level.ERROR)
-        log_by(actor, job, "Marked as failed", reason, now)
-        return _refund_on_end(job, reason, now, actor=actor)
+        events.add(job, f"❌ {INTERNAL.message}", now, JobEvent.Level.ERROR)
+        events.add_by_staff(actor, job, "Marked as failed", reason, now)
+        return refunds.refund_on_end(job, reason, now, actor=actor)
 
 
 # ---- What workers do ----
@@ -235,12 +198,12 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
             JobEvent(job_id=job.pk, message=f"🎬 {GENERATING}", created_at=now) for job in moved
         )
         for job in moved:
-            tell(job, "submitted")
+            events.log_after_commit(job, "submitted")
     for job in taken.keys() - moved:
         if VideoJob.objects.filter(pk=job.pk, operation=taken[job]).exists():
             moved.append(job)  # the answer to an earlier commit of this was lost with the database
         else:
-            note_late(job=job, what=TAKEN_AFTER_ALL, detail=taken[job], now=now)
+            events.add_late_answer(job=job, what=events.ACCEPTED_LATE, detail=taken[job], now=now)
     return moved
 
 
@@ -264,8 +227,10 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             attempts=attempts,
         )
         if moved and job.attempts == 0:
-            log(job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING)
-            _log_internal(job, "Submission put off", now, error.detail)
+            events.add(
+                job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING
+            )
+            events.add_internal(job, "Submission put off", now, error.detail)
     return moved
 
 
@@ -308,7 +273,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             attempts=0,
         ):
             return False
-        log(job, f"💾 {STORING}", now)
+        events.add(job, f"💾 {STORING}", now)
         _took(tallies.GENERATION, job, job.submitted_at, now)
         queue.wake("store_due")
     return True
@@ -328,7 +293,9 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
             attempts=F("attempts") + 1,
         )
         if moved and job.attempts == 0:
-            _log_internal(job, f"A step of {job.stage} failed and is tried again", now, str(error))
+            events.add_internal(
+                job, f"A step of {job.stage} failed and is tried again", now, str(error)
+            )
     return moved
 
 
@@ -348,7 +315,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
             video_bytes=video.bytes,
         ):
             return False
-        log(job, f"✅ {SUCCEEDED}", now)
+        events.add(job, f"✅ {SUCCEEDED}", now)
         _took(tallies.STORAGE, job, job.generated_at, now)
     return True
 
@@ -369,23 +336,12 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
             error_message=failure.message,
         ):
             return False
-        log(job, f"❌ {failure.message}", now, JobEvent.Level.ERROR)
+        events.add(job, f"❌ {failure.message}", now, JobEvent.Level.ERROR)
         if failure.detail:
-            _log_internal(job, f"Failed: {failure.code}", now, failure.detail)
+            events.add_internal(job, f"Failed: {failure.code}", now, failure.detail)
         if settings.VIDEO_REFUND_FAILED_JOBS:
-            _refund_on_end(job, f"Failed: {failure.code}", now)
+            refunds.refund_on_end(job, f"Failed: {failure.code}", now)
     return True
-
-
-def note_late(*, job: VideoJob, what: str, detail: str, now: datetime, raw: bool = False) -> None:
-    """Write down, for staff, an answer that came after the job's end.
-
-    `detail` is the operation's name or, if `raw`, the provider's words, which no log may hold.
-    """
-    operation = {} if raw else {"operation": detail}
-    logger.warning("late answer", extra={"job": str(job.pk), "what": what} | operation)
-    if VideoJob.objects.filter(pk=job.pk).exists():
-        _log_internal(job, what, now, detail)
 
 
 def poll_period(job: VideoJob) -> timedelta:
@@ -420,35 +376,10 @@ def _end(
             setattr(job, name, value)
         JobImage.objects.filter(job=job).delete()
         tallies.add(name=tallies.ENDED, kind=status, value=job.error_code)
-        tell(job, status.lower(), **({"error_code": job.error_code} if job.error_code else {}))
+        events.log_after_commit(
+            job, status.lower(), **({"error_code": job.error_code} if job.error_code else {})
+        )
     return bool(ended)
-
-
-def _refund_on_end(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
-    """Refund a job that ends; 0 where it was free, or where staff refunded it before."""
-    if not job.tokens_consumed:
-        return 0
-    try:
-        return _refund_charge(job, note, now, actor)
-    except ledger.AlreadyRefunded:
-        return 0
-
-
-def _refund_charge(job: VideoJob, note: str, now: datetime, actor: User | None) -> int:
-    """Write the refund of the job's charge and return its tokens. Staff have a daily limit.
-
-    Raises ledger.AlreadyRefunded, ledger.NothingToRefund and allowance.DailyLimitReached.
-    """
-    entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
-    if actor:
-        allowance.check(actor=actor, now=now)
-    VideoJob.objects.filter(pk=job.pk).update(
-        tokens_refunded=entry.amount, version=F("version") + 1
-    )
-    job.tokens_refunded = entry.amount
-    job.version += 1
-    log(job, f"💰 {entry.amount} tokens refunded", now)
-    return entry.amount
 
 
 def _back_off(job: VideoJob) -> int:
@@ -456,32 +387,7 @@ def _back_off(job: VideoJob) -> int:
     return min(LONGEST_BACK_OFF, 2 ** (job.attempts + 1))
 
 
-def log(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> JobEvent:
-    return JobEvent.objects.create(job_id=job.pk, message=message, created_at=now, level=level)
-
-
-def log_by(actor: User, job: VideoJob, what: str, reason: str, now: datetime) -> None:
-    """A line, for staff alone, of what one of them did to the job, and why."""
-    message = f"{what} by {actor.get_username()}"
-    JobEvent.objects.create(
-        job=job, message=message, detail=reason, actor=actor, created_at=now, internal=True
-    )
-
-
-def tell(job: VideoJob, what: str, **more: str) -> None:
-    """A line in the operator's log, once what it tells of is committed."""
-    extra = {"job": str(job.pk)} | more
-    transaction.on_commit(partial(logger.info, "job %s", what, extra=extra))
-
-
 def _took(name: str, job: VideoJob, since: datetime | None, now: datetime) -> None:
     if since:
         provider = "mock" if job.mock_mode else "veo"
         tallies.took(name=name, kind=provider, seconds=(now - since).total_seconds())
-
-
-def _log_internal(job: VideoJob, message: str, now: datetime, detail: str) -> None:
-    detail = detail.replace("\0", "\N{REPLACEMENT CHARACTER}")  # which PostgreSQL does not take
-    JobEvent.objects.create(
-        job=job, message=message, detail=detail[:2000], created_at=now, internal=True
-    )

@@ -8,9 +8,9 @@ from typing import cast
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import claims, lifecycle, queue, spool, step_failures
+from jobs import claims, events, lifecycle, queue, spool, step_failures
+from jobs.failures import INTERNAL, Failure
 from jobs.images import Image
-from jobs.lifecycle import INTERNAL, Failure
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
@@ -113,7 +113,7 @@ class PollStep(Step):
             if not lifecycle.generated(job=job, now=now):
                 spool.drop(job.pk)
                 what = "Generated too late"
-                lifecycle.note_late(job=job, what=what, detail=job.operation, now=now)
+                events.add_late_answer(job=job, what=what, detail=job.operation, now=now)
         elif is_too_late(job, now):
             failure = replace(TOO_LATE, detail="still running at the job's deadline")
             lifecycle.fail(job=job, failure=failure, now=now)
@@ -143,7 +143,7 @@ class StoreStep(Step):
             _retry_or_fail(job, error)
             return
         if not lifecycle.succeed(job=job, video=answer.result(), now=now):
-            lifecycle.note_late(job=job, what="Stored too late", detail=job.operation, now=now)
+            events.add_late_answer(job=job, what="Stored too late", detail=job.operation, now=now)
         spool.drop(job.pk)
 
 
@@ -171,7 +171,7 @@ def _fail_submission(job: VideoJob, failure: Failure) -> None:
     now = timezone.now()
     if not lifecycle.fail(job=job, failure=failure, now=now):
         what = f"Submission failed too late: {failure.code}"
-        lifecycle.note_late(job=job, what=what, detail=failure.detail, now=now, raw=True)
+        events.add_late_answer(job=job, what=what, detail=failure.detail, now=now, raw=True)
 
 
 def _inputs(job: VideoJob) -> Inputs:

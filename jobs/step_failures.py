@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
-from jobs.lifecycle import INTERNAL, Failure
+from jobs.failures import INTERNAL, Failure
 from jobs.models import VideoJob
 from jobs.providers.base import NotConfigured, ProviderError
 from jobs.videos.base import StorageError

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts import wording
 from accounts.doors import ReasonForm
 from accounts.models import User
-from jobs import again, lifecycle
+from jobs import again, lifecycle, refunds
 from jobs.catalog import OPERATION
 from jobs.models import ACTIVE, VideoJob
 from tokens_ledger import ledger
@@ -71,7 +71,7 @@ class Door:
 
 
 def _refund(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    tokens = lifecycle.refund(job=job, actor=actor, reason=given["reason"], now=timezone.now())
+    tokens = refunds.refund(job=job, actor=actor, reason=given["reason"], now=timezone.now())
     return f"{wording.tokens(tokens)} refunded."
 
 

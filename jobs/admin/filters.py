@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from jobs import estimates
 from jobs.catalog import MODELS
-from jobs.lifecycle import ERROR_CODES
+from jobs.failures import ERROR_CODES
 from jobs.models import ACTIVE, Status, VideoJob
 
 Jobs = QuerySet[VideoJob]

@@ -13,7 +13,7 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 from PIL import Image
 
-from jobs import lifecycle
+from jobs import failures
 from jobs.api.order_form import CreateVideoJobSerializer
 from jobs.api.serializers import VideoJobSerializer
 from jobs.models import Status
@@ -206,15 +206,15 @@ class TestTables:
         assert names(rows) == set(Status.values)
 
     def test_name_every_error_code(self):
-        assert names(table(GUIDE, "`errorCode`")) == set(lifecycle.ERROR_CODES)
+        assert names(table(GUIDE, "`errorCode`")) == set(failures.ERROR_CODES)
 
     def test_agree_with_the_page_that_tries_requests_out(self):
         text = (PROJECT / "videostudio" / "introduction.md").read_text()
         codes = names([row[1:] for row in table(GUIDE, "status") if row[0].isdigit()])
         tables = [line for line in text.splitlines() if line.startswith("| ")]
         told = names([[line] for line in tables]) - {"code", "errorCode"}
-        assert set(lifecycle.ERROR_CODES) <= told
-        assert told <= codes | set(lifecycle.ERROR_CODES)
+        assert set(failures.ERROR_CODES) <= told
+        assert told <= codes | set(failures.ERROR_CODES)
 
     def test_name_every_code_that_an_example_shows(self):
         known = names([row[1:] for row in table(GUIDE, "status") if row[0].isdigit()])

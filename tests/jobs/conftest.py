@@ -21,7 +21,7 @@ from accounts.api.throttles import WindowThrottle
 from accounts.models import User
 from jobs import claims, lifecycle, orders
 from jobs.catalog import Order
-from jobs.lifecycle import Failure
+from jobs.failures import Failure
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
 from jobs.videos.base import StoredVideo

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from jobs import lifecycle, queue
+from jobs.failures import Failure
 from jobs.images import Image
-from jobs.lifecycle import Failure
 from jobs.models import JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs, ProviderError
 from tests.jobs.conftest import BLOCKED, COST, STATES, TOKENS, bring, kept, stored, where

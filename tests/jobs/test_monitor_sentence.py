@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from jobs import lifecycle
+from jobs import failures, lifecycle
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
 from jobs.monitor import pulse, truth
 from jobs.monitor.views import shared
@@ -17,7 +17,7 @@ from tests.browser import MIDDLE, NARROW, screenshot
 from tests.jobs.conftest import bring
 
 HOUR = timedelta(hours=1)
-AWAY = lifecycle.Failure(code="provider.unavailable", message="Google is away.", detail="")
+AWAY = failures.Failure(code="provider.unavailable", message="Google is away.", detail="")
 
 
 @pytest.fixture

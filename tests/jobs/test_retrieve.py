@@ -8,8 +8,8 @@ from django.core.cache import caches
 from django.db.models import F
 from django.utils import timezone
 
-from jobs import claims, lifecycle
-from jobs.lifecycle import Failure
+from jobs import claims, events, lifecycle, refunds
+from jobs.failures import Failure
 from jobs.models import JobEvent, Stage, VideoJob
 from jobs.providers.base import ProviderError
 from tests.jobs.conftest import JOBS, OPERATION, STATES, assert_problem, bring, stored
@@ -266,7 +266,7 @@ class TestEnded:
         job = new_job("SUCCEEDED")
         before = client.job(job)
         assert client.job(job) == before
-        lifecycle.refund(job=job, actor=bob, reason="Sorry", now=timezone.now())
+        refunds.refund(job=job, actor=bob, reason="Sorry", now=timezone.now())
         after = client.job(job)
         assert after["tokensRefunded"] == 50
         assert len(after["logs"]) == len(before["logs"]) + 1
@@ -390,7 +390,7 @@ class TestETag:
         before = self.same(client, job)
         later = timezone.now() + timedelta(seconds=60)
         assert claims.claim_due(stage=Stage.GENERATING, limit=9, now=later)
-        lifecycle.note_late(job=job, what="x", detail="y", now=later)
+        events.add_late_answer(job=job, what="x", detail="y", now=later)
         assert self.same(client, job)[1] == before[1]
 
     def test_is_of_one_job(self, client, new_job, known):

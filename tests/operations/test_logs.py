@@ -112,7 +112,7 @@ class TestRequest:
 
     def test_with_an_id_has_it_in_its_jobs_line(self, client, lines, commits):
         job = client.create(headers={ID: "mine"}).json()
-        [line] = of(lines, "jobs.lifecycle")
+        [line] = of(lines, "jobs.events")
         assert (line["job"], line["request_id"]) == (job["id"], "mine")
 
 
@@ -137,19 +137,19 @@ class TestJob:
     )
     def test_has_a_line_for_each_change(self, new_job, lines, state, said):
         job = new_job(state)
-        ours = of(lines, "jobs.lifecycle")
+        ours = of(lines, "jobs.events")
         assert [line["message"] for line in ours] == [f"job {what}" for what in said]
         assert {line["job"] for line in ours} == {str(job.pk)}
         assert {line["level"] for line in ours} == {"INFO"}
 
     def test_that_failed_says_why(self, new_job, lines):
         new_job(Status.FAILED)
-        assert of(lines, "jobs.lifecycle")[-1]["error_code"] == "safety.output"
+        assert of(lines, "jobs.events")[-1]["error_code"] == "safety.output"
 
     def test_has_no_line_for_what_was_rolled_back(self, alice, new_job, lines, monkeypatch):
         monkeypatch.undo()  # commits are real again, and never come here
         lifecycle.cancel(job=new_job(), now=timezone.now())
-        assert not of(lines, "jobs.lifecycle")
+        assert not of(lines, "jobs.events")
 
     def test_keeps_its_prompt_to_itself(self, client, lines):
         client.create(prompt="A very private prompt")

@@ -7,10 +7,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import lifecycle
+from jobs import events, lifecycle
 from jobs.admin import story, timeline
+from jobs.failures import Failure
 from jobs.images import Image
-from jobs.lifecycle import Failure
 from jobs.models import JobImage
 from jobs.providers.base import Inputs
 from tests.jobs.conftest import OPERATION, bring, kept
@@ -74,7 +74,7 @@ class TestTimeline:
     def test_shows_the_gaps(self, new_job):
         long_ago = NOW - timedelta(hours=2)
         job = new_job("generating", now=long_ago)
-        lifecycle.log(job, "later", long_ago + timedelta(seconds=95))
+        events.add(job, "later", long_ago + timedelta(seconds=95))
         gaps = {moment.what: (moment.gap, moment.long) for moment in timeline.of(kept(job))}
         assert gaps["📝 Job created"] == ("", False)
         assert gaps["later"] == ("+1 min 35 s", True)
@@ -86,7 +86,7 @@ class TestTimeline:
         job = new_job("generating")  # which left four lines
         press(operator, "refund", job)  # which leaves two
         for n in range(20):
-            lifecycle.log(job, f"line {n}", timezone.now())
+            events.add(job, f"line {n}", timezone.now())
         shown = [what for _, what in moments(job)]
         assert "📝 Job created" not in shown
         assert shown.count("Refunded by operator") == 1
@@ -108,7 +108,7 @@ class TestTimeline:
         press(operator, "refund", job)
         few = queries()
         for n in range(30):
-            lifecycle.log(job, f"line {n}", timezone.now())
+            events.add(job, f"line {n}", timezone.now())
         assert queries() == few
 
 

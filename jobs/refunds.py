@@ -1,0 +1,51 @@
+"""Refunds of a job's charge: by staff, and with the job's end. Each is one transaction."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+
+from accounts.models import User
+from jobs import events
+from jobs.models import VideoJob
+from tokens_ledger import allowance, ledger
+
+
+def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
+    """Give the tokens of `job` back by hand, whatever its status; returns how many.
+
+    Raises ledger.AlreadyRefunded or ledger.NothingToRefund, whoever races,
+    allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was deleted meanwhile.
+    """
+    with transaction.atomic():
+        VideoJob.objects.select_for_update().get(pk=job.pk)
+        amount = _refund_charge(job, reason, now, actor)
+        events.add_by_staff(actor, job, "Refunded", reason, now)
+    return amount
+
+
+def refund_on_end(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
+    """Refund a job that ends; 0 where it was free, or where staff refunded it before."""
+    if not job.tokens_consumed:
+        return 0
+    try:
+        return _refund_charge(job, note, now, actor)
+    except ledger.AlreadyRefunded:
+        return 0
+
+
+def _refund_charge(job: VideoJob, note: str, now: datetime, actor: User | None) -> int:
+    """Write the refund of the job's charge and return its tokens. Staff have a daily limit.
+
+    Raises ledger.AlreadyRefunded, ledger.NothingToRefund and allowance.DailyLimitReached.
+    """
+    entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
+    if actor:
+        allowance.check(actor=actor, now=now)
+    VideoJob.objects.filter(pk=job.pk).update(
+        tokens_refunded=entry.amount, version=F("version") + 1
+    )
+    job.tokens_refunded = entry.amount
+    job.version += 1
+    events.add(job, f"💰 {entry.amount} tokens refunded", now)
+    return entry.amount
