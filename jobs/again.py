@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from jobs import estimates, events, lifecycle, queue
+from jobs import estimates, events, lifecycle, messages, queue
 from jobs.catalog import MODELS, OPERATION
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from tokens_ledger import ledger
@@ -106,7 +106,7 @@ def _again(source: VideoJob, now: datetime) -> VideoJob:
         source.order,
         user=source.user,
         made_from=source,
-        status_message=lifecycle.QUEUED,
+        status_message=messages.QUEUED,
         expected_seconds=estimates.expected_seconds(mock_mode=source.mock_mode),
         created_at=now,
         next_step_at=now,

@@ -9,46 +9,31 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from jobs import counts, estimates, events, queue, refunds, tallies
+from jobs import counts, estimates, events, messages, queue, refunds, tallies, transitions
 from jobs.failures import INTERNAL, Failure
 from jobs.models import (
     ACTIVE,
     JobEvent,
-    JobImage,
     Stage,
     Status,
     SubmissionGate,
     VideoJob,
 )
 from jobs.providers.base import ProviderError
+from jobs.timing import FAILURES_TO_MAX, MAX_BACK_OFF, back_off, poll_period
 from jobs.videos.base import StoredVideo
 
 logger = logging.getLogger(__name__)
 
 MAX_UNANSWERED = 3  # workers that one job may take with it
-LONGEST_BACK_OFF = 60  # seconds
-TRIES_TO_LONGEST = 5  # how many failures in a row lead to it
 STORING_TIME = timedelta(minutes=5)  # at least, however late the video came
-
-CREATED = "📝 Job created"
-QUEUED = "Job queued for processing"
-STARTING = "Starting video generation"
-STARTED = f"🚀 {STARTING}"
-CALLING = "☁️  Calling Google Veo API..."
-GENERATING = "Video generation in progress..."
-STORING = "Saving the video..."
-SUCCEEDED = "Video generation completed successfully!"
-FAILED = "Video generation failed"
-CANCELLED = "Video generation cancelled"
 
 
 class AlreadyFinished(Exception):
@@ -73,7 +58,7 @@ def cancel(
             return job
         if job.status not in ACTIVE:
             raise AlreadyFinished(job.status)
-        _end(job, Status.CANCELLED, now, status_message=CANCELLED)
+        transitions.end(job, Status.CANCELLED, now, status_message=messages.CANCELLED)
         job.version += 1  # as in its row, which is locked
         events.add(job, f"🛑 Cancelled by {'support' if actor else 'user'}", now)
         if actor:
@@ -103,7 +88,7 @@ def create(*, job: VideoJob, now: datetime) -> JobEvent:
     job.save(force_insert=True)
     counts.add(user_id=job.user_id, jobs=1)
     events.log_after_commit(job, "created")
-    return events.add(job, CREATED, now)
+    return events.add(job, messages.CREATED, now)
 
 
 def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
@@ -112,7 +97,7 @@ def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
     `operation` is the provider's name for it. The job begins as RUNNING/`generating`.
     """
     job.status, job.stage = Status.RUNNING, Stage.GENERATING
-    job.status_message = GENERATING
+    job.status_message = messages.GENERATING
     job.progress_percentage = estimates.SUBMITTED
     job.operation = operation
     job.started_at = job.submitted_at = job.next_step_at = now
@@ -133,11 +118,11 @@ def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
         job = VideoJob.objects.select_for_update().get(pk=job.pk)
         if job.status not in ACTIVE:
             raise AlreadyFinished(job.status)
-        _end(
+        transitions.end(
             job,
             Status.FAILED,
             now,
-            status_message=FAILED,
+            status_message=messages.FAILED,
             error_code=INTERNAL.code,
             error_message=INTERNAL.message,
         )
@@ -157,7 +142,7 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
     VideoJob.objects.filter(pk__in=[job.pk for job in jobs], status=Status.PENDING).update(
         status=Status.RUNNING,
         stage=Stage.SUBMITTING,
-        status_message=STARTING,
+        status_message=messages.STARTING,
         started_at=now,
         next_step_at=now + lease,
         version=F("version") + 1,
@@ -167,7 +152,7 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
     JobEvent.objects.bulk_create(
         JobEvent(job=job, message=message, created_at=now)
         for job in jobs
-        for message in (STARTED, CALLING)
+        for message in (messages.STARTED, messages.CALLING)
         if job.attempts == 0
     )
 
@@ -181,7 +166,7 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
     deadline = now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS)
     with transaction.atomic():
         for job, operation in taken.items():
-            if _move(
+            if transitions.move(
                 job,
                 Stage.SUBMITTING,
                 stage=Stage.GENERATING,
@@ -189,13 +174,14 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
                 submitted_at=now,
                 deadline_at=deadline,
                 next_step_at=now + poll_period(job),
-                status_message=GENERATING,
+                status_message=messages.GENERATING,
                 progress_percentage=estimates.SUBMITTED,
                 attempts=0,
             ):
                 moved.append(job)
         JobEvent.objects.bulk_create(
-            JobEvent(job_id=job.pk, message=f"🎬 {GENERATING}", created_at=now) for job in moved
+            JobEvent(job_id=job.pk, message=f"🎬 {messages.GENERATING}", created_at=now)
+            for job in moved
         )
         for job in moved:
             events.log_after_commit(job, "submitted")
@@ -209,14 +195,14 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
 
 def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
     """The provider took nothing and asks to come back later: the job waits in line again."""
-    delay = timedelta(seconds=error.retry_after or _back_off(job))
+    delay = timedelta(seconds=error.retry_after or back_off(job))
     attempts = job.attempts + 1
     if error.throttled:  # it is there: this brings no job nearer to being given up
-        attempts = min(attempts, TRIES_TO_LONGEST)
+        attempts = min(attempts, FAILURES_TO_MAX)
     with transaction.atomic():
         if error.throttled:
             SubmissionGate.objects.filter(opens_at__lt=now + delay).update(opens_at=now + delay)
-        moved = _move(
+        moved = transitions.move(
             job,
             Stage.SUBMITTING,
             status=Status.PENDING,
@@ -247,7 +233,7 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
         alike[progress, news, poll_period(job)].append(job.pk)
     with transaction.atomic():
         return sum(
-            _at(Stage.GENERATING, ids).update(
+            transitions.at_stage(Stage.GENERATING, ids).update(
                 progress_percentage=Greatest(F("progress_percentage"), progress),
                 version=F("version") + news,
                 next_step_at=now + period,
@@ -261,11 +247,11 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
 def generated(*, job: VideoJob, now: datetime) -> bool:
     """The provider delivered the video, which is to be stored next."""
     with transaction.atomic():
-        if not _move(
+        if not transitions.move(
             job,
             Stage.GENERATING,
             stage=Stage.STORING,
-            status_message=STORING,
+            status_message=messages.STORING,
             progress_percentage=estimates.STORING,
             generated_at=now,
             next_step_at=now,
@@ -273,8 +259,8 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             attempts=0,
         ):
             return False
-        events.add(job, f"💾 {STORING}", now)
-        _took(tallies.GENERATION, job, job.submitted_at, now)
+        events.add(job, f"💾 {messages.STORING}", now)
+        transitions.observe_duration(tallies.GENERATION, job, job.submitted_at, now)
         queue.wake("store_due")
     return True
 
@@ -284,12 +270,12 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
 
     Only the first failure in a row is written down, so that tables do not grow with tries.
     """
-    asked = getattr(error, "retry_after", None) or _back_off(job)
+    asked = getattr(error, "retry_after", None) or back_off(job)
     with transaction.atomic():
-        moved = _move(
+        moved = transitions.move(
             job,
             job.stage,
-            next_step_at=now + timedelta(seconds=min(asked, LONGEST_BACK_OFF)),
+            next_step_at=now + timedelta(seconds=min(asked, MAX_BACK_OFF)),
             attempts=F("attempts") + 1,
         )
         if moved and job.attempts == 0:
@@ -302,12 +288,12 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
 def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
     """The video is stored and the job done."""
     with transaction.atomic():
-        if not _end(
+        if not transitions.end(
             job,
             Status.SUCCEEDED,
             now,
             seen=Stage.STORING,
-            status_message=SUCCEEDED,
+            status_message=messages.SUCCEEDED,
             progress_percentage=100,
             video_name=video.name,
             video_url=video.url,
@@ -315,8 +301,8 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
             video_bytes=video.bytes,
         ):
             return False
-        events.add(job, f"✅ {SUCCEEDED}", now)
-        _took(tallies.STORAGE, job, job.generated_at, now)
+        events.add(job, f"✅ {messages.SUCCEEDED}", now)
+        transitions.observe_duration(tallies.STORAGE, job, job.generated_at, now)
     return True
 
 
@@ -326,12 +312,12 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
     Returns False where another process ended or moved it first; then nothing was changed.
     """
     with transaction.atomic():
-        if not _end(
+        if not transitions.end(
             job,
             Status.FAILED,
             now,
             seen=job.stage,
-            status_message=FAILED,
+            status_message=messages.FAILED,
             error_code=failure.code,
             error_message=failure.message,
         ):
@@ -342,52 +328,3 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
         if settings.VIDEO_REFUND_FAILED_JOBS:
             refunds.refund_on_end(job, f"Failed: {failure.code}", now)
     return True
-
-
-def poll_period(job: VideoJob) -> timedelta:
-    """A tenth of the expected time, from one to five seconds; three where nothing is known."""
-    return timedelta(seconds=min(5, max(1, (job.expected_seconds or 30) / 10)))
-
-
-# ---- The parts ----
-
-
-def _move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
-    """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
-    changes = {"version": F("version") + 1, "unanswered": 0} | changes
-    return bool(_at(seen, [job.pk]).update(**changes))
-
-
-def _at(stage: str, ids: Sequence[UUID]) -> QuerySet[VideoJob]:
-    return VideoJob.objects.filter(pk__in=ids, status=Status.RUNNING, stage=stage)
-
-
-def _end(
-    job: VideoJob, status: Status, now: datetime, *, seen: str | None = None, **changes: Any
-) -> bool:
-    """Give an active job (one still at the stage `seen`, where that is named) its last status."""
-    still = Q(status__in=ACTIVE) if seen is None else Q(status__in=ACTIVE, stage=seen)
-    changes |= {"status": status, "stage": "", "completed_at": now, "next_step_at": None}
-    ended = VideoJob.objects.filter(still, pk=job.pk).update(
-        version=F("version") + 1, unanswered=0, **changes
-    )
-    if ended:
-        for name, value in changes.items():
-            setattr(job, name, value)
-        JobImage.objects.filter(job=job).delete()
-        tallies.add(name=tallies.ENDED, kind=status, value=job.error_code)
-        events.log_after_commit(
-            job, status.lower(), **({"error_code": job.error_code} if job.error_code else {})
-        )
-    return bool(ended)
-
-
-def _back_off(job: VideoJob) -> int:
-    """Seconds until the next try: 2, 4, 8, ... 60."""
-    return min(LONGEST_BACK_OFF, 2 ** (job.attempts + 1))
-
-
-def _took(name: str, job: VideoJob, since: datetime | None, now: datetime) -> None:
-    if since:
-        provider = "mock" if job.mock_mode else "veo"
-        tallies.took(name=name, kind=provider, seconds=(now - since).total_seconds())

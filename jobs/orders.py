@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from jobs import estimates, lifecycle, queue
+from jobs import estimates, lifecycle, messages, queue
 from jobs.catalog import OPERATION, Order
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
@@ -100,7 +100,7 @@ def _new_job(user: Any, order: Order, now: datetime) -> VideoJob:
     return VideoJob.from_order(
         order,
         user=user,
-        status_message=lifecycle.QUEUED,
+        status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=order.mock_mode),
         created_at=now,

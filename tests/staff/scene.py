@@ -20,7 +20,7 @@ from django.utils import timezone
 from PIL import Image as Pillow
 
 from accounts.models import User
-from jobs import events, lifecycle, orders
+from jobs import events, lifecycle, messages, orders
 from jobs.catalog import Order
 from jobs.failures import Failure
 from jobs.images import Image
@@ -167,8 +167,8 @@ def _begun(user: User, asked: Order, at: datetime) -> VideoJob:
         status=Status.RUNNING, stage=Stage.SUBMITTING, started_at=at
     )
     job.refresh_from_db()
-    events.add(job, lifecycle.STARTED, at)
-    events.add(job, lifecycle.CALLING, at)
+    events.add(job, messages.STARTED, at)
+    events.add(job, messages.CALLING, at)
     at += timedelta(seconds=2)
     operation = Mock(seconds=8, clock=at.timestamp).submit(order=asked, inputs=Inputs())
     if not asked.mock_mode:

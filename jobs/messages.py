@@ -1,0 +1,13 @@
+"""The texts of statuses and log lines. Those that the API's contract quotes must not change."""
+
+CREATED = "📝 Job created"
+QUEUED = "Job queued for processing"
+STARTING = "Starting video generation"
+STARTED = f"🚀 {STARTING}"
+CALLING = "☁️  Calling Google Veo API..."
+GENERATING = "Video generation in progress..."
+SUBMITTED = f"🎬 {GENERATING}"
+STORING = "Saving the video..."
+SUCCEEDED = "Video generation completed successfully!"
+FAILED = "Video generation failed"
+CANCELLED = "Video generation cancelled"

@@ -1,0 +1,47 @@
+"""The compare-and-set updates that `lifecycle` is made of; nothing else may call them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Q, QuerySet
+
+from jobs import events, tallies
+from jobs.models import ACTIVE, JobImage, Status, VideoJob
+
+
+def move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
+    """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
+    changes = {"version": F("version") + 1, "unanswered": 0} | changes
+    return bool(at_stage(seen, [job.pk]).update(**changes))
+
+
+def at_stage(stage: str, ids: Sequence[UUID]) -> QuerySet[VideoJob]:
+    return VideoJob.objects.filter(pk__in=ids, status=Status.RUNNING, stage=stage)
+
+
+def end(
+    job: VideoJob, status: Status, now: datetime, *, seen: str | None = None, **changes: Any
+) -> bool:
+    """Give an active job (one still at the stage `seen`, where that is named) its last status."""
+    still = Q(status__in=ACTIVE) if seen is None else Q(status__in=ACTIVE, stage=seen)
+    changes |= {"status": status, "stage": "", "completed_at": now, "next_step_at": None}
+    ended = VideoJob.objects.filter(still, pk=job.pk).update(
+        version=F("version") + 1, unanswered=0, **changes
+    )
+    if ended:
+        for name, value in changes.items():
+            setattr(job, name, value)
+        JobImage.objects.filter(job=job).delete()
+        tallies.add(name=tallies.ENDED, kind=status, value=job.error_code)
+        events.log_after_commit(
+            job, status.lower(), **({"error_code": job.error_code} if job.error_code else {})
+        )
+    return bool(ended)
+
+
+def observe_duration(name: str, job: VideoJob, since: datetime | None, now: datetime) -> None:
+    if since:
+        provider = "mock" if job.mock_mode else "veo"
+        tallies.took(name=name, kind=provider, seconds=(now - since).total_seconds())
