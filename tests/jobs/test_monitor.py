@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from jobs import lifecycle
+from jobs import lifecycle, messages
 from jobs.models import VideoJob
 from jobs.monitor import feed, wording
 from jobs.monitor.views import shared
@@ -140,7 +140,7 @@ class TestPrompt:
         for path in (PAGES[0], f"{PAGES[0]}/{made.pk}", f"{PAGES[0]}/{failed.pk}"):
             text = page(path)
             assert "A wish" not in text
-            assert lifecycle.CREATED in text
+            assert messages.CREATED in text
         for shown in (made.video_url, made.poster_url, "The video was held back."):
             assert shown in page()
 
