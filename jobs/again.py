@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from jobs import estimates, events, lifecycle, messages, queue
+from jobs import estimates, events, lifecycle, messages, wakeup
 from jobs.catalog import MODELS, OPERATION
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from tokens_ledger import ledger
@@ -49,7 +49,7 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
         _charge_again(again, charged)
         lifecycle.create(job=again, now=now)
         _log_again(source, again, "Retried", actor, reason, now)
-        queue.wake("submit_due")
+        wakeup.wake("submit_due")
     return again
 
 

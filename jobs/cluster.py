@@ -30,7 +30,7 @@ from django_q.signals import post_spawn
 from django_q.worker import worker
 
 from accounts.optional import as_if_not_installed
-from jobs import housekeeping, queue
+from jobs import broker, housekeeping, queue
 from jobs.providers import provider_for, veo_is_configured
 from jobs.providers.base import NotConfigured
 
@@ -157,7 +157,7 @@ def _sentinel(stop: _Stop) -> None:
         def spawn_monitor(self) -> Any:
             self.pushed = multiprocessing.Event()
             return self.spawn_process(
-                queue.push_and_monitor,
+                broker.push_and_monitor,
                 self.task_queue,
                 self.result_queue,
                 self.event_out,

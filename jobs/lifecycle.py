@@ -16,7 +16,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from jobs import counts, estimates, events, messages, queue, refunds, tallies, transitions
+from jobs import counts, estimates, events, messages, refunds, tallies, transitions, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.models import (
     ACTIVE,
@@ -261,7 +261,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             return False
         events.add(job, f"💾 {messages.STORING}", now)
         transitions.observe_duration(tallies.GENERATION, job, job.submitted_at, now)
-        queue.wake("store_due")
+        wakeup.wake("store_due")
     return True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from jobs import estimates, lifecycle, messages, queue
+from jobs import estimates, lifecycle, messages, wakeup
 from jobs.catalog import OPERATION, Order
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
@@ -76,7 +76,7 @@ def create(
                 job_id=job.pk,
                 created_at=now,
             )
-        queue.wake("submit_due")
+        wakeup.wake("submit_due")
         place = VideoJob.objects.places([job.pk])[job.pk]
     return Taken(job, [line], place)
 

@@ -8,7 +8,7 @@ from typing import cast
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import claims, events, lifecycle, queue, spool, step_failures
+from jobs import claims, events, lifecycle, outage, spool, step_failures, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
@@ -29,7 +29,7 @@ def tick() -> None:
         now=timezone.now()
     )
     if due[:1]:
-        queue.wake("store_due")
+        wakeup.wake("store_due")
 
 
 def fail_unknown_submissions() -> None:
@@ -156,7 +156,7 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
         return
     try:
         lifecycle.submitted(taken=accepted, now=timezone.now())
-    except queue.DATABASE_GONE:
+    except outage.DATABASE_GONE:
         raise
     except Exception:  # for one, an operation's name that the database refuses
         if len(accepted) == 1:

@@ -11,20 +11,16 @@ import fcntl
 import logging
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from time import monotonic, sleep
-from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ, Schedule, Task
-from django_q.monitor import monitor
-from django_q.pusher import pusher
 from django_q.tasks import async_task
 
 from jobs import spool
@@ -34,73 +30,12 @@ logger = logging.getLogger(__name__)
 
 # Shared by all processes that are forked after this import, and without a lock to die with.
 _closing = mmap.mmap(-1, 1)
-woken: dict[str, float] = {}  # when this process last woke a worker, by task
 
-DATABASE_GONE = (OperationalError, InterfaceError)
 PERIOD = timedelta(seconds=1)
-APART = timedelta(seconds=0.2)  # wake-ups for the same task
 SILENT = timedelta(seconds=5)  # a chain this late is given up and begun anew
 ALIVE = timedelta(seconds=15)  # no tick for so long: no cluster is at work
 NOBODYS = timedelta(days=1)  # a task that waited so long is one that no cluster can read
 FAILURES_KEPT = timedelta(days=7)
-
-
-class PatientORM(ORM):
-    """The ORM broker, but for a database that may be gone for a while.
-
-    The stock broker's processes die of it, and with one of its processes the cluster ends, with
-    answers in hand that were paid for. These wait. And once a second they look after the tick: it
-    is lost with a cluster that is killed while it holds it in its own queue.
-    """
-
-    _looked = 0.0
-    results: Any = None  # a queue of finished tasks, in the process that takes care of them too
-
-    def dequeue(self) -> list[tuple[int, str]] | None:
-        if self.results:
-            monitor(_UpToNow(self.results), self)
-        try:
-            if monotonic() - self._looked > PERIOD.total_seconds():
-                revive(now=timezone.now())
-                self._looked = monotonic()
-            return super().dequeue()
-        except DATABASE_GONE:
-            logger.warning("the queue's database does not answer")
-            connection.close()
-            sleep(PERIOD.total_seconds())
-            return None
-
-    def delete(self, task_id: int) -> None:
-        when_the_database_answers(lambda: super(PatientORM, self).delete(task_id))
-
-
-class _UpToNow:
-    """A queue that ends, as `monitor` knows it, when it is empty."""
-
-    def __init__(self, queue: Any) -> None:
-        self.queue = queue
-
-    def get(self) -> Any:
-        return "STOP" if self.queue.empty() else self.queue.get()
-
-
-def push_and_monitor(tasks: Any, results: Any, stop: Any, pushed: Any, broker: PatientORM) -> None:
-    """Two of Django-Q2's processes in one: until `stop` results are looked after between tasks."""
-    broker.results = results
-    pusher(tasks, stop, broker)
-    pushed.set()
-    monitor(results, broker)
-
-
-def when_the_database_answers(write: Callable[[], None]) -> None:
-    """Do `write`, again and again while the database is gone: it holds what must not be lost."""
-    while True:
-        try:
-            return write()
-        except DATABASE_GONE:
-            logger.warning("waiting for the database", exc_info=True)
-            connection.close()
-            sleep(PERIOD.total_seconds())
 
 
 class DelayedORM(ORM):
@@ -127,18 +62,6 @@ def close(yes: bool = True) -> None:
 
 def is_closing() -> bool:
     return bool(_closing[0])
-
-
-def wake(task: str) -> None:
-    """Have a worker run `jobs.tasks.<task>` soon; inside a transaction, once that is committed.
-
-    Of many calls that come at once each process queues the first alone: a pass takes whatever is
-    due, and what came too late for it is found by the tick within a second. A wake-up for each of
-    many orders costs the cluster more than the orders themselves.
-    """
-    if monotonic() - woken.get(task, 0.0) > APART.total_seconds():
-        woken[task] = monotonic()
-        async_task(f"jobs.tasks.{task}")
 
 
 def take_tick(*, token: int, now: datetime) -> bool:

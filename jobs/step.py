@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from django.utils import timezone
 
-from jobs import claims, queue, tallies
+from jobs import claims, outage, queue, tallies
 from jobs.models import VideoJob
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Step:
         if free < self.min_free_threads:
             return
         # With answers pending, a lost database must not end the run.
-        with suppress(*queue.DATABASE_GONE) if self.calls else nullcontext():
+        with suppress(*outage.DATABASE_GONE) if self.calls else nullcontext():
             for job in self.claim(free):
                 self.calls[pool.submit(self.call(job))] = job
 
@@ -84,13 +84,13 @@ class Step:
             job = self.calls.pop(answer)
             self.answers[_outcome(answer)] += not job.mock_mode
             try:
-                queue.when_the_database_answers(partial(self.record, job, answer))
+                outage.when_the_database_answers(partial(self.record, job, answer))
             except Exception:  # one answer that cannot be recorded must not lose the others
                 log_unrecorded(job)
-        queue.when_the_database_answers(self.flush)
+        outage.when_the_database_answers(self.flush)
 
     def _renew_leases(self) -> None:
-        with suppress(*queue.DATABASE_GONE):
+        with suppress(*outage.DATABASE_GONE):
             claims.renew(jobs=list(self.calls.values()), now=timezone.now())
 
 

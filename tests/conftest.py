@@ -16,7 +16,7 @@ import pytest
 from django.core.cache import caches
 from django.db import connection
 
-from jobs import queue
+from jobs import wakeup
 from tests.run import PROJECT
 from tests.stack import Stack
 
@@ -71,7 +71,7 @@ def no_network() -> Iterator[None]:
 def fresh_process() -> None:
     """As if this process had just started: it keeps a few things, for seconds, for itself."""
     caches["local"].clear()
-    queue.woken.clear()
+    wakeup.last_wake.clear()
 
 
 @pytest.fixture

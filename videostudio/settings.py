@@ -429,7 +429,7 @@ SPECTACULAR_SETTINGS = {
 # guards against is told in docs/architecture.md.
 Q_CLUSTER = {
     "name": "videostudio",
-    "broker_class": "jobs.queue.PatientORM",
+    "broker_class": "jobs.broker.PatientORM",
     "orm": "default",  # the jobs' database: a wake-up commits with its job, or neither does
     "workers": 2,
     "queue_limit": 2,

@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from jobs import pipeline, providers, queue, spool
+from jobs import outage, pipeline, providers, queue, spool
 from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, VideoJob
 from jobs.providers import veo
 from tests.imitations import CloudinaryImitation, VertexImitation
@@ -152,7 +152,7 @@ class Studio:
 
     def meanwhile(self, happens: Callable[[], None]) -> None:
         """Before the next answer is written down, this happens first."""
-        original = queue.when_the_database_answers
+        original = outage.when_the_database_answers
 
         def write(note: Callable[[], None]) -> None:
             self.monkeypatch.setattr(queue, "when_the_database_answers", original)

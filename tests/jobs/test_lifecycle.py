@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from jobs import lifecycle, queue
+from jobs import lifecycle, wakeup
 from jobs.failures import Failure
 from jobs.images import Image
 from jobs.models import JobEvent, JobImage, Stage, Status, VideoJob
@@ -334,7 +334,7 @@ class TestWakeUp:
         for _ in range(2):
             new_job()
         assert OrmQ.objects.count() == 1
-        monkeypatch.setattr(queue, "APART", timedelta(0))
+        monkeypatch.setattr(wakeup, "INTERVAL_SECONDS", 0)
         new_job()
         assert OrmQ.objects.count() == 2
 

@@ -13,7 +13,7 @@ from django_q.models import OrmQ, Schedule, Task
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import tokens
-from jobs import housekeeping, pipeline, queue, spool, tasks
+from jobs import housekeeping, pipeline, queue, spool, tasks, wakeup
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
 from tokens_ledger.models import Entry
@@ -60,8 +60,8 @@ class TestTidyUp:
         assert [task.id for task in Task.objects.all()] == ["6"]
 
     def test_drops_tasks_that_no_cluster_takes(self, db):
-        queue.wake("submit_due")
-        queue.wake("store_due")
+        wakeup.wake("submit_due")
+        wakeup.wake("store_due")
         renamed = OrmQ.objects.order_by("id").first()
         OrmQ.objects.filter(pk=renamed.pk).update(key="old-name", lock=timezone.now() - 25 * HOUR)
         tidy_up()

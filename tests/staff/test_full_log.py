@@ -7,8 +7,8 @@ import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
-from bench.speed import scene
 from jobs.models import Status, VideoJob
+from tests import many_jobs
 from tests.jobs.test_full_tables import costs
 from tests.staff.test_staff_actions import history_of, shown
 from tests.staff.test_users import page_of
@@ -38,7 +38,7 @@ def full(alice, bob, member, new_job):
         new_job(Status.SUCCEEDED, user=bob)
     model, olga = new_job(Status.SUCCEEDED), member("Operator", "olga")
     database, of = connection.connection, ContentType.objects.get_for_model(VideoJob)
-    scene.copies(database, model=str(model.pk), owner=alice.pk, first=1, last=MANY)
+    many_jobs.copies(database, model=str(model.pk), owner=alice.pk, first=1, last=MANY)
     for user in (bob, alice):
         database.execute(LOG, (of.pk, olga.pk, user.pk))
     database.execute(NOTE)
