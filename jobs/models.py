@@ -1,6 +1,7 @@
 """The video jobs' tables. Rows change only through `lifecycle`; constraints are the last guard."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -89,6 +90,8 @@ class VideoJob(models.Model):
         db_index=False,
         help_text="The job that staff had done again as this one.",
     )
+
+    log: "Sequence[JobEvent]"  # the events that clients may see, where a query has fetched them
 
     objects = VideoJobQuerySet.as_manager()
 

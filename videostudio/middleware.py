@@ -101,7 +101,6 @@ def jobs_need_no_pages(
     def middleware(request: HttpRequest) -> HttpResponse:
         if not PLAIN.match(request.path_info):
             return get_response(request)
-        request.path_info = request.path_info.removesuffix("/")
         response: HttpResponse = safely(request)
         response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
@@ -112,7 +111,7 @@ def jobs_need_no_pages(
 def trailing_slash_is_optional(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """API paths have no trailing slash; one that is sent is taken off before the look-up."""
+    """API paths have no trailing slash; one that is sent is removed before the URL is resolved."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/api/"):

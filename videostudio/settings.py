@@ -202,12 +202,11 @@ MIDDLEWARE = [
     "videostudio.middleware.requests_have_an_id_and_a_line",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer a request
     "django.middleware.security.SecurityMiddleware",
-    "jobs.api.polling.polls_come_first",
+    "videostudio.middleware.trailing_slash_is_optional",
     "videostudio.middleware.jobs_need_no_pages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "videostudio.middleware.trailing_slash_is_optional",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -372,7 +371,6 @@ AXES_VERBOSE = False
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
-    "AUTH_TOKEN_CLASSES": ["accounts.api.authentication.KnownAccessToken"],
     "CHECK_REVOKE_TOKEN": True,  # a changed password ends the tokens made with the old one
     "SIGNING_KEY": JWT_SIGNING_KEY or hashlib.sha256(f"jwt:{SECRET_KEY}".encode()).hexdigest(),
 }

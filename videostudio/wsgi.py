@@ -7,8 +7,6 @@ import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.utils.http import parse_header_parameters
 
-from videostudio.connections import spare_health_checks
-
 
 class Request(WSGIRequest):
     """All text is UTF-8. A client's `charset` may name any codec of Python's, "zlib" too, and the
@@ -25,6 +23,5 @@ class Application(WSGIHandler):
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "videostudio.settings")
 django.setup(set_prefix=False)
-spare_health_checks()
 
 application = Application()

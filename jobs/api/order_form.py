@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -171,19 +170,13 @@ def _place(name: str) -> int:
 
 
 def read(data: Any) -> Wish:
-    """What is wished for. Raises ValidationError; NotConfigured of a wish without other faults."""
-    wish: Wish = _form(settings.VIDEO_DEFAULT_MOCK_MODE is None).run_validation(data)
+    """What is wished for. Raises ValidationError, or NotConfigured where nothing else is wrong."""
+    form = CreateVideoJobSerializer()
+    form.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
+    wish: Wish = form.run_validation(data)
     if not wish.order.mock_mode and not veo_is_configured():
         raise NotConfigured
     return wish
-
-
-@cache
-def _form(mock_mode_is_required: bool) -> CreateVideoJobSerializer:
-    """One for all orders: to make its fields took as long as to validate by them."""
-    form = CreateVideoJobSerializer()
-    form.fields["mockMode"].required = mock_mode_is_required
-    return form
 
 
 def _refuse_combinations(order: Order) -> None:

@@ -1,22 +1,13 @@
 """Request bodies, bounded before they are read and complete before they are believed."""
 
-import re
-from io import BytesIO
 from typing import IO, Any, cast
 
-from django.http import QueryDict
-from django.utils.datastructures import MultiValueDict
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import DataAndFiles, JSONParser, MultiPartParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
-MAX_TEXTS_BYTES, MAX_TEXTS = 100_000, 100
-A_FORM = re.compile(r'multipart/form-data; boundary=("?)[A-Za-z0-9\'()+_,./:=?-]{1,100}\1')
-A_TEXT = re.compile(
-    rb'\r\nContent-Disposition: form-data; name="(\w{1,100})"\r\n\r\n(.*)\r\n', re.DOTALL
-)
 
 
 class TooLarge(APIException):
@@ -56,16 +47,6 @@ class WholeMultiPartParser(MultiPartParser):
         request = parser_context["request"]
         length = _bounded(request.META, MAX_BODY_BYTES, "The request body")
         boundary = request.content_params.get("boundary", "").encode("latin-1", "replace")
-        if length <= MAX_TEXTS_BYTES:
-            body = stream.read(length)
-            is_whole = len(body) == length and request.encoding in (None, "utf-8")
-            if (
-                is_whole
-                and _is_usual(media_type)
-                and (texts := texts_alone(body, boundary)) is not None
-            ):
-                return DataAndFiles(texts, MultiValueDict())
-            stream = BytesIO(body)
         tail = _Tail(stream)
         try:
             parsed = super().parse(cast(IO, tail), media_type, parser_context)
@@ -74,29 +55,6 @@ class WholeMultiPartParser(MultiPartParser):
         if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):
             raise ParseError("The multipart body is incomplete")
         return parsed
-
-
-def _is_usual(media_type: str | None) -> bool:
-    """Whether it is one that Django's parser takes."""
-    return bool(media_type and A_FORM.fullmatch(media_type))
-
-
-def texts_alone(body: bytes, boundary: bytes) -> QueryDict | None:
-    """The fields of a whole multipart body that holds plain texts in UTF-8, and nothing else.
-
-    None for any other: Django's parser is the one to know. For texts as these it answers the same,
-    but took a fifth of an order's time (docs/performance.md).
-    """
-    before, *parts = body.split(b"--" + boundary)
-    if before or not parts or parts.pop() not in (b"--", b"--\r\n"):
-        return None
-    fields = [field for part in parts if (field := A_TEXT.fullmatch(part))]
-    if len(fields) < len(parts) or len(fields) > MAX_TEXTS:
-        return None
-    texts = QueryDict(mutable=True, encoding="utf-8")
-    for field in fields:
-        texts.appendlist(field[1].decode(), field[2].decode(errors="replace"))
-    return texts
 
 
 class _Tail:

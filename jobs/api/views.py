@@ -1,7 +1,6 @@
 """The video jobs over HTTP: each action authenticates, translates, and makes one call inward."""
 
 import re
-from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -15,10 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.strict import StrictView
-from accounts.prepared import Select, key
 from jobs import catalog, counts, lifecycle, orders
-from jobs.api import documentation, order_form, representation
+from jobs.api import documentation, order_form
 from jobs.api.errors import NotReady
+from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttles import CreateThrottle
@@ -64,24 +63,31 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             fingerprint=wish.fingerprint if replay_key else "",
         )
         headers = {} if taken.log else {"Idempotency-Replayed": "true"}
-        return self._answer(
-            taken.job, status=202, headers=headers, log=taken.log, position=taken.place
+        return job_response(
+            request=request,
+            job=taken.job,
+            status=202,
+            headers=headers,
+            log=taken.log,
+            position=taken.place,
         )
 
     @documentation.retrieve
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
-        return self._answer(self.get_object(), known=request.headers.get("If-None-Match", ""))
+        return job_response(request=request, job=self.get_object())
 
     @documentation.list_jobs
     def list(self, request: Request) -> HttpResponse:
-        limit, offset, status = map(self.query.get, ("limit", "offset", "status_filter"))
-        rows = _page(limit, offset, status or "").rows(user=request.user.pk)
+        limit, offset = self.query["limit"], self.query["offset"]
+        status = self.query.get("status_filter")
+        jobs = self.get_queryset().order_by("-created_at", "-id")
         if status:
-            total = self.get_queryset().filter(status=status).count()
+            jobs = jobs.filter(status=status)
+            total = jobs.count()
         else:
             total = counts.total(user_id=request.user.pk)
-        jobs = [representation.Shown(*row) for row in rows]
-        return representation.page(jobs=jobs, total=total, absolute=request.build_absolute_uri)
+        page = list(jobs[offset : offset + limit])
+        return page_response(request=request, jobs=page, total=total)
 
     @documentation.destroy
     def destroy(self, request: Request, pk: str) -> Response:
@@ -91,7 +97,8 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     @documentation.cancel
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> HttpResponse:
-        return self._answer(lifecycle.cancel(job=self.get_object(), now=timezone.now()))
+        job = lifecycle.cancel(job=self.get_object(), now=timezone.now())
+        return job_response(request=request, job=job)
 
     @documentation.download
     @action(detail=True)
@@ -100,9 +107,6 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         if job.status != Status.SUCCEEDED:
             raise NotReady(_why_not_ready(job))
         return Response(status=302, headers={"Location": request.build_absolute_uri(job.video_url)})
-
-    def _answer(self, job: VideoJob, **more: Any) -> HttpResponse:
-        return representation.answer(job=job, absolute=self.request.build_absolute_uri, **more)
 
 
 class VideoModelViewSet(StrictView, viewsets.ViewSet):
@@ -129,14 +133,6 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
             for model in catalog.MODELS.values()
         ]
         return Response({"models": models})
-
-
-@lru_cache(maxsize=256)
-def _page(limit: int, offset: int, status: str) -> Select:
-    """The user's jobs, the newest first: those that stand on one page, of all or of one status."""
-    wanted = {"status": status} if status else {}
-    jobs = VideoJob.objects.filter(user=key("user"), **wanted).order_by("-created_at", "-id")
-    return Select(lambda: jobs.values_list(*representation.COLUMNS)[offset : offset + limit])
 
 
 def _idempotency_key(request: Request) -> str:

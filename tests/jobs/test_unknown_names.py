@@ -10,7 +10,7 @@ from django.contrib.admindocs.views import simplify_regex
 from django.core.cache import cache
 from django.urls import URLPattern, get_resolver
 
-from jobs.api import errors, polling
+from jobs.api import errors
 from jobs.models import VideoJob
 from tests.jobs.conftest import (
     COST,
@@ -148,7 +148,6 @@ class TestPoll:
     @pytest.mark.parametrize("query", ["?x=1", "?x", "?x=&limit=1", "?&x=1", "?x=1&x=2"])
     def test_with_a_parameter_is_refused(self, client, new_job, query):
         path = f"{JOBS}/{new_job().pk}"
-        assert polling.POLL.fullmatch(path)
         fault(client.get(path + query), field="x")
 
     @pytest.mark.parametrize("query", ["?", "?&", "?&&"])
