@@ -22,11 +22,12 @@ from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import activity
-from accounts.doors import ReasonForm
+from accounts import deactivation
 from accounts.models import User
 from accounts.staff_actions import MOST, StaffActions
-from accounts.windows import ReadOnlyAdmin, Window
+from accounts.staff_log import StaffLogMixin
+from videostudio.core.admin import CappedModelAdmin, ReadOnlyAdmin
+from videostudio.core.admin_forms import ReasonForm
 
 # simplejwt's pages print the whole token: whoever may look could log in as anybody.
 admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken, Group])
@@ -37,7 +38,7 @@ ACTIONS_SHOWN, ACTIONS_PER_PAGE = 10, 100
 
 
 @admin.register(User)
-class UserAdmin(Window, DjangoUserAdmin):
+class UserAdmin(StaffLogMixin, CappedModelAdmin, DjangoUserAdmin):
     """Who may only look sees nothing of passwords and permissions.
 
     Apps that know users, and are not known here, add what they show of one to `panels`: functions
@@ -66,7 +67,7 @@ class UserAdmin(Window, DjangoUserAdmin):
             },
         ),
     )
-    looked_at = (
+    view_only_fieldsets = (
         (
             None,
             {
@@ -80,7 +81,7 @@ class UserAdmin(Window, DjangoUserAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
-            return self.looked_at
+            return self.view_only_fieldsets
         return super().get_fieldsets(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -160,9 +161,9 @@ class UserAdmin(Window, DjangoUserAdmin):
         what = "Reactivated" if active else "Deactivated"
         try:
             with transaction.atomic():
-                activity.switch(user=user, actor=cast(User, request.user), active=active)
+                deactivation.set_active(user=user, actor=cast(User, request.user), active=active)
                 self.log_change(request, user, f"{what}: {reason}")
-        except activity.Refused as refusal:
+        except deactivation.NotAllowed as refusal:
             messages.warning(request, f"{user}: {refusal}.")
         else:
             messages.success(request, f"{user}: {what.lower()}.")
@@ -178,7 +179,7 @@ def _staff_actions_panel(request: HttpRequest, user: User) -> str:
 
 
 @admin.register(Group)
-class GroupAdmin(Window, DjangoGroupAdmin):
+class GroupAdmin(CappedModelAdmin, DjangoGroupAdmin):
     """The roles, which the migrations make; superusers may make more."""
 
 

@@ -10,7 +10,7 @@ from accounts.models import User
 FIELDS = {"username_unique_in_any_case": "username", "email_unique_in_any_case": "email"}
 
 
-class Taken(Exception):
+class AlreadyRegistered(Exception):
     """Somebody has the name or the address. `args[0]` holds one sentence a field."""
 
 
@@ -19,7 +19,7 @@ def register(
 ) -> User:
     """Create a user from clean values; `welcome(user=…)` runs in the same transaction.
 
-    Raises Taken, also where the other one came in the same moment.
+    Raises AlreadyRegistered, also where the other one came in the same moment.
     """
     user = User(username=username, email=email)
     user.set_password(password)  # slow by design, so before the transaction
@@ -29,13 +29,13 @@ def register(
             if welcome:
                 welcome(user=user)
     except IntegrityError as error:
-        if problems := _taken(user):
-            raise Taken(problems) from error
+        if problems := _conflicts(user):
+            raise AlreadyRegistered(problems) from error
         raise
     return user
 
 
-def _taken(user: User) -> dict[str, str]:
+def _conflicts(user: User) -> dict[str, str]:
     problems = {}
     for constraint in User._meta.constraints:
         try:

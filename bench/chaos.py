@@ -23,8 +23,8 @@ import requests
 
 from bench.flight import LIMITS
 from tests.client import ApiClient
-from tests.imitations.cloudinary import CloudinaryImitation
-from tests.imitations.vertex import VertexImitation
+from tests.fakes.cloudinary import CloudinaryImitation
+from tests.fakes.vertex import VertexImitation
 from tests.postgres import Server
 from tests.stack import Stack
 
@@ -107,7 +107,7 @@ def _kept_alive(stack: Stack) -> Iterator[None]:
 
     def keep() -> None:
         while not over.wait(0.5):
-            stack.revive()
+            stack.restart_ticks()
 
     keeper = threading.Thread(target=keep)
     keeper.start()

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from tests.client import ApiClient
-from tests.imitations.cloudinary import CloudinaryImitation
-from tests.imitations.vertex import VertexImitation
+from tests.fakes.cloudinary import CloudinaryImitation
+from tests.fakes.vertex import VertexImitation
 from tests.stack import Stack
 
 LIMITS = {

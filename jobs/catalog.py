@@ -42,7 +42,7 @@ MODELS = {
 
 
 @dataclass(frozen=True)
-class Order:
+class VideoSpec:
     """What one client asks for, each value already one of the above."""
 
     prompt: str | None
@@ -65,32 +65,32 @@ class Refusal:
     message: str
 
 
-def refusals(order: Order) -> Iterator[Refusal]:
-    """The combinations in `order` that Veo refuses, the most fundamental first."""
-    if not order.prompt and not order.initial_image:
+def refusals(spec: VideoSpec) -> Iterator[Refusal]:
+    """The combinations in `spec` that Veo refuses, the most fundamental first."""
+    if not spec.prompt and not spec.initial_image:
         yield Refusal("prompt", "Either a prompt or an initial image is required")
-    if order.resolution == "1080p" and order.duration_seconds != 8:
+    if spec.resolution == "1080p" and spec.duration_seconds != 8:
         yield Refusal("durationSeconds", "1080p videos must be 8 seconds long")
-    if order.end_frame and not order.initial_image:
+    if spec.end_frame and not spec.initial_image:
         yield Refusal("endFrame", "An end frame needs an initial image as well")
-    if order.end_frame and order.duration_seconds != 8:
+    if spec.end_frame and spec.duration_seconds != 8:
         yield Refusal("durationSeconds", "Videos with an end frame must be 8 seconds long")
-    if order.reference_images:
-        yield from _reference_refusals(order)
+    if spec.reference_images:
+        yield from _reference_refusals(spec)
 
 
-def _reference_refusals(order: Order) -> Iterator[Refusal]:
+def _reference_refusals(spec: VideoSpec) -> Iterator[Refusal]:
     field = "referenceImages"
-    most = MODELS[order.model].reference_images
+    most = MODELS[spec.model].reference_images
     if most == 0:
-        yield Refusal(field, f"Model '{order.model}' does not take reference images")
-    if order.initial_image or order.end_frame:
+        yield Refusal(field, f"Model '{spec.model}' does not take reference images")
+    if spec.initial_image or spec.end_frame:
         yield Refusal(
             field, "Reference images cannot be combined with an initial image or an end frame"
         )
-    if not order.prompt:
+    if not spec.prompt:
         yield Refusal("prompt", "Reference images need a prompt")
-    if order.duration_seconds != 8:
+    if spec.duration_seconds != 8:
         yield Refusal("durationSeconds", "Videos with reference images must be 8 seconds long")
-    if order.aspect_ratio != "16:9":
+    if spec.aspect_ratio != "16:9":
         yield Refusal("aspectRatio", "Videos with reference images must have aspect ratio '16:9'")

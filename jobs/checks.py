@@ -6,17 +6,18 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from jobs import claims, providers
+from jobs import providers
 from jobs.catalog import MODELS
 from jobs.providers.base import TIMEOUT_SECONDS
-from jobs.step import RENEW_SECONDS
+from jobs.worker import leases
+from jobs.worker.step import RENEW_SECONDS
 
 
 @register("jobs")
 def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The workers' times: each must outlast what it waits for (docs/architecture.md)."""
     q: dict[str, Any] = settings.Q_CLUSTER
-    lease = int(claims.LEASE.total_seconds())
+    lease = int(leases.LEASE.total_seconds())
     longest = (ceil((q["queue_limit"] + 1) / q["workers"]) + 1) * q["timeout"]
     longest_step = max(2 * RENEW_SECONDS, TIMEOUT_SECONDS)
     shortest = max(lease, settings.MOCK_SECONDS)
@@ -30,7 +31,7 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         (
             lease > longest_step,
             "A job's lease could end while its worker waits for the provider.",
-            f"Raise jobs.claims.LEASE above {longest_step:.0f} seconds.",
+            f"Raise jobs.worker.leases.LEASE above {longest_step:.0f} seconds.",
         ),
         (
             deadline > shortest,
@@ -40,7 +41,7 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         (
             q["timeout"] > lease,
             "A worker could be ended in the middle of a step.",
-            f"Raise Q_CLUSTER['timeout'] above {lease}, which is jobs.claims.LEASE.",
+            f"Raise Q_CLUSTER['timeout'] above {lease}, which is jobs.worker.leases.LEASE.",
         ),
     ]
     return [

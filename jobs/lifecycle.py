@@ -16,7 +16,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from accounts.models import User
-from jobs import counts, estimates, events, messages, refunds, tallies, transitions, wakeup
+from jobs import events, messages, refunds, transitions, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.models import (
     ACTIVE,
@@ -27,12 +27,13 @@ from jobs.models import (
     VideoJob,
 )
 from jobs.providers.base import ProviderError
+from jobs.stats import counters, estimates, job_totals
+from jobs.storage.base import StoredVideo
 from jobs.timing import FAILURES_TO_MAX, MAX_BACK_OFF, back_off, poll_period
-from jobs.videos.base import StoredVideo
 
 logger = logging.getLogger(__name__)
 
-MAX_UNANSWERED = 3  # workers that one job may take with it
+MAX_CRASHES = 3  # workers that one job may take with it
 STORING_TIME = timedelta(minutes=5)  # at least, however late the video came
 
 
@@ -77,7 +78,7 @@ def delete(*, job: VideoJob, now: datetime) -> None:
         if locked.status in ACTIVE:
             cancel(job=locked, now=now)
         locked.delete()
-        counts.add(user_id=locked.user_id, jobs=-1)
+        job_totals.add(user_id=locked.user_id, jobs=-1)
 
 
 # ---- New jobs ----
@@ -86,7 +87,7 @@ def delete(*, job: VideoJob, now: datetime) -> None:
 def create(*, job: VideoJob, now: datetime) -> JobEvent:
     """Write the row of a new PENDING job with its first event, which is returned."""
     job.save(force_insert=True)
-    counts.add(user_id=job.user_id, jobs=1)
+    job_totals.add(user_id=job.user_id, jobs=1)
     events.log_after_commit(job, "created")
     return events.add(job, messages.CREATED, now)
 
@@ -108,7 +109,7 @@ def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
 # ---- What staff do ----
 
 
-def give_up(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
+def force_fail(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
     """End an active job by hand: FAILED, and its tokens given back; returns how many.
 
     None come back where they did before, or where it cost nothing. Raises AlreadyFinished,
@@ -153,7 +154,7 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
         JobEvent(job=job, message=message, created_at=now)
         for job in jobs
         for message in (messages.STARTED, messages.CALLING)
-        if job.attempts == 0
+        if job.failure_count == 0
     )
 
 
@@ -176,7 +177,7 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
                 next_step_at=now + poll_period(job),
                 status_message=messages.GENERATING,
                 progress_percentage=estimates.SUBMITTED,
-                attempts=0,
+                failure_count=0,
             ):
                 moved.append(job)
         JobEvent.objects.bulk_create(
@@ -193,12 +194,12 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
     return moved
 
 
-def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
+def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
     """The provider took nothing and asks to come back later: the job waits in line again."""
     delay = timedelta(seconds=error.retry_after or back_off(job))
-    attempts = job.attempts + 1
+    failure_count = job.failure_count + 1
     if error.throttled:  # it is there: this brings no job nearer to being given up
-        attempts = min(attempts, FAILURES_TO_MAX)
+        failure_count = min(failure_count, FAILURES_TO_MAX)
     with transaction.atomic():
         if error.throttled:
             SubmissionGate.objects.filter(opens_at__lt=now + delay).update(opens_at=now + delay)
@@ -210,9 +211,9 @@ def put_back(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             started_at=None,
             next_step_at=now + delay,
             status_message="Google Veo is busy. The job waits and starts by itself.",
-            attempts=attempts,
+            failure_count=failure_count,
         )
-        if moved and job.attempts == 0:
+        if moved and job.failure_count == 0:
             events.add(
                 job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING
             )
@@ -237,8 +238,8 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
                 progress_percentage=Greatest(F("progress_percentage"), progress),
                 version=F("version") + news,
                 next_step_at=now + period,
-                attempts=0,
-                unanswered=0,
+                failure_count=0,
+                crash_count=0,
             )
             for (progress, news, period), ids in alike.items()
         )
@@ -256,11 +257,11 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             generated_at=now,
             next_step_at=now,
             deadline_at=max(job.deadline_at or now, now + STORING_TIME),
-            attempts=0,
+            failure_count=0,
         ):
             return False
         events.add(job, f"💾 {messages.STORING}", now)
-        transitions.observe_duration(tallies.GENERATION, job, job.submitted_at, now)
+        transitions.observe_duration(counters.GENERATION, job, job.submitted_at, now)
         wakeup.wake("store_due")
     return True
 
@@ -276,9 +277,9 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
             job,
             job.stage,
             next_step_at=now + timedelta(seconds=min(asked, MAX_BACK_OFF)),
-            attempts=F("attempts") + 1,
+            failure_count=F("failure_count") + 1,
         )
-        if moved and job.attempts == 0:
+        if moved and job.failure_count == 0:
             events.add_internal(
                 job, f"A step of {job.stage} failed and is tried again", now, str(error)
             )
@@ -302,7 +303,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
         ):
             return False
         events.add(job, f"✅ {messages.SUCCEEDED}", now)
-        transitions.observe_duration(tallies.STORAGE, job, job.generated_at, now)
+        transitions.observe_duration(counters.STORAGE, job, job.generated_at, now)
     return True
 
 

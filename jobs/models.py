@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from jobs.catalog import Order
+from jobs.catalog import VideoSpec
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
 
 # The columns that hold an order, by the order's names for them.
-ORDER_COLUMNS = {field.name: field.name for field in fields(Order)} | {
+SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
     "initial_image": "has_initial_image",
     "end_frame": "has_end_frame",
     "reference_images": "reference_image_count",
@@ -25,7 +25,7 @@ class VideoJob(models.Model):
     """One video that somebody asked for and paid for.
 
     `next_step_at` alone is due time, lease, back-off and crash recovery; NULL means finished.
-    `unanswered` counts the steps begun since the last one that ended: a step that kills its worker
+    `crash_count` counts the steps begun since the last one that ended: a step that kills its worker
     leaves it raised. `version` is raised by every change that a client can see.
     """
 
@@ -68,8 +68,14 @@ class VideoJob(models.Model):
     # How it is worked on; never shown to clients
     stage = models.CharField(max_length=16, choices=Stage, blank=True)
     next_step_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0, help_text="Steps begun in this stage.")
-    unanswered = models.PositiveSmallIntegerField(default=0)
+    failure_count = models.PositiveIntegerField(
+        default=0, db_column="attempts", help_text="Failed tries in a row at this stage."
+    )
+    crash_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_column="unanswered",
+        help_text="Steps begun in a row that no worker lived to finish.",
+    )
     operation = models.CharField(max_length=300, blank=True, help_text="The provider's name of it.")
     submitted_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
@@ -81,12 +87,13 @@ class VideoJob(models.Model):
     poster_url = models.CharField(max_length=500, blank=True)
     video_bytes = models.PositiveBigIntegerField(null=True, blank=True)
 
-    made_from = models.ForeignKey(
+    rerun_of = models.ForeignKey(
         "self",
         null=True,
         blank=True,
         on_delete=models.SET_NULL,
-        related_name="made_again",
+        related_name="reruns",
+        db_column="made_from_id",
         db_index=False,
         help_text="The job that staff had done again as this one.",
     )
@@ -157,7 +164,7 @@ class VideoJob(models.Model):
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
             models.Index(
-                fields=["made_from"], condition=Q(made_from__isnull=False), name="job_made_again"
+                fields=["rerun_of"], condition=Q(rerun_of__isnull=False), name="job_made_again"
             ),
         ]
 
@@ -165,16 +172,16 @@ class VideoJob(models.Model):
         return str(self.id)
 
     @classmethod
-    def from_order(cls, order: Order, **columns: Any) -> "VideoJob":
-        """An unsaved job that asks for `order`."""
-        asked = {column: getattr(order, name) for name, column in ORDER_COLUMNS.items()}
-        return cls(**asked | {"prompt": order.prompt or ""} | columns)
+    def from_spec(cls, spec: VideoSpec, **columns: Any) -> "VideoJob":
+        """An unsaved job that asks for `spec`."""
+        asked = {column: getattr(spec, name) for name, column in SPEC_COLUMNS.items()}
+        return cls(**asked | {"prompt": spec.prompt or ""} | columns)
 
     @property
-    def order(self) -> Order:
+    def spec(self) -> VideoSpec:
         """What was asked for."""
-        asked = {name: getattr(self, column) for name, column in ORDER_COLUMNS.items()}
-        return Order(**asked | {"prompt": self.prompt or None})
+        asked = {name: getattr(self, column) for name, column in SPEC_COLUMNS.items()}
+        return VideoSpec(**asked | {"prompt": self.prompt or None})
 
     @property
     def has_input_images(self) -> bool:

@@ -12,12 +12,12 @@ from jobs.statuses import ACTIVE
 if TYPE_CHECKING:
     from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
 
-# Every job that waits, with its `turn`: its number among its user's jobs that run or wait. The ORM
-# cannot nest window functions. Running jobs are counted once a user, for the first job that waits,
-# so that PostgreSQL uses the index of a user's active jobs even where its statistics are stale.
+# Every job that waits, with its `user_rank`: its number among its user's jobs that run or wait.
+# The ORM cannot nest window functions. Running jobs are counted once a user, for the first job that
+# waits, so that PostgreSQL uses the index of a user's active jobs even with stale statistics.
 WAITING = """
     SELECT id, mock_mode, created_at, next_step_at, status_message,
-        nth + MAX(running) OVER (PARTITION BY user_id) AS turn
+        nth + MAX(running) OVER (PARTITION BY user_id) AS user_rank
     FROM (
         SELECT *, CASE WHEN nth = 1 THEN (
             SELECT COUNT(*) FROM jobs_videojob AS other
@@ -31,7 +31,7 @@ WAITING = """
         ) AS waiting
     ) AS counted
 """
-LINE_ORDER = "turn, created_at, id"
+LINE_ORDER = "user_rank, created_at, id"
 IN_LINE = f"SELECT * FROM ({WAITING}) AS line ORDER BY {LINE_ORDER}"
 PLACES = f"""
     SELECT id, place FROM (
@@ -54,10 +54,10 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
 
     def in_line(self) -> Any:  # the type checker does not know the annotation
-        """All PENDING jobs in the order in which they start, with the `turn` of each at its user.
+        """All PENDING jobs in the order in which they start, each with its `user_rank`.
 
         A user's first job comes before anybody's second, so a user with a hundred waiting jobs
-        does not delay another's first; `turn` counts the user's running jobs too. Columns that
+        does not delay another's first; `user_rank` counts the user's running jobs too. Columns that
         WAITING does not select are deferred.
         """
         return self.model.objects.raw(IN_LINE)

@@ -8,7 +8,7 @@ from django.db.models import F
 from accounts.models import User
 from jobs import events
 from jobs.models import VideoJob
-from tokens_ledger import allowance, ledger
+from tokens_ledger import ledger, refund_limit
 
 
 def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
@@ -41,7 +41,7 @@ def _refund_charge(job: VideoJob, note: str, now: datetime, actor: User | None) 
     """
     entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
     if actor:
-        allowance.check(actor=actor, now=now)
+        refund_limit.check(actor=actor, now=now)
     VideoJob.objects.filter(pk=job.pk).update(
         tokens_refunded=entry.amount, version=F("version") + 1
     )

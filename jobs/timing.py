@@ -15,4 +15,4 @@ def poll_period(job: VideoJob) -> timedelta:
 
 def back_off(job: VideoJob) -> int:
     """Seconds until the next try: 2, 4, 8, ... 60."""
-    return min(MAX_BACK_OFF, 2 ** (job.attempts + 1))
+    return min(MAX_BACK_OFF, 2 ** (job.failure_count + 1))

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
-from jobs import events, tallies
+from jobs import events
 from jobs.models import ACTIVE, JobImage, Status, VideoJob
+from jobs.stats import counters
 
 
 def move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
     """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
-    changes = {"version": F("version") + 1, "unanswered": 0} | changes
+    changes = {"version": F("version") + 1, "crash_count": 0} | changes
     return bool(at_stage(seen, [job.pk]).update(**changes))
 
 
@@ -28,13 +29,13 @@ def end(
     still = Q(status__in=ACTIVE) if seen is None else Q(status__in=ACTIVE, stage=seen)
     changes |= {"status": status, "stage": "", "completed_at": now, "next_step_at": None}
     ended = VideoJob.objects.filter(still, pk=job.pk).update(
-        version=F("version") + 1, unanswered=0, **changes
+        version=F("version") + 1, crash_count=0, **changes
     )
     if ended:
         for name, value in changes.items():
             setattr(job, name, value)
         JobImage.objects.filter(job=job).delete()
-        tallies.add(name=tallies.ENDED, kind=status, value=job.error_code)
+        counters.inc(name=counters.ENDED, kind=status, value=job.error_code)
         events.log_after_commit(
             job, status.lower(), **({"error_code": job.error_code} if job.error_code else {})
         )
@@ -44,4 +45,4 @@ def end(
 def observe_duration(name: str, job: VideoJob, since: datetime | None, now: datetime) -> None:
     if since:
         provider = "mock" if job.mock_mode else "veo"
-        tallies.took(name=name, kind=provider, seconds=(now - since).total_seconds())
+        counters.observe(name=name, kind=provider, seconds=(now - since).total_seconds())

@@ -9,7 +9,7 @@ last_wake: dict[str, float] = {}  # by task; of this process
 
 
 def wake(task: str) -> None:
-    """Have a worker run `jobs.tasks.<task>` soon; inside a transaction, once that is committed.
+    """Have a worker run `jobs.worker.tasks.<task>` soon; in a transaction, once it is committed.
 
     Of several calls within INTERVAL_SECONDS, a process queues only the first. The task takes
     whatever is due, and the tick finds the rest within a second. One task for each of many orders
@@ -17,4 +17,4 @@ def wake(task: str) -> None:
     """
     if monotonic() - last_wake.get(task, 0.0) > INTERVAL_SECONDS:
         last_wake[task] = monotonic()
-        async_task(f"jobs.tasks.{task}")
+        async_task(f"jobs.worker.tasks.{task}")

@@ -185,7 +185,7 @@ class Stack:
             "\n".join([f"---- {name} ----", *text.splitlines()[-lines:]]) for name, text in logs
         )
 
-    def revive(self) -> int:
+    def restart_ticks(self) -> int:
         """Start again what has ended, as a process manager would; how many that were."""
         ended = [log for log, process in self.started.items() if process.poll() is not None]
         for log in ended:

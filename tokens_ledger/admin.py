@@ -21,12 +21,12 @@ from django.utils.text import Truncator
 
 from accounts import staff_actions
 from accounts.admin import UserAdmin
-from accounts.doors import OnceForm
 from accounts.models import User
-from accounts.windows import ReadOnlyAdmin, export
-
-from . import ledger
-from .models import Account, Entry, LedgerCheck
+from accounts.staff_log import StaffLogMixin
+from tokens_ledger import ledger
+from tokens_ledger.models import Account, Entry, LedgerCheck
+from videostudio.core.admin import ReadOnlyAdmin, export
+from videostudio.core.admin_forms import SingleUseForm
 
 SHOWN = 10  # entries on a user's page
 
@@ -40,10 +40,10 @@ class AmountField(forms.IntegerField):
         return super().to_python(value)
 
 
-class GrantForm(OnceForm):
+class GrantForm(SingleUseForm):
     amount = AmountField(
         min_value=1,
-        max_value=ledger.MOST_AT_ONCE,
+        max_value=ledger.MAX_AMOUNT,
         help_text="Tokens to add.",
         widget=forms.NumberInput(attrs={"autofocus": True}),
     )
@@ -57,8 +57,8 @@ class GrantForm(OnceForm):
 
 class AdjustForm(GrantForm):
     amount = AmountField(
-        min_value=-ledger.MOST_AT_ONCE,
-        max_value=ledger.MOST_AT_ONCE,
+        min_value=-ledger.MAX_AMOUNT,
+        max_value=ledger.MAX_AMOUNT,
         help_text="Tokens to add; below 0 to take them. No balance falls below 0.",
         widget=forms.NumberInput(attrs={"autofocus": True}),
     )
@@ -86,7 +86,7 @@ DOORS = {
 
 
 @admin.register(Account)
-class AccountAdmin(ReadOnlyAdmin):
+class AccountAdmin(StaffLogMixin, ReadOnlyAdmin):
     """One user's tokens. Its doors are named after the user, who may have no account yet."""
 
     list_display = ["user", "balance", "page"]
@@ -173,7 +173,7 @@ class EntryAdmin(ReadOnlyAdmin):
     list_filter = ["kind", "created_at"]
     list_select_related = ["account__user", "actor"]
     search_fields = ["account__user__username", "account__user__email", "reference"]
-    linked_by = ("account",)
+    extra_lookups = ("account",)
     sortable_by = ("id",)
     ordering = ["-id"]
     actions = ()

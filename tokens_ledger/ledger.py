@@ -8,12 +8,11 @@ from django.conf import settings
 from django.db import models, transaction
 
 from accounts.models import User
+from tokens_ledger.models import Account, Entry
 
-from .models import Account, Entry
-
-MOST_AT_ONCE = 1_000_000_000
-MOST_TOKENS = models.BigIntegerField.MAX_BIGINT
-MOST_NOTE = 500
+MAX_AMOUNT = 1_000_000_000
+MAX_BALANCE = models.BigIntegerField.MAX_BIGINT
+MAX_NOTE_LENGTH = 500
 
 
 class InsufficientTokens(Exception):
@@ -99,8 +98,8 @@ def grant(*, user: User, amount: int, note: str, actor: User | None = None) -> E
 
     ValueError for other amounts, or a note over 500 characters.
     """
-    if not (_is_whole(amount) and 1 <= amount <= MOST_AT_ONCE):
-        raise ValueError(f"Amount must be a whole number from 1 to {MOST_AT_ONCE:,}")
+    if not (_is_whole(amount) and 1 <= amount <= MAX_AMOUNT):
+        raise ValueError(f"Amount must be a whole number from 1 to {MAX_AMOUNT:,}")
     return _append(
         account=lock(user=user), kind=Entry.Kind.GRANT, amount=amount, note=note, actor=actor
     )
@@ -113,9 +112,9 @@ def adjust(*, user: User, amount: int, note: str, actor: User | None = None) -> 
     Raises InsufficientTokens rather than go below 0; ValueError for other amounts (0 included), or
     a note over 500 characters.
     """
-    if not (_is_whole(amount) and 1 <= abs(amount) <= MOST_AT_ONCE):
+    if not (_is_whole(amount) and 1 <= abs(amount) <= MAX_AMOUNT):
         raise ValueError(
-            f"Amount must be a whole number from 1 to {MOST_AT_ONCE:,}, or as much below 0"
+            f"Amount must be a whole number from 1 to {MAX_AMOUNT:,}, or as much below 0"
         )
     account = lock(user=user)
     _require(account=account, operation="adjustment", tokens=-amount)
@@ -149,10 +148,10 @@ def _append(
     actor: User | None = None,
 ) -> Entry:
     """Write an entry, then the balance that it makes: the database's triggers know this order."""
-    if len(note) > MOST_NOTE:
-        raise ValueError(f"Note must be at most {MOST_NOTE} characters")
+    if len(note) > MAX_NOTE_LENGTH:
+        raise ValueError(f"Note must be at most {MAX_NOTE_LENGTH} characters")
     after = account.balance + amount
-    if after > MOST_TOKENS:
+    if after > MAX_BALANCE:
         raise ValueError("Amount would make the balance larger than can be stored")
     entry = Entry.objects.create(
         account=account,

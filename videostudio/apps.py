@@ -2,4 +2,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class StaffAdminConfig(AdminConfig):
-    default_site = "videostudio.admin.StaffSite"
+    default_site = "videostudio.admin_site.StaffAdminSite"

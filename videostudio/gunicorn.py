@@ -14,8 +14,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, SystemCheckError
 
-from accounts.optional import as_if_not_installed
 from videostudio import settings
+from videostudio.core.optional import without_optional_packages
 
 M_ARENA_MAX = -8  # malloc.h
 TRIM_SECONDS = 5
@@ -41,7 +41,7 @@ def on_starting(master: Any) -> None:
     here, once for all processes. DRF would load requests and pygments, PyJWT cryptography for other
     signatures than ours, and drf-spectacular pydantic: 15 MB for nothing.
     """
-    with as_if_not_installed("requests", "cryptography", "pygments", "pydantic"):
+    with without_optional_packages("requests", "cryptography", "pygments", "pydantic"):
         try:
             BaseCommand().check()
         except SystemCheckError as error:

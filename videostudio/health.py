@@ -14,8 +14,9 @@ from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from jobs import claims, queue
 from jobs.models import Status, VideoJob
+from jobs.stats import queries
+from jobs.worker import leases
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def _migrations() -> None:
 
 
 def _workers() -> None:
-    if not queue.is_alive(now=timezone.now()):
+    if not queries.workers_alive(now=timezone.now()):
         raise NotReady("no worker cluster is alive")
 
 
@@ -90,7 +91,7 @@ def _running() -> None:
 
 def _waiting() -> None:
     now = timezone.now()
-    if claims.nobody_starts(since=now - LATE, now=now):
+    if leases.submission_stalled(since=now - LATE, now=now):
         raise NotReady("a waiting job that could start does not")
 
 

@@ -199,11 +199,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "videostudio.middleware.requests_have_an_id_and_a_line",
+    "videostudio.core.middleware.request_log_middleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer a request
     "django.middleware.security.SecurityMiddleware",
-    "videostudio.middleware.trailing_slash_is_optional",
-    "videostudio.middleware.jobs_need_no_pages",
+    "videostudio.core.middleware.trailing_slash_middleware",
+    "videostudio.core.middleware.api_bypass_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -228,7 +228,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"monitor": "jobs.monitor.wording"},
+            "libraries": {"monitor": "jobs.monitor.formatting"},
         },
     }
 ]
@@ -253,7 +253,7 @@ elif DATABASE:
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
-    else {"BACKEND": "videostudio.cache.CountingDatabaseCache", "LOCATION": "django_cache"},
+    else {"BACKEND": "videostudio.core.cache.CountingDatabaseCache", "LOCATION": "django_cache"},
     # Each process's own: what can be found out again.
     "local": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
@@ -272,10 +272,10 @@ warnings.filterwarnings("ignore", "No directory at", module="django.core.handler
 MEDIA_URL = "/media/"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "videostudio.staticfiles.CollectedStaticFiles"},
-    "videos": {"BACKEND": "jobs.videos.cloudinary.CloudinaryVideos"}
+    "staticfiles": {"BACKEND": "videostudio.core.staticfiles.CollectedStaticFiles"},
+    "videos": {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}
     if USE_CLOUDINARY
-    else {"BACKEND": "jobs.videos.local.LocalVideos"},
+    else {"BACKEND": "jobs.storage.local.LocalVideos"},
 }
 CLOUDINARY_STORAGE = {
     "CLOUD_NAME": CLOUDINARY_CLOUD_NAME,
@@ -375,7 +375,7 @@ SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY or hashlib.sha256(f"jwt:{SECRET_KEY}".encode()).hexdigest(),
 }
 
-LEDGER_AUDITS = ["jobs.audit.findings"]
+LEDGER_AUDITS = ["jobs.reconciliation.findings"]
 
 # ---- API ----
 
@@ -383,7 +383,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["jobs.api.parsers.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "jobs.api.errors.handle",
@@ -427,7 +427,7 @@ SPECTACULAR_SETTINGS = {
 # guards against is told in docs/architecture.md.
 Q_CLUSTER = {
     "name": "videostudio",
-    "broker_class": "jobs.broker.PatientORM",
+    "broker_class": "jobs.worker.broker.OutageTolerantORM",
     "orm": "default",  # the jobs' database: a wake-up commits with its job, or neither does
     "workers": 2,
     "queue_limit": 2,
@@ -453,7 +453,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "text": {
-            "()": "videostudio.logs.TextFormatter",
+            "()": "videostudio.core.logs.TextFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
         },
         "json": {
@@ -462,7 +462,7 @@ LOGGING = {
             "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
         },
     },
-    "handlers": {"console": {"class": "videostudio.logs.Handler", "formatter": LOG_FORMAT}},
+    "handlers": {"console": {"class": "videostudio.core.logs.Handler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # These write whole URLs and request bodies at INFO and DEBUG.
@@ -487,7 +487,7 @@ LOGGING = {
 }
 
 if SENTRY_DSN:
-    from videostudio import logs
+    from videostudio.core import logs
 
     try:
         logs.start_sentry(SENTRY_DSN)

@@ -7,8 +7,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView, TemplateView
 
 from accounts.api.urls import auth_urls
-from jobs import delivery
 from jobs.api import errors
+from jobs.storage import serve_video
 from tokens_ledger import ledger
 from videostudio import health, metrics
 
@@ -25,7 +25,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     re_path(
-        r"^media/ai_studio/videos/(?P<name>[0-9a-f-]{36})\.(?P<ending>mp4|jpg)$", delivery.video
+        r"^media/ai_studio/videos/(?P<name>[0-9a-f-]{36})\.(?P<ending>mp4|jpg)$", serve_video.video
     ),
 ]
 

@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 from rest_framework.fields import empty, get_error_detail
 
-from accounts.api.strict import StrictSerializer
 from accounts.models import User
+from videostudio.core.api.strict import StrictSerializer
 
 # As it was typed; bounded, since hashing costs.
 PASSWORD: dict[str, Any] = {

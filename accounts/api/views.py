@@ -11,17 +11,16 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
-from accounts import registration, tokens
-from accounts.api import documentation
-
-from .serializers import (
+from accounts import jwt, registration
+from accounts.api import schema
+from accounts.api.serializers import (
     CredentialsSerializer,
     RefreshSerializer,
     RegistrationSerializer,
     UserSerializer,
 )
-from .strict import StrictView, read
-from .throttles import AddressThrottle, LoginNameThrottle
+from accounts.api.throttling import AddressThrottle, LoginNameThrottle
+from videostudio.core.api.strict import StrictView, read
 
 
 class PublicView(StrictView):
@@ -49,14 +48,14 @@ class RegisterView(PublicView):
 
     welcome: Callable[..., None] | None = None
 
-    @documentation.register
+    @schema.register
     def post(self, request: Request) -> Response:
         if not settings.REGISTRATION_OPEN:
             raise PermissionDenied("Registration is closed.", code="registration_closed")
         form = read(RegistrationSerializer, request.data)
         try:
             user = registration.register(**form, welcome=self.welcome)
-        except registration.Taken as taken:
+        except registration.AlreadyRegistered as taken:
             sentences = taken.args[0].items()
             raise ValidationError({f: [ErrorDetail(s, "unique")] for f, s in sentences}) from taken
         return Response(UserSerializer(user).data, status=201)
@@ -67,18 +66,18 @@ class LoginView(PublicView):
 
     throttle_classes = (AddressThrottle, LoginNameThrottle)
 
-    @documentation.log_in
+    @schema.log_in
     def post(self, request: Request) -> Response:
-        pair = tokens.log_in(request=request, **read(CredentialsSerializer, request.data))
+        pair = jwt.log_in(request=request, **read(CredentialsSerializer, request.data))
         return Response(pair._asdict())
 
 
 class RefreshView(PublicView):
     """A refresh token works once: keep the new one."""
 
-    @documentation.refresh
+    @schema.refresh
     def post(self, request: Request) -> Response:
-        return Response(tokens.rotate(**read(RefreshSerializer, request.data))._asdict())
+        return Response(jwt.rotate(**read(RefreshSerializer, request.data))._asdict())
 
 
 class LogoutView(PublicView):
@@ -86,15 +85,15 @@ class LogoutView(PublicView):
 
     throttle_classes = ()
 
-    @documentation.log_out
+    @schema.log_out
     def post(self, request: Request) -> Response:
-        tokens.revoke(**read(RefreshSerializer, request.data))
+        jwt.revoke(**read(RefreshSerializer, request.data))
         return Response(status=204)
 
 
 class MeView(StrictView):
     """The account that the access token belongs to."""
 
-    @documentation.me
+    @schema.me
     def get(self, request: Request) -> Response:
         return Response(UserSerializer(request.user).data)

@@ -8,11 +8,11 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts import wording
+from videostudio.core import formatting
 
 register = template.Library()
-register.filter("seconds", wording.seconds)
-register.filter("tokens", wording.tokens)
+register.filter("seconds", formatting.format_duration)
+register.filter("tokens", formatting.format_tokens)
 
 
 @register.filter
@@ -26,13 +26,13 @@ def moment(at: datetime | None) -> str:
 
 @register.filter
 def ago(at: datetime) -> str:
-    return wording.ago(at, timezone.now())
+    return formatting.ago(at, timezone.now())
 
 
 @register.simple_tag
 def label(value: str, text: str = "") -> str:
     """A coloured label that says what it means."""
-    return wording.label(value, text)
+    return formatting.badge(value, text)
 
 
 @register.inclusion_tag("admin/windows/dates.html")

@@ -58,7 +58,7 @@ def web(stack: Stack, application: str = "videostudio.wsgi") -> Iterator[Web]:
 @contextlib.contextmanager
 def imitation(*arguments: str) -> Iterator[str]:
     """Google or Cloudinary in a process of its own; its URL."""
-    command = [sys.executable, "-m", "tests.imitations", *arguments]
+    command = [sys.executable, "-m", "tests.fakes", *arguments]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

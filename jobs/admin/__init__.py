@@ -1,5 +1,5 @@
-"""The staff's windows on the jobs, and the doors through which they act: each calls the domain."""
+"""The admin of the jobs: lists, pages and staff actions. Each action is one domain call."""
 
-from jobs.admin import jobs, tables, users
+from jobs.admin import job_admin, other_models, user_panel
 
-__all__ = ["jobs", "tables", "users"]
+__all__ = ["job_admin", "other_models", "user_panel"]

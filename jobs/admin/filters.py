@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from jobs import estimates
 from jobs.catalog import MODELS
 from jobs.failures import ERROR_CODES
 from jobs.models import ACTIVE, Status, VideoJob
+from jobs.stats import estimates
 
 Jobs = QuerySet[VideoJob]
 PERIODS = {

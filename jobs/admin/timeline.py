@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from accounts import wording
 from jobs.models import JobEvent, Status, VideoJob
 from tokens_ledger.models import Entry
+from videostudio.core import formatting
 
-MOST_EVENTS = 1_000
+MAX_EVENTS = 1_000
 LONG_GAP = 60  # seconds
 
 
@@ -42,19 +42,19 @@ def of(job: VideoJob) -> list[Moment]:
 
 def _gap(before: Moment | None, moment: Moment) -> dict:
     passed = (moment.at - before.at).total_seconds() if before else 0
-    shown = f"+{wording.seconds(passed)}" if passed >= 0.05 else ""
+    shown = f"+{formatting.format_duration(passed)}" if passed >= 0.05 else ""
     return {"gap": shown, "long": passed >= LONG_GAP}
 
 
 def _events(job: VideoJob) -> Iterator[Moment]:
     """The newest, and whatever staff did; of the others before, how many there are."""
     events = job.events.select_related("actor").order_by("-id")
-    shown = list(events[: MOST_EVENTS + 1])
-    if len(shown) > MOST_EVENTS:
-        oldest = shown[MOST_EVENTS - 1]
+    shown = list(events[: MAX_EVENTS + 1])
+    if len(shown) > MAX_EVENTS:
+        oldest = shown[MAX_EVENTS - 1]
         earlier = events.filter(pk__lt=oldest.pk)
         left_out = earlier.filter(actor=None).count()
-        shown[MOST_EVENTS:] = earlier.exclude(actor=None)
+        shown[MAX_EVENTS:] = earlier.exclude(actor=None)
         what = f"{left_out:,} earlier lines are left out"
         yield Moment(oldest.created_at, "log", what, internal=True)
     for event in reversed(shown):

@@ -24,7 +24,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from jobs import lifecycle, orders
+from jobs import job_creation, lifecycle
 from jobs.models import VideoJob
 from tokens_ledger import ledger
 
@@ -134,7 +134,7 @@ def _insufficient_tokens(exc: ledger.InsufficientTokens) -> Response:
     return Response({"detail": detail, "code": "insufficient_tokens"}, status=402)
 
 
-def _too_many_active_jobs(exc: orders.TooManyActiveJobs) -> Response:
+def _too_many_active_jobs(exc: job_creation.TooManyActiveJobs) -> Response:
     return problem(
         429,
         f"Maximum {exc.limit} concurrent video jobs allowed. "
@@ -169,13 +169,16 @@ ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
     (exceptions.ValidationError, _invalid),
     (exceptions.APIException, _api_exception),
     # DoesNotExist: somebody deleted the job between two steps of this request.
-    ((Http404, orders.JobGone, VideoJob.DoesNotExist), _fixed(404, "Not found.", "not_found")),
+    (
+        (Http404, job_creation.JobDeleted, VideoJob.DoesNotExist),
+        _fixed(404, "Not found.", "not_found"),
+    ),
     (PermissionDenied, _fixed(403, "Permission denied.", "permission_denied")),
     ((SuspiciousOperation, BadRequest, UnreadablePostError), _body_refused),
     (ledger.InsufficientTokens, _insufficient_tokens),
-    (orders.TooManyActiveJobs, _too_many_active_jobs),
+    (job_creation.TooManyActiveJobs, _too_many_active_jobs),
     (
-        orders.IdempotencyMismatch,
+        job_creation.IdempotencyMismatch,
         lambda exc: _one_fault(
             422,
             "idempotency_mismatch",

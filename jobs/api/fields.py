@@ -8,10 +8,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from jobs import catalog, images
+from jobs import catalog, input_images
 
 Messages = dict[str, Any]
-KEPT_CONTROLS = "\t\n\r"
+ALLOWED_CONTROLS = "\t\n\r"
 
 
 def one_of(values: Any) -> str:
@@ -44,7 +44,7 @@ class PromptField(serializers.CharField):
     def run_validation(self, data: Any = empty) -> Any:
         """Looks before the trimming, which takes some control characters for blanks."""
         if isinstance(data, str):
-            if any(unicodedata.category(c) == "Cc" and c not in KEPT_CONTROLS for c in data):
+            if any(unicodedata.category(c) == "Cc" and c not in ALLOWED_CONTROLS for c in data):
                 raise serializers.ValidationError(
                     "Prompt must not contain control characters", code="control_characters"
                 )
@@ -56,7 +56,7 @@ class PromptField(serializers.CharField):
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
-class TrueOrFalse(serializers.Field):
+class StrictBooleanField(serializers.Field):
     """`true` or `false`, as JSON or as text in any case; nothing else."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
@@ -107,18 +107,18 @@ class ImageField(serializers.FileField):
 
     def to_internal_value(self, data: Any) -> Any:
         upload = super().to_internal_value(data)
-        if upload.size > images.MAX_BYTES:
+        if upload.size > input_images.MAX_BYTES:
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
         try:
-            return images.prepare(upload=upload, size=upload.size)
-        except images.BadImage as refusal:
+            return input_images.prepare(upload=upload, size=upload.size)
+        except input_images.InvalidImage as refusal:
             raise serializers.ValidationError(f"{self.what} {refusal}", "image") from refusal
 
 
 class ReferenceImagesField(serializers.ListField):
     MESSAGE = f"At most {catalog.MAX_REFERENCE_IMAGES} reference images are allowed"
 
-    def to_internal_value(self, data: Any) -> list[images.Image]:
+    def to_internal_value(self, data: Any) -> list[input_images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:
             raise serializers.ValidationError(
                 self.MESSAGE, code="max_length"

@@ -14,9 +14,9 @@ from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from jobs import estimates
 from jobs.api.serializers import VideoJobSerializer
 from jobs.models import ACTIVE, JobEvent, VideoJob
+from jobs.stats import estimates
 
 RETRY_AFTER = "3"  # seconds
 CACHE_SECONDS = 600

@@ -19,7 +19,7 @@ from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
-from accounts.api.strict import StrictQuerySerializer, StrictView
+from videostudio.core.api.strict import StrictQuerySerializer, StrictView
 
 
 class Document(NamedTuple):

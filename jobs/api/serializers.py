@@ -4,10 +4,11 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.api.serializers import ProblemSerializer
-from jobs import catalog, estimates
+from jobs import catalog
 from jobs.api.fields import StatusField
 from jobs.models import JobEvent, Status, VideoJob
-from tokens_ledger.api.paging import PageSerializer
+from jobs.stats import estimates
+from videostudio.core.api.pagination import PageSerializer
 
 
 class InputsSerializer(serializers.Serializer):

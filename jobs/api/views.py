@@ -13,16 +13,17 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.strict import StrictView
-from jobs import catalog, counts, lifecycle, orders
-from jobs.api import documentation, order_form
+from jobs import catalog, job_creation, lifecycle
+from jobs.api import request_serializers, schema
 from jobs.api.errors import NotReady
 from jobs.api.job_responses import job_response, page_response
-from jobs.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
-from jobs.api.throttles import CreateThrottle
+from jobs.api.throttling import CreateThrottle
 from jobs.models import ACTIVE, Status, VideoJob
+from jobs.stats import job_totals
 from tokens_ledger import ledger
+from videostudio.core.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
+from videostudio.core.api.strict import StrictView
 
 KEY_HEADER = "Idempotency-Key"
 
@@ -49,18 +50,18 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def get_throttles(self) -> Any:
         return [CreateThrottle()] if self.action == "create" else []
 
-    @documentation.create
+    @schema.create
     def create(self, request: Request) -> HttpResponse:
         require_length(request)
         replay_key = _idempotency_key(request)
-        wish = order_form.read(request.data)
-        taken = orders.create(
+        wanted = request_serializers.read(request.data)
+        taken = job_creation.create(
             user=request.user,
-            order=wish.order,
-            inputs=wish.inputs,
+            spec=wanted.spec,
+            inputs=wanted.inputs,
             now=timezone.now(),
             idempotency_key=replay_key,
-            fingerprint=wish.fingerprint if replay_key else "",
+            fingerprint=wanted.fingerprint if replay_key else "",
         )
         headers = {} if taken.log else {"Idempotency-Replayed": "true"}
         return job_response(
@@ -72,11 +73,11 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             position=taken.place,
         )
 
-    @documentation.retrieve
+    @schema.retrieve
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
         return job_response(request=request, job=self.get_object())
 
-    @documentation.list_jobs
+    @schema.list_jobs
     def list(self, request: Request) -> HttpResponse:
         limit, offset = self.query["limit"], self.query["offset"]
         status = self.query.get("status_filter")
@@ -85,22 +86,22 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             jobs = jobs.filter(status=status)
             total = jobs.count()
         else:
-            total = counts.total(user_id=request.user.pk)
+            total = job_totals.total(user_id=request.user.pk)
         page = list(jobs[offset : offset + limit])
         return page_response(request=request, jobs=page, total=total)
 
-    @documentation.destroy
+    @schema.destroy
     def destroy(self, request: Request, pk: str) -> Response:
         lifecycle.delete(job=self.get_object(), now=timezone.now())
         return Response(status=204)
 
-    @documentation.cancel
+    @schema.cancel
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> HttpResponse:
         job = lifecycle.cancel(job=self.get_object(), now=timezone.now())
         return job_response(request=request, job=job)
 
-    @documentation.download
+    @schema.download
     @action(detail=True)
     def download(self, request: Request, pk: str) -> Response:
         job = self.get_object()
@@ -115,7 +116,7 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
     permission_classes = [AllowAny]
     authentication_classes = ()
 
-    @documentation.list_models
+    @schema.list_models
     def list(self, request: Request) -> Response:
         models = [
             {

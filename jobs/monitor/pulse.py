@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 from django.db.models import Count, F, Min, Q, Subquery
 
 from jobs.models import ACTIVE, JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
-from jobs.monitor.feed import shown
+from jobs.monitor.public_jobs import shown
 
 LATELY = timedelta(minutes=15)
 JUST_NOW = timedelta(minutes=2)
 RECENT = 20  # jobs
 NOT_OURS = ("safety.prompt", "safety.output", "input.unsupported")  # what was asked for failed
-PUT_OFF = Q(attempts__gt=0) & (Q(status=Status.PENDING) | Q(stage=Stage.SUBMITTING))
-UNSTORED = Q(stage=Stage.STORING, attempts__gt=0)
-UNANSWERED = Q(stage=Stage.GENERATING, attempts__gt=1)
+PUT_OFF = Q(failure_count__gt=0) & (Q(status=Status.PENDING) | Q(stage=Stage.SUBMITTING))
+UNSTORED = Q(stage=Stage.STORING, failure_count__gt=0)
+UNANSWERED = Q(stage=Stage.GENERATING, failure_count__gt=1)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _trouble_since() -> datetime | None:
         | Q(job__stage=Stage.GENERATING, internal=True, created_at__gte=F("job__submitted_at"))
         | Q(job__stage=Stage.STORING, internal=True, created_at__gte=F("job__generated_at"))
     )
-    events = JobEvent.objects.filter(of_this_step, job__status__in=ACTIVE, job__attempts__gt=0)
+    events = JobEvent.objects.filter(of_this_step, job__status__in=ACTIVE, job__failure_count__gt=0)
     return events.aggregate(since=Min("created_at"))["since"]
 
 

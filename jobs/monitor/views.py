@@ -23,8 +23,8 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from jobs.models import Status, VideoJob
-from jobs.monitor import feed, fragments, pulse
-from jobs.monitor.fragments import Fragment
+from jobs.monitor import public_jobs, pulse, rendering
+from jobs.monitor.rendering import Fragment
 from jobs.monitor.shared import Kind, Shared
 
 logger = logging.getLogger(__name__)
@@ -65,8 +65,8 @@ def board(request: HttpRequest) -> HttpResponse:
 
     def find_out() -> Fragment:
         now = timezone.now()
-        cards = feed.page(status=status, number=number, now=now)
-        return fragments.board(
+        cards = public_jobs.page(status=status, number=number, now=now)
+        return rendering.board(
             cards=cards, status=status, number=number, pulse=state, usual=usual, now=now
         )
 
@@ -88,7 +88,7 @@ def single(request: HttpRequest, id: UUID) -> HttpResponse:
 
     def find_out() -> Fragment:
         now = timezone.now()
-        return fragments.single(card=feed.job(id=id, now=now), usual=usual, now=now)
+        return rendering.single(card=public_jobs.job(id=id, now=now), usual=usual, now=now)
 
     try:
         fragment = shared.get(f"job {id}", SINGLE, find_out)

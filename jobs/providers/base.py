@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from jobs.catalog import Order
-from jobs.images import Image
+from jobs.catalog import VideoSpec
+from jobs.input_images import Image
 
 TIMEOUT_SECONDS = 30  # of a call to a provider
 
@@ -73,7 +73,7 @@ class NotConfigured(Exception):
 class Provider(Protocol):
     """Thread-safe; every call ends within its own time-out."""
 
-    def submit(self, *, order: Order, inputs: Inputs) -> str:
+    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
         """Ask for a video; returns the operation's name. Raises ProviderError, NotConfigured."""
         ...
 

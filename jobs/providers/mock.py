@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs.catalog import Order
+from jobs.catalog import VideoSpec
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -37,11 +37,11 @@ class Mock:
         self.seconds = seconds
         self.clock = clock
 
-    def submit(self, *, order: Order, inputs: Inputs) -> str:
-        slow, fail = SLOW.search(order.prompt or ""), FAIL.search(order.prompt or "")
+    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
+        slow, fail = SLOW.search(spec.prompt or ""), FAIL.search(spec.prompt or "")
         seconds = min(SLOWEST, int(slow[1])) if slow else self.seconds
         end = fail[1] if fail else "video"
-        return f"mock/{self.clock():.3f}/{seconds}/{end}/{sample_name(order)}"
+        return f"mock/{self.clock():.3f}/{seconds}/{end}/{sample_name(spec)}"
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
         known = OPERATION.fullmatch(operation)
@@ -57,8 +57,8 @@ class Mock:
         return Finished(poster=SAMPLES / f"{known['sample'].removesuffix('-audio')}.jpg")
 
 
-def sample_name(order: Order) -> str:
+def sample_name(spec: VideoSpec) -> str:
     """The sample that has the order's size, ratio, length and sound: "720p-16x9-8s-audio"."""
-    ratio = order.aspect_ratio.replace(":", "x")
-    sound = "-audio" if order.generate_audio else ""
-    return f"{order.resolution}-{ratio}-{order.duration_seconds}s{sound}"
+    ratio = spec.aspect_ratio.replace(":", "x")
+    sound = "-audio" if spec.generate_audio else ""
+    return f"{spec.resolution}-{ratio}-{spec.duration_seconds}s{sound}"

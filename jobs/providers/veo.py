@@ -16,8 +16,8 @@ from google import genai
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.genai import errors, types
 
-from jobs.catalog import MODELS, Order
-from jobs.images import Image
+from jobs.catalog import MODELS, VideoSpec
+from jobs.input_images import Image
 from jobs.providers.base import (
     TIMEOUT_SECONDS,
     Finished,
@@ -26,7 +26,7 @@ from jobs.providers.base import (
     ProviderError,
     Running,
 )
-from jobs.providers.inline_video import ON_DISK, InlineVideoTransport
+from jobs.providers.video_stream import ON_DISK, InlineVideoTransport
 
 TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai: milliseconds; its default is to wait for ever
 LONGEST_PAUSE = 3600  # seconds; a daily quota may be raised before the day is over
@@ -96,14 +96,14 @@ class Veo:
             ),
         )
 
-    def submit(self, *, order: Order, inputs: Inputs) -> str:
+    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
         try:
             operation = self._client.models.generate_videos(
-                model=self._model_ids.get(order.model) or MODELS[order.model].veo_id,
+                model=self._model_ids.get(spec.model) or MODELS[spec.model].veo_id,
                 source=types.GenerateVideosSource(
-                    prompt=order.prompt, image=_image(inputs.initial_image)
+                    prompt=spec.prompt, image=_image(inputs.initial_image)
                 ),
-                config=_config(order, inputs),
+                config=_config(spec, inputs),
             )
         except errors.APIError as error:
             raise _refused_submission(error) from error
@@ -146,13 +146,13 @@ def _image(image: Image | None) -> types.Image | None:
     return types.Image(image_bytes=image.content, mime_type=image.mime_type)
 
 
-def _config(order: Order, inputs: Inputs) -> types.GenerateVideosConfig:
+def _config(spec: VideoSpec, inputs: Inputs) -> types.GenerateVideosConfig:
     return types.GenerateVideosConfig(
         number_of_videos=1,
-        aspect_ratio=order.aspect_ratio,
-        resolution=order.resolution,
-        duration_seconds=order.duration_seconds,
-        generate_audio=order.generate_audio,
+        aspect_ratio=spec.aspect_ratio,
+        resolution=spec.resolution,
+        duration_seconds=spec.duration_seconds,
+        generate_audio=spec.generate_audio,
         last_frame=_image(inputs.end_frame),
         reference_images=[
             types.VideoGenerationReferenceImage(image=_image(image), reference_type=ASSET)

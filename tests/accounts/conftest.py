@@ -4,8 +4,8 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from accounts import tokens
-from accounts.api.throttles import WindowThrottle
+from accounts import jwt
+from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 
 PASSWORD = "tall ships at anchor"
@@ -23,7 +23,7 @@ def bob(db):
 
 @pytest.fixture
 def pair(alice):
-    return tokens.issue(user=alice)
+    return jwt.issue(user=alice)
 
 
 @pytest.fixture

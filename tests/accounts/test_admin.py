@@ -3,7 +3,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import tokens
+from accounts import jwt
 from accounts.models import User
 
 OUTSTANDING = "/admin/token_blacklist/outstandingtoken/"
@@ -62,7 +62,7 @@ class TestUsers:
         assert list(page.context["cl"].queryset) == [alice]
 
     def test_can_be_deleted_with_their_tokens_about(self, boss, alice):
-        tokens.rotate(refresh=tokens.issue(user=alice).refresh)
+        jwt.rotate(refresh=jwt.issue(user=alice).refresh)
         address = f"/admin/accounts/user/{alice.pk}/delete/"
         assert "ey" + "J" not in boss.get(address).content.decode()
         assert boss.post(address, {"post": "yes"}).status_code == 302
@@ -73,8 +73,8 @@ class TestRefreshTokens:
     @pytest.fixture
     def spent(self, alice):
         """Alice's spent token; her new one is outstanding."""
-        pair = tokens.issue(user=alice)
-        tokens.rotate(refresh=pair.refresh)
+        pair = jwt.issue(user=alice)
+        jwt.rotate(refresh=pair.refresh)
         return BlacklistedToken.objects.get()
 
     def test_are_on_no_page(self, boss, spent, alice):

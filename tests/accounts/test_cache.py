@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from videostudio.cache import CountingDatabaseCache
+from videostudio.core.cache import CountingDatabaseCache
 
 
 @pytest.fixture

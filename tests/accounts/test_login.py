@@ -6,7 +6,7 @@ from django.urls import include, path
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import tokens
+from accounts import jwt
 from accounts.api.urls import auth_urls
 from tests.accounts.conftest import PASSWORD
 
@@ -41,7 +41,7 @@ class TestLogin:
             type(alice).objects.update(is_active=False)
             return alice
 
-        monkeypatch.setattr(tokens, "authenticate", slow)
+        monkeypatch.setattr(jwt, "authenticate", slow)
         assert post("token", username="alice", password=PASSWORD).status_code == 401
 
     def test_reads_a_name_as_registration_does(self, post, alice):

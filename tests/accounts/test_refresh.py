@@ -8,7 +8,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from accounts import tokens
+from accounts import jwt
 
 NONSENSE = [
     *("x", "..", "a.b.c", "é.é.é", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"),
@@ -60,10 +60,10 @@ class TestRefresh:
 
     def test_spends_nothing_where_it_fails_half_way(self, pair, monkeypatch):
         with monkeypatch.context() as broken:
-            broken.setattr(tokens, "issue", lambda user: 1 / 0)
+            broken.setattr(jwt, "issue", lambda user: 1 / 0)
             with pytest.raises(ZeroDivisionError):
-                tokens.rotate(refresh=pair.refresh)
-        assert tokens.rotate(refresh=pair.refresh)
+                jwt.rotate(refresh=pair.refresh)
+        assert jwt.rotate(refresh=pair.refresh)
 
     def test_is_401_for_the_second_of_two_that_both_looked_and_saw_it_unspent(
         self, post, pair, monkeypatch
@@ -80,9 +80,9 @@ class TestRefresh:
         def issue(user):
             raise IntegrityError("violates foreign key constraint")
 
-        monkeypatch.setattr(tokens, "issue", issue)
+        monkeypatch.setattr(jwt, "issue", issue)
         with pytest.raises(InvalidToken):
-            tokens.rotate(refresh=pair.refresh)
+            jwt.rotate(refresh=pair.refresh)
 
 
 class TestLogout:
@@ -93,7 +93,7 @@ class TestLogout:
         assert post("token/refresh", refresh=pair.refresh).status_code == 401
 
     def test_leaves_other_sessions_alone(self, post, pair, alice):
-        other = tokens.issue(user=alice)
+        other = jwt.issue(user=alice)
         post("logout", refresh=pair.refresh)
         assert post("token/refresh", refresh=other.refresh).status_code == 200
 

@@ -2,7 +2,7 @@ import pytest
 from django.core.cache import cache, caches
 from rest_framework.test import APIRequestFactory
 
-from accounts.api.throttles import WindowThrottle
+from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 from tests.accounts.conftest import PASSWORD
 

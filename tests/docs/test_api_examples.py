@@ -14,7 +14,7 @@ from drf_spectacular.generators import SchemaGenerator
 from PIL import Image
 
 from jobs import failures
-from jobs.api.order_form import CreateVideoJobSerializer
+from jobs.api.request_serializers import CreateVideoJobSerializer
 from jobs.api.serializers import VideoJobSerializer
 from jobs.models import Status
 from tests.docs.markdown import Block, blocks, table

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobs import providers, spool
+from jobs import providers
+from jobs.worker import staging
 from tests.faults import table
 from tests.faults.fault import Fault
 from tests.faults.studio import Cloudinary, Google, Studio
@@ -66,11 +67,11 @@ def studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path):
         setattr(settings, name, value)
     settings.GOOGLE_VERTEX_BASE_URL = google.url
     settings.CLOUDINARY_UPLOAD_PREFIX = cloudinary.url
-    cloud = {"videos": {"BACKEND": "jobs.videos.cloudinary.CloudinaryVideos"}}
+    cloud = {"videos": {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}}
     settings.STORAGES = settings.STORAGES | cloud
     settings.MEDIA_ROOT = tmp_path / "media"
     (tmp_path / "spool").mkdir()
-    monkeypatch.setattr(spool, "folder", lambda: tmp_path / "spool")
+    monkeypatch.setattr(staging, "folder", lambda: tmp_path / "spool")
     studio = Studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path)
     yield studio
     if studio.restarted:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.providers import inline_video, veo
+from jobs.providers import veo, video_stream
 from tests.faults.fault import SUCCEEDED, Fault, disk_full, google, impatient
 from tests.faults.studio import NEVER, Studio
 
@@ -46,12 +46,12 @@ def key_taken_away(studio: Studio) -> None:
 
 
 def no_space_twice(studio: Studio) -> None:
-    disk_full(studio, inline_video, "_written", times=2)
+    disk_full(studio, video_stream, "_written", times=2)
     google()(studio)
 
 
 def no_space(studio: Studio) -> None:
-    disk_full(studio, inline_video, "_written")
+    disk_full(studio, video_stream, "_written")
     google()(studio)
 
 

@@ -2,8 +2,8 @@
 
 from django.core.files.storage import FileSystemStorage
 
-from jobs import spool
 from jobs.models import Stage
+from jobs.worker import staging
 from tests.faults.fault import SUCCEEDED, Fault, Play, cloudinary, disk_full, google, impatient
 from tests.faults.studio import Studio
 
@@ -39,7 +39,7 @@ def elsewhere(*script: str) -> Play:
     def play(studio: Studio) -> None:
         studio.order()
         studio.reach(Stage.STORING)
-        spool.drop(studio.job.pk)
+        staging.delete(studio.job.pk)
         for line in script:
             studio.google.fail(*line.split())
         studio.finish()
@@ -51,7 +51,7 @@ def on_this_disk(*, times: float) -> Play:
     """Without Cloudinary; the disk is full so many times."""
 
     def play(studio: Studio) -> None:
-        local = {"videos": {"BACKEND": "jobs.videos.local.LocalVideos"}}
+        local = {"videos": {"BACKEND": "jobs.storage.local.LocalVideos"}}
         studio.settings.STORAGES = studio.settings.STORAGES | local
         disk_full(studio, FileSystemStorage, "_save", times=times)
         google()(studio)

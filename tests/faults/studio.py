@@ -20,11 +20,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from jobs import outage, pipeline, providers, queue, spool
+from jobs import providers
 from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, VideoJob
 from jobs.providers import veo
-from tests.imitations import CloudinaryImitation, VertexImitation
-from tests.imitations.server import Answer, Request
+from jobs.worker import outage, staging, steps
+from tests.fakes import CloudinaryImitation, VertexImitation
+from tests.fakes.server import Answer, Request
 from tests.jobs.conftest import Client
 from tests.run import PROJECT
 
@@ -119,10 +120,10 @@ class Studio:
     # ---- What workers do ----
 
     def tick(self) -> None:
-        pipeline.tick()
+        steps.tick()
 
     def store(self) -> None:
-        pipeline.store_due()
+        steps.store_due()
 
     def finish(self) -> None:
         """Work on until the job is over."""
@@ -152,14 +153,14 @@ class Studio:
 
     def meanwhile(self, happens: Callable[[], None]) -> None:
         """Before the next answer is written down, this happens first."""
-        original = outage.when_the_database_answers
+        original = outage.retry_while_database_is_down
 
         def write(note: Callable[[], None]) -> None:
-            self.monkeypatch.setattr(queue, "when_the_database_answers", original)
+            self.monkeypatch.setattr(outage, "retry_while_database_is_down", original)
             happens()
             original(note)
 
-        self.monkeypatch.setattr(queue, "when_the_database_answers", write)
+        self.monkeypatch.setattr(outage, "retry_while_database_is_down", write)
 
     def die(self, work: Callable[[], None]) -> None:
         """A worker makes its call, and ends before it writes the answer down."""
@@ -180,7 +181,7 @@ class Studio:
 
     def impatient(self) -> None:
         """Every time-out is half a second."""
-        from jobs.videos import cloudinary
+        from jobs.storage import cloudinary
 
         timeout = urllib3.Timeout(connect=0.5, read=0.5)
         self.monkeypatch.setattr(cloudinary, "TIMEOUT", timeout)
@@ -267,7 +268,7 @@ class Studio:
         return local.read_bytes() if local.exists() else self.cloudinary.content_of(name)
 
     def spooled(self) -> list[str]:
-        return [path.name for path in spool.folder().iterdir()]
+        return [path.name for path in staging.folder().iterdir()]
 
 
 def _whole(record: logging.LogRecord) -> str:

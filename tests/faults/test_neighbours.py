@@ -7,7 +7,7 @@ from tests.faults.studio import Studio
 from tests.faults.workers import submits_too_slowly
 
 BUSY = "Google Veo is busy. The job waits and starts by itself."
-SLOWED_DOWN = "Google Veo asked us to slow down. The job starts by itself."
+UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts by itself."
 
 
 class TestBusyGoogle:
@@ -20,7 +20,7 @@ class TestBusyGoogle:
         studio.tick()
         assert studio.calls() == (1, 0, 0)
         shown = stranger.job(bobs)
-        assert (shown["status"], shown["statusMessage"]) == ("PENDING", SLOWED_DOWN)
+        assert (shown["status"], shown["statusMessage"]) == ("PENDING", UPSTREAM_PAUSED)
         assert shown["queuePosition"] == 1  # Alice was first, and still is
         studio.later(5)
         studio.tick()

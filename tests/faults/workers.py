@@ -1,11 +1,11 @@
 """A worker ends in the middle of a step, or answers when all is over."""
 
-from jobs import claims
 from jobs.models import Stage
+from jobs.worker import leases
 from tests.faults.fault import KEPT, SUCCEEDED, Fault, google
 from tests.faults.studio import NEVER, Studio
 
-LATER = claims.LEASE.total_seconds() + 1
+LATER = leases.LEASE.total_seconds() + 1
 
 
 def dies_submitting(studio: Studio) -> None:

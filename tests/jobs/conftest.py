@@ -17,14 +17,15 @@ from PIL import Image
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.api.throttles import WindowThrottle
+from accounts.api.throttling import WindowThrottle
 from accounts.models import User
-from jobs import claims, lifecycle, orders
-from jobs.catalog import Order
+from jobs import job_creation, lifecycle
+from jobs.catalog import VideoSpec
 from jobs.failures import Failure
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
-from jobs.videos.base import StoredVideo
+from jobs.storage.base import StoredVideo
+from jobs.worker import leases
 from tests.client import MOCK_JOB
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
@@ -136,7 +137,7 @@ def boss(db):
 # ---- Jobs ----
 
 
-def order(**changes: Any) -> Order:
+def order(**changes: Any) -> VideoSpec:
     """What FORM asks for, but for `changes`."""
     usual: dict[str, Any] = {
         "prompt": FORM["prompt"],
@@ -147,7 +148,7 @@ def order(**changes: Any) -> Order:
         "generate_audio": False,
         "mock_mode": True,
     }
-    return Order(**usual | changes)
+    return VideoSpec(**usual | changes)
 
 
 @pytest.fixture
@@ -156,7 +157,9 @@ def new_job(alice):
 
     def create(at=Status.PENDING, *, user=alice, now=None, inputs=None, **changes):
         now = now or timezone.now()
-        taken = orders.create(user=user, order=order(**changes), inputs=inputs or Inputs(), now=now)
+        taken = job_creation.create(
+            user=user, spec=order(**changes), inputs=inputs or Inputs(), now=now
+        )
         return bring(taken.job, at, now=now)
 
     return create
@@ -186,7 +189,7 @@ def where(job):
 
 
 STEPS = {
-    Status.PENDING: lambda job, now: claims.claim_pending(limit=100, now=now),
+    Status.PENDING: lambda job, now: leases.claim_pending(limit=100, now=now),
     Stage.SUBMITTING: lambda job, now: lifecycle.submitted(taken={job: OPERATION}, now=now),
     Stage.GENERATING: lambda job, now: lifecycle.generated(job=job, now=now),
 }

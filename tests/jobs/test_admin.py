@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick, VideoJob
 from jobs.providers.base import Inputs
 from tests.jobs.conftest import Client, bring, kept

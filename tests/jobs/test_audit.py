@@ -6,10 +6,11 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from jobs import audit, counts, lifecycle
+from jobs import lifecycle, reconciliation
 from jobs.models import JobCount, VideoJob
+from jobs.stats import job_totals
 from tests.jobs.conftest import FORM, STATES
-from tokens_ledger import audit as whole_audit
+from tokens_ledger import reconciliation as whole_audit
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ class TestSoundLedger:
             created_at=now,
             next_step_at=now,
         )
-        counts.add(user_id=alice.pk, jobs=1)
+        job_totals.add(user_id=alice.pk, jobs=1)
         assert check()[0] == 0
 
 
@@ -106,12 +107,12 @@ class TestFinding:
         now = timezone.now()
         jobs = [new_job("FAILED", now=now - timedelta(hours=n)) for n in (1, 3, 2)]
         settings.VIDEO_REFUND_FAILED_JOBS = True
-        found = [line.split()[1] for line in audit.findings()]
+        found = [line.split()[1] for line in reconciliation.findings()]
         assert found == [str(jobs[n].pk) for n in (1, 2, 0)]
 
     def test_names_whose_jobs_are_miscounted(self, check, new_job, alice):
         new_job()
-        counts.add(user_id=alice.pk, jobs=2)
+        job_totals.add(user_id=alice.pk, jobs=2)
         assert check() == (1, [f"User {alice.pk} has 1 jobs, not 3 as noted."])
 
     def test_names_whose_jobs_are_not_counted_at_all(self, check, new_job, alice):
@@ -123,14 +124,14 @@ class TestFinding:
         settings.VIDEO_REFUND_FAILED_JOBS = False
         job = new_job("FAILED")
         settings.VIDEO_REFUND_FAILED_JOBS = True
-        assert list(whole_audit.findings()) == list(audit.findings())
-        assert str(job.pk) in next(audit.findings())
+        assert list(whole_audit.findings()) == list(reconciliation.findings())
+        assert str(job.pk) in next(reconciliation.findings())
 
     def test_names_nobody(self, new_job, settings, alice):
         settings.VIDEO_REFUND_FAILED_JOBS = False
         new_job("FAILED")
         settings.VIDEO_REFUND_FAILED_JOBS = True
-        [line] = audit.findings()
+        [line] = reconciliation.findings()
         for secret in (alice.username, alice.email, FORM["prompt"]):
             assert secret not in line
 
@@ -138,4 +139,4 @@ class TestFinding:
         for _ in range(5):
             new_job("FAILED")
         with django_assert_max_num_queries(6):
-            list(audit.findings())
+            list(reconciliation.findings())

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from jobs.models import JobCount, Status, VideoJob
-from tokens_ledger import audit as whole_audit
+from tokens_ledger import reconciliation as whole_audit
 
 pytestmark = pytest.mark.only_on("postgresql")
 

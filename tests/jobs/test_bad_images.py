@@ -8,7 +8,7 @@ from time import process_time
 import pytest
 from PIL import Image
 
-from jobs import images
+from jobs import input_images
 from tests.jobs.conftest import assert_fault, encoded, picture, upload
 from tests.jobs.test_images import SCAN, of_scans, png
 
@@ -151,11 +151,13 @@ class TestScans:
         assert refused(of_scans(count)) == TOO_MANY_SCANS
 
     def test_are_refused_within_50_ms(self):
-        images.prepare(upload=io.BytesIO(of_scans(10)), size=1)  # what is imported and set up once
+        input_images.prepare(
+            upload=io.BytesIO(of_scans(10)), size=1
+        )  # what is imported and set up once
         file = io.BytesIO(of_scans(2000))
         start = process_time()
-        with pytest.raises(images.BadImage):
-            images.prepare(upload=file, size=1)
+        with pytest.raises(input_images.InvalidImage):
+            input_images.prepare(upload=file, size=1)
         assert process_time() - start < 0.05
 
     @pytest.mark.parametrize(
@@ -198,15 +200,15 @@ class TestScans:
         whole = of_scans(10)
         file = io.BytesIO(whole[:-2] + filler * (9_900_000 // len(filler)) + whole[-2:])
         start = process_time()
-        with suppress(images.BadImage):
-            images._check_scans(file)
+        with suppress(input_images.InvalidImage):
+            input_images._check_scans(file)
         assert process_time() - start < 0.2  # 0.03 where nothing else runs
 
 
 def refusal_of(content):
     try:
-        images.prepare(upload=io.BytesIO(content), size=len(content))
-    except images.BadImage as refusal:
+        input_images.prepare(upload=io.BytesIO(content), size=len(content))
+    except input_images.InvalidImage as refusal:
         return str(refusal)
     return None
 

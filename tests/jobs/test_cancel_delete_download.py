@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from jobs import lifecycle
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.models import JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs, ProviderError
 from tests.jobs.conftest import (
@@ -74,7 +74,7 @@ class TestCancel:
         self, cancel, new_job, alice, tokens
     ):
         job = new_job("submitting")
-        lifecycle.put_back(job=job, error=BUSY, now=timezone.now())
+        lifecycle.requeue(job=job, error=BUSY, now=timezone.now())
         assert cancel(job).json()["tokensRefunded"] == 50
         assert tokens(alice) == TOKENS
 
@@ -196,7 +196,7 @@ class TestDelete:
         assert not lifecycle.generated(job=job, now=now)
         assert not lifecycle.succeed(job=job, video=stored(job), now=now)
         assert not lifecycle.step_failed(job=job, error=BUSY, now=now)
-        assert not lifecycle.put_back(job=job, error=BUSY, now=now)
+        assert not lifecycle.requeue(job=job, error=BUSY, now=now)
         assert not VideoJob.objects.exists()
 
     def test_makes_room_for_another_job(self, client, delete, new_job):

@@ -10,10 +10,11 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import claims, lifecycle
+from jobs import lifecycle
 from jobs.models import Stage, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.querysets import IN_LINE, PLACES
+from jobs.worker import leases
 from tests.jobs.conftest import bring, kept
 from tokens_ledger import ledger
 
@@ -49,7 +50,7 @@ def waiting(new_job, settings):
 
 
 def claim(limit=100, seconds=1000):
-    return claims.claim_pending(limit=limit, now=at(seconds))
+    return leases.claim_pending(limit=limit, now=at(seconds))
 
 
 def ids(jobs):
@@ -148,7 +149,7 @@ class TestClaim:
         )
         row = kept(job)
         assert (row.status, row.stage, row.started_at) == ("RUNNING", "submitting", at(1000))
-        assert row.next_step_at == at(1000) + claims.LEASE
+        assert row.next_step_at == at(1000) + leases.LEASE
         assert [line["message"] for line in client.job(job)["logs"]][1:] == [
             "🚀 Starting video generation",
             "☁️  Calling Google Veo API...",
@@ -163,7 +164,7 @@ class TestClaim:
         [job] = waiting(alice, 1)
         [claimed] = claim()
         error = ProviderError(code="x", message="x", retryable=True)
-        lifecycle.put_back(job=claimed, error=error, now=at(1000))
+        lifecycle.requeue(job=claimed, error=error, now=at(1000))
         assert claim(seconds=1001) == []
         assert ids(claim(seconds=1002)) == [job.pk]
         messages = [line["message"] for line in client.job(job)["logs"]]
@@ -252,16 +253,16 @@ class TestUpstreamLimit:
         [mock] = waiting(bob, 1, mock_mode=True)
         [claimed] = claim(limit=1)
         assert claimed.pk == first.pk
-        lifecycle.put_back(job=claimed, error=THROTTLED, now=at(1000))
+        lifecycle.requeue(job=claimed, error=THROTTLED, now=at(1000))
         assert ids(claim(seconds=1029)) == [mock.pk]
         assert set(ids(claim(seconds=1030))) == {first.pk, second.pk}
 
     def test_does_not_open_earlier_for_a_shorter_wish(self, waiting, alice):
         waiting(alice, 3, mock_mode=False)
         first, second = claim(limit=2)
-        lifecycle.put_back(job=first, error=THROTTLED, now=at(1000))
+        lifecycle.requeue(job=first, error=THROTTLED, now=at(1000))
         soon = ProviderError(code="x", message="x", retryable=True, throttled=True, retry_after=1)
-        lifecycle.put_back(job=second, error=soon, now=at(1000))
+        lifecycle.requeue(job=second, error=soon, now=at(1000))
         assert claim(seconds=1010) == []
 
 
@@ -270,27 +271,27 @@ class TestLease:
     def test_is_one_workers_until_it_runs_out(self, new_job, stage):
         job = new_job(stage, now=START)
         due = kept(job).next_step_at
-        take = lambda now: ids(claims.claim_due(stage=stage, limit=9, now=now))  # noqa: E731
+        take = lambda now: ids(leases.claim_due(stage=stage, limit=9, now=now))  # noqa: E731
         assert take(due - timedelta(seconds=1)) == []
         assert take(due) == [job.pk]
         assert take(due) == []
-        assert take(due + claims.LEASE - timedelta(seconds=1)) == []
-        assert take(due + claims.LEASE) == [job.pk]
-        assert kept(job).unanswered == 2
+        assert take(due + leases.LEASE - timedelta(seconds=1)) == []
+        assert take(due + leases.LEASE) == [job.pk]
+        assert kept(job).crash_count == 2
 
     def test_is_kept_alive_by_who_is_still_at_work(self, new_job):
         job = new_job("generating", now=START)
-        [held] = claims.claim_due(stage=Stage.GENERATING, limit=9, now=at(60))
-        claims.renew(jobs=[held], now=at(100))
-        assert claims.claim_due(stage=Stage.GENERATING, limit=9, now=at(120)) == []
-        assert kept(job).next_step_at == at(100) + claims.LEASE
+        [held] = leases.claim_due(stage=Stage.GENERATING, limit=9, now=at(60))
+        leases.renew(jobs=[held], now=at(100))
+        assert leases.claim_due(stage=Stage.GENERATING, limit=9, now=at(120)) == []
+        assert kept(job).next_step_at == at(100) + leases.LEASE
 
     def test_is_not_renewed_for_a_job_that_ended(self, new_job):
         job = new_job("CANCELLED")
-        claims.renew(jobs=[job], now=at(100))
+        leases.renew(jobs=[job], now=at(100))
         assert kept(job).next_step_at is None
 
     def test_goes_to_the_longest_due_first(self, new_job):
         jobs = [new_job("generating", now=at(-n)) for n in (10, 30, 20)]
         order = [jobs[1].pk, jobs[2].pk]
-        assert ids(claims.claim_due(stage=Stage.GENERATING, limit=2, now=at(60))) == order
+        assert ids(leases.claim_due(stage=Stage.GENERATING, limit=2, now=at(60))) == order

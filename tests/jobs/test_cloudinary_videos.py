@@ -4,9 +4,9 @@ import pytest
 import requests
 import urllib3
 
-from jobs.videos.base import StorageError
-from tests.imitations import CloudinaryImitation
-from tests.imitations.vertex import default_video
+from jobs.storage.base import StorageError
+from tests.fakes import CloudinaryImitation
+from tests.fakes.vertex import default_video
 
 pytestmark = pytest.mark.once
 
@@ -31,7 +31,7 @@ def cloudinary_videos(service, settings):
         "PREFIX": "",
     }
     settings.CLOUDINARY_UPLOAD_PREFIX = service.url
-    from jobs.videos import cloudinary
+    from jobs.storage import cloudinary
 
     return cloudinary
 

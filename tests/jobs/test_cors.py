@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from jobs import lifecycle, orders
+from jobs import job_creation, lifecycle
 from tests.jobs.conftest import FORM, JOBS
 from tests.jobs.test_delivery import CONTENT, URL, folder  # noqa: F401  # a fixture
 from tests.jobs.test_errors import ALL
@@ -139,7 +139,7 @@ class TestAnswer:
         def gone(**options):
             raise OperationalError("the server closed the connection unexpectedly")
 
-        monkeypatch.setattr(orders, "create", gone)
+        monkeypatch.setattr(job_creation, "create", gone)
         self.check(client.create(headers={"origin": APP}), 503)
 
     def test_internal_error_can_be_read(self, client, new_job, monkeypatch):

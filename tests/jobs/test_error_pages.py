@@ -6,9 +6,9 @@ from django.core.exceptions import BadRequest
 from django.template.loader import get_template
 from django.test import Client, RequestFactory
 
-from jobs import overview
 from jobs.api import errors
 from jobs.monitor import views
+from jobs.stats import dashboard
 from tests.jobs.conftest import assert_problem
 
 BAD_REQUEST = "This request cannot be answered."
@@ -56,7 +56,7 @@ class TestServerError:
         assert_page(visitor.get("/video-monitor"), 500, SERVER_ERROR)
 
     def test_is_a_page_where_the_admin_fails(self, boss, monkeypatch):
-        monkeypatch.setattr(overview, "for_user", fail)
+        monkeypatch.setattr(dashboard, "for_user", fail)
         assert_page(boss.get("/admin/"), 500, SERVER_ERROR)
 
     def test_is_a_page_where_the_manifest_of_static_files_is_missing(
@@ -68,7 +68,7 @@ class TestServerError:
         assert_page(visitor.get("/"), 500, SERVER_ERROR)
 
     def test_is_json_under_the_api(self, client, monkeypatch):
-        monkeypatch.setattr("jobs.orders.create", fail)
+        monkeypatch.setattr("jobs.job_creation.create", fail)
         assert_problem(client.create(), 500, "internal")
 
     def test_needs_no_middleware(self):

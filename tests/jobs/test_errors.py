@@ -7,7 +7,7 @@ from django.db import InterfaceError, OperationalError
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from jobs import lifecycle, orders
+from jobs import job_creation, lifecycle
 from jobs.api.errors import ANSWERS
 from tests.jobs.conftest import JOBS, Client, assert_fault, assert_problem
 
@@ -172,7 +172,7 @@ class TestBrokenService:
             def fail(**arguments):
                 raise error
 
-            monkeypatch.setattr(orders, "create", fail)
+            monkeypatch.setattr(job_creation, "create", fail)
 
         return breaks
 
@@ -210,7 +210,7 @@ class TestBrokenService:
             known |= set(kinds) if isinstance(kinds, tuple) else {kinds}
         ours = {
             each
-            for module in (orders, lifecycle)
+            for module in (job_creation, lifecycle)
             for each in vars(module).values()
             if isinstance(each, type) and issubclass(each, Exception)
             if each.__module__ == module.__name__

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from jobs.providers import veo
-from jobs.providers.inline_video import ON_DISK, _WithoutVideo
+from jobs.providers.video_stream import ON_DISK, _WithoutVideo
 
 pytestmark = pytest.mark.once
 

@@ -10,7 +10,7 @@ from django_q.models import OrmQ
 
 from jobs import lifecycle, wakeup
 from jobs.failures import Failure
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.models import JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs, ProviderError
 from tests.jobs.conftest import BLOCKED, COST, STATES, TOKENS, bring, kept, stored, where
@@ -25,7 +25,7 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 # What a worker can say of a job, and at which states it is heard; `to` is where it leads.
 STEPS = {
     "submitted": (["submitting"], "generating"),
-    "put_back": (["submitting"], "PENDING"),
+    "requeue": (["submitting"], "PENDING"),
     "progressed": (["generating"], "generating"),
     "generated": (["generating"], "storing"),
     "step_failed": (["submitting", "generating", "storing"], None),
@@ -36,7 +36,7 @@ STEPS = {
 
 def say(step, job, now=NOW):
     details: dict[str, dict[str, Any]] = {
-        "put_back": {"error": BUSY},
+        "requeue": {"error": BUSY},
         "step_failed": {"error": BUSY},
         "succeed": {"video": stored(job)},
         "fail": {"failure": BLOCKED},
@@ -236,7 +236,7 @@ class TestSubmission:
 class TestPutBack:
     def test_lets_the_job_wait_in_line_again(self, client, new_job):
         job = new_job("submitting")
-        assert say("put_back", job)
+        assert say("requeue", job)
         shown = client.job(job)
         assert (shown["status"], shown["startedAt"], shown["queuePosition"]) == ("PENDING", None, 0)
         assert shown["statusMessage"].startswith("Google Veo is busy")
@@ -247,7 +247,7 @@ class TestPutBack:
         job, now, waits = new_job(), timezone.now(), []
         for _ in range(8):
             job = bring(job, "submitting", now=now)
-            say("put_back", job, now)
+            say("requeue", job, now)
             job = kept(job)
             waits.append((job.next_step_at - now).total_seconds())
             now = job.next_step_at
@@ -256,14 +256,14 @@ class TestPutBack:
     def test_waits_as_long_as_the_provider_asks(self, new_job):
         job = new_job("submitting")
         error = ProviderError(code="x", message="x", retryable=True, retry_after=34.0)
-        lifecycle.put_back(job=job, error=error, now=NOW)
+        lifecycle.requeue(job=job, error=error, now=NOW)
         assert kept(job).next_step_at == NOW + timedelta(seconds=34)
 
     def test_is_told_once_in_a_row(self, client, new_job):
         job, now = new_job(), timezone.now()
         for _ in range(5):
             job = bring(job, "submitting", now=now)
-            say("put_back", job, now)
+            say("requeue", job, now)
             job = kept(job)
             now = job.next_step_at
         messages = [line["message"] for line in client.job(job)["logs"]]
@@ -287,7 +287,7 @@ class TestStepFailed:
         job = new_job("generating")
         say("step_failed", job)
         say("progressed", kept(job))
-        assert kept(job).attempts == 0
+        assert kept(job).failure_count == 0
 
 
 class TestProgress:
@@ -328,7 +328,7 @@ class TestWakeUp:
         assert OrmQ.objects.count() == 1
         bring(job, "storing")
         assert OrmQ.objects.count() == 2
-        assert OrmQ.objects.latest("id").func() == "jobs.tasks.store_due"
+        assert OrmQ.objects.latest("id").func() == "jobs.worker.tasks.store_due"
 
     def test_is_one_for_many_that_come_at_once(self, new_job, monkeypatch):
         for _ in range(2):

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs import counts
 from jobs.models import Status, VideoJob
+from jobs.stats import job_totals
 from tests.jobs.conftest import JOBS, STATES, assert_fault
 from tests.jobs.test_retrieve import KEYS
 
@@ -20,7 +20,7 @@ def many(alice):
 
     def many(count, age=lambda n: timedelta(seconds=n), status=Status.CANCELLED, user=alice):
         now = timezone.now()
-        counts.add(user_id=user.pk, jobs=count)
+        job_totals.add(user_id=user.pk, jobs=count)
         return VideoJob.objects.bulk_create(
             VideoJob(
                 user=user,

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from jobs.catalog import ASPECT_RATIOS, DURATIONS, RESOLUTIONS, Order, refusals
+from jobs.catalog import ASPECT_RATIOS, DURATIONS, RESOLUTIONS, VideoSpec, refusals
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.providers.mock import SAMPLES, Mock
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.once
 
 NOON = 1_800_000_000.0
 ORDERS = [
-    Order(
+    VideoSpec(
         prompt="A lighthouse at dusk",
         model="veo-3.1-fast-generate-preview",
         resolution=resolution,
@@ -63,11 +63,11 @@ def mock(clock):
 
 
 def order(prompt):
-    return Order(**vars(ORDERS[0]) | {"prompt": prompt})
+    return VideoSpec(**vars(ORDERS[0]) | {"prompt": prompt})
 
 
 def submit(mock, order):
-    return mock.submit(order=order, inputs=Inputs())
+    return mock.submit(spec=order, inputs=Inputs())
 
 
 def key(order):

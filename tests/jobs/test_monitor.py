@@ -7,7 +7,7 @@ import pytest
 
 from jobs import lifecycle, messages
 from jobs.models import VideoJob
-from jobs.monitor import feed, wording
+from jobs.monitor import formatting, public_jobs
 from jobs.monitor.views import shared
 from tests.jobs.conftest import OPERATION, STATES, Client, stored
 
@@ -48,7 +48,7 @@ class TestMonitor:
         job = new_job(state, prompt="A red balloon")
         text = page()
         assert "A red balloon" in text
-        assert f">{wording.named(job.status)}</span>" in text
+        assert f">{formatting.named(job.status)}</span>" in text
         shows_progress = f'max="100" value="{job.progress_percentage}"' in text
         assert shows_progress == (job.completed_at is None) == ('data-pace="2"' in text)
         assert (job.error_message or job.status_message).split("...")[0] in text
@@ -97,7 +97,7 @@ class TestSecrets:
 
     def test_are_no_field_of_what_is_shown(self):
         """A list of what is allowed: a column added by accident is not on it."""
-        shown = {field.name for field in dataclasses.fields(feed.Card)}
+        shown = {field.name for field in dataclasses.fields(public_jobs.Card)}
         columns = {field.name for field in VideoJob._meta.get_fields()}
         hidden = columns - shown
         assert {"user", "operation", "stage", "video_name", "submitted_at", "events"} <= hidden

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from jobs.models import JobEvent, VideoJob
-from jobs.monitor import feed, pulse, shared, views
+from jobs.monitor import public_jobs, pulse, shared, views
 from jobs.monitor.shared import HEAD, Kind, Shared
 
 FORK = multiprocessing.get_context("fork")
@@ -24,7 +24,7 @@ class TestAllowed:
     """A column added later is on no page until somebody writes it here."""
 
     def test_fields_of_a_card(self):
-        assert fields(feed.Card) == {
+        assert fields(public_jobs.Card) == {
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
             *("with_sound", "is_mock", "status", "ended", "status_message"),
             *("progress_percentage", "seconds_left", "before_it", "error_message"),
@@ -33,10 +33,10 @@ class TestAllowed:
         }
 
     def test_fields_of_a_line(self):
-        assert fields(feed.Line) == {"at", "level", "message"}
+        assert fields(public_jobs.Line) == {"at", "level", "message"}
 
     def test_columns_that_are_read(self):
-        assert set(feed.COLUMNS) == {
+        assert set(public_jobs.COLUMNS) == {
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
             *("generate_audio", "mock_mode", "status", "status_message", "progress_percentage"),
             *("error_message", "video_url", "poster_url", "created_at", "started_at"),
@@ -56,7 +56,7 @@ class TestAllowed:
         JobEvent.objects.create(
             job=job, created_at=timezone.now(), message="for staff alone", internal=True
         )
-        card = feed.job(id=job.pk, now=timezone.now())
+        card = public_jobs.job(id=job.pk, now=timezone.now())
         assert "for staff alone" not in [line.message for line in card.lines]
 
 

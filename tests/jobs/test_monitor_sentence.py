@@ -11,7 +11,7 @@ from django.utils.html import strip_tags
 
 from jobs import failures, lifecycle
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
-from jobs.monitor import pulse, truth
+from jobs.monitor import pulse, status_message
 from jobs.monitor.views import shared
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.jobs.conftest import bring
@@ -89,7 +89,7 @@ def has_more_jobs_than_google_takes(new_job, now):
 
 
 def fails_once(job, now, *, internal=True, level="info"):
-    VideoJob.objects.filter(pk=job.pk).update(attempts=2)
+    VideoJob.objects.filter(pk=job.pk).update(failure_count=2)
     JobEvent.objects.create(
         job=job, created_at=now - HOUR, level=level, message="Failed", internal=internal
     )
@@ -165,7 +165,7 @@ def expected(state, now):
 
 
 def headline(now):
-    found = truth.of(pulse.take(now=now), now=now)
+    found = status_message.of(pulse.take(now=now), now=now)
     return found.tone, strip_tags(found.text)
 
 

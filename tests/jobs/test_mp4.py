@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.videos import mp4
-from jobs.videos.mp4 import NotAVideo
-from tests.imitations.vertex import default_video
+from jobs.storage import mp4
+from jobs.storage.mp4 import NotAVideo
+from tests.fakes.vertex import default_video
 
 pytestmark = pytest.mark.once
 

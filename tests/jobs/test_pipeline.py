@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from jobs import lifecycle, pipeline
+from jobs import lifecycle
 from jobs.models import JobEvent, VideoJob
 from jobs.providers.mock import Mock
+from jobs.worker import steps
 from tests.jobs.conftest import kept
 
 
@@ -18,15 +19,15 @@ def due(new_job, settings):
     then = timezone.now() - timedelta(seconds=60)
     jobs = [new_job("generating", now=then, mock_mode=True) for _ in range(5)]
     began = f"mock/{then.timestamp():.3f}/3600/video/720p-16x9-8s"
-    VideoJob.objects.update(operation=began, next_step_at=then, unanswered=0)
+    VideoJob.objects.update(operation=began, next_step_at=then, crash_count=0)
     return jobs
 
 
 class TestPollDue:
     def test_moves_all_that_still_run(self, due):
-        pipeline.poll_due()
+        steps.poll_due()
         for job in map(kept, due):
-            assert (job.stage, job.unanswered) == ("generating", 0)
+            assert (job.stage, job.crash_count) == ("generating", 0)
             assert job.next_step_at > timezone.now()
             assert job.progress_percentage > 5
 
@@ -37,9 +38,9 @@ class TestPollDue:
         *others, bad = due
         VideoJob.objects.filter(pk=bad.pk).update(operation="unknown to the mock")
         monkeypatch.setattr(lifecycle, "fail", broken)
-        pipeline.poll_due()
-        assert kept(bad).unanswered == 1
-        assert [kept(job).unanswered for job in others] == [0] * len(others)
+        steps.poll_due()
+        assert kept(bad).crash_count == 1
+        assert [kept(job).crash_count for job in others] == [0] * len(others)
         assert "an answer was not recorded" in caplog.text
 
 
@@ -48,7 +49,7 @@ class TestSubmitDue:
     def names(self, monkeypatch):
         """What the provider calls its operations, in turn."""
         names: list[str] = []
-        monkeypatch.setattr(Mock, "submit", lambda self, *, order, inputs: names.pop())
+        monkeypatch.setattr(Mock, "submit", lambda self, *, spec, inputs: names.pop())
         return names
 
     @pytest.fixture
@@ -58,7 +59,7 @@ class TestSubmitDue:
 
     def test_notes_all_that_were_taken(self, waiting, names):
         names += [f"mock/{n}" for n in range(5)]
-        pipeline.submit_due()
+        steps.submit_due()
         assert {kept(job).stage for job in waiting} == {"generating"}
         assert {kept(job).operation for job in waiting} == {f"mock/{n}" for n in range(5)}
 
@@ -66,7 +67,7 @@ class TestSubmitDue:
     @pytest.mark.parametrize("name", ["n" * 301, "mock/\0"])
     def test_notes_the_others_where_one_name_cannot_be_kept(self, waiting, names, name, caplog):
         names += [name, *(f"mock/{n}" for n in range(4))]
-        pipeline.submit_due()
+        steps.submit_due()
         stages = sorted(kept(job).stage for job in waiting)
         assert stages == ["generating"] * 4 + ["submitting"]
         assert "an answer was not recorded" in caplog.text
@@ -81,7 +82,7 @@ class TestSubmitDue:
             return submitted(taken=taken, now=now)
 
         monkeypatch.setattr(lifecycle, "submitted", broken)
-        pipeline.submit_due()
+        steps.submit_due()
         stages = sorted(kept(job).stage for job in waiting)
         assert stages == ["generating"] * 4 + ["submitting"]
         assert "an answer was not recorded" in caplog.text

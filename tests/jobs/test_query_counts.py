@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from django.utils import timezone
 
-from jobs import queue
 from jobs.models import Status, Tick
 from jobs.monitor.views import shared
+from jobs.stats import queries
 from tests.jobs.conftest import JOBS
 from tests.queries import counted
 
@@ -149,5 +149,5 @@ class TestPages:
         asks("/healthz", 0, by=anonymous)
 
     def test_readiness(self, asks, anonymous, new_job):
-        Tick.objects.update(next_at=timezone.now() + queue.PERIOD)
+        Tick.objects.update(next_at=timezone.now() + queries.PERIOD)
         asks("/readyz", 7, by=anonymous)

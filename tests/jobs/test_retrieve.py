@@ -8,10 +8,11 @@ from django.core.cache import caches
 from django.db.models import F
 from django.utils import timezone
 
-from jobs import claims, events, lifecycle, refunds
+from jobs import events, lifecycle, refunds
 from jobs.failures import Failure
 from jobs.models import JobEvent, Stage, VideoJob
 from jobs.providers.base import ProviderError
+from jobs.worker import leases
 from tests.jobs.conftest import JOBS, OPERATION, STATES, assert_problem, bring, stored
 
 KEYS = {
@@ -367,7 +368,7 @@ class TestETag:
     def test_changes_when_the_job_is_put_back(self, client, new_job):
         job = new_job("submitting")
         now = timezone.now()
-        self.assert_news(client, job, lambda: lifecycle.put_back(job=job, error=BUSY, now=now))
+        self.assert_news(client, job, lambda: lifecycle.requeue(job=job, error=BUSY, now=now))
 
     def test_changes_with_the_queue_position(self, client, new_job):
         first, second = new_job(), new_job()
@@ -389,7 +390,7 @@ class TestETag:
         job = new_job("generating")
         before = self.same(client, job)
         later = timezone.now() + timedelta(seconds=60)
-        assert claims.claim_due(stage=Stage.GENERATING, limit=9, now=later)
+        assert leases.claim_due(stage=Stage.GENERATING, limit=9, now=later)
         events.add_late_answer(job=job, what="x", detail="y", now=later)
         assert self.same(client, job)[1] == before[1]
 

@@ -4,7 +4,7 @@ import pytest
 from django.urls import URLPattern
 
 from jobs.api.urls import router
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.providers.base import Inputs
 from tests.jobs.conftest import JOBS, STATES, TOKENS, assert_problem
 

@@ -11,11 +11,11 @@ import pytest
 from google.genai import errors
 from PIL import Image as Pillow
 
-from jobs import images
-from jobs.catalog import MODELS, Order
-from jobs.providers import inline_video, veo
+from jobs import input_images
+from jobs.catalog import MODELS, VideoSpec
+from jobs.providers import veo, video_stream
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
-from tests.imitations import VertexImitation
+from tests.fakes import VertexImitation
 
 pytestmark = pytest.mark.once
 
@@ -49,11 +49,11 @@ def order(prompt="A lighthouse at dusk", **fields):
         "generate_audio": False,
         "mock_mode": False,
     }
-    return Order(prompt=prompt, **usual | fields)
+    return VideoSpec(prompt=prompt, **usual | fields)
 
 
 def submit(provider, prompt="A lighthouse at dusk", inputs=None, **fields):
-    return provider.submit(order=order(prompt, **fields), inputs=inputs or Inputs())
+    return provider.submit(spec=order(prompt, **fields), inputs=inputs or Inputs())
 
 
 def marked(stage, fault):
@@ -64,7 +64,7 @@ def marked(stage, fault):
 def picture(color="red"):
     file = io.BytesIO()
     Pillow.new("RGB", (64, 36), color).save(file, "PNG")
-    return images.prepare(upload=file, size=file.tell())
+    return input_images.prepare(upload=file, size=file.tell())
 
 
 def refusal_of(call):
@@ -351,7 +351,7 @@ class TestLargeVideo:
     def test_is_read_by_the_sdk_where_it_comes_otherwise(
         self, google, provider, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr(inline_video, "FIELD", re.compile(b"another name"))
+        monkeypatch.setattr(video_stream, "FIELD", re.compile(b"another name"))
         operation = submit(provider)
         assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
         assert (tmp_path / "video").read_bytes() == google.video_of(operation)

@@ -12,8 +12,8 @@ import django_q
 import pytest
 from django.core.management import get_commands, load_command_class
 
-from jobs.cluster import _Timer
-from tests.imitations import VertexImitation
+from jobs.worker.supervisor import _Timer
+from tests.fakes import VertexImitation
 from tests.live.tasks import HANDING_IN, HOLDING
 from tests.stack import Stack
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.imitations import CloudinaryImitation, VertexImitation
+from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.postgres import Server
 from tests.stack import Stack, until
 

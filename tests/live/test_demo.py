@@ -14,7 +14,7 @@ import pytest
 
 from jobs.providers.mock import SAMPLES
 from tests.client import ApiClient
-from tests.imitations import VertexImitation
+from tests.fakes import VertexImitation
 from tests.live.test_cluster import until
 from tests.postgres import free_port
 from tests.run import PROJECT

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.imitations import CloudinaryImitation, VertexImitation
+from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.stack import until
 
-NO_ROOM = "Waiting for a free place at Google Veo. The job starts by itself."
+WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free place at Google Veo. The job starts by itself."
 
 pytestmark = pytest.mark.live
 
@@ -45,7 +45,10 @@ class TestLimits:
         greedy, modest = studio.user("greedy", tokens=1000), studio.user("modest", tokens=1000)
         jobs = [(greedy, order(greedy, f"greedy {n}")) for n in range(8)]
         jobs.append((modest, order(modest, "modest")))
-        assert until(lambda: NO_ROOM in {job["statusMessage"] for job in pending(greedy)}, 20)
+        assert until(
+            lambda: WAITING_FOR_UPSTREAM_SLOT in {job["statusMessage"] for job in pending(greedy)},
+            20,
+        )
         positions = [job["queuePosition"] for job in pending(greedy)]
         assert len(set(positions)) == len(positions)
         for user, job in jobs:
@@ -64,5 +67,5 @@ class TestLimits:
             assert alice.wait(job)["status"] == "SUCCEEDED"
         later = [alice.job(job) for job in jobs[2:]]
         assert [job["status"] for job in later] == ["PENDING", "PENDING"]
-        assert {job["statusMessage"] for job in later} == {NO_ROOM}
+        assert {job["statusMessage"] for job in later} == {WAITING_FOR_UPSTREAM_SLOT}
         assert len(google.records) == 2

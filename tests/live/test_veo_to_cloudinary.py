@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from jobs import images
+from jobs import input_images
 from jobs.providers.mock import SAMPLES
 from tests.client import FINAL, ApiClient
-from tests.imitations import CloudinaryImitation, VertexImitation
-from tests.imitations.vertex import default_video
+from tests.fakes import CloudinaryImitation, VertexImitation
+from tests.fakes.vertex import default_video
 from tests.stack import Stack
 
 pytestmark = pytest.mark.live
@@ -133,7 +133,7 @@ def picture(kind, color, **options):
     """An uploaded file, and the JPEG that Google should get of it."""
     file = io.BytesIO()
     Image.new("RGB", (320, 180), color).save(file, kind, **options)
-    sent = images.prepare(upload=file, size=file.tell()).content
+    sent = input_images.prepare(upload=file, size=file.tell()).content
     assert sent != file.getvalue()
     with Image.open(io.BytesIO(sent)) as image:
         assert (image.format, image.size, dict(image.getexif())) == ("JPEG", (320, 180), {})

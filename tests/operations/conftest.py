@@ -12,7 +12,7 @@ from django.conf import settings as configured
 from django.db import transaction
 
 from tests.jobs.conftest import alice, anonymous, client, client_of, new_job  # noqa: F401
-from videostudio import logs
+from videostudio.core import logs
 
 
 @pytest.fixture

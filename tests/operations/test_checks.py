@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as configured
 from django.core.checks import run_checks
 
-from jobs import claims
+from jobs.worker import leases
 from tests.run import ENVIRONMENT, PROJECT
 
 
@@ -42,7 +42,7 @@ class TestTimes:
 
     @pytest.mark.parametrize("seconds", [20, 30])
     def test_of_a_lease_outlast_a_call(self, monkeypatch, seconds):
-        monkeypatch.setattr(claims, "LEASE", claims.LEASE * seconds / 45)
+        monkeypatch.setattr(leases, "LEASE", leases.LEASE * seconds / 45)
         assert set(found()) == {"jobs.E002"}
 
     @pytest.mark.parametrize(

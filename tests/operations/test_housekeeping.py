@@ -12,10 +12,11 @@ from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import tokens
-from jobs import housekeeping, pipeline, queue, spool, tasks, wakeup
+from accounts import jwt
+from jobs import wakeup
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
+from jobs.worker import cleanup, scheduler, staging, steps, tasks
 from tokens_ledger.models import Entry
 
 HOUR = timedelta(hours=1)
@@ -23,12 +24,12 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def spool_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "folder", lambda: tmp_path)
+    monkeypatch.setattr(staging, "folder", lambda: tmp_path)
     return tmp_path
 
 
-def tidy_up():
-    housekeeping.tidy_up(now=timezone.now())
+def purge_expired():
+    cleanup.purge_expired(now=timezone.now())
 
 
 class TestTidyUp:
@@ -38,16 +39,16 @@ class TestTidyUp:
             IdempotencyKey.objects.create(
                 user=alice, key=key, job_id=uuid4(), created_at=now - age * HOUR
             )
-        tidy_up()
+        purge_expired()
         assert [row.key for row in IdempotencyKey.objects.all()] == ["young"]
 
     def test_forgets_expired_tokens_and_that_they_were_spent(self, alice):
         for _ in range(3):
-            tokens.issue(user=alice)
+            jwt.issue(user=alice)
         old, spent, good = OutstandingToken.objects.order_by("id")
         BlacklistedToken.objects.create(token=spent)
         OutstandingToken.objects.filter(pk__in=[old.pk, spent.pk]).update(expires_at=timezone.now())
-        tidy_up()
+        purge_expired()
         assert list(OutstandingToken.objects.all()) == [good]
         assert not BlacklistedToken.objects.exists()
 
@@ -56,7 +57,7 @@ class TestTidyUp:
         for days in (8, 6):
             when = now - timedelta(days=days)
             Task.objects.create(id=str(days), name="t", success=False, started=when, stopped=when)
-        tidy_up()
+        purge_expired()
         assert [task.id for task in Task.objects.all()] == ["6"]
 
     def test_drops_tasks_that_no_cluster_takes(self, db):
@@ -64,7 +65,7 @@ class TestTidyUp:
         wakeup.wake("store_due")
         renamed = OrmQ.objects.order_by("id").first()
         OrmQ.objects.filter(pk=renamed.pk).update(key="old-name", lock=timezone.now() - 25 * HOUR)
-        tidy_up()
+        purge_expired()
         assert OrmQ.objects.count() == 1
         assert not OrmQ.objects.filter(pk=renamed.pk).exists()
 
@@ -72,7 +73,7 @@ class TestTidyUp:
         now = timezone.now()
         for key, expires in {"old": now - HOUR, "young": now + HOUR}.items():
             Session.objects.create(session_key=key, session_data="", expire_date=expires)
-        tidy_up()
+        purge_expired()
         assert [session.session_key for session in Session.objects.all()] == ["young"]
 
     def test_removes_images_that_outlived_their_job(self, new_job, alice):
@@ -81,13 +82,13 @@ class TestTidyUp:
             JobImage.objects.create(
                 job=job, role=JobImage.Role.INITIAL, content=b"x", width=1, height=1
             )
-        tidy_up()
+        purge_expired()
         assert [image.job_id for image in JobImage.objects.all()] == [active.pk]
 
     def test_leaves_jobs_their_logs_and_the_ledger_alone(self, new_job):
         new_job(Status.SUCCEEDED, now=timezone.now() - timedelta(days=400))
         before = [model.objects.count() for model in (VideoJob, JobEvent, Entry)]
-        tidy_up()
+        purge_expired()
         assert [model.objects.count() for model in (VideoJob, JobEvent, Entry)] == before
 
     def test_sweeps_the_spool_after_a_day(self, db, spool_folder):
@@ -95,29 +96,29 @@ class TestTidyUp:
             (spool_folder / name).touch()
             then = time.time() - hours * 3600
             os.utime(spool_folder / name, (then, then))
-        tidy_up()
+        purge_expired()
         assert [path.name for path in spool_folder.iterdir()] == ["c.mp4"]
 
     def test_drops_with_a_job_what_dead_workers_left_of_it(self, spool_folder):
         job, other = uuid4(), uuid4()
         for name in (f"{job}.mp4", f"{job}.1.part", f"{job}.22.part", f"{other}.1.part"):
             (spool_folder / name).touch()
-        spool.drop(job)
+        staging.delete(job)
         assert [path.name for path in spool_folder.iterdir()] == [f"{other}.1.part"]
 
     def test_keeps_a_lock_that_is_in_use(self, db, spool_folder):
-        with queue.one_of_the_few("store"):
+        with scheduler.storage_slot("store"):
             pass
         [lock] = spool_folder.iterdir()
         os.utime(lock, (0, 0))
-        with queue.one_of_the_few("store") as allowed:
+        with scheduler.storage_slot("store") as allowed:
             assert allowed
-            tidy_up()
+            purge_expired()
             assert lock.exists()
 
     def test_bites_small_and_not_for_ever(self, alice, monkeypatch):
-        monkeypatch.setattr(housekeeping, "BITE", 2)
-        monkeypatch.setattr(housekeeping, "MOST_BITES", 3)
+        monkeypatch.setattr(cleanup, "BATCH_SIZE", 2)
+        monkeypatch.setattr(cleanup, "MAX_BATCHES", 3)
         long_ago = timezone.now() - 48 * HOUR
         IdempotencyKey.objects.bulk_create(
             IdempotencyKey(user=alice, key=str(n), job_id=uuid4(), created_at=long_ago)
@@ -125,30 +126,33 @@ class TestTidyUp:
         )
         left = []
         for _ in range(3):
-            tidy_up()
+            purge_expired()
             left.append(IdempotencyKey.objects.count())
         assert left == [3, 0, 0]
 
     def test_says_what_it_did(self, db, lines):
-        tidy_up()
-        [line] = [line for line in lines() if line["logger"] == "jobs.housekeeping"]
+        purge_expired()
+        [line] = [line for line in lines() if line["logger"] == "jobs.worker.cleanup"]
         assert line["level"] == "INFO"
         assert set(line["purged"].values()) == {0}
 
     def test_runs_every_hour(self, db):
-        queue.prepare()
-        queue.prepare()
+        scheduler.prepare()
+        scheduler.prepare()
         schedule = Schedule.objects.get(name="housekeeping")
-        assert (schedule.func, schedule.schedule_type) == ("jobs.tasks.tidy_up", Schedule.HOURLY)
+        assert (schedule.func, schedule.schedule_type) == (
+            "jobs.worker.tasks.purge_expired",
+            Schedule.HOURLY,
+        )
         assert schedule.repeats == -1
-        tasks.tidy_up()
+        tasks.purge_expired()
 
 
 class TestPolling:
     def test_makes_no_table_grow(self, new_job, monkeypatch, commits):
         """Five hundred polls of a job that takes its time, each as a tick would make it."""
         job = new_job(prompt="[[slow:600]]", inputs=Inputs())
-        pipeline.tick()
+        steps.tick()
         self.poll(job)
         before = self.rows()
         for _ in range(500):
@@ -160,8 +164,8 @@ class TestPolling:
     def poll(self, job):
         due = timezone.now() - timedelta(seconds=1)
         assert VideoJob.objects.filter(pk=job.pk).update(next_step_at=due)
-        pipeline.tick()
-        assert VideoJob.objects.filter(pk=job.pk, next_step_at__gt=due, unanswered=0).exists()
+        steps.tick()
+        assert VideoJob.objects.filter(pk=job.pk, next_step_at__gt=due, crash_count=0).exists()
 
     def rows(self):
         return {

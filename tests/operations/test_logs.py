@@ -12,7 +12,7 @@ from django.utils import timezone
 from jobs import lifecycle
 from jobs.models import Stage, Status, VideoJob
 from tests.jobs.conftest import FORM, JOBS
-from videostudio import logs
+from videostudio.core import logs
 
 logger = logging.getLogger("somewhere")
 ID = "X-Request-ID"
@@ -103,7 +103,7 @@ class TestRequest:
         def fail(**arguments):
             raise RuntimeError("unexpected")
 
-        monkeypatch.setattr("jobs.orders.create", fail)
+        monkeypatch.setattr("jobs.job_creation.create", fail)
         answer = client.create()
         assert answer.status_code == 500
         assert {line["request_id"] for line in lines()} == {answer[ID]}
@@ -269,7 +269,7 @@ class TestConfiguration:
     def test_leaves_no_handler_that_does_not_scrub(self):
         # Cloudinary's SDK brings a handler; this module, the service's only way to it, takes it
         # away. Tests of the imitation import the SDK alone.
-        import jobs.videos.cloudinary  # noqa: F401
+        import jobs.storage.cloudinary  # noqa: F401
 
         loggers = {"": logging.root, **logging.root.manager.loggerDict}
         others = {

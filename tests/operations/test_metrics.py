@@ -9,11 +9,13 @@ from django.utils import timezone
 from google.genai import errors
 from prometheus_client.parser import text_string_to_metric_families
 
-from jobs import lifecycle, metrics, pipeline, step_failures, tallies
+from jobs import lifecycle
 from jobs.models import Stage, Status, SubmissionGate, Tally, Tick, VideoJob
 from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
-from tokens_ledger import audit, ledger
+from jobs.stats import counters, prometheus
+from jobs.worker import step_failures, steps
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import LedgerCheck
 
 TOKEN = "scraping-is-allowed"
@@ -130,7 +132,7 @@ class TestJobs:
         assert lifecycle.generated(job=job, now=start + timedelta(seconds=50))
         job.refresh_from_db()
         assert job.generated_at == start + timedelta(seconds=50)
-        tallies.took(name=tallies.GENERATION, kind="mock", seconds=5000)
+        counters.observe(name=counters.GENERATION, kind="mock", seconds=5000)
         found = scrape()
         buckets = found["generation_seconds_bucket"]
         assert [buckets[le, "mock"] for le in ("45", "60", "1200", "+Inf")] == [0, 1, 1, 2]
@@ -166,7 +168,7 @@ class TestLedgerCheck:
         assert outcome == [1, 0]
 
     def test_that_was_run_is_shown(self, scrape, alice):
-        audit.run(now=timezone.now())
+        reconciliation.run(now=timezone.now())
         age, *outcome = self.figures(scrape)
         assert 0 <= age < 10
         assert outcome == [1, 0]
@@ -203,14 +205,14 @@ class TestUpstreamAnswers:
                     raise answer
                 return answer
 
-        monkeypatch.setattr(pipeline, "provider_for", lambda *, mock_mode: Google())
+        monkeypatch.setattr(steps, "provider_for", lambda *, mock_mode: Google())
         return answers
 
     def poll(self, jobs):
         VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).update(
             next_step_at=timezone.now() - timedelta(seconds=1)
         )
-        pipeline.poll_due()
+        steps.poll_due()
 
     def test_are_counted_by_call_and_code(self, scrape, new_job, google):
         job = new_job(Stage.GENERATING, mock_mode=False)
@@ -229,10 +231,10 @@ class TestUpstreamAnswers:
     def test_are_written_once_a_pass(self, new_job, google, monkeypatch):
         jobs = [new_job(Stage.GENERATING, mock_mode=False) for _ in range(3)]
         written = []
-        monkeypatch.setattr(tallies, "add", lambda **figures: written.append(figures))
+        monkeypatch.setattr(counters, "inc", lambda **figures: written.append(figures))
         google += [Running()] * 3
         self.poll(jobs)
-        assert written == [{"name": tallies.ANSWERS, "kind": "poll", "value": "ok", "count": 3}]
+        assert written == [{"name": counters.ANSWERS, "kind": "poll", "value": "ok", "count": 3}]
 
     @pytest.mark.parametrize("translate", [veo._refused_submission, veo._failed_poll])
     def test_of_google_keep_their_status(self, translate):
@@ -243,13 +245,13 @@ class TestUpstreamAnswers:
         job = new_job(Stage.GENERATING, mock_mode=True)
         google.append(Running())
         self.poll([job])
-        assert not Tally.objects.filter(name=tallies.ANSWERS).exists()
+        assert not Tally.objects.filter(name=counters.ANSWERS).exists()
 
 
 class TestTallies:
     def test_wait_for_the_commit(self, db, django_capture_on_commit_callbacks):
         with django_capture_on_commit_callbacks(execute=True):
-            tallies.add(name="n", kind="k", value="v")
+            counters.inc(name="n", kind="k", value="v")
             assert not Tally.objects.exists()
         tally = Tally.objects.get()
         assert (tally.count, tally.seconds) == (1, 0)
@@ -260,9 +262,9 @@ class TestTallies:
         def fail(*figures):
             raise OperationalError("gone")
 
-        monkeypatch.setattr(tallies, "_write", fail)
+        monkeypatch.setattr(counters, "_write", fail)
         with django_capture_on_commit_callbacks(execute=True):
-            tallies.add(name="n", kind="k", value="v")
+            counters.inc(name="n", kind="k", value="v")
 
 
 class TestTokens:
@@ -297,11 +299,11 @@ def _without_triggers(cursor):
 class TestCost:
     def test_does_not_grow_with_the_tables(self, new_job, many, django_assert_num_queries):
         with django_assert_num_queries(6):
-            metrics.text()
+            prometheus.text()
         for state in (Status.PENDING, *Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
             new_job(state)
         with django_assert_num_queries(6) as asked:
-            metrics.text()
+            prometheus.text()
         statements = " ".join(query["sql"] for query in asked.captured_queries)
         assert "jobevent" not in statements
         assert "jobimage" not in statements

@@ -6,8 +6,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from jobs import claims
 from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.worker import leases
 from videostudio.health import CHECKS
 
 
@@ -55,7 +55,7 @@ class TestWaiting:
         settings.VEO_MAX_IN_FLIGHT = 0
         new_job(mock_mode=False)
         now = timezone.now()
-        assert not claims.claim_pending(limit=5, now=now)
+        assert not leases.claim_pending(limit=5, now=now)
         assert SubmissionGate.objects.get().looked_at == now
 
     def test_job_put_off_by_google_is_not_late(self, failing, new_job):
@@ -124,5 +124,5 @@ class TestDatabase:
             raise OperationalError("10.0.0.7")
 
         monkeypatch.setattr("videostudio.health._oldest_waiting", fail)
-        monkeypatch.setattr("jobs.queue.is_alive", lambda now: fail())
+        monkeypatch.setattr("jobs.stats.queries.workers_alive", lambda now: fail())
         assert failing() == {"workers": "cannot be checked"}

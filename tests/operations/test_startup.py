@@ -101,7 +101,10 @@ class TestSchema:
         imported("import sys, videostudio.wsgi\n" + ASK)
 
 
-SHARE = "import sys, videostudio.wsgi, jobs.cluster\njobs.cluster._make_what_workers_share()\n"
+SHARE = (
+    "import sys, videostudio.wsgi, jobs.worker.supervisor\n"
+    "jobs.worker.supervisor._load_before_fork()\n"
+)
 MADE = "from jobs.providers import _make\nassert _make.cache_info().currsize == {}\n"
 
 

@@ -212,7 +212,7 @@ def without_workers(studio: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        studio.revive()
+        studio.restart_ticks()
 
 
 class TestLog:
@@ -371,7 +371,7 @@ class TestLooks:
                 expect(state).to_contain_text("No connection since")
                 assert page.locator(".card").count() == shown
             finally:
-                studio.revive()
+                studio.restart_ticks()
             expect(state).to_have_text("Live again", timeout=30_000)
 
 

@@ -206,7 +206,7 @@ class TestDoors:
         page = enter("olga")
         first = open_job(page, words)
         door(page, "Retry")
-        page.get_by_label("Reason").fill("The prompt was harmless")
+        page.get_by_label("Reason").fill("The prompt was escape_formula")
         page.get_by_role("button", name="Retry").click()
         expect(page).to_have_url(re.compile("/retry/"))  # who pays must be chosen
         page.get_by_label(who_pays).check()

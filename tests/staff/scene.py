@@ -20,16 +20,16 @@ from django.utils import timezone
 from PIL import Image as Pillow
 
 from accounts.models import User
-from jobs import events, lifecycle, messages, orders
-from jobs.catalog import Order
+from jobs import events, job_creation, lifecycle, messages
+from jobs.catalog import VideoSpec
 from jobs.failures import Failure
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.models import Stage, Status, VideoJob
 from jobs.providers.base import Inputs
 from jobs.providers.mock import SAMPLES, Mock
-from jobs.videos.base import VideoStorage
+from jobs.storage.base import VideoStorage
 from tests.staff.studio import PASSWORD, STAFF
-from tokens_ledger import audit, ledger
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
 
 PROMPTS = (
@@ -73,7 +73,7 @@ def build(*, jobs: int = 160, seed: int = 4) -> None:
     _outage(customers, end)
     _mails(customers, end)
     Clock.now = end
-    audit.run(now=end - timedelta(minutes=17))
+    reconciliation.run(now=end - timedelta(minutes=17))
 
 
 def make_staff() -> None:
@@ -90,7 +90,7 @@ def _customer(name: str) -> User:
     return user
 
 
-def order(prompt: str, **changes: Any) -> Order:
+def order(prompt: str, **changes: Any) -> VideoSpec:
     asked: dict[str, Any] = {
         "prompt": prompt,
         "model": "veo-3.1-fast-generate-preview",
@@ -100,7 +100,7 @@ def order(prompt: str, **changes: Any) -> Order:
         "generate_audio": True,
         "mock_mode": True,
     }
-    return Order(**asked | changes)
+    return VideoSpec(**asked | changes)
 
 
 # ---- The fortnight ----
@@ -150,18 +150,18 @@ def _mails(customers: list[User], end: datetime) -> None:
     Clock.now = minutes(1)
     wish = order("The same ballroom, but underwater", initial_image=True)
     image = Inputs(initial_image=picture())
-    orders.create(user=maria, order=wish, inputs=image, now=Clock.now)
+    job_creation.create(user=maria, spec=wish, inputs=image, now=Clock.now)
     wish = order("A tram climbs a hill through a thunderstorm")
-    orders.create(user=lucia, order=wish, inputs=Inputs(), now=Clock.now)
+    job_creation.create(user=lucia, spec=wish, inputs=Inputs(), now=Clock.now)
 
 
 # ---- One job ----
 
 
-def _begun(user: User, asked: Order, at: datetime) -> VideoJob:
+def _begun(user: User, asked: VideoSpec, at: datetime) -> VideoJob:
     """One that the provider is at work on."""
     Clock.now = at
-    job = orders.create(user=user, order=asked, inputs=Inputs(), now=at).job
+    job = job_creation.create(user=user, spec=asked, inputs=Inputs(), now=at).job
     at += timedelta(seconds=1)
     VideoJob.objects.filter(pk=job.pk).update(
         status=Status.RUNNING, stage=Stage.SUBMITTING, started_at=at
@@ -170,7 +170,7 @@ def _begun(user: User, asked: Order, at: datetime) -> VideoJob:
     events.add(job, messages.STARTED, at)
     events.add(job, messages.CALLING, at)
     at += timedelta(seconds=2)
-    operation = Mock(seconds=8, clock=at.timestamp).submit(order=asked, inputs=Inputs())
+    operation = Mock(seconds=8, clock=at.timestamp).submit(spec=asked, inputs=Inputs())
     if not asked.mock_mode:
         operation = f"projects/studio/operations/{job.pk.hex[:16]}"
     lifecycle.submitted(taken={job: operation}, now=at)

@@ -10,7 +10,7 @@ from jobs import lifecycle
 from jobs.models import JobEvent, VideoJob
 from tests.jobs.conftest import BLOCKED, bring, kept, where
 from tests.staff.conftest import LIST, choose, page_of, press, said
-from tokens_ledger import audit, ledger
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
 
 
@@ -20,7 +20,7 @@ def notes(job):
 
 
 def new_of(job):
-    return VideoJob.objects.get(made_from=job)
+    return VideoJob.objects.get(rerun_of=job)
 
 
 class TestCancel:
@@ -77,7 +77,7 @@ class TestFail:
         assert row.error_message == "Something went wrong on our side."
         assert notes(job) == [("Marked as failed by operator", "Never came")]
         assert str(Entry.objects.get(kind="refund").actor) == "operator"
-        assert not list(audit.findings())
+        assert not list(reconciliation.findings())
 
     def test_refunds_even_where_failures_are_not_refunded(self, operator, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
@@ -151,14 +151,14 @@ class TestRetry:
         press(operator, "retry", job, price="free")
         new = bring(new_of(job), end)
         assert (new.status, new.tokens_refunded) == (end, 0)
-        assert not list(audit.findings())
+        assert not list(reconciliation.findings())
         assert said(press(operator, "refund", new)) == [f"Job {new.pk}: was never charged."]
 
     @pytest.mark.parametrize(("door", "what"), [("cancel", "cancelled"),
                                                 ("fail", "marked as failed")])  # fmt: skip
     def test_claims_no_refund_for_a_free_one(self, operator, new_job, door, what):
         press(operator, "retry", new_job("FAILED"), price="free")
-        new = VideoJob.objects.get(made_from__isnull=False)
+        new = VideoJob.objects.get(rerun_of__isnull=False)
         assert said(press(operator, door, new)) == [f"Job {new.pk}: {what}; it had cost nothing."]
 
     def test_warns_before_it_charges_who_was_deactivated(self, operator, new_job, alice):
@@ -194,7 +194,7 @@ class TestRetry:
         press(operator, "retry", job, price="free")
         bring(new_of(job), "FAILED")
         press(operator, "retry", job, price="free")
-        assert VideoJob.objects.filter(made_from=job).count() == 2
+        assert VideoJob.objects.filter(rerun_of=job).count() == 2
 
     def test_is_not_made_of_a_model_that_is_not_offered(self, operator, new_job):
         job = new_job("FAILED")
@@ -280,7 +280,7 @@ class TestFetch:
     def test_keeps_what_was_asked_for(self, operator, new_job):
         job = new_job("FAILED", initial_image=True, resolution="1080p")
         press(operator, "fetch", job, price="free")
-        assert (new_of(job).user, new_of(job).order) == (job.user, job.order)
+        assert (new_of(job).user, new_of(job).spec) == (job.user, job.spec)
 
 
 class TestEveryDoor:
@@ -308,7 +308,7 @@ class TestEveryDoor:
         assert said(press(operator, "refund", *jobs)) == ["No job was chosen: nothing was done."]
 
     def test_says_what_was_too_much_for_one_form(self, operator, new_job, monkeypatch):
-        monkeypatch.setattr("jobs.admin.jobs.MOST_AT_ONCE", 2)
+        monkeypatch.setattr("jobs.admin.job_admin.MAX_SELECTED", 2)
         jobs = [new_job("CANCELLED") for _ in range(5)]
         [left, *each] = said(press(operator, "refund", *jobs, jobs[0]))
         assert left.startswith("One form takes 2 jobs: 3 more were sent, and nothing was done")

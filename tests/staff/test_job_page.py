@@ -8,9 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import events, lifecycle
-from jobs.admin import story, timeline
+from jobs.admin import job_summary, timeline
 from jobs.failures import Failure
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.models import JobImage
 from jobs.providers.base import Inputs
 from tests.jobs.conftest import OPERATION, bring, kept
@@ -82,7 +82,7 @@ class TestTimeline:
     def test_of_a_talkative_job_keeps_the_newest_and_what_staff_did(
         self, new_job, operator, monkeypatch
     ):
-        monkeypatch.setattr(timeline, "MOST_EVENTS", 5)
+        monkeypatch.setattr(timeline, "MAX_EVENTS", 5)
         job = new_job("generating")  # which left four lines
         press(operator, "refund", job)  # which leaves two
         for n in range(20):
@@ -122,7 +122,7 @@ class TestStory:
     ])  # fmt: skip
     def test_answers_a_mail(self, new_job, state, said):
         job = kept(new_job(state, now=NOW))
-        assert story.of(job, NOW + timedelta(seconds=2)).startswith(said)
+        assert job_summary.of(job, NOW + timedelta(seconds=2)).startswith(said)
 
 
 class TestPage:

@@ -9,13 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.windows import BoundedPaginator, harmless
-from jobs import estimates
 from jobs.models import VideoJob
+from jobs.stats import estimates
 from tests.jobs.conftest import kept
 from tests.staff.conftest import LIST
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
+from videostudio.core.admin import CappedPaginator, escape_formula
 
 
 def listed(browser, **query):
@@ -210,8 +210,8 @@ class TestPages:
     def test_are_counted_no_further_than_they_are_listed(
         self, support, new_job, roomy, monkeypatch
     ):
-        monkeypatch.setattr(BoundedPaginator, "MOST", 3)
-        monkeypatch.setattr("jobs.admin.jobs.VideoJobAdmin.list_per_page", 2)
+        monkeypatch.setattr(CappedPaginator, "MOST", 3)
+        monkeypatch.setattr("jobs.admin.job_admin.VideoJobAdmin.list_per_page", 2)
         for _ in range(6):
             new_job("CANCELLED")
         answer = support.get(LIST)
@@ -258,9 +258,9 @@ class TestExport:
         assert row["prompt"] == f"'{prompt}"
 
     def test_leaves_numbers_and_plain_words_alone(self):
-        assert harmless(-50) == -50
-        assert harmless("a-b=c") == "a-b=c"
-        assert harmless(None) == ""
+        assert escape_formula(-50) == -50
+        assert escape_formula("a-b=c") == "a-b=c"
+        assert escape_formula(None) == ""
 
     def test_says_in_the_log_who_took_it(self, finance, new_job):
         self.export(finance, new_job(), path=f"{LIST}?status__exact=PENDING")

@@ -13,7 +13,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework.settings import api_settings
 
-from accounts import second_step
+from accounts import two_factor
 from accounts.lockout import address
 from accounts.models import User
 from tests.staff.conftest import PASSWORD
@@ -164,33 +164,33 @@ class TestSecondStep:
         return f"{totp.token():06}"
 
     def test_lets_in_with_the_code(self, sue):
-        second_step.new_device(user=sue)
+        two_factor.new_device(user=sue)
         answer, browser = log_in(otp=self.code(sue))
         assert is_in(answer)
         assert browser.get("/admin/jobs/videojob/").status_code == 200
 
     def test_keeps_out_without_a_code(self, sue):
-        second_step.new_device(user=sue)
+        two_factor.new_device(user=sue)
         answer, browser = log_in()
         assert "Please enter the code that your phone shows." in answer.content.decode()
         assert browser.get("/admin/").status_code == 302
 
     @pytest.mark.parametrize("code", ["000000", "nonsense", "1" * 500])
     def test_keeps_out_with_a_wrong_code(self, sue, code):
-        second_step.new_device(user=sue)
+        two_factor.new_device(user=sue)
         answer, browser = log_in(otp=code)
         assert "That code is wrong" in answer.content.decode()
         assert PASSWORD not in answer.content.decode()
         assert browser.get("/admin/").status_code == 302
 
     def test_takes_no_code_twice(self, sue):
-        second_step.new_device(user=sue)
+        two_factor.new_device(user=sue)
         code = self.code(sue)
         assert is_in(log_in(otp=code)[0])
         assert not is_in(log_in(otp=code)[0])
 
     def test_slows_down_guessing(self, sue):
-        second_step.new_device(user=sue)
+        two_factor.new_device(user=sue)
         for _ in range(2):
             log_in(otp="000000")
         answer, _ = log_in(otp=self.code(sue))
@@ -211,8 +211,8 @@ class TestSecondStep:
         assert "code of your phone" in browser.get(LOGIN).content.decode()
 
     def test_of_another_does_not_do(self, sue, member):
-        second_step.new_device(user=sue)
-        second_step.new_device(user=member("Support", "tom"))
+        two_factor.new_device(user=sue)
+        two_factor.new_device(user=member("Support", "tom"))
         assert not is_in(log_in(otp=self.code(User.objects.get(username="tom")))[0])
 
 
@@ -227,7 +227,7 @@ class TestCommand:
         assert TOTPDevice.objects.get(user=sue).confirmed
 
     def test_takes_the_place_of_an_older_one(self, sue):
-        first = second_step.new_device(user=sue)
+        first = two_factor.new_device(user=sue)
         call_command("otp_device", "sue", stdout=StringIO())
         assert TOTPDevice.objects.get(user=sue).key != first.key
 

@@ -10,20 +10,21 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import overview, queue, tasks
 from jobs.models import SubmissionGate, Tick, VideoJob
-from tokens_ledger import audit, ledger
+from jobs.stats import dashboard
+from jobs.worker import scheduler, tasks
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import LedgerCheck
 
 FRONT, FIGURES = "/admin/", "/admin/overview/"
 
 
 def jobs():
-    return overview.jobs(timezone.now())
+    return dashboard.jobs(timezone.now())
 
 
 def tokens():
-    return overview.tokens(timezone.now())
+    return dashboard.tokens(timezone.now())
 
 
 class TestJobs:
@@ -68,9 +69,9 @@ class TestJobs:
 class TestClusters:
     def test_are_seen_by_the_tick(self, db):
         assert not jobs()["clusters"]["ever"]
-        queue.prepare()
+        scheduler.prepare()
         token = Tick.objects.get().token
-        queue.take_tick(token=token, now=timezone.now())
+        scheduler.take_tick(token=token, now=timezone.now())
         clusters = jobs()["clusters"]
         assert clusters["alive"]
         assert clusters["tick_age"] < 2
@@ -108,8 +109,8 @@ class TestLedger:
     def test_is_checked_by_the_workers_every_hour(self, alice):
         from django_q.models import Schedule
 
-        queue.prepare()
-        assert Schedule.objects.get(func="jobs.tasks.check_ledger").schedule_type == "H"
+        scheduler.prepare()
+        assert Schedule.objects.get(func="jobs.worker.tasks.check_ledger").schedule_type == "H"
         tasks.check_ledger()
         assert LedgerCheck.objects.get().findings == 0
 
@@ -147,7 +148,7 @@ class TestLedger:
         self, support, alice, settings, monkeypatch
     ):
         settings.LEDGER_AUDITS = [f"{__name__}.a_rule_that_takes_too_long"]
-        monkeypatch.setattr(audit, "MAX_SECONDS", 0.5)
+        monkeypatch.setattr(reconciliation, "MAX_SECONDS", 0.5)
         tasks.check_ledger()
         assert "check not completed" in support.get(FRONT).text
 

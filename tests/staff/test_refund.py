@@ -141,7 +141,7 @@ class TestOverAFilter:
         assert refunds() == 3
 
     def test_says_so_where_there_are_more_than_a_form_takes(self, operator, outage, monkeypatch):
-        monkeypatch.setattr("jobs.admin.jobs.MOST_AT_ONCE", 2)
+        monkeypatch.setattr("jobs.admin.job_admin.MAX_SELECTED", 2)
         failed, _ = outage
         page = choose(operator, "refund", failed[0], query="?error_code=safety.output",
                       select_across="1")  # fmt: skip

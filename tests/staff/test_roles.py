@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 
 from accounts.models import User
-from jobs.images import Image
+from jobs.input_images import Image
 from jobs.models import JobImage, VideoJob
 from jobs.providers.base import Inputs
 from tests.jobs.conftest import kept

@@ -116,8 +116,8 @@ class TestActions:
             press(operator, door, job, price="free")
         press_tokens(finance, "grant", alice)
         logged = set(LogEntry.objects.values_list("object_id", flat=True))
-        made_again = set(VideoJob.objects.exclude(made_from=None).values_list("pk", flat=True))
-        events = JobEvent.objects.exclude(actor=None).exclude(job__in=made_again)
+        reruns = set(VideoJob.objects.exclude(rerun_of=None).values_list("pk", flat=True))
+        events = JobEvent.objects.exclude(actor=None).exclude(job__in=reruns)
         assert {str(pk) for pk in events.values_list("job", flat=True)} <= logged
         entries = Entry.objects.exclude(actor=None)
         assert entries.count() == 3
@@ -143,7 +143,7 @@ class TestActions:
 
     def test_on_a_free_job_that_was_deleted_are_still_shown(self, page, operator, alice, new_job):
         press(operator, "retry", new_job("FAILED"), price="free")
-        free = VideoJob.objects.exclude(made_from=None).get()
+        free = VideoJob.objects.exclude(rerun_of=None).get()
         press(operator, "cancel", free, reason="Not needed")
         lifecycle.delete(job=free, now=timezone.now())
         assert shown(operator, page(alice))[0][2] == f"Video job {free.pk} (deleted)"

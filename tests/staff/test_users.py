@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 
 from tests.jobs.conftest import JOBS, TOKENS
 from tests.staff.conftest import LIST, said
-from tokens_ledger import audit, ledger
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
 
 
@@ -113,7 +113,7 @@ class TestGrant:
         ledger.adjust(user=alice, amount=1_000_000_000, note="")
         for _ in range(3):
             press(finance, "grant", alice, amount=1_000_000_000)
-        assert not list(audit.findings())
+        assert not list(reconciliation.findings())
 
 
 class TestAdjust:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from tokens_ledger import audit, ledger
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, Entry, LedgerCheck
 
 
@@ -38,22 +38,22 @@ def append(user, **fields):
 
 class TestFindings:
     def test_are_none_for_an_empty_ledger(self, db):
-        assert list(audit.findings()) == []
+        assert list(reconciliation.findings()) == []
 
     def test_are_none_for_a_sound_ledger(self, entries, bob):
         ledger.lock(user=bob)
-        assert list(audit.findings()) == []
+        assert list(reconciliation.findings()) == []
 
     def test_name_a_balance_that_is_not_the_sum(self, entries, alice, unguarded):
         with unguarded():
             Account.objects.update(balance=1000)
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             f"Account {alice.pk}: the balance is 1000, the sum of its entries 70."
         ]
 
     def test_name_a_balance_without_entries(self, bob):
         Account.objects.create(user=bob, balance=5)
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             f"Account {bob.pk}: the balance is 5, the sum of its entries 0."
         ]
 
@@ -61,7 +61,7 @@ class TestFindings:
         second = entries[1]
         with unguarded():
             Entry.objects.filter(pk=second.pk).update(balance_after=71)
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             f"Account {alice.pk}: entry {second.pk} makes 71 of 120 and -50.",
             f"Account {alice.pk}: entry {entries[2].pk} makes 120 of 71 and +50.",
         ]
@@ -71,14 +71,14 @@ class TestFindings:
         with unguarded():
             Entry.objects.filter(pk=first.pk).update(amount=100)
         assert f"Account {alice.pk}: entry {first.pk} makes 120 of 0 and +100." in list(
-            audit.findings()
+            reconciliation.findings()
         )
 
     def test_keep_accounts_apart(self, entries, alice, bob):
         ledger.grant(user=bob, amount=7, note="")
         ledger.grant(user=alice, amount=7, note="")
         ledger.grant(user=bob, amount=7, note="")
-        assert list(audit.findings()) == []
+        assert list(reconciliation.findings()) == []
 
     @pytest.mark.parametrize(
         ("kind", "amount", "index"),
@@ -90,37 +90,37 @@ class TestFindings:
         sql(f"DROP INDEX {index}")
         with unguarded():
             append(alice, kind=kind, amount=amount, reference="job-1")
-        assert list(audit.findings()) == [f"Reference job-1: 2 {kind}s instead of one."]
+        assert list(reconciliation.findings()) == [f"Reference job-1: 2 {kind}s instead of one."]
 
     def test_name_a_refund_without_a_charge(self, entries, alice):
         append(alice, kind="refund", amount=50, reference="job-3")
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             "Reference job-3: 50 tokens were refunded, but none charged."
         ]
 
     def test_name_a_refund_of_another_amount(self, entries, alice):
         append(alice, kind="refund", amount=49, reference="job-2")
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             "Reference job-2: 50 tokens were charged, but 49 refunded."
         ]
 
     def test_name_a_refund_to_another_account(self, entries, bob):
         ledger.lock(user=bob)
         append(bob, kind="refund", amount=50, reference="job-2")
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             "Reference job-2: one account was charged, another refunded."
         ]
 
     def test_name_a_missing_trigger(self, db, sql):
         table = "" if connection.vendor == "sqlite" else " ON tokens_ledger_entry"
         sql(f"DROP TRIGGER tokens_ledger_unchanged{table}")
-        assert list(audit.findings()) == [
+        assert list(reconciliation.findings()) == [
             "The trigger tokens_ledger_unchanged, which protects the ledger, is missing or off."
         ]
 
     def test_name_what_other_apps_find(self, db, settings):
         settings.LEDGER_AUDITS = [f"{__name__}.a_finding_from_outside"]
-        assert list(audit.findings()) == ["Job 7 failed, but nothing was refunded."]
+        assert list(reconciliation.findings()) == ["Job 7 failed, but nothing was refunded."]
 
     def test_take_as_many_queries_for_many_entries(
         self, entries, alice, charged, django_assert_num_queries
@@ -129,7 +129,7 @@ class TestFindings:
         for number in range(10):
             charged(alice, f"job-{number + 10}")
         with django_assert_num_queries(6):
-            list(audit.findings())
+            list(reconciliation.findings())
 
 
 def a_finding_from_outside():
@@ -175,24 +175,24 @@ class TestTimeLimit:
     @pytest.fixture(autouse=True)
     def slow(self, entries, settings, monkeypatch):
         settings.LEDGER_AUDITS = [f"{__name__}.a_rule_that_takes_too_long"]
-        monkeypatch.setattr(audit, "MAX_SECONDS", 0.5)
+        monkeypatch.setattr(reconciliation, "MAX_SECONDS", 0.5)
 
     def test_stops_all_statements_together(self):
         start = monotonic()
-        check, found = audit.run(now=timezone.now())
+        check, found = reconciliation.run(now=timezone.now())
         assert monotonic() - start < 5
         assert not check.completed
         assert found == ["Job 7 failed, but nothing was refunded."]
 
     def test_is_written_down_as_not_completed(self):
-        audit.run(now=timezone.now())
+        reconciliation.run(now=timezone.now())
         check = LedgerCheck.objects.get()
         assert str(check) == "not completed, 1 findings"
         assert (check.accounts, check.entries, check.tokens) == (None, None, None)
         assert check.first_findings == "Job 7 failed, but nothing was refunded."
 
     def test_is_logged_as_an_error(self, caplog):
-        audit.run(now=timezone.now())
+        reconciliation.run(now=timezone.now())
         errors = [each.message for each in caplog.records if each.levelno == logging.ERROR]
         assert errors == ["the ledger check was not completed", "the ledger is not in order"]
 
@@ -203,11 +203,11 @@ class TestTimeLimit:
         assert capsys.readouterr().out == "Job 7 failed, but nothing was refunded.\n"
 
     def test_ends_with_the_check(self):
-        audit.run(now=timezone.now())
+        reconciliation.run(now=timezone.now())
         with connection.cursor() as cursor:
             assert cursor.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
 def test_a_check_ends_well_before_its_worker_is_killed(settings):
     worker_timeout = settings.Q_CLUSTER["timeout"]
-    assert worker_timeout - audit.MAX_SECONDS >= 60
+    assert worker_timeout - reconciliation.MAX_SECONDS >= 60

@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
-from tokens_ledger import audit, ledger
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, Entry
 
 append_only = import_module("tokens_ledger.migrations.0002_append_only")
@@ -172,13 +172,13 @@ class TestMigration:
         editor = connection.schema_editor()  # not entered: SQLite's wants to own the transaction
         append_only.remove(apps, editor)
         assert sql("UPDATE tokens_ledger_entry SET note = 'Never mind'") == 1
-        assert len(list(audit.findings())) == len(append_only.TRIGGERS[connection.vendor])
+        assert len(list(reconciliation.findings())) == len(append_only.TRIGGERS[connection.vendor])
         append_only.install(apps, editor)
         with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
             sql("UPDATE tokens_ledger_entry SET note = 'Well, mind'")
-        assert not list(audit.findings())
+        assert not list(reconciliation.findings())
 
     @pytest.mark.parametrize("vendor", ["postgresql", "sqlite"])
     def test_makes_the_triggers_that_the_audit_looks_for(self, vendor):
         made = [name for name, *_ in append_only.TRIGGERS[vendor]]
-        assert made == audit.TRIGGERS[vendor]
+        assert made == reconciliation.TRIGGERS[vendor]

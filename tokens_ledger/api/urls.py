@@ -1,6 +1,6 @@
 from django.urls import path
 
-from .views import TokensViewSet
+from tokens_ledger.api.views import TokensViewSet
 
 urlpatterns = [
     path("tokens", TokensViewSet.as_view({"get": "retrieve"})),

@@ -8,21 +8,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from accounts.api.strict import StrictView
 from accounts.models import User
 from tokens_ledger import ledger
-from tokens_ledger.api import documentation
+from tokens_ledger.api import schema
+from tokens_ledger.api.serializers import EntriesSerializer, TokensSerializer
 from tokens_ledger.models import Entry
-
-from .paging import PageSerializer
-from .serializers import EntriesSerializer, TokensSerializer
+from videostudio.core.api.pagination import PageSerializer
+from videostudio.core.api.strict import StrictView
 
 
 @extend_schema(tags=["tokens"])
 class TokensViewSet(StrictView, ViewSet):
     query_serializers = {"entries": PageSerializer}
 
-    @documentation.retrieve
+    @schema.retrieve
     def retrieve(self, request: Request) -> Response:
         tokens = {
             "availableTokens": ledger.balance(user=cast(User, request.user)),
@@ -30,7 +29,7 @@ class TokensViewSet(StrictView, ViewSet):
         }
         return Response(TokensSerializer(tokens).data)
 
-    @documentation.entries
+    @schema.entries
     def entries(self, request: Request) -> Response:
         limit, offset = self.query["limit"], self.query["offset"]
         entries = Entry.objects.filter(account=request.user.pk).order_by("-id")

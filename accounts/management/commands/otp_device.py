@@ -4,7 +4,7 @@ from typing import Any
 import segno
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import second_step
+from accounts import two_factor
 from accounts.models import User
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         user = User.objects.filter(username__iexact=username).first()
         if user is None:
             raise CommandError(f"There is no user {username!r}")
-        device = second_step.new_device(user=user)
+        device = two_factor.new_device(user=user)
         self.stdout.write(f"Have {user} read this with an authenticator app on the phone:\n")
         code = StringIO()
         segno.make(device.config_url).terminal(out=code, compact=True)

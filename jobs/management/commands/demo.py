@@ -21,9 +21,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from jobs.cluster import die_with_parent
 from jobs.providers import veo_is_configured
-from jobs.videos import mp4
+from jobs.storage import mp4
+from jobs.worker.supervisor import die_with_parent
 from tokens_ledger import ledger
 
 TOKENS = 500

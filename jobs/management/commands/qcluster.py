@@ -3,7 +3,7 @@ from typing import Any
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand
 
-from jobs import cluster
+from jobs.worker import supervisor
 
 
 class Command(BaseCommand):
@@ -14,4 +14,4 @@ class Command(BaseCommand):
     help = "Runs the workers until SIGTERM or Ctrl-C; what dies is started again."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        cluster.run()
+        supervisor.run()

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from tokens_ledger import audit
+from tokens_ledger import reconciliation
 
 
 class Command(BaseCommand):
@@ -14,7 +14,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        check, findings = audit.run(now=timezone.now())
+        check, findings = reconciliation.run(now=timezone.now())
         for finding in findings:
             self.stdout.write(finding)
         if not check.completed:

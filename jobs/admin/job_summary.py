@@ -1,0 +1,54 @@
+"""What became of a job, in a sentence or two that a member of staff can answer a mail with."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from jobs.models import ACTIVE, Status, VideoJob
+from videostudio.core import formatting
+
+
+def of(job: VideoJob, now: datetime) -> str:
+    return " ".join([_what(job, now), *_money(job)])
+
+
+def _what(job: VideoJob, now: datetime) -> str:
+    if job.status == Status.PENDING:
+        waited = formatting.format_duration((now - job.created_at).total_seconds())
+        return f"Has waited to start for {waited}: {_sentence(job.status_message)}"
+    if job.status == Status.RUNNING:
+        ran = formatting.format_duration((now - (job.started_at or job.created_at)).total_seconds())
+        return f"At work for {ran}, {job.stage}: {_sentence(job.status_message)}"
+    took = (
+        f"after {formatting.format_duration(took_seconds(job))}"
+        if took_seconds(job) is not None
+        else ""
+    )
+    match job.status:
+        case Status.SUCCEEDED:
+            return f"The video was there {took}."
+        case Status.FAILED:
+            return f"Failed {took}: {_sentence(job.error_message)} ({job.error_code})"
+        case _:
+            stage = "after" if job.submitted_at else "before"
+            return f"Cancelled {took}, {stage} it was submitted to the provider."
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _money(job: VideoJob) -> Iterator[str]:
+    if not job.tokens_consumed:
+        yield "It cost nothing."
+    elif job.tokens_refunded:
+        yield f"The {formatting.format_tokens(job.tokens_refunded)} charged were given back."
+    elif job.status in ACTIVE:
+        yield f"{formatting.format_tokens(job.tokens_consumed)} are charged."
+    else:
+        yield f"{formatting.format_tokens(job.tokens_consumed)} were charged and not given back."
+
+
+def took_seconds(job: VideoJob, now: datetime | None = None) -> float | None:
+    """From the order to the end, or until `now`: what the customer waited."""
+    end = job.completed_at or now
+    return (end - job.created_at).total_seconds() if end else None

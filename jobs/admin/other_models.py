@@ -1,0 +1,59 @@
+"""The other tables, to look at; and an input image, for staff alone."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+
+from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick
+from videostudio.core.admin import ReadOnlyAdmin
+
+
+@admin.register(JobEvent)
+class JobEventAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "job_id", "level", "message", "actor", "internal")
+    list_filter = ("level", "internal")
+    list_select_related = ("actor",)
+    sortable_by = ()  # a million rows, of which no column but the id has an index
+    raw_id_fields = ("job",)
+
+
+@admin.register(JobImage)
+class JobImageAdmin(ReadOnlyAdmin):
+    list_display = ("job_id", "role", "position", "width", "height")
+    exclude = ("content",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("content")
+
+    def get_urls(self) -> list[URLPattern]:
+        picture = path(
+            "<int:pk>/picture/",
+            self.admin_site.admin_view(self.picture),
+            name="jobs_jobimage_picture",
+        )
+        return [picture, *super().get_urls()]
+
+    def picture(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The image as it was re-encoded on its way in: pixels, and nothing else."""
+        if not request.user.has_perm("jobs.view_jobimage"):
+            raise PermissionDenied
+        image = JobImage.objects.filter(pk=pk).first()
+        if image is None:
+            raise Http404
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        }
+        return HttpResponse(bytes(image.content), content_type=image.mime_type, headers=headers)
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(ReadOnlyAdmin):
+    list_display = ("user", "job_id", "created_at")
+    list_select_related = ("user",)
+
+
+admin.site.register((Tick, SubmissionGate, Tally), ReadOnlyAdmin)

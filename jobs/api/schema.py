@@ -1,0 +1,329 @@
+"""What the OpenAPI document says of the video jobs."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from accounts.api.schema import (
+    UNAUTHORIZED,
+    UNKNOWN,
+    answer,
+    at_fault,
+    example,
+    header,
+    refused,
+    sent,
+)
+from jobs.api.request_serializers import CreateVideoJobSerializer
+from jobs.api.serializers import (
+    ListQuerySerializer,
+    ModelListSerializer,
+    ShortOfTokensSerializer,
+    TooManyActiveJobsSerializer,
+    VideoJobListSerializer,
+    VideoJobSerializer,
+)
+
+
+class CreateVideoJobFromTextSerializer(CreateVideoJobSerializer):
+    """What can be asked for as JSON, which holds no images. For the documentation alone."""
+
+    initialImage = endFrame = referenceImages = None  # type: ignore[assignment]
+
+
+# ---- Examples ----
+
+ID = "550e8400-e29b-41d4-a716-446655440000"
+VIDEO = f"https://studio.example.com/media/ai_studio/videos/{ID}"
+ORDER = {
+    "prompt": "A lighthouse at dusk, waves rolling in",
+    "model": "veo-3.1-fast-generate-preview",
+    "resolution": "720p",
+    "aspectRatio": "16:9",
+    "durationSeconds": 8,
+    "generateAudio": False,
+    "mockMode": True,
+}
+ORDERED = {"timestamp": "2026-01-15T10:30:00Z", "level": "info", "message": "📝 Job created"}
+STARTED = {
+    "timestamp": "2026-01-15T10:30:01Z",
+    "level": "info",
+    "message": "🚀 Starting video generation",
+}
+PENDING = {
+    "id": ID,
+    "userId": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
+    **ORDER,
+    "inputs": {"initialImage": False, "endFrame": False, "referenceImages": 0},
+    "status": "PENDING",
+    "statusMessage": "Job queued for processing",
+    "progressPercentage": 0,
+    "logs": [ORDERED],
+    "tokensConsumed": 50,
+    "tokensRefunded": 0,
+    "cloudinaryUrl": None,
+    "posterUrl": None,
+    "errorMessage": None,
+    "errorCode": None,
+    "queuePosition": 0,
+    "estimatedSecondsRemaining": 95,
+    "createdAt": "2026-01-15T10:30:00Z",
+    "startedAt": None,
+    "completedAt": None,
+}
+RUNNING = PENDING | {
+    "status": "RUNNING",
+    "statusMessage": "Video generation in progress...",
+    "progressPercentage": 45,
+    "logs": [ORDERED, STARTED],
+    "queuePosition": None,
+    "estimatedSecondsRemaining": 50,
+    "startedAt": "2026-01-15T10:30:01Z",
+}
+ENDED = RUNNING | {"estimatedSecondsRemaining": None, "completedAt": "2026-01-15T10:31:40Z"}
+SUCCEEDED = ENDED | {
+    "status": "SUCCEEDED",
+    "statusMessage": "Video generation completed successfully!",
+    "progressPercentage": 100,
+    "cloudinaryUrl": f"{VIDEO}.mp4",
+    "posterUrl": f"{VIDEO}.jpg",
+}
+FAILED = ENDED | {
+    "status": "FAILED",
+    "statusMessage": "Video generation failed",
+    "tokensRefunded": 50,
+    "errorMessage": "The video was held back by the provider's safety filters.",
+    "errorCode": "safety.output",
+}
+CANCELLED = ENDED | {"status": "CANCELLED", "statusMessage": "Video generation cancelled"}
+MODEL = {
+    "id": "veo-3.1-fast-generate-preview",
+    "durations": [4, 8],
+    "resolutions": ["720p", "1080p"],
+    "aspectRatios": ["16:9", "9:16"],
+    "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
+    "tokenCost": 50,
+}
+
+# ---- Answers ----
+
+NOT_FOUND = refused("No such job of yours.", not_found="Not found.")
+FORM_FAULTS: list[Any] = [
+    ("aspect_ratio", "Unknown field 'aspect_ratio': did you mean 'aspectRatio'?", "unknown_field"),
+    ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
+    ("aspectRatio", "Aspect ratio is required", "required"),
+]
+KEY_FAULT = "This Idempotency-Key was used with other content"
+NO_TOKENS = {
+    "detail": {
+        "message": "Insufficient tokens. Operation 'video_generation' costs 50 tokens but you "
+        "have 20.",
+        "cost": 50,
+        "availableTokens": 20,
+    },
+    "code": "insufficient_tokens",
+}
+TOO_MANY = {
+    "detail": "Maximum 3 concurrent video jobs allowed. Please wait for existing jobs to complete.",
+    "code": "too_many_active_jobs",
+    "activeJobs": 3,
+    "limit": 3,
+    "estimatedWaitSeconds": 60,
+}
+THROTTLED = {
+    "detail": "Request was throttled. Expected available in 42 seconds.",
+    "code": "throttled",
+}
+
+# ---- Parameters ----
+
+JOB_ID = OpenApiParameter(
+    "id", str, location="path", description="The job's id. One that is malformed is not found."
+)
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    location="header",
+    description="1 to 255 visible ASCII characters, new for each order. The same key with the same "
+    "content gives the same job for 24 hours, charged once.",
+)
+KNOWN = OpenApiParameter(
+    "If-None-Match", location="header", description="The `ETag` of the answer that you have."
+)
+POLL_AGAIN = "Seconds until the next poll is worth it; only while the job is active."
+
+
+def etag(*statuses: int) -> OpenApiParameter:
+    return header("ETag", "Changes whenever anything in the answer does.", *statuses)
+
+
+# ---- Operations ----
+
+create = extend_schema(
+    summary="Create a video",
+    description="Charges the job's tokens and answers with the job before the work begins; then "
+    "poll it. As JSON from words alone; images need `multipart/form-data`.\n\n"
+    "With `mockMode` the video is a sample, and a mark in the prompt scripts the job: "
+    "`[[fail:safety]]`, `[[fail:provider]]`, `[[slow:30]]`.",
+    request={
+        "application/json": CreateVideoJobFromTextSerializer,
+        "multipart/form-data": CreateVideoJobSerializer,
+    },
+    examples=[
+        sent(ORDER, "From words, as a sample", media_type="application/json"),
+        sent(
+            ORDER | {"prompt": "[[fail:safety]] A kite"},
+            "One that fails",
+            media_type="application/json",
+        ),
+        sent(ORDER, "A form", media_type="multipart/form-data"),
+    ],
+    parameters=[
+        KEY,
+        header("Retry-After", "Seconds until a poll, or another attempt, is worth it.", 202, 429),
+        etag(202),
+        header("Idempotency-Replayed", "`true` where the key was used before.", 202),
+    ],
+    responses={
+        202: answer(VideoJobSerializer, "The new job, or the key's.", PENDING),
+        400: at_fault(
+            "A fault in the request: `field` is the first, `errors` are all.",
+            code="invalid",
+            faults=FORM_FAULTS,
+        ),
+        401: UNAUTHORIZED,
+        402: OpenApiResponse(
+            ShortOfTokensSerializer,
+            "Not enough tokens; nothing was charged.",
+            examples=[example("insufficient_tokens", NO_TOKENS)],
+        ),
+        404: refused("The key's job is deleted.", not_found="Not found."),
+        413: at_fault(
+            "The body, or an image, is too large.",
+            code="too_large",
+            faults=[(None, "The request body must be at most 60 MB", "too_large")],
+        ),
+        415: at_fault(
+            "Neither multipart nor JSON.",
+            code="unsupported_media_type",
+            faults=[
+                (
+                    None,
+                    'Unsupported media type "text/plain" in request',
+                    "unsupported_media_type",
+                )
+            ],
+        ),
+        422: at_fault(
+            "The key was used with other content.",
+            code="idempotency_mismatch",
+            faults=[("Idempotency-Key", KEY_FAULT, "idempotency_mismatch")],
+        ),
+        429: OpenApiResponse(
+            TooManyActiveJobsSerializer,
+            "Too many active jobs, or too many requests; nothing was charged.",
+            examples=[
+                example("too_many_active_jobs", TOO_MANY),
+                example("throttled", THROTTLED),
+            ],
+        ),
+    },
+)
+retrieve = extend_schema(
+    summary="Get a video job",
+    description="The job as it is now. Poll every 3 to 5 seconds while it is PENDING or RUNNING; "
+    "send `If-None-Match` to be spared what you know.",
+    parameters=[JOB_ID, KNOWN, etag(200, 304), header("Retry-After", POLL_AGAIN, 200, 304)],
+    responses={
+        200: OpenApiResponse(
+            VideoJobSerializer,
+            "The whole job.",
+            examples=[
+                example(str(job["status"]), job)
+                for job in (RUNNING, PENDING, SUCCEEDED, FAILED, CANCELLED)
+            ],
+        ),
+        304: OpenApiResponse(description="Nothing has changed."),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        404: NOT_FOUND,
+    },
+)
+list_jobs = extend_schema(
+    summary="List your video jobs",
+    description="The newest first. `total` counts what the filter matches, whatever the part.",
+    parameters=[ListQuerySerializer],
+    responses={
+        200: answer(
+            VideoJobListSerializer, "A part of your jobs.", {"jobs": [SUCCEEDED], "total": 42}
+        ),
+        400: at_fault(
+            "A fault in the query.",
+            code="invalid",
+            faults=[
+                (
+                    "status",
+                    "Unknown query parameter 'status': did you mean 'status_filter'?",
+                    "unknown_field",
+                ),
+                ("limit", "Limit must be a whole number from 1 to 100", "max_value"),
+            ],
+        ),
+        401: UNAUTHORIZED,
+    },
+)
+destroy = extend_schema(
+    summary="Delete a video job",
+    description="Removes the job and its images, not the stored video. An active job is cancelled "
+    "first, by the rules of `cancel`.",
+    parameters=[JOB_ID],
+    responses={
+        204: OpenApiResponse(description="Gone."),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        404: NOT_FOUND,
+    },
+)
+cancel = extend_schema(
+    summary="Cancel a video job",
+    description="Gives the tokens back unless the job was submitted to Google already, which is "
+    "seen as `Video generation in progress...`. A second call is as good as one.",
+    request=None,
+    parameters=[
+        JOB_ID,
+        etag(200),
+    ],
+    responses={
+        200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        404: NOT_FOUND,
+        409: refused(
+            "It SUCCEEDED or FAILED before.", already_finished="The job has already finished."
+        ),
+    },
+)
+download = extend_schema(
+    summary="Download the video",
+    description="Leads to the job's `cloudinaryUrl`, which needs no login and answers Range "
+    "requests.",
+    parameters=[JOB_ID, header("Location", "The video's URL.", 302)],
+    responses={
+        302: OpenApiResponse(description="The video is at `Location`."),
+        400: at_fault(
+            "The job has no video: not yet, or it ended without one.",
+            code="not_ready",
+            faults=[(None, "The video is not ready yet", "not_ready")],
+        ),
+        401: UNAUTHORIZED,
+        404: NOT_FOUND,
+    },
+)
+list_models = extend_schema(
+    summary="List the models",
+    description="What each model can make, which images it takes, and what it costs. No login.",
+    auth=[],
+    responses={
+        200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}),
+        400: UNKNOWN,
+    },
+)

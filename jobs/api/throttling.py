@@ -1,0 +1,12 @@
+from rest_framework.request import Request
+
+from accounts.api.throttling import WindowThrottle
+
+
+class CreateThrottle(WindowThrottle):
+    """New jobs of one user, THROTTLE_CREATE; reads are not throttled."""
+
+    scope = "create"
+
+    def identity(self, request: Request) -> str:
+        return str(request.user.pk)

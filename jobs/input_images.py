@@ -1,0 +1,140 @@
+"""An uploaded file becomes checked, whole, re-encoded image bytes, or a named refusal.
+
+Judged by content alone: the name and the declared type of an upload are a stranger's word. Every
+image is decoded and encoded anew, which proves that it is whole, strips EXIF and GPS, applies the
+rotation that EXIF asked for, and leaves a JPEG of at most 1920 pixels on a side, the most that
+Veo makes use of.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MAX_BYTES = 10_000_000
+MAX_PIXELS = 40_000_000
+MAX_SIDE = 1920  # pixels, after re-encoding
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+# Each scan of a JPEG is one pass of the decoder over the whole image. libjpeg's progressive scripts
+# have 10 scans for YCbCr, 6 for gray and 18 for CMYK (jcparam.c, jpeg_simple_progression). mozjpeg
+# tries 64 (jcparam.c, jpeg_search_progression) and writes at most 16 of them (jcmaster.c).
+MAX_SCANS = 64
+MAX_SEGMENTS = 10_000  # a 10 MB file of full segments has 153; an ICC profile takes at most 255
+
+SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+MARKERS = {*range(0xC0, 0xD0), *range(0xD8, 0xFF)}  # without RST0 to RST7, which are inside scans
+BYTE_KINDS = bytes(0xFF if byte == 0xFF else byte in MARKERS for byte in range(256))
+
+
+class InvalidImage(Exception):
+    """The upload is not an image that the service takes; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A JPEG (`width` x `height` pixels) and `sha256`, the hex digest of the file it came from."""
+
+    content: bytes
+    width: int
+    height: int
+    sha256: str = ""
+    mime_type: str = "image/jpeg"
+
+
+def prepare(*, upload: Any, size: int) -> Image:
+    """Check and re-encode `upload`, a seekable file of `size` bytes.
+
+    Raises InvalidImage. Memory: the pixels of one image, at most 40 million, at a time.
+    """
+    from PIL import Image as Pillow  # not at start-up: most requests bring no image
+
+    if size > MAX_BYTES:
+        raise InvalidImage("must be at most 10 MB")
+    _check_scans(upload)
+    try:
+        with Pillow.open(upload, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise InvalidImage("must have at most 40 megapixels")
+            picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes straight to about this
+            picture.load()
+            picture.thumbnail((MAX_SIDE, MAX_SIDE))
+            flat = _without_transparency(_upright(picture))
+    except InvalidImage:
+        raise
+    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning) as error:
+        raise InvalidImage("must have at most 40 megapixels") from error
+    except Pillow.UnidentifiedImageError as error:
+        raise InvalidImage("must be a JPEG, PNG or WebP image") from error
+    except Exception as error:  # a decoder's way to say no: OSError, ValueError, SyntaxError, ...
+        raise InvalidImage("is damaged or incomplete") from error
+    flat.info = {}  # a comment would go along
+    encoded = io.BytesIO()
+    flat.save(encoded, "JPEG", quality=95, subsampling=0)
+    upload.seek(0)
+    return Image(
+        content=encoded.getvalue(),
+        width=flat.width,
+        height=flat.height,
+        sha256=hashlib.file_digest(upload, "sha256").hexdigest(),
+    )
+
+
+def _check_scans(upload: Any) -> None:
+    """Refuse a JPEG that would keep the decoder busy: one with many scans, or many segments."""
+    upload.seek(0)
+    content = upload.read()
+    if not content.startswith(b"\xff\xd8\xff"):  # by which Pillow knows a JPEG, and an MPO
+        return
+    scans = 0
+    for number, marker in enumerate(_markers(content), start=1):
+        scans += marker == SOS
+        if marker == EOI and scans:  # before any scan libjpeg goes on, with the next SOI
+            return
+        if scans > MAX_SCANS:
+            raise InvalidImage(f"must be a JPEG with at most {MAX_SCANS} scans")
+        if number > MAX_SEGMENTS:
+            raise InvalidImage(f"must be a JPEG with at most {MAX_SEGMENTS:,} segments")
+
+
+def _markers(content: bytes) -> Iterator[int]:
+    """The markers of a JPEG as libjpeg finds them (jdmarker.c, jdhuff.c), and no fewer.
+
+    libjpeg looks for the next FF that is followed by neither 00 nor FF, wherever it stands: after a
+    segment, within a scan, in garbage. It skips a segment by its length, and nothing where that is
+    below 2. It takes RST and markers below C0 for part of a scan. Where it would stop with an
+    error, this goes on, so that at most too many scans are counted.
+    """
+    kinds = content.translate(BYTE_KINDS)
+    at = 2
+    while (at := kinds.find(b"\xff\x01", at)) >= 0:
+        marker = content[at + 1]
+        yield marker
+        at += 2
+        if marker not in (SOI, EOI):
+            at += max(2, int.from_bytes(content[at : at + 2]))
+
+
+def _upright(picture):
+    """The picture turned as its EXIF asks; as it is where that is damaged, which is no loss."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # of the EXIF parser: SyntaxError, struct.error, ...
+        return picture
+
+
+def _without_transparency(picture):
+    """The picture in RGB, on white where it was transparent."""
+    from PIL import Image as Pillow
+
+    if picture.mode == "I;16":  # Pillow would cut 16 bits off at 255, which leaves all white
+        picture = picture.point(lambda level: level / 256).convert("L")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    paper = Pillow.new("RGB", picture.size, "white")
+    layer = picture.convert("RGBA")
+    paper.paste(layer, mask=layer)
+    return paper

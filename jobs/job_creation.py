@@ -1,0 +1,145 @@
+"""Taking an order: once for each key, within the user's limit, paid for, or not at all."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from jobs import lifecycle, messages, wakeup
+from jobs.catalog import OPERATION, VideoSpec
+from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
+from jobs.providers.base import Inputs
+from jobs.stats import estimates
+from tokens_ledger import ledger
+
+IDEMPOTENCY_RETENTION = timedelta(hours=24)
+
+
+class TooManyActiveJobs(Exception):
+    """The user has `active` jobs of `limit`; one may end in `wait_seconds`, where that is known."""
+
+    def __init__(self, *, active: int, limit: int, wait_seconds: int | None) -> None:
+        super().__init__(f"{active} of {limit} jobs are active")
+        self.active = active
+        self.limit = limit
+        self.wait_seconds = wait_seconds
+
+
+@dataclass(frozen=True)
+class CreatedJob:
+    """An order's job; of one that was taken just now the log, and its place in the line, too."""
+
+    job: VideoJob
+    log: list[JobEvent] | None = None
+    place: int | None = None
+
+
+class IdempotencyMismatch(Exception):
+    """The key was used for another order."""
+
+
+class JobDeleted(Exception):
+    """The job that the key stands for is deleted."""
+
+
+def create(
+    *,
+    user: Any,
+    spec: VideoSpec,
+    inputs: Inputs,
+    now: datetime,
+    idempotency_key: str = "",
+    fingerprint: str = "",
+) -> CreatedJob:
+    """Take an order: job, images, charge and wake-up, all or nothing.
+
+    The lock on the user's account makes simultaneous orders of one user follow each other, which
+    is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
+    IdempotencyMismatch, JobDeleted.
+    """
+    with transaction.atomic():
+        account = ledger.lock(user=user)
+        if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
+            return CreatedJob(earlier)
+        job = _new_job(user, spec, now)
+        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+        _check_active_jobs(user, now)
+        line = lifecycle.create(job=job, now=now)
+        if images := _image_rows(job, inputs):
+            JobImage.objects.bulk_create(images)
+        if idempotency_key:
+            IdempotencyKey.objects.create(
+                user=user,
+                key=idempotency_key,
+                fingerprint=fingerprint,
+                job_id=job.pk,
+                created_at=now,
+            )
+        wakeup.wake("submit_due")
+        place = VideoJob.objects.places([job.pk])[job.pk]
+    return CreatedJob(job, [line], place)
+
+
+def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
+    row = IdempotencyKey.objects.filter(user=user, key=key).first()
+    if row is None:
+        return None
+    if row.created_at < now - IDEMPOTENCY_RETENTION:
+        row.delete()
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyMismatch(key)
+    job = VideoJob.objects.filter(pk=row.job_id).first()
+    if job is None:
+        raise JobDeleted(key)
+    return job
+
+
+def _new_job(user: Any, spec: VideoSpec, now: datetime) -> VideoJob:
+    return VideoJob.from_spec(
+        spec,
+        user=user,
+        status_message=messages.QUEUED,
+        tokens_consumed=ledger.cost(OPERATION),
+        expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),
+        created_at=now,
+        next_step_at=now,
+    )
+
+
+def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
+    placed = [
+        (JobImage.Role.INITIAL, 0, inputs.initial_image),
+        (JobImage.Role.END, 0, inputs.end_frame),
+        *((JobImage.Role.REFERENCE, i, image) for i, image in enumerate(inputs.reference_images)),
+    ]
+    return [
+        JobImage(
+            job=job,
+            role=role,
+            position=position,
+            content=image.content,
+            mime_type=image.mime_type,
+            width=image.width,
+            height=image.height,
+            sha256=image.sha256,
+        )
+        for role, position, image in placed
+        if image
+    ]
+
+
+def _check_active_jobs(user: Any, now: datetime) -> None:
+    """Raises TooManyActiveJobs where the user's other jobs leave no place for a new one."""
+    limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    others = VideoJob.objects.for_user(user).active()
+    active = others.count()
+    if active < limit:
+        return
+    waits = [
+        estimates.remaining_seconds(job=other, queue_position=None, now=now) for other in others
+    ]
+    known = [wait for wait in waits if wait is not None]
+    raise TooManyActiveJobs(active=active, limit=limit, wait_seconds=min(known) if known else None)

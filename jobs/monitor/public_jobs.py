@@ -1,0 +1,143 @@
+"""What of a job anyone may see: a list of what is allowed, so that a new column stays hidden."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Q, Window
+from django.db.models.functions import RowNumber
+
+from jobs.models import ACTIVE, JobEvent, Status, VideoJob
+from jobs.stats import estimates
+
+PAGE = 24  # jobs
+DAY = timedelta(hours=24)
+LINES, ALL_LINES = 20, 2_000  # of a job's log, the newest, on a card and on the job's own page
+COLUMNS = (
+    *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds", "generate_audio"),
+    *("mock_mode", "status", "status_message", "progress_percentage", "error_message"),
+    *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
+    *("expected_seconds", "stage"),  # for the estimate alone
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a job's log."""
+
+    at: datetime
+    level: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One job on the monitor."""
+
+    id: str
+    prompt: str
+    model: str
+    resolution: str
+    aspect_ratio: str
+    duration_seconds: int
+    with_sound: bool
+    is_mock: bool
+    status: str
+    ended: bool
+    status_message: str
+    progress_percentage: int
+    seconds_left: int | None
+    before_it: int | None  # jobs that start earlier
+    error_message: str
+    video_url: str
+    poster_url: str
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    lines: tuple[Line, ...]
+    earlier_lines: int  # that are not among `lines`
+
+
+def shown(*, now: datetime) -> Q:
+    """Which jobs the monitor shows: those of the last 24 hours, and whatever has not ended."""
+    return Q(created_at__gte=now - DAY) | Q(status__in=ACTIVE)
+
+
+def page(*, status: str, number: int, now: datetime) -> list[Card]:
+    """The newest jobs first, PAGE of them, of one status or (where it is "") of all."""
+    jobs = VideoJob.objects.filter(shown(now=now)).order_by("-created_at", "-id")
+    if status:
+        jobs = jobs.filter(status=status)
+    first = (number - 1) * PAGE
+    return _cards(jobs.only(*COLUMNS)[first : first + PAGE], LINES, now)
+
+
+def job(*, id: UUID, now: datetime) -> Card:
+    """One job, however old, with its whole log. Raises VideoJob.DoesNotExist."""
+    [card] = _cards([VideoJob.objects.only(*COLUMNS).get(pk=id)], ALL_LINES, now)
+    return card
+
+
+def _cards(jobs: Iterable[VideoJob], most: int, now: datetime) -> list[Card]:
+    found = list(jobs)
+    positions = estimates.queue_positions(found)
+    logs = _logs(found, most)
+    return [_card(each, positions.get(each.pk), *logs[each.pk], now) for each in found]
+
+
+def _card(
+    job: VideoJob, position: int | None, lines: tuple[Line, ...], earlier: int, now: datetime
+) -> Card:
+    return Card(
+        id=str(job.pk),
+        prompt=job.prompt if settings.MONITOR_SHOW_PROMPTS else "",
+        model=job.model,
+        resolution=job.resolution,
+        aspect_ratio=job.aspect_ratio,
+        duration_seconds=job.duration_seconds,
+        with_sound=job.generate_audio,
+        is_mock=job.mock_mode,
+        status=job.status,
+        ended=job.status not in ACTIVE,
+        status_message=job.status_message,
+        progress_percentage=job.progress_percentage,
+        seconds_left=_seconds_left(job, position, now),
+        before_it=position,
+        error_message=job.error_message,
+        video_url=job.video_url,
+        poster_url=job.poster_url,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        completed_at=job.completed_at,
+        lines=lines,
+        earlier_lines=earlier,
+    )
+
+
+def _seconds_left(job: VideoJob, position: int | None, now: datetime) -> int | None:
+    if job.status != Status.RUNNING:  # when one that waits begins is anybody's guess
+        return None
+    return estimates.remaining_seconds(job=job, queue_position=position, now=now)
+
+
+def _logs(jobs: Sequence[VideoJob], most: int) -> dict[UUID, tuple[tuple[Line, ...], int]]:
+    """Of each job the last `most` lines that clients may see, and how many come before them."""
+    age = Window(RowNumber(), partition_by=F("job"), order_by=F("id").desc())
+    rows: Any = (
+        JobEvent.objects.filter(job__in=[job.pk for job in jobs], internal=False)
+        .annotate(age=age)
+        .order_by("id")
+        .values_list("job", "created_at", "level", "message", "age")
+    )
+    lines: dict[UUID, list[Line]] = defaultdict(list)
+    earlier: dict[UUID, int] = defaultdict(int)
+    for id, at, level, message, age in rows:
+        if age > most:
+            earlier[id] += 1
+        else:
+            lines[id].append(Line(at=at, level=level, message=message))
+    return {job.pk: (tuple(lines[job.pk]), earlier[job.pk]) for job in jobs}

@@ -1,0 +1,148 @@
+"""The service's figures, read from the database at each scrape: processes share nothing else.
+
+Six statements, however much there is: jobs are counted while they are active, which few are;
+what ended is in the tallies; only the ledger is added up from its entries, since it must prove
+itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import accumulate
+from math import inf
+from typing import Any
+
+from django.db.models import Count, Min, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from jobs.models import Stage, Status, SubmissionGate, Tally, VideoJob
+from jobs.stats import counters, queries
+from tokens_ledger.models import Account, Entry, LedgerCheck
+
+UPSTREAM = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
+STATES = [(Status.PENDING, ""), *((Status.RUNNING, stage) for stage in Stage)]
+KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
+
+
+class Figures(Collector):
+    """All of them; `collect` is called once a scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        now = timezone.now()
+        yield from _jobs(now)
+        yield from _clock(now)
+        yield from _tallied()
+        yield from _tokens()
+        yield from _ledger_check(now)
+
+
+REGISTRY = CollectorRegistry(auto_describe=False)  # or registering would ask the database
+REGISTRY.register(Figures())
+
+
+def text() -> bytes:
+    """All figures, in Prometheus' text format."""
+    return generate_latest(REGISTRY)
+
+
+def _jobs(now: datetime) -> Iterator[Metric]:
+    rows = VideoJob.objects.active().values_list("status", "stage")
+    in_flight, oldest = Count("pk", filter=UPSTREAM), Min("created_at")
+    found = {
+        (status, stage): figures
+        for status, stage, *figures in rows.annotate(n=Count("pk"), up=in_flight, oldest=oldest)
+    }
+    jobs = {state: found.get(state, (0, 0, now)) for state in STATES}
+    waiting, _, since = jobs[Status.PENDING, ""]
+    counts = ((state, n) for state, (n, _, _) in jobs.items())
+    yield _gauges("active_jobs", "Jobs that wait or run", ("status", "stage"), counts)
+    yield _gauge("queue_depth", "Jobs that wait (PENDING)", waiting)
+    yield _gauge("oldest_wait_seconds", "The oldest one's wait", (now - since).total_seconds())
+    busy = sum(up for _, up, _ in jobs.values())
+    yield _gauge("upstream_in_flight", "Jobs that take a place at Google Veo", busy)
+
+
+def _clock(now: datetime) -> Iterator[Metric]:
+    age = queries.tick_age(now=now).total_seconds()
+    closed = (SubmissionGate.objects.get().opens_at - now).total_seconds()
+    yield _gauge("tick_age_seconds", "Since a cluster last kept time", max(0, age))
+    yield _gauge("gate_closed_seconds", "Until Google wants to be asked again", max(0, closed))
+
+
+def _tallied() -> Iterator[Metric]:
+    found: dict[str, list[tuple]] = defaultdict(list)
+    rows = Tally.objects.order_by("name", "kind", "value")
+    for name, *labels, count, seconds in rows.values_list(
+        "name", "kind", "value", "count", "seconds"
+    ):
+        found[name].append((labels, count, seconds))
+    yield _counters(
+        "ended_jobs", "Jobs that ended", ("status", "error_code"), found[counters.ENDED]
+    )
+    yield _counters("upstream_answers", "Veo's answers", ("call", "code"), found[counters.ANSWERS])
+    yield _histogram(counters.GENERATION, "From submission to the video", found)
+    yield _histogram(counters.STORAGE, "From the video to its being stored", found)
+
+
+def _tokens() -> Iterator[Metric]:
+    entries = Entry.objects.order_by().values_list("kind").annotate(Sum("amount"))
+    balances = Account.objects.annotate(what=Value("balances")).values_list("what")
+    # One statement, which sees one moment: a charge between two would look like a loss.
+    sums = dict(entries.union(balances.annotate(Sum("balance")), all=True))
+    imbalance = (sums.pop("balances", None) or 0) - sum(sums.values())
+    totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
+    yield _counters("tokens", "Tokens by kind of entry", ("kind",), totals)
+    yield _gauge("ledger_imbalance_tokens", "Balances less entries: 0, or an alarm", imbalance)
+
+
+def _ledger_check(now: datetime) -> Iterator[Metric]:
+    """Of the checks since the last completed one, and with it: an alarm outlives a time-out."""
+    completed = LedgerCheck.objects.filter(completed=True).order_by("-id").values("id")[:1]
+    since = LedgerCheck.objects.filter(id__gte=Coalesce(Subquery(completed), 0)).order_by("-id")
+    checks = list(since.values_list("completed", "findings", "ran_at"))
+    age = (now - checks[-1][2]).total_seconds() if checks and checks[-1][0] else inf
+    done, findings = bool(checks) and checks[0][0], max((check[1] for check in checks), default=0)
+    yield _gauge("ledger_check_age_seconds", "Since the last one that was completed", age)
+    yield _gauge("ledger_check_completed", "Whether the last one was: 1, or 0", done)
+    yield _gauge("ledger_check_findings", "What is wrong with the ledger: 0, or an alarm", findings)
+
+
+# ---- In Prometheus' forms ----
+
+
+def _gauge(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"videostudio_{name}", what, value=value)
+
+
+def _gauges(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) -> Metric:
+    family = GaugeMetricFamily(f"videostudio_{name}", what, labels=tuple(labels))
+    for values, figure in rows:
+        family.add_metric(values, figure)
+    return family
+
+
+def _counters(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) -> Metric:
+    family = CounterMetricFamily(f"videostudio_{name}", what, labels=tuple(labels))
+    for values, count, _ in rows:
+        family.add_metric(values, count)
+    return family
+
+
+def _histogram(name: str, what: str, found: dict[str, list[tuple]]) -> Metric:
+    """Durations by provider; each bucket counts the smaller ones too."""
+    family = HistogramMetricFamily(f"videostudio_{name}_seconds", what, labels=["provider"])
+    for provider in sorted({labels[0] for labels, _, _ in found[name]}):
+        mine = {le: figures for (who, le), *figures in found[name] if who == provider}
+        counts = accumulate(mine.get(le, (0, 0))[0] for le in counters.bounds(name))
+        total = sum(seconds for _, seconds in mine.values())
+        family.add_metric([provider], list(zip(counters.bounds(name), counts, strict=True)), total)
+    return family

@@ -1,0 +1,51 @@
+"""What nobody needs any more, removed: in small bites, so that nobody waits for it long."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.contrib.sessions.models import Session
+from django.core.cache import cache
+from django.db.models import QuerySet
+
+from accounts import jwt
+from jobs import job_creation
+from jobs.models import ACTIVE, IdempotencyKey, JobImage
+from jobs.worker import scheduler, staging
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 500  # rows; SQLite bounds a statement's parameters
+MAX_BATCHES = 100  # of one table; the rest waits for the next hour
+STAGING_RETENTION = timedelta(days=1)
+
+
+def purge_expired(*, now: datetime) -> None:
+    """Purge all that has expired. The spool is this machine's; each cluster starts with it too."""
+    expired = [
+        IdempotencyKey.objects.filter(created_at__lt=now - job_creation.IDEMPOTENCY_RETENTION),
+        JobImage.objects.exclude(job__status__in=ACTIVE),  # they go with the job's end, usually
+        Session.objects.filter(expire_date__lt=now),
+        jwt.expired(now=now),
+        *scheduler.expired_rows(now=now),
+    ]
+    purged = {rows.model._meta.label: _purge(rows) for rows in expired}
+    if hasattr(cache, "purge"):  # the database's; Redis forgets by itself
+        purged["cache"] = cache.purge()
+    delete_stale_files(now=now)
+    logger.info("tidied up", extra={"purged": purged})
+
+
+def delete_stale_files(*, now: datetime) -> None:
+    staging.delete_stale(before=now - STAGING_RETENTION)
+
+
+def _purge(rows: QuerySet) -> int:
+    """Delete `rows` batch by batch; returns how many are gone."""
+    gone = 0
+    for _ in range(MAX_BATCHES):
+        batch = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])
+        rows.model._default_manager.filter(pk__in=batch).delete()
+        gone += len(batch)
+        if len(batch) < BATCH_SIZE:
+            break
+    return gone

@@ -1,0 +1,108 @@
+"""One run of a step: claim jobs, make their network calls in a few threads, record the answers.
+
+Threads do HTTP only. The database is used by the step's own thread, and no transaction is open
+while it waits for the network.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext, suppress
+from functools import partial
+from time import monotonic
+from typing import Any, ClassVar
+
+from django.utils import timezone
+
+from jobs.models import VideoJob
+from jobs.stats import counters
+from jobs.worker import leases, outage, scheduler
+
+logger = logging.getLogger(__name__)
+
+RUN_SECONDS = 3.0  # how long a run claims jobs; then it only waits for its last answers
+RENEW_SECONDS = 10.0
+
+
+class Step:
+    """One run of a step. Subclasses say what to claim, what to call and how to record an answer."""
+
+    name: ClassVar[str]  # the metrics' label
+    threads: ClassVar[int]
+    min_free_threads: ClassVar[int] = 1  # a claim with fewer free threads is not worth its cost
+
+    def __init__(self) -> None:
+        self.calls: dict[Future, VideoJob] = {}
+        self.answers: Counter[str] = Counter()
+
+    def claim(self, limit: int) -> Iterable[VideoJob]:
+        raise NotImplementedError
+
+    def call(self, job: VideoJob) -> Callable[[], Any]:
+        """Read what the call needs from the database; return the call, which a thread makes."""
+        raise NotImplementedError
+
+    def record(self, job: VideoJob, answer: Future) -> None:
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Write what several answers have in common, by fewer statements than one each."""
+
+    # ---- The run ----
+
+    def run(self) -> None:
+        """Claim while threads are free and time is left; record each answer; renew the leases.
+
+        If the database is lost, answers wait in memory until it is back.
+        """
+        started = renewed = monotonic()
+        with ThreadPoolExecutor(self.threads) as pool:
+            while True:
+                if monotonic() - started < RUN_SECONDS and not scheduler.is_closing():
+                    self._claim(pool)
+                if not self.calls:
+                    break
+                self._record_answers()
+                if self.calls and monotonic() - renewed > RENEW_SECONDS:
+                    self._renew_leases()
+                    renewed = monotonic()
+        for code, count in (+self.answers).items():  # mock jobs count 0
+            counters.inc(name=counters.ANSWERS, kind=self.name, value=code, count=count)
+
+    def _claim(self, pool: ThreadPoolExecutor) -> None:
+        free = self.threads - len(self.calls)
+        if free < self.min_free_threads:
+            return
+        # With answers pending, a lost database must not end the run.
+        with suppress(*outage.DATABASE_DOWN) if self.calls else nullcontext():
+            for job in self.claim(free):
+                self.calls[pool.submit(self.call(job))] = job
+
+    def _record_answers(self) -> None:
+        done, _ = wait(self.calls, timeout=0.25, return_when=FIRST_COMPLETED)
+        for answer in done:
+            job = self.calls.pop(answer)
+            self.answers[_outcome(answer)] += not job.mock_mode
+            try:
+                outage.retry_while_database_is_down(partial(self.record, job, answer))
+            except Exception:  # one answer that cannot be recorded must not lose the others
+                log_unrecorded(job)
+        outage.retry_while_database_is_down(self.flush)
+
+    def _renew_leases(self) -> None:
+        with suppress(*outage.DATABASE_DOWN):
+            leases.renew(jobs=list(self.calls.values()), now=timezone.now())
+
+
+def log_unrecorded(job: VideoJob) -> None:
+    """The job's lease ends, and the next worker decides."""
+    logger.exception("an answer was not recorded", extra={"job": str(job.pk)})
+
+
+def _outcome(call: Future) -> str:
+    """The metrics' label for an answer: "ok", an HTTP status, or the kind of error."""
+    error = call.exception()
+    if error is None:
+        return "ok"
+    return str(getattr(error, "status", None) or type(error).__name__)

@@ -1,0 +1,75 @@
+"""What a job fails with when a step ends in an error, or None where the step is tried again."""
+
+import logging
+from dataclasses import replace
+from datetime import datetime
+
+from jobs.failures import INTERNAL, Failure
+from jobs.models import VideoJob
+from jobs.providers.base import NotConfigured, ProviderError
+from jobs.storage.base import StorageError
+from jobs.storage.mp4 import NotAVideo
+
+logger = logging.getLogger(__name__)
+
+MAX_TRIES_UNAVAILABLE = 10  # submissions that the provider answers with "unavailable", about 6 min
+MAX_TRIES_NOT_A_VIDEO = 3
+
+UNKNOWN_SUBMISSION = Failure(
+    code="provider.unknown_submission",
+    message="The connection to Google Veo broke, and nobody knows whether it took the job.",
+)
+NOT_CONFIGURED = Failure(
+    code="provider.not_configured", message="Google Veo is not set up on this server."
+)
+TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver the video in time.")
+DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
+NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
+
+# What a job that is tried again fails with at its deadline, by the last try's error.
+AT_DEADLINE: dict[type[BaseException], Failure] = {
+    ProviderError: TOO_LATE,
+    NotAVideo: TOO_LATE,
+    StorageError: NOT_STORED,
+    NotConfigured: NOT_CONFIGURED,
+}
+
+
+def of_submission(job: VideoJob, error: BaseException) -> Failure | None:
+    """None only where the provider says that it accepted nothing and may accept it later."""
+    if isinstance(error, NotConfigured):
+        return replace(NOT_CONFIGURED, detail=str(error))
+    if not isinstance(error, ProviderError):
+        return replace(UNKNOWN_SUBMISSION, detail=f"{type(error).__name__}: {error}")
+    if error.retryable and (error.throttled or job.failure_count + 1 < MAX_TRIES_UNAVAILABLE):
+        return None
+    return Failure.of(error)
+
+
+def of_paid_step(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:
+    """For a poll or an upload, which are tried again until the job's deadline."""
+    detail = str(error)
+    if isinstance(error, ProviderError) and not error.retryable:
+        return Failure.of(error)
+    if isinstance(error, StorageError) and not error.retryable:
+        return replace(NOT_STORED, detail=detail)
+    if isinstance(error, NotAVideo) and job.failure_count + 1 >= MAX_TRIES_NOT_A_VIDEO:
+        return replace(DAMAGED, detail=detail)
+    if is_too_late(job, now):
+        return replace(AT_DEADLINE.get(type(error), INTERNAL), detail=detail)
+    return None
+
+
+def is_too_late(job: VideoJob, now: datetime) -> bool:
+    """Asked when an answer has come, never before: after an outage of all workers, a job that is
+    past its deadline still gets the video that was made meanwhile."""
+    return bool(job.deadline_at and job.deadline_at <= now)
+
+
+def report(what: str, job: VideoJob, error: BaseException) -> None:
+    """Log errors of our own; errors of the provider or the storage are in the job's events."""
+    extra = {"job": str(job.pk)}
+    if isinstance(error, NotConfigured):
+        logger.error("a provider is not set up", extra=extra)
+    elif type(error) not in AT_DEADLINE:
+        logger.error("%s broke", what, exc_info=error, extra=extra)

@@ -1,0 +1,256 @@
+"""The steps of a job in the workers: submit, poll, store. Each may run anywhere and at any time."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import cast
+
+from django.core.files.storage import storages
+from django.utils import timezone
+
+from jobs import events, lifecycle, wakeup
+from jobs.failures import INTERNAL, Failure
+from jobs.input_images import Image
+from jobs.models import JobImage, Stage, Status, VideoJob
+from jobs.providers import provider_for
+from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.storage import mp4
+from jobs.storage.base import StorageError, StoredVideo, VideoStorage
+from jobs.worker import leases, outage, staging, step_failures
+from jobs.worker.step import Step, log_unrecorded
+from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
+
+
+def tick() -> None:
+    """Run whatever is due; called once a second."""
+    fail_unknown_submissions()
+    submit_due()
+    poll_due()
+    due = VideoJob.objects.filter(status=Status.RUNNING, stage=Stage.STORING).due(
+        now=timezone.now()
+    )
+    if due[:1]:
+        wakeup.wake("store_due")
+
+
+def fail_unknown_submissions() -> None:
+    """Fail and refund jobs whose worker died before the provider's answer was recorded.
+
+    They are never submitted a second time: the provider may have accepted the first.
+    """
+    now = timezone.now()
+    failure = replace(UNKNOWN_SUBMISSION, detail="no answer was written down within the lease")
+    for job in leases.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
+        lifecycle.fail(job=job, failure=failure, now=now)
+
+
+def submit_due() -> None:
+    SubmitStep().run()
+
+
+def poll_due() -> None:
+    PollStep().run()
+
+
+def store_due() -> None:
+    StoreStep().run()
+
+
+class SubmitStep(Step):
+    """Submits PENDING jobs, as many as the limits allow."""
+
+    name = "submit"
+    threads = 32
+    min_free_threads = 8  # the claim reads the whole waiting line, however few jobs it takes
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepted: dict[VideoJob, str] = {}
+
+    def claim(self, limit: int) -> list[VideoJob]:
+        return leases.claim_pending(limit=limit, now=timezone.now())
+
+    def call(self, job: VideoJob) -> Callable[[], str]:
+        order, inputs = job.spec, _inputs(job)
+        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=order, inputs=inputs)
+
+    def record(self, job: VideoJob, answer: "Future[str]") -> None:
+        now, error = timezone.now(), answer.exception()
+        if error is None:
+            self.accepted[job] = answer.result()
+            return
+        step_failures.report("a submission", job, error)
+        if failure := step_failures.of_submission(job, error):
+            _fail_submission(job, failure)
+        else:
+            lifecycle.requeue(job=job, error=cast(ProviderError, error), now=now)
+
+    def flush(self) -> None:
+        _record_accepted(self.accepted)
+        self.accepted.clear()
+
+
+class PollStep(Step):
+    """Asks the provider about jobs that are generating; stages the finished videos."""
+
+    name = "poll"
+    threads = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.still_running: list[VideoJob] = []
+
+    def claim(self, limit: int) -> list[VideoJob]:
+        return _claim_due(Stage.GENERATING, limit)
+
+    def call(self, job: VideoJob) -> Callable[[], Running | Finished]:
+        return lambda: _poll(job)
+
+    def record(self, job: VideoJob, answer: "Future[Running | Finished]") -> None:
+        now, error = timezone.now(), answer.exception()
+        if error:
+            _retry_or_fail(job, error)
+        elif isinstance(answer.result(), Finished):
+            if not lifecycle.generated(job=job, now=now):
+                staging.delete(job.pk)
+                what = "Generated too late"
+                events.add_late_answer(job=job, what=what, detail=job.operation, now=now)
+        elif is_too_late(job, now):
+            failure = replace(TOO_LATE, detail="still running at the job's deadline")
+            lifecycle.fail(job=job, failure=failure, now=now)
+        else:
+            self.still_running.append(job)
+
+    def flush(self) -> None:
+        lifecycle.progressed(jobs=self.still_running, now=timezone.now())
+        self.still_running.clear()
+
+
+class StoreStep(Step):
+    """Stores finished videos."""
+
+    name = "store"
+    threads = 8
+
+    def claim(self, limit: int) -> list[VideoJob]:
+        return _claim_due(Stage.STORING, limit)
+
+    def call(self, job: VideoJob) -> Callable[[], StoredVideo]:
+        return lambda: _store(job)
+
+    def record(self, job: VideoJob, answer: "Future[StoredVideo]") -> None:
+        now, error = timezone.now(), answer.exception()
+        if error:
+            _retry_or_fail(job, error)
+            return
+        if not lifecycle.succeed(job=job, video=answer.result(), now=now):
+            events.add_late_answer(job=job, what="Stored too late", detail=job.operation, now=now)
+        staging.delete(job.pk)
+
+
+# ---- Submitting ----
+
+
+def _record_accepted(accepted: dict[VideoJob, str]) -> None:
+    """Record all in one transaction; or each in its own, if one of them cannot be recorded."""
+    if not accepted:
+        return
+    try:
+        lifecycle.submitted(taken=accepted, now=timezone.now())
+    except outage.DATABASE_DOWN:
+        raise
+    except Exception:  # for one, an operation's name that the database refuses
+        if len(accepted) == 1:
+            log_unrecorded(*accepted)
+            return
+        for job, operation in accepted.items():
+            _record_accepted({job: operation})
+
+
+def _fail_submission(job: VideoJob, failure: Failure) -> None:
+    """Staff read of a job that ended meanwhile, too: Google may have accepted it, and charge."""
+    now = timezone.now()
+    if not lifecycle.fail(job=job, failure=failure, now=now):
+        what = f"Submission failed too late: {failure.code}"
+        events.add_late_answer(job=job, what=what, detail=failure.detail, now=now, raw=True)
+
+
+def _inputs(job: VideoJob) -> Inputs:
+    if not job.has_input_images:
+        return Inputs()
+    by_role: dict[str, list[Image]] = {role: [] for role in JobImage.Role.values}
+    for row in job.images.order_by("role", "position"):
+        by_role[row.role].append(
+            Image(
+                content=bytes(row.content),
+                mime_type=row.mime_type,
+                width=row.width,
+                height=row.height,
+            )
+        )
+    return Inputs(
+        initial_image=next(iter(by_role[JobImage.Role.INITIAL]), None),
+        end_frame=next(iter(by_role[JobImage.Role.END]), None),
+        reference_images=by_role[JobImage.Role.REFERENCE],
+    )
+
+
+# ---- Polling and storing ----
+
+
+def _claim_due(stage: Stage, limit: int) -> list[VideoJob]:
+    """Due jobs at `stage`. A job whose step has killed three workers fails instead."""
+    now, claimed = timezone.now(), []
+    for job in leases.claim_due(stage=stage, limit=limit, now=now):
+        if job.crash_count < lifecycle.MAX_CRASHES:
+            claimed.append(job)
+            continue
+        detail = f"{job.crash_count} workers ended in the step of {stage}"
+        lifecycle.fail(job=job, failure=replace(INTERNAL, detail=detail), now=now)
+        staging.delete(job.pk)
+    return claimed
+
+
+def _poll(job: VideoJob) -> Running | Finished:
+    """Ask the provider. When this returns Finished, the video is in the spool, checked."""
+    unfinished = staging.partial_path(job.pk)
+    try:
+        provider = provider_for(mock_mode=job.mock_mode)
+        answer = provider.poll(operation=job.operation, into=unfinished)
+        if isinstance(answer, Finished):
+            mp4.check(unfinished)
+            unfinished.replace(staging.video_path(job.pk))
+        return answer
+    except OSError as error:  # a full disk, for one
+        raise StorageError(str(error), retryable=True) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _store(job: VideoJob) -> StoredVideo:
+    """Store the video; fetch it again where this machine's spool lacks it (another one polled)."""
+    path = staging.video_path(job.pk)
+    poster = None
+    if not path.exists() or job.mock_mode:
+        answer = _poll(job)
+        if isinstance(answer, Running):
+            raise ProviderError(
+                code="provider.unavailable",
+                message="Google Veo did not deliver the video.",
+                detail="running again after it was done",
+                retryable=True,
+            )
+        poster = answer.poster
+    videos = cast(VideoStorage, storages["videos"])
+    return videos.upload_video(name=f"ai_studio/videos/{job.pk}", path=path, poster=poster)
+
+
+def _retry_or_fail(job: VideoJob, error: BaseException) -> None:
+    """The provider is paid already: the job fails only where another try cannot help."""
+    now = timezone.now()
+    if failure := step_failures.of_paid_step(job, error, now):
+        lifecycle.fail(job=job, failure=failure, now=now)
+        staging.delete(job.pk)
+        return
+    step_failures.report("a step", job, error)
+    lifecycle.step_failed(job=job, error=error, now=now)

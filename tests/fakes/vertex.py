@@ -1,0 +1,319 @@
+"""Google's Vertex video endpoints on this machine, by the wire protocol of facts/veo.md, section 4.
+
+A request can be made to fail from outside (`fail`, `POST /_faults`) or by marks in its prompt:
+`{{create:503x3}}`, `{{poll:cut}}`, `{{done:filtered}}`, `{{seconds:2.5}}`. A mark is `stage:fault`,
+`stage:fault:number` or either with `xN`: only the first N times for that prompt (create) or
+operation (poll, done).
+
+create  a status (429:34 asks for a delay of 34 s), unsafe (400, the prompt is refused), html,
+        html200, hang, cut (accepted, answer lost), slow:N (accepted, answered N s later)
+poll    a status, html, html200, hang, cut, slow:N
+done    filtered, filtered-text, unsafe (code 3, the prompt is refused), error (code 13), error3,
+        error8 ..., empty, notmp4, truncated (the answer breaks off), half (a whole answer with the
+        first half of the video)
+
+Statuses and shapes are the facts'; a sentence that has another source names it.
+"""
+
+import base64
+import heapq
+import json
+import random
+import re
+import struct
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from tests.fakes import veo_request
+from tests.fakes.server import Answer, Cut, Fault, Imitation, Json, Request
+from tests.fakes.veo_request import Record, Refusal
+
+MODELS = ("veo-3.1-generate-001", "veo-3.1-fast-generate-001", "veo-3.1-lite-generate-001")
+ROUTE = re.compile(
+    r"/v1(?:beta1)?/(?P<resource>(?:projects/[^/]+/locations/[^/]+/)?"
+    r"publishers/google/models/(?P<model>[^/:]+)):(?P<verb>predictLongRunning|fetchPredictOperation)"
+)
+MARK = re.compile(
+    r"\{\{(?P<stage>create|poll|done):(?P<fault>[a-z0-9-]+?(?::[0-9.]+)?)(?:x(?P<times>\d+))?\}\}"
+)
+SECONDS = re.compile(r"\{\{seconds:([0-9.]+)\}\}")
+GOOGLE_RPC = "type.googleapis.com/google.rpc."
+RESPONSE = {"@type": "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"}
+FILTERED = {
+    "filtered": "The video was blocked by the safety filters. You will not be charged for this "
+    "request. Support codes: 64151117, 42237218",
+    # github.com/DaWe35/image-router/issues/41 quotes this answer of Vertex.
+    "filtered-text": "Veo could not generate 1 videos based on the prompt provided. You will not "
+    "be charged for this request. Try rephrasing the prompt. If you think this was an error, send "
+    "feedback. Support codes: 42237218",
+}
+# github.com/HKUDS/ViMax/issues/20 quotes it; whether at once or in the operation is not said.
+UNSAFE = (
+    "The prompt could not be submitted. This prompt contains sensitive words that violate Google's "
+    "Responsible AI practices. Try rephrasing your prompt. Support codes: 58061214"
+)
+FAILURE = "Video generation failed due to an internal server issue. Please try again."
+
+# An ftyp box and an empty moov box; `_default_pieces` adds the head of an mdat box: together 48
+# bytes, and like BLOCK a multiple of 3, so that base64 of the pieces joins to base64 of the whole.
+HEAD = struct.pack(">I4s4sI16s", 32, b"ftyp", b"isom", 0x200, b"isomiso2mp41mp42")
+HEAD += struct.pack(">I4s", 8, b"moov")
+BLOCK = 196_608
+
+
+class VertexImitation(Imitation):
+    """`seconds` is how long an operation runs: a number, or a range that `seed` draws from.
+
+    `video` is every operation's content, or makes it from `asdict(record)`; without it each
+    operation has its own `video_bytes` bytes, which `default_video` makes again anywhere.
+    """
+
+    SUBJECT = "prompt"
+    STAGES = ("create", "poll", "done")
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        seconds: float | tuple[float, float] = 0.5,
+        video: bytes | Callable[[Json], bytes] | None = None,
+        video_bytes: int = 4_096,
+        api_key: str = "test-google-key",
+        models: tuple[str, ...] = MODELS,
+        seed: int = 0,
+        hang_seconds: float = 600,
+    ) -> None:
+        super().__init__(port=port, hang_seconds=hang_seconds)
+        self.seconds = seconds
+        self.max_in_flight = 0
+        self._video = video
+        self._video_bytes = video_bytes
+        self._api_key = api_key
+        self._models = models
+        self._random = random.Random(seed)
+        self._records: list[Record] = []
+        self._operations: dict[str, Record] = {}
+        self._ends: list[float] = []  # a heap of done_at, of the operations that still run
+        self._used: Counter[tuple[str | None, int]] = Counter()
+
+    @property
+    def records(self) -> list[Record]:
+        """Every create with a valid key, refused ones too, in the order of arrival."""
+        with self._lock:
+            return list(self._records)
+
+    @property
+    def in_flight(self) -> int:
+        """Operations that are running now."""
+        with self._lock:
+            while self._ends and self._ends[0] <= time.monotonic():
+                heapq.heappop(self._ends)
+            return len(self._ends)
+
+    def video_of(self, operation: str) -> bytes:
+        """The bytes that `operation` delivers, or will."""
+        return b"".join(self._content(self._operations[operation])[1])
+
+    def snapshot(self, query: dict[str, str]) -> Json:
+        asked = query.get("prompt")
+        creates = [asdict(one) for one in self.records if asked in (None, one.prompt)]
+        counts = {"in_flight": self.in_flight, "max_in_flight": self.max_in_flight}
+        return {"creates": creates} | counts
+
+    def handle(self, request: Request) -> Answer:
+        route = ROUTE.fullmatch(request.path)
+        if not route or request.method != "POST":
+            return Answer.html(404, "Error 404 (Not Found)!!1")
+        self._authenticate(request)
+        body = _parsed(request)
+        if route["verb"] == "fetchPredictOperation":
+            return self._poll(request, body.get("operationName", ""))
+        return self._create(request, route["resource"], route["model"], body)
+
+    def _authenticate(self, request: Request) -> None:
+        key = request.headers.get("x-goog-api-key")
+        if not key:
+            raise Refusal(403)
+        if key != self._api_key:
+            reason = {"@type": f"{GOOGLE_RPC}ErrorInfo", "reason": "API_KEY_INVALID"}
+            raise Refusal(400, "API key not valid. Please pass a valid API key.", [reason])
+
+    def _create(self, request: Request, resource: str, model: str, body: Json) -> Answer:
+        instance = (body.get("instances") or [{}])[0]
+        record = veo_request.read(model, instance, body.get("parameters") or {})
+        with self._lock:
+            self._records.append(record)
+        try:
+            answer = self._submit(request, resource, record, instance)
+        except Refusal as refusal:
+            answer = refusal.answer
+        record.status = answer.status
+        return answer
+
+    def _submit(self, request: Request, resource: str, record: Record, instance: Json) -> Answer:
+        fault = self._fault("create", record)
+        if fault and fault.name not in ("cut", "slow"):
+            return self._broken(fault, request)
+        if record.model not in self._models:
+            raise Refusal(404, _no_such_model(resource))
+        veo_request.check(record, instance)
+        self._accept(record, f"{resource}/operations/{uuid.uuid4()}")
+        self._delay(fault, request)
+        if fault and fault.name == "cut":
+            raise Cut
+        return Answer.json({"name": record.operation})
+
+    def _accept(self, record: Record, operation: str) -> None:
+        own = SECONDS.search(record.prompt or "")
+        low, high = self.seconds if isinstance(self.seconds, tuple) else (self.seconds,) * 2
+        with self._lock:
+            seconds = float(own[1]) if own else self._random.uniform(low, high)
+            record.done_at = time.monotonic() + seconds
+            record.operation = operation
+            self._operations[operation] = record
+            heapq.heappush(self._ends, record.done_at)
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
+
+    def _poll(self, request: Request, operation: str) -> Answer:
+        record = self._operations.get(operation)
+        if not record:
+            raise Refusal(404)
+        with self._lock:
+            record.polls += 1
+        fault = self._fault("poll", record)
+        if fault and fault.name != "slow":
+            return self._broken(fault, request)
+        self._delay(fault, request)
+        if time.monotonic() < (record.done_at or 0):
+            return Answer.json({"name": operation})
+        return self._finished(record, self._fault("done", record))
+
+    def _fault(self, stage: str, record: Record) -> Fault | None:
+        """A rule's fault before a mark's; of several marks the first that is not used up."""
+        fault = self.take_fault(stage, asdict(record))
+        if fault:
+            return fault
+        for mark in MARK.finditer(record.prompt or ""):
+            used = (record.operation or record.prompt, mark.start())
+            with self._lock:
+                if mark["stage"] == stage and self._used[used] < int(mark["times"] or 10**9):
+                    self._used[used] += 1
+                    return Fault.of(mark["fault"])
+        return None
+
+    def _delay(self, fault: Fault | None, request: Request) -> None:
+        if fault and fault.name == "slow":
+            self.pause(request, fault.argument or 2)
+
+    def _broken(self, fault: Fault, request: Request) -> Answer:
+        if fault.name == "unsafe":
+            raise Refusal(400, UNSAFE)
+        if fault.name in ("html", "html200"):
+            return Answer.html(200 if fault.name == "html200" else 502, "502 Bad Gateway")
+        if fault.name == "hang":
+            self.pause(request, fault.argument)
+        if fault.name in ("hang", "cut"):
+            raise Cut
+        if not fault.argument:
+            raise Refusal(int(fault.name))
+        delay = f"{fault.argument:g}"
+        retry = {"@type": f"{GOOGLE_RPC}RetryInfo", "retryDelay": f"{delay}s"}
+        answer = Refusal(int(fault.name), details=[retry]).answer
+        answer.headers["Retry-After"] = delay
+        return answer
+
+    def _finished(self, record: Record, fault: Fault | None) -> Answer:
+        name = fault.name if fault else "video"
+        done = {"name": record.operation, "done": True}
+        bucket = record.parameters.get("storageUri")
+        if name == "unsafe":
+            return Answer.json(done | {"error": {"code": 3, "message": UNSAFE}})
+        if name.startswith("error"):
+            error = {"code": int(name.removeprefix("error") or 13), "message": FAILURE}
+            return Answer.json(done | {"error": error})
+        if name == "empty":
+            return Answer.json(done | {"response": RESPONSE})
+        if name in FILTERED:
+            rai = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": [FILTERED[name]]}
+            return Answer.json(done | {"response": RESPONSE | rai})
+        if name == "video" and bucket:
+            video = {"gcsUri": f"{bucket}/sample_0.mp4", "mimeType": "video/mp4"}
+            return Answer.json(done | {"response": RESPONSE | {"videos": [video]}})
+        return self._delivery(record, name)
+
+    def _delivery(self, record: Record, name: str) -> Answer:
+        """The video inline, encoded piece by piece as it is sent: nobody holds the whole of it."""
+        size, pieces = self._content(record)
+        if name == "notmp4":
+            size, pieces = 30, iter([b"<html>This is no video.</html>"])
+        elif name == "half":
+            size, pieces = size // 2, iter([b"".join(pieces)[: size // 2]])
+        video = {"bytesBase64Encoded": "<video>", "mimeType": "video/mp4"}
+        response = RESPONSE | {"raiMediaFilteredCount": 0, "videos": [video]}
+        text = json.dumps({"name": record.operation, "done": True, "response": response})
+        head, tail = text.encode().rsplit(b"<video>", 1)
+        length = len(head) + len(tail) + 4 * ((size + 2) // 3)
+        body = self._inline(record, head, pieces, tail)
+        if name == "truncated":
+            body = _broken_off(body, length // 2)
+        elif name not in ("video", "notmp4", "half"):
+            raise ValueError(f"there is no fault done:{name}")
+        headers = {"Content-Type": "application/json; charset=UTF-8"}
+        return Answer(200, body, headers, length)
+
+    def _inline(
+        self, record: Record, head: bytes, pieces: Iterator[bytes], tail: bytes
+    ) -> Iterator[bytes]:
+        """Counts the delivery before its last bytes: who has received it finds it counted."""
+        yield head
+        for piece in pieces:
+            yield base64.b64encode(piece)
+        with self._lock:
+            record.deliveries += 1
+        yield tail
+
+    def _content(self, record: Record) -> tuple[int, Iterator[bytes]]:
+        if self._video is None:
+            size = self._video_bytes
+            return size, _default_pieces(str(record.operation), size)
+        video = self._video if isinstance(self._video, bytes) else self._video(asdict(record))
+        return len(video), (video[at : at + BLOCK] for at in range(0, len(video), BLOCK))
+
+
+def default_video(operation: str, size: int = 4_096) -> bytes:
+    """What an operation delivers where no `video` was given: its name is enough to know."""
+    return b"".join(_default_pieces(operation, size))
+
+
+def _default_pieces(operation: str, size: int) -> Iterator[bytes]:
+    left = size - len(HEAD) - 8
+    yield HEAD + struct.pack(">I4s", left + 8, b"mdat")
+    block = random.Random(operation).randbytes(min(left, BLOCK))
+    for rest in range(left, 0, -BLOCK):
+        yield block[:rest]
+
+
+def _broken_off(pieces: Iterator[bytes], left: int) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece[:left]
+        left -= len(piece)
+        if left <= 0:
+            raise Cut
+
+
+def _parsed(request: Request) -> Json:
+    try:
+        return dict(request.json())
+    except (TypeError, ValueError):
+        raise Refusal(400, "Invalid JSON payload received.") from None
+
+
+def _no_such_model(resource: str) -> str:
+    """Vertex's own sentence: github.com/truefoundry/models/pull/946, decolua/9router/pull/3964."""
+    return (
+        f"Publisher Model `{resource}` was not found or your project does not have access to it. "
+        "Please ensure you are using a valid model version."
+    )
