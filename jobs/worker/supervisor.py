@@ -32,7 +32,6 @@ from django_q.worker import worker
 from jobs.providers import provider_for, veo_is_configured
 from jobs.providers.base import NotConfigured
 from jobs.worker import broker, cleanup, scheduler
-from videostudio.core.optional import without_optional_packages
 
 logger = logging.getLogger(__name__)
 
@@ -108,16 +107,16 @@ class _StopFlag:
 def _load_before_fork() -> None:
     """Once, before any fork: the SDKs take a second to import, and their pages can be shared."""
     if veo_is_configured():
-        with without_optional_packages("PIL"):  # 3 MB: pictures are looked at by web
-            import jobs.providers.veo
+        import jobs.providers.veo
+
         try:
             provider_for(mock_mode=False)
         except NotConfigured:  # as each job that needs it will be told
             logger.exception("a provider is not set up")
     if settings.USE_CLOUDINARY:
         import jobs.storage.cloudinary  # noqa: F401
-    gc.freeze()  # what the collector does not touch stays shared
-    gc.collect()  # or it would let garbage lie until that is a quarter of what it has just frozen
+    gc.collect()
+    gc.freeze()  # what the collector does not touch stays shared between processes
     # Large blocks go back to the system when they are freed. glibc would soon keep them, for each
     # thread its own: 1.5 GB for a hundred videos of 20 MB, though few are in memory at a time.
     with suppress(AttributeError):  # another libc
