@@ -53,8 +53,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _belongs(item: pytest.Item) -> bool:
+    """Live tests run on PostgreSQL, except those that need only one run, which is on SQLite."""
     if item.get_closest_marker("once"):
         return connection.vendor == "sqlite"
+    if item.get_closest_marker("live"):
+        return connection.vendor == "postgresql"
     mark = item.get_closest_marker("only_on")
     return mark is None or connection.vendor in mark.args
 
