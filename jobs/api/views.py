@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import UUIDField
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework import viewsets
@@ -24,8 +25,12 @@ from jobs.stats import job_totals
 from tokens_ledger import ledger
 from videostudio.core.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from videostudio.core.api.strict import StrictView
+from videostudio.core.compiled_query import CompiledQuery, Param
 
 KEY_HEADER = "Idempotency-Key"
+JOB_OF_USER = CompiledQuery(
+    lambda: VideoJob.objects.filter(pk=Param("pk", UUIDField()), user=Param("user", UUIDField()))
+)
 
 
 class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
@@ -43,9 +48,12 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def get_object(self) -> VideoJob:
         """A malformed id is as unknown as a stranger's."""
         try:
-            return self.get_queryset().get(pk=self.kwargs["pk"])
-        except (VideoJob.DoesNotExist, ValueError, DjangoValidationError):
+            job = JOB_OF_USER.first(pk=self.kwargs["pk"], user=self.request.user.pk)
+        except DjangoValidationError:
             raise NotFound from None
+        if job is None:
+            raise NotFound
+        return job
 
     def get_throttles(self) -> Any:
         return [CreateThrottle()] if self.action == "create" else []

@@ -1,0 +1,58 @@
+"""A query whose SQL is compiled once per process, for a read that most requests make.
+
+Compiling the query of a poll costs more than running it (docs/performance.md). Use this only where
+a benchmark demands it; it works on the default database.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import Expression, Field, QuerySet
+
+
+class Param(Expression):
+    """Stands in the query for a value that each call brings, prepared as `field` prepares it."""
+
+    def __init__(self, name: str, field: Field) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", [self]
+
+    def bind(self, values: dict[str, Any]) -> Any:
+        database = connections[DEFAULT_DB_ALIAS]
+        return self.output_field.get_db_prep_value(values[self.name], database)
+
+
+class CompiledQuery:
+    """`CompiledQuery(lambda: Job.objects.filter(pk=Param("pk", UUIDField()))).first(pk=…)`.
+
+    The queryset selects whole instances and has no select_related.
+    """
+
+    def __init__(self, build: Callable[[], QuerySet[Any]]) -> None:
+        self.build = build
+
+    def first(self, **values: Any) -> Any:
+        """The first instance, or None. ValidationError for a value that its field refuses."""
+        queryset, compiler, sql, params, converters = self._compiled
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            bound = [each.bind(values) if isinstance(each, Param) else each for each in params]
+            cursor.execute(sql, bound)
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        (row,) = compiler.apply_converters([row], converters) if converters else (row,)
+        names = [field.attname for field in queryset.model._meta.concrete_fields]
+        return queryset.model.from_db(DEFAULT_DB_ALIAS, names, row)
+
+    @cached_property
+    def _compiled(self) -> tuple[Any, ...]:
+        queryset = self.build()
+        compiler = queryset.query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        converters = compiler.get_converters([column for column, *_ in compiler.select])
+        return queryset, compiler, sql, params, converters
