@@ -37,6 +37,7 @@ DOCUMENTS = ("/api/v1/schema", "/api/v1/docs")
 ALL = ENDPOINTS | PUBLIC
 
 
+@pytest.mark.once
 class TestUnknownPath:
     @pytest.mark.parametrize(
         "path",
@@ -71,6 +72,7 @@ class TestUnknownPath:
         assert answer["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.once
 class TestMethod:
     @pytest.mark.parametrize(
         ("path", "method"),
@@ -230,6 +232,7 @@ class TestHost:
         assert answer.status_code == 400
 
 
+@pytest.mark.once
 class TestAccept:
     @pytest.mark.parametrize(
         "accept", ["*/*", "application/json", "application/*", "text/html, */*;q=0.1"]

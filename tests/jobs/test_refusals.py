@@ -13,6 +13,8 @@ LITE = "veo-3.1-lite-generate-001"
 RESOLUTION = "Resolution must be '720p' or '1080p'"
 RATIO = "Aspect ratio must be '16:9' or '9:16'"
 DURATION = "Duration must be 4 or 8 seconds"
+pytestmark = pytest.mark.once
+
 MODEL = (
     "Model must be 'veo-3.1-fast-generate-preview', 'veo-3.1-generate-preview', "
     "'veo-3.1-fast-generate-001', 'veo-3.1-generate-001' or 'veo-3.1-lite-generate-001'"
