@@ -34,34 +34,6 @@ def check(path: Path) -> None:
         raise NotAVideo("it is cut off")
 
 
-def measure(path: Path) -> tuple[int, int, float]:
-    """Width and height in pixels and length in seconds, by the file's own headers."""
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        length = 0.0
-        width = height = 0
-        for box in _inside(file, 0, size, (b"moov", b"trak")):
-            file.seek(box.start)
-            content = file.read(min(box.end - box.start, 128))
-            if box.kind == b"mvhd":
-                scale, ticks = struct.unpack_from(
-                    *(">IQ", content, 20) if content[0] else (">II", content, 12)
-                )
-                length = ticks / scale
-            elif box.kind == b"tkhd" and not width:  # sound tracks have no size
-                at = 88 if content[0] else 76
-                width, height = (n >> 16 for n in struct.unpack_from(">II", content, at))
-    return width, height, length
-
-
-def _inside(file: BinaryIO, start: int, end: int, opened: tuple[bytes, ...]) -> Iterator[Box]:
-    """All boxes, with those inside the boxes that are to be `opened`."""
-    for box in _boxes(file, start, end):
-        yield box
-        if box.kind in opened:
-            yield from _inside(file, box.start, box.end, opened)
-
-
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
     """The boxes between two places of the file; the last may end beyond, where it is cut off."""
     at = start

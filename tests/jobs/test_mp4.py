@@ -90,23 +90,3 @@ class TestCheck:
         whole = (SAMPLES / "720p-16x9-8s.mp4").read_bytes()
         with pytest.raises(NotAVideo):
             mp4.check(file(whole[: int(len(whole) * kept)]))
-
-
-class TestMeasure:
-    @pytest.mark.parametrize("size", SIZES)
-    @pytest.mark.parametrize("seconds", [4, 8])
-    @pytest.mark.parametrize("sound", ["", "-audio"])
-    def test_reads_size_and_length(self, size, seconds, sound):
-        sample = SAMPLES / f"{size}-{seconds}s{sound}.mp4"
-        width, height, length = mp4.measure(sample)
-        assert (width, height) == SIZES[size]
-        assert length == pytest.approx(seconds, abs=0.05)
-
-    def test_reads_headers_of_64_bits_too(self, file):
-        header = struct.pack(">B3xQQIQ", 1, 0, 0, 1_000, 8_000) + b"\0" * 80
-        track = struct.pack(">B3xQQIIQ52xII", 1, 0, 0, 1, 0, 8_000, 720 << 16, 1280 << 16)
-        moov = box(b"moov", box(b"mvhd", header) + box(b"trak", box(b"tkhd", track)))
-        assert mp4.measure(file(FTYP + moov + MDAT)) == (720, 1280, 8.0)
-
-    def test_finds_nothing_in_a_file_without_tracks(self, file):
-        assert mp4.measure(file(FTYP + MOOV + MDAT)) == (0, 0, 0.0)

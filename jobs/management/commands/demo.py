@@ -37,7 +37,6 @@ ORDER = {
     "durationSeconds": "8",
     "generateAudio": "true",
 }
-SIZE, SECONDS = (1280, 720), 8.0
 
 
 class Command(BaseCommand):
@@ -56,8 +55,8 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         users = {"demo": _user("demo", staff=False), "admin": _user("admin", staff=True)}
         try:
-            with _servers(port, _web_settings(mock=not no_mock)) as log:
-                client = Client(f"http://localhost:{port}", self.stdout.write, log)
+            with _services(port, _web_settings(mock=not no_mock)) as services:
+                client = Client(f"http://localhost:{port}", self.stdout.write, services)
                 client.wait_until_ready()
                 self._introduce(client.base, users)
                 client.log_in("demo", users["demo"])
@@ -65,7 +64,7 @@ class Command(BaseCommand):
                 client.show_ledger()
                 if not once:
                     self.stdout.write("\nRunning. Ctrl-C ends it.")
-                    log.wait()
+                    services.wait()
         except KeyboardInterrupt:
             self.stdout.write("\nEnded.")
 
@@ -75,42 +74,29 @@ class Command(BaseCommand):
         self.stdout.write(f"Admin    {base}/admin/             admin / {users['admin']}\n")
 
 
-class Servers:
-    """gunicorn and the cluster, and the files that hold what they say."""
+class Services:
+    """web and worker as the Procfile has them. honcho runs them, and ends both when one ends."""
 
-    def __init__(self, folder: Path, web_settings: dict[str, str]) -> None:
-        self.files: dict[str, Path] = {}
-        self.processes: dict[str, subprocess.Popen] = {}
-        self.folder = folder
-        self._start(
-            "web",
-            "-m",
-            "gunicorn",
-            "-c",
-            "python:videostudio.gunicorn",
-            "videostudio.wsgi",
-            **web_settings,
-        )
-        self._start("worker", "manage.py", "qcluster")
-
-    def _start(self, name: str, *command: str, **environment: str) -> None:
-        self.files[name] = self.folder / f"{name}.log"
-        with self.files[name].open("wb") as output, _no_ending():
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, *command],
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.log = folder / "services.log"
+        honcho = [sys.executable, "-m", "honcho", "--env", os.devnull, "--no-colour", "start"]
+        programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        with self.log.open("wb") as output, _signals_blocked():
+            self.process = subprocess.Popen(
+                [*honcho, "web", "worker"],
                 cwd=settings.BASE_DIR,
-                env=os.environ | environment,
+                env=os.environ | {"PATH": programs} | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us, and we end them in order
-                preexec_fn=partial(_begin, os.getpid()),
+                start_new_session=True,  # Ctrl-C is for this command, which then ends honcho
+                preexec_fn=partial(_end_with, os.getpid()),
             )
 
     def fail_if_ended(self) -> None:
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                said = self.files[name].read_text(errors="replace")[-2000:]
-                raise CommandError(f"The {name} process ended:\n{said}")
+        if self.process.poll() is not None:
+            raise CommandError(
+                f"web or worker ended:\n{self.log.read_text(errors='replace')[-2000:]}"
+            )
 
     def wait(self) -> None:
         while True:
@@ -118,25 +104,23 @@ class Servers:
             time.sleep(1)
 
     def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-        for process in self.processes.values():
-            process.wait()
+        self.process.terminate()
+        self.process.wait()
 
 
 class Client:
     """What a client of the API does, step by step, and says so."""
 
-    def __init__(self, base: str, say: Any, servers: Servers) -> None:
+    def __init__(self, base: str, say: Any, services: Services) -> None:
         self.base = base
         self.say = say
-        self.servers = servers
+        self.services = services
         self.http = requests.Session()
 
     def wait_until_ready(self) -> None:
         end = time.monotonic() + START_SECONDS
         while True:
-            self.servers.fail_if_ended()
+            self.services.fail_if_ended()
             try:
                 answer = self.http.get(f"{self.base}/readyz", timeout=5)
                 if answer.ok:
@@ -162,7 +146,7 @@ class Client:
         if job["status"] != "SUCCEEDED":
             raise CommandError(f"{job['status']}: {job['errorMessage']} ({job['errorCode']})")
         size = self._check_download(job)
-        self.say(f"An MP4 of {SIZE[0]} x {SIZE[1]}, {SECONDS:.0f} seconds, {size:,} bytes:")
+        self.say(f"An MP4 of {size:,} bytes:")
         self.say(f"  {job['cloudinaryUrl']}")
 
     def show_ledger(self) -> None:
@@ -187,7 +171,7 @@ class Client:
                 self._draw(bar)
                 drawn = bar
             time.sleep(0.5)
-            self.servers.fail_if_ended()
+            self.services.fail_if_ended()
             job = self._call("GET", f"video-jobs/{job['id']}")
 
     def _draw(self, bar: str) -> None:
@@ -205,9 +189,6 @@ class Client:
             file.write(answer.content)
             file.flush()
             mp4.check(Path(file.name))
-            width, height, seconds = mp4.measure(Path(file.name))
-        if (width, height) != SIZE or abs(seconds - SECONDS) > 0.5:
-            raise CommandError(f"The video is {width} x {height} and {seconds:.1f} seconds long")
         return len(answer.content)
 
     def _call(self, method: str, path: str, **more: Any) -> dict:
@@ -231,18 +212,18 @@ def _web_settings(*, mock: bool) -> dict[str, str]:
 
 
 @contextmanager
-def _servers(port: int, web_settings: dict[str, str]) -> Iterator[Servers]:
+def _services(port: int, web_settings: dict[str, str]) -> Iterator[Services]:
     with tempfile.TemporaryDirectory(prefix="videostudio-demo-") as folder:
-        servers = Servers(Path(folder), {"PORT": str(port)} | web_settings)
+        services = Services(Path(folder), {"PORT": str(port)} | web_settings)
         try:
-            yield servers
+            yield services
         finally:
-            servers.stop()
+            services.stop()
 
 
 @contextmanager
-def _no_ending() -> Iterator[None]:
-    """A Ctrl-C waits until the end of this: in the middle of a fork Python drops its exception."""
+def _signals_blocked() -> Iterator[None]:
+    """In the middle of a fork Python drops the exception of a Ctrl-C: it waits until the end."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         yield
@@ -250,8 +231,8 @@ def _no_ending() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
 
-def _begin(parent: int) -> None:
-    """In a process that was forked just now."""
+def _end_with(parent: int) -> None:
+    """Run in the forked process: SIGTERM when `parent` dies."""
     die_with_parent(parent=parent, signum=signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
@@ -285,7 +266,7 @@ def _picture() -> bytes:
     from PIL import Image
 
     picture = io.BytesIO()
-    Image.linear_gradient("L").resize(SIZE).convert("RGB").save(picture, "PNG")
+    Image.linear_gradient("L").resize((1280, 720)).convert("RGB").save(picture, "PNG")
     return picture.getvalue()
 
 
