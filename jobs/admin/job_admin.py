@@ -52,7 +52,6 @@ EXPORT = {
 
 @admin.register(VideoJob)
 class VideoJobAdmin(StaffLogMixin, Columns, ReadOnlyAdmin):
-    change_list_template = "admin/jobs/videojob/list.html"
     change_form_template = "admin/jobs/videojob/job.html"
     ordering = ("-created_at", "-id")
     list_filter = (
@@ -61,7 +60,6 @@ class VideoJobAdmin(StaffLogMixin, Columns, ReadOnlyAdmin):
     )
     search_fields = ("id",)  # what is searched is search.py's
     search_help_text = "User, e-mail, part of an id, words of the prompt: all that you type."
-    date_hierarchy = "created_at"
     extra_lookups = ("user",)
     actions = ()
     fieldsets = (
