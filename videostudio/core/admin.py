@@ -1,4 +1,4 @@
-"""Windows on tables in the admin: for looking, and cheap however long the table is."""
+"""Lists and pages of tables in the admin: to look at, and cheap however long the table is."""
 
 import csv
 from collections.abc import Callable, Iterator
