@@ -1,23 +1,20 @@
 """The staff's view of users and of refresh tokens. No page shows or searches a token itself."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from axes.models import AccessAttempt
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -27,24 +24,66 @@ from accounts.models import User
 from accounts.staff_actions import MOST, StaffActions
 from accounts.staff_log import StaffLogMixin
 from videostudio.core.admin import CappedModelAdmin, ReadOnlyAdmin
-from videostudio.core.admin_forms import ReasonForm
+from videostudio.core.admin_actions import ActionRefused, ConfirmedAction, ConfirmedActionsMixin
 
 # simplejwt's pages print the whole token: whoever may look could log in as anybody.
 admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken, Group])
 
-MAY_DEACTIVATE = "accounts.deactivate_user"
 MAY_SEE_ACTIONS = "admin.view_logentry"
 ACTIONS_SHOWN, ACTIONS_PER_PAGE = 10, 100
 
 
+def _set_active(user: User, actor: User, active: bool) -> str:
+    try:
+        deactivation.set_active(user=user, actor=actor, active=active)
+    except deactivation.NotAllowed as refusal:
+        raise ActionRefused(str(refusal)) from refusal
+    return "reactivated." if active else "deactivated."
+
+
+def _refusals_of_inactive(users: list[User]) -> list[str]:
+    return ["" if user.is_active else "is inactive already" for user in users]
+
+
+def _refusals_of_active(users: list[User]) -> list[str]:
+    return ["is active already" if user.is_active else "" for user in users]
+
+
+ACTIONS = [
+    ConfirmedAction(
+        name="deactivate",
+        label="Deactivate",
+        summary=lambda user: (
+            "can neither log in nor use the API any more, from this moment on. "
+            "Jobs at work are finished, and nothing is deleted"
+        ),
+        permission="accounts.deactivate_user",
+        execute=lambda user, actor, answers: _set_active(user, actor, active=False),
+        refusal_reasons=_refusals_of_inactive,
+        log_message="Deactivated: {reason}",
+    ),
+    ConfirmedAction(
+        name="reactivate",
+        label="Reactivate",
+        summary=lambda user: "can log in and use the API again",
+        permission="accounts.deactivate_user",
+        execute=lambda user, actor, answers: _set_active(user, actor, active=True),
+        refusal_reasons=_refusals_of_active,
+        log_message="Reactivated: {reason}",
+    ),
+]
+
+
 @admin.register(User)
-class UserAdmin(StaffLogMixin, CappedModelAdmin, DjangoUserAdmin):
+class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUserAdmin):
     """Who may only look sees nothing of passwords and permissions.
 
-    Apps that know users, and are not known here, add what they show of one to `panels`: functions
-    of the request and the user that return HTML.
+    Apps that know users, and are not known here, add what they show of one to `panels`, functions
+    of the request and the user that return HTML, and what can be done to `confirmed_actions`.
     """
 
+    actions = None  # a user is deleted on a page of its own, with all that depends on the user
+    confirmed_actions = [*ACTIONS]
     panels: list[Callable[[HttpRequest, User], str]] = []
 
     change_form_template = "admin/accounts/user/user.html"
@@ -84,10 +123,6 @@ class UserAdmin(StaffLogMixin, CappedModelAdmin, DjangoUserAdmin):
             return self.view_only_fieldsets
         return super().get_fieldsets(request, obj)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """None: whoever is deleted is deleted on a page of their own, with all that hangs on it."""
-        return {}
-
     def change_view(
         self,
         request: HttpRequest,
@@ -100,7 +135,9 @@ class UserAdmin(StaffLogMixin, CappedModelAdmin, DjangoUserAdmin):
         if user and self.has_view_permission(request, user):
             panels = [*self.panels, _staff_actions_panel]
             context["panels"] = [panel(request, user) for panel in panels]
-            context["may_switch"] = request.user.has_perm(MAY_DEACTIVATE)
+            context["actions"] = [
+                action for action in ACTIONS if action.is_available(user, request.user)
+            ]
         return super().change_view(request, object_id, form_url, context)
 
     def history_view(
@@ -127,46 +164,6 @@ class UserAdmin(StaffLogMixin, CappedModelAdmin, DjangoUserAdmin):
         }
         context |= extra_context or {}
         return TemplateResponse(request, "admin/accounts/user/history.html", context)
-
-    # ---- Deactivating, and back ----
-
-    def get_urls(self) -> list[URLPattern]:
-        switch = path(
-            "<uuid:pk>/deactivate/",
-            self.admin_site.admin_view(self.switch),
-            name="accounts_user_deactivate",
-        )
-        return [switch, *super().get_urls()]
-
-    def switch(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Ask for a reason, then deactivate an active user, or reactivate another."""
-        if not request.user.has_perm(MAY_DEACTIVATE):
-            raise PermissionDenied
-        user = User.objects.filter(pk=pk).first()
-        if user is None:
-            raise Http404
-        form = ReasonForm(request.POST or None)
-        page = reverse("admin:accounts_user_change", args=[pk])
-        if not form.is_valid():
-            context = self.admin_site.each_context(request)
-            context |= {"form": form, "customer": user, "opts": self.opts, "back": page}
-            context["title"] = "Deactivate" if user.is_active else "Reactivate"
-            context["wanted"] = "no" if user.is_active else "yes"
-            return TemplateResponse(request, "admin/accounts/user/deactivate.html", context)
-        self._switch(request, user, form.cleaned_data["reason"])
-        return HttpResponseRedirect(page)
-
-    def _switch(self, request: HttpRequest, user: User, reason: str) -> None:
-        active = request.POST.get("active") == "yes"
-        what = "Reactivated" if active else "Deactivated"
-        try:
-            with transaction.atomic():
-                deactivation.set_active(user=user, actor=cast(User, request.user), active=active)
-                self.log_change(request, user, f"{what}: {reason}")
-        except deactivation.NotAllowed as refusal:
-            messages.warning(request, f"{user}: {refusal}.")
-        else:
-            messages.success(request, f"{user}: {what.lower()}.")
 
 
 def _staff_actions_panel(request: HttpRequest, user: User) -> str:

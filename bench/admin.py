@@ -69,7 +69,7 @@ def _pages(newest: Any, middle: Any, customer: Any) -> Iterator[tuple[str, str]]
     yield "list, stuck", f"{LIST}?stuck=yes"
     yield "list, refunded", f"{LIST}?tokens=refunded"
     yield "list, mock", f"{LIST}?mock_mode__exact=1"
-    day = "&".join(f"created_at__{part}={getattr(at, part)}" for part in ("year", "month", "day"))
+    day = f"ordered_from={at:%Y-%m-%d}T00:00&ordered_to={at:%Y-%m-%d}T23:59"
     yield "list, one day", f"{LIST}?{day}"
     yield "search: e-mail", f"{LIST}?q={customer.email}"
     yield "search: part of an id", f"{LIST}?q={str(middle.pk)[:8]}"

@@ -1,34 +1,32 @@
-"""A read-only window on the ledger, and two doors: grant and adjust, which `ledger` makes."""
+"""The ledger's lists, to look at; and two actions on a user, grant and adjust."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
-from uuid import UUID
+from collections.abc import Iterator
+from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from accounts import staff_actions
 from accounts.admin import UserAdmin
 from accounts.models import User
-from accounts.staff_log import StaffLogMixin
 from tokens_ledger import ledger
 from tokens_ledger.models import Account, Entry, LedgerCheck
+from videostudio.core import formatting
 from videostudio.core.admin import ReadOnlyAdmin, export
+from videostudio.core.admin_actions import ConfirmedAction
 from videostudio.core.admin_forms import SingleUseForm
 
 SHOWN = 10  # entries on a user's page
+NOTE_HELP_TEXT = "The customer reads it among their tokens' entries."
 
 
 class AmountField(forms.IntegerField):
@@ -41,6 +39,7 @@ class AmountField(forms.IntegerField):
 
 
 class GrantForm(SingleUseForm):
+    reason_help_text = NOTE_HELP_TEXT
     amount = AmountField(
         min_value=1,
         max_value=ledger.MAX_AMOUNT,
@@ -52,7 +51,6 @@ class GrantForm(SingleUseForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reason"].widget.attrs.pop("autofocus", None)
-        self.fields["reason"].help_text = "The customer reads it among their tokens' entries."
 
 
 class AdjustForm(GrantForm):
@@ -64,31 +62,55 @@ class AdjustForm(GrantForm):
     )
 
 
-@dataclass(frozen=True)
-class Door:
-    name: str
-    button: str
-    form: type[GrantForm]
-    act: Callable[..., Entry]
-
-    @property
-    def permission(self) -> str:
-        return f"tokens_ledger.{self.name}_tokens"
+def _grant(user: User, actor: User, answers: dict[str, Any]) -> str:
+    return _append(ledger.grant, user, actor, answers)
 
 
-DOORS = {
-    door.name: door
-    for door in (
-        Door(name="grant", button="Grant tokens", form=GrantForm, act=ledger.grant),
-        Door(name="adjust", button="Adjust balance", form=AdjustForm, act=ledger.adjust),
+def _adjust(user: User, actor: User, answers: dict[str, Any]) -> str:
+    return _append(ledger.adjust, user, actor, answers)
+
+
+def _append(write: Any, user: User, actor: User, answers: dict[str, Any]) -> str:
+    amount = answers["amount"]
+    try:
+        entry = write(user=user, amount=amount, note=answers["reason"], actor=actor)
+    except ledger.InsufficientTokens as short:
+        sentence = f"The account holds {short.available:,} tokens, no more."
+        raise ValidationError({"amount": sentence}) from short
+    except ValueError as error:
+        raise ValidationError({"amount": f"{error}."}) from error
+    return f"{amount:+,} tokens; the balance is {entry.balance_after:,}."
+
+
+def _balance(user: User) -> str:
+    return f"has {formatting.format_tokens(ledger.balance(user=user))}"
+
+
+def _account_of(user: User) -> Account:
+    return Account.objects.get(pk=user.pk)
+
+
+ACTIONS = [
+    ConfirmedAction(
+        name=name,
+        label=label,
+        permission=f"tokens_ledger.{name}_tokens",
+        form=form,
+        execute=execute,
+        summary=_balance,
+        log_message="{label}: {amount:+,}. {reason}",
+        log_object=_account_of,
     )
-}
+    for name, label, form, execute in (
+        ("grant", "Grant tokens", GrantForm, _grant),
+        ("adjust", "Adjust balance", AdjustForm, _adjust),
+    )
+]
+UserAdmin.confirmed_actions += ACTIONS  # on the user, who may have no account yet
 
 
 @admin.register(Account)
-class AccountAdmin(StaffLogMixin, ReadOnlyAdmin):
-    """One user's tokens. Its doors are named after the user, who may have no account yet."""
-
+class AccountAdmin(ReadOnlyAdmin):
     list_display = ["user", "balance", "page"]
     list_select_related = ["user"]
     search_fields = ["user__username", "user__email", "user__id"]
@@ -98,63 +120,6 @@ class AccountAdmin(StaffLogMixin, ReadOnlyAdmin):
     def page(self, account: Account) -> str:
         page = reverse("admin:accounts_user_change", args=[account.pk])
         return format_html('<a href="{}">Balance, entries, jobs</a>', page)
-
-    def get_urls(self) -> list[URLPattern]:
-        doors = [
-            path(
-                f"<uuid:pk>/{door.name}/",
-                self.admin_site.admin_view(self.door_view),
-                {"name": door.name},
-                name=f"tokens_ledger_{door.name}",
-            )
-            for door in DOORS.values()
-        ]
-        return [*doors, *super().get_urls()]
-
-    def door_view(self, request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
-        door = DOORS[name]
-        if not request.user.has_perm(door.permission):
-            raise PermissionDenied
-        user = User.objects.filter(pk=pk).first()
-        if user is None:
-            raise Http404
-        page = reverse("admin:accounts_user_change", args=[pk])
-        form = door.form(request.POST or None)
-        if form.is_valid() and self._is_done(request, door, user, form):
-            return HttpResponseRedirect(page)
-        if form.is_bound:  # the answer is a new form, with what was typed in the old one
-            form.data = request.POST.dict() | {"once": str(form.fields["once"].initial())}
-        context = self.admin_site.each_context(request) | {
-            "title": door.button,
-            "door": door,
-            "customer": user,
-            "balance": ledger.balance(user=user),
-            "form": form,
-            "back": page,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "admin/tokens_ledger/account/door.html", context)
-
-    def _is_done(self, request: HttpRequest, door: Door, user: User, form: GrantForm) -> bool:
-        amount, reason = form.cleaned_data["amount"], form.cleaned_data["reason"]
-        try:
-            with transaction.atomic():
-                if not form.is_first():
-                    messages.warning(request, "This form was sent before: nothing was done again.")
-                    return True
-                actor = cast(User, request.user)
-                entry = door.act(user=user, amount=amount, note=reason, actor=actor)
-                self.log_change(request, entry.account, f"{door.button}: {amount:+,}. {reason}")
-        except ledger.InsufficientTokens as short:
-            form.add_error("amount", f"The account holds {short.available:,} tokens, no more.")
-        except ValueError as error:
-            form.add_error("amount", f"{error}.")
-        else:
-            messages.success(
-                request, f"{user}: {amount:+,} tokens; the balance is {entry.balance_after:,}."
-            )
-            return True
-        return False
 
 
 @admin.register(Entry)
@@ -176,7 +141,7 @@ class EntryAdmin(ReadOnlyAdmin):
     extra_lookups = ("account",)
     sortable_by = ("id",)
     ordering = ["-id"]
-    actions = ()
+    actions = ("export",)
 
     EXPORT = {
         "id": lambda entry: entry.pk,
@@ -196,11 +161,10 @@ class EntryAdmin(ReadOnlyAdmin):
         shown = Truncator(entry.reference).chars(9)
         return format_html('<span class="id" title="{}">{}</span>', entry.reference, shown)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        if request.user.has_perm("tokens_ledger.export_entry"):
-            return {"export": (EntryAdmin.export, "export", "Export selected entries as CSV")}
-        return {}
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tokens_ledger.export_entry")
 
+    @admin.action(description="Export selected entries as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponseBase:
         return export(request, queryset.select_related("account__user", "actor"), self.EXPORT)
 
@@ -229,7 +193,8 @@ def panel(request: HttpRequest, user: User) -> str:
         "balance": ledger.balance(user=user),
         "entries": entries[:SHOWN],
         "shown": SHOWN,
-        "doors": [door for door in DOORS.values() if request.user.has_perm(door.permission)],
+        "user_opts": User._meta,
+        "actions": [action for action in ACTIONS if action.is_available(user, request.user)],
     }
     return render_to_string("admin/accounts/user/tokens.html", context, request)
 

@@ -1,15 +1,14 @@
-"""The doors of a job: what staff may do to it. Each is one call of the domain, which decides.
+"""What staff may do to a job. Each action is one call of the domain, which decides.
 
-A door that would be refused says so before it is tried, as far as the row alone tells; what
-happens meanwhile is told afterwards, of each job by itself.
+An action that would be refused says so in the preview, as far as the row alone tells; what happens
+meanwhile is reported afterwards, for each job by itself.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -17,22 +16,20 @@ from jobs import lifecycle, refunds, reruns
 from jobs.catalog import OPERATION
 from jobs.models import ACTIVE, VideoJob
 from tokens_ledger import ledger
+from tokens_ledger.admin import NOTE_HELP_TEXT
 from tokens_ledger.refund_limit import DailyLimitReached
 from videostudio.core import formatting
+from videostudio.core.admin_actions import ActionRefused, ConfirmedAction
 from videostudio.core.admin_forms import ReasonForm
-
-CUSTOMER_READS = "The customer reads it among their tokens' entries."
 
 
 class RefundForm(ReasonForm):
     """Its reason is the entry's note."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["reason"].help_text = CUSTOMER_READS
+    reason_help_text = NOTE_HELP_TEXT
 
 
-class AgainForm(ReasonForm):
+class RerunForm(ReasonForm):
     price = forms.ChoiceField(
         label="Who pays",
         choices=[
@@ -43,89 +40,79 @@ class AgainForm(ReasonForm):
     )
 
 
-@dataclass(frozen=True)
-class Door:
-    """`act` does it to one job, with the form's answers, and returns what happened."""
-
-    name: str
-    button: str
-    intro: str
-    form: type[ReasonForm]
-    act: Callable[[VideoJob, User, dict[str, Any]], str]
-    why_not: Callable[[list[VideoJob]], list[str]]  # of each job, "" where nothing is against it
-    effect: Callable[[VideoJob], int]  # tokens that come back, as far as the row tells
-
-    @property
-    def label(self) -> str:
-        return f"{self.button} selected jobs"
-
-    @property
-    def permission(self) -> str:
-        return f"jobs.{self.name}_videojob"
-
-    def is_open(self, job: VideoJob, user: Any) -> bool:
-        return user.has_perm(self.permission) and self.why_not([job]) == [""]
+# ---- What each action does ----
 
 
-# ---- What each does ----
+@contextmanager
+def _domain_refusals() -> Iterator[None]:
+    try:
+        yield
+    except REFUSALS as refusal:
+        raise ActionRefused(_sentence(refusal)) from refusal
 
 
-def _refund(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    tokens = refunds.refund(job=job, actor=actor, reason=given["reason"], now=timezone.now())
+@_domain_refusals()
+def _refund(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    tokens = refunds.refund(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     return f"{formatting.format_tokens(tokens)} refunded."
 
 
-def _cancel(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
+@_domain_refusals()
+def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     before = VideoJob.objects.select_for_update().get(pk=job.pk).tokens_refunded
-    job = lifecycle.cancel(job=job, actor=actor, reason=given["reason"], now=timezone.now())
+    job = lifecycle.cancel(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     if job.tokens_consumed and not job.tokens_refunded:
         return "cancelled; its tokens are kept, since it was submitted to the provider."
-    return f"cancelled{_given_back(job, job.tokens_refunded - before)}"
+    return f"cancelled{_refund_note(job, job.tokens_refunded - before)}"
 
 
-def _fail(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    tokens = lifecycle.force_fail(job=job, actor=actor, reason=given["reason"], now=timezone.now())
-    return f"marked as failed{_given_back(job, tokens)}"
+@_domain_refusals()
+def _fail(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    tokens = lifecycle.force_fail(
+        job=job, actor=actor, reason=answers["reason"], now=timezone.now()
+    )
+    return f"marked as failed{_refund_note(job, tokens)}"
 
 
-def _given_back(job: VideoJob, tokens: int) -> str:
+def _refund_note(job: VideoJob, tokens: int) -> str:
     if tokens:
         return f", {formatting.format_tokens(tokens)} refunded."
     return "; its tokens were refunded before." if job.tokens_consumed else "; it had cost nothing."
 
 
-def _retry(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    return _again(reruns.retry, "retried", job, actor, given)
+def _retry(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    return _rerun(reruns.retry, "retried", job, actor, answers)
 
 
-def _fetch(job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    return _again(reruns.fetch_again, "fetched again", job, actor, given)
+def _fetch(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    return _rerun(reruns.fetch_again, "fetched again", job, actor, answers)
 
 
-def _again(order: Any, done: str, job: VideoJob, actor: User, given: dict[str, Any]) -> str:
-    charged = given["price"] == "charged"
-    new = order(job=job, actor=actor, reason=given["reason"], charged=charged, now=timezone.now())
+@_domain_refusals()
+def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    charged = answers["price"] == "charged"
+    new = order(job=job, actor=actor, reason=answers["reason"], charged=charged, now=timezone.now())
     return f"{done} as job {new.pk}, for {formatting.format_tokens(new.tokens_consumed)}."
 
 
-# ---- What the rows tell before ----
+# ---- What the rows tell beforehand ----
 
 
-def _each(why_not: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
-    return lambda jobs: [why_not(job) for job in jobs]
+def _for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
+    return lambda jobs: [refusal(job) for job in jobs]
 
 
-def _why_no_refund(job: VideoJob) -> str:
+def _refund_refusal(job: VideoJob) -> str:
     if not job.tokens_consumed:
         return "was never charged"
     return "was refunded before" if job.tokens_refunded else ""
 
 
-def _why_no_end(job: VideoJob) -> str:
+def _end_refusal(job: VideoJob) -> str:
     return "" if job.status in ACTIVE else f"has ended already ({job.status})"
 
 
-def _why_no_retry(job: VideoJob) -> str:
+def _retry_refusal(job: VideoJob) -> str:
     if job.status in ACTIVE:
         return SENTENCES[reruns.JobStillActive]
     if job.has_input_images:
@@ -133,81 +120,82 @@ def _why_no_retry(job: VideoJob) -> str:
     return ""
 
 
-def _why_no_fetch(jobs: list[VideoJob]) -> list[str]:
+def _fetch_refusals(jobs: list[VideoJob]) -> list[str]:
     operations = reruns.operations_of(jobs=jobs)
 
-    def why_not(job: VideoJob) -> str:
+    def refusal(job: VideoJob) -> str:
         if job.status in ACTIVE:
             return SENTENCES[reruns.JobStillActive]
         return "" if operations[job.pk] else SENTENCES[reruns.NoOperation]
 
-    return [why_not(job) for job in jobs]
+    return [refusal(job) for job in jobs]
 
 
-def _refund_effect(job: VideoJob) -> int:
+def _refund_token_change(job: VideoJob) -> int:
     return 0 if job.tokens_refunded else job.tokens_consumed
 
 
-def _cancel_effect(job: VideoJob) -> int:
-    return 0 if job.submitted_at else _refund_effect(job)
+def _cancel_token_change(job: VideoJob) -> int:
+    return 0 if job.submitted_at else _refund_token_change(job)
 
 
-def _again_effect(job: VideoJob) -> int:
+def _rerun_token_change(job: VideoJob) -> int:
     return -ledger.cost(OPERATION)
 
 
-DOORS = {
-    door.name: door
-    for door in (
-        Door(
-            name="refund",
-            button="Refund",
-            intro="The tokens of these jobs are given back to their users, once at most.",
-            form=RefundForm,
-            act=_refund,
-            why_not=_each(_why_no_refund),
-            effect=_refund_effect,
-        ),
-        Door(
-            name="cancel",
-            button="Cancel",
-            intro="These jobs end now. As for customers who cancel themselves, the tokens come "
-            "back unless the job was submitted to the provider, which charges for it.",
-            form=ReasonForm,
-            act=_cancel,
-            why_not=_each(_why_no_end),
-            effect=_cancel_effect,
-        ),
-        Door(
-            name="fail",
-            button="Mark as failed and refund",
-            intro="These jobs end now as FAILED, and their tokens are given back.",
-            form=RefundForm,
-            act=_fail,
-            why_not=_each(_why_no_end),
-            effect=_refund_effect,
-        ),
-        Door(
-            name="retry",
-            button="Retry",
-            intro="For each of these jobs a new one is made that asks for the same.",
-            form=AgainForm,
-            act=_retry,
-            why_not=_each(_why_no_retry),
-            effect=_again_effect,
-        ),
-        Door(
-            name="fetch",
-            button="Fetch again",
-            intro="For each of these jobs a new one is made that fetches the provider's video "
-            "without having it made again. Google keeps finished videos for about two days.",
-            form=AgainForm,
-            act=_fetch,
-            why_not=_why_no_fetch,
-            effect=_again_effect,
-        ),
-    )
-}
+ACTIONS = [
+    ConfirmedAction(
+        name="refund",
+        permission="jobs.refund_videojob",
+        label="Refund",
+        intro="The tokens of these jobs are given back to their users, once at most.",
+        form=RefundForm,
+        execute=_refund,
+        refusal_reasons=_for_each(_refund_refusal),
+        token_change=_refund_token_change,
+    ),
+    ConfirmedAction(
+        name="cancel",
+        permission="jobs.cancel_videojob",
+        label="Cancel",
+        intro="These jobs end now. As for customers who cancel themselves, the tokens come "
+        "back unless the job was submitted to the provider, which charges for it.",
+        execute=_cancel,
+        refusal_reasons=_for_each(_end_refusal),
+        token_change=_cancel_token_change,
+    ),
+    ConfirmedAction(
+        name="fail",
+        permission="jobs.fail_videojob",
+        label="Mark as failed and refund",
+        intro="These jobs end now as FAILED, and their tokens are given back.",
+        form=RefundForm,
+        execute=_fail,
+        refusal_reasons=_for_each(_end_refusal),
+        token_change=_refund_token_change,
+    ),
+    ConfirmedAction(
+        name="retry",
+        permission="jobs.retry_videojob",
+        label="Retry",
+        intro="For each of these jobs a new one is made that asks for the same.",
+        form=RerunForm,
+        execute=_retry,
+        refusal_reasons=_for_each(_retry_refusal),
+        token_change=_rerun_token_change,
+    ),
+    ConfirmedAction(
+        name="fetch",
+        permission="jobs.fetch_videojob",
+        label="Fetch again",
+        intro="For each of these jobs a new one is made that fetches the provider's video "
+        "without having it made again. Google keeps finished videos for about two days.",
+        form=RerunForm,
+        execute=_fetch,
+        refusal_reasons=_fetch_refusals,
+        token_change=_rerun_token_change,
+    ),
+]
 
 SENTENCES: dict[type[Exception], str] = {
     ledger.AlreadyRefunded: "was refunded before",
@@ -218,22 +206,6 @@ SENTENCES: dict[type[Exception], str] = {
     reruns.ModelRetired: "asked for a model that is not offered any more",
     reruns.NoOperation: "has no operation at the provider that could be asked",
 }
-
-
-def pass_through(
-    door: Door, *, job: VideoJob, actor: User, given: dict[str, Any], note: Callable[..., Any]
-) -> tuple[bool, str]:
-    """Do it to one job: whether it was done, and the sentence about it.
-
-    `note(job, sentence)` writes to Django's log, in the transaction of the deed.
-    """
-    try:
-        with transaction.atomic():
-            done = door.act(job, actor, given)
-            note(job, f"{door.button}: {done} Reason: {given['reason']}")
-    except REFUSALS as refusal:
-        return False, f"{_sentence(refusal)}."
-    return True, done
 
 
 def _sentence(refusal: Exception) -> str:

@@ -1,21 +1,18 @@
-"""The list of jobs and the page of one, and the ways from both to the doors."""
+"""The list of jobs and the page of one."""
 
-from typing import Any, cast
-from uuid import UUID
+from collections import Counter
+from typing import Any
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.staff_log import StaffLogMixin
 from jobs.admin import filters, job_summary, search, timeline
-from jobs.admin.actions import DOORS, Door, pass_through
+from jobs.admin.actions import ACTIONS
 from jobs.admin.list_columns import Columns
 from jobs.models import ACTIVE, VideoJob
 from jobs.stats import estimates
@@ -23,11 +20,8 @@ from jobs.templatetags.job_links import job_links
 from tokens_ledger import ledger
 from tokens_ledger.models import Account
 from videostudio.core.admin import ReadOnlyAdmin, export
-from videostudio.core.admin_forms import ReasonForm, safe_next_url
+from videostudio.core.admin_actions import ConfirmedActionsMixin, PreviewRow, Result
 
-LIST = "admin:jobs_videojob_changelist"
-MAX_SELECTED = 500  # jobs that one form acts on; each is a transaction of its own
-FEW = 5  # results that need no summary
 EXPORT = {
     "id": lambda job: str(job.pk),
     "user": lambda job: str(job.user),
@@ -51,8 +45,9 @@ EXPORT = {
 
 
 @admin.register(VideoJob)
-class VideoJobAdmin(StaffLogMixin, Columns, ReadOnlyAdmin):
-    change_list_template = "admin/jobs/videojob/list.html"
+class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin):
+    confirmed_actions = ACTIONS
+    objects_name = "jobs"
     change_form_template = "admin/jobs/videojob/job.html"
     ordering = ("-created_at", "-id")
     list_filter = (
@@ -61,9 +56,8 @@ class VideoJobAdmin(StaffLogMixin, Columns, ReadOnlyAdmin):
     )
     search_fields = ("id",)  # what is searched is search.py's
     search_help_text = "User, e-mail, part of an id, words of the prompt: all that you type."
-    date_hierarchy = "created_at"
     extra_lookups = ("user",)
-    actions = ()
+    actions = ("export",)
     fieldsets = (
         ("Asked for", {"fields": (
             *("prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
@@ -89,17 +83,10 @@ class VideoJobAdmin(StaffLogMixin, Columns, ReadOnlyAdmin):
     ) -> tuple[QuerySet[VideoJob], bool]:
         return search.search(queryset, search_term), False
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The doors that this member of staff may open, and the export."""
-        actions: dict[str, Any] = {
-            f"{door.name}_jobs": (_opens(door), f"{door.name}_jobs", door.label)
-            for door in DOORS.values()
-            if request.user.has_perm(door.permission)
-        }
-        if request.user.has_perm("jobs.export_videojob"):
-            actions["export"] = (VideoJobAdmin.export, "export", "Export selected jobs as CSV")
-        return actions
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("jobs.export_videojob")
 
+    @admin.action(description="Export selected jobs as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[VideoJob]) -> HttpResponseBase:
         """Everything that was selected, however much."""
         return export(request, queryset.select_related("user"), EXPORT)
@@ -139,151 +126,33 @@ class VideoJobAdmin(StaffLogMixin, Columns, ReadOnlyAdmin):
             "timeline": timeline.of(job),
             "images": job.images.defer("content").order_by("role", "position"),
             "balance": ledger.balance(user=job.user),
-            "doors": [door for door in DOORS.values() if door.is_open(job, request.user)],
+            "actions": [action for action in ACTIONS if action.is_available(job, request.user)],
             "reruns": job.reruns.order_by("created_at")[:20],
             "stuck": job.status in ACTIVE and _is_stuck(job, now),
             "now": now,
         }
 
-    # ---- The doors ----
+    # ---- The actions ----
 
-    def get_urls(self) -> list[URLPattern]:
-        doors = [
-            path(
-                f"{door.name}/",
-                self.admin_site.admin_view(self.door_view),
-                {"name": door.name},
-                name=f"jobs_videojob_{door.name}",
-            )
-            for door in DOORS.values()
-        ]
-        return [*doors, *super().get_urls()]
+    def get_preview_context(self, rows: list[PreviewRow]) -> dict[str, Any]:
+        return {"balances": _balances(rows)}
 
-    def door_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """GET ?job=… shows what would happen; POST does it, job by job, and tells of each."""
-        door = DOORS[name]
-        if not request.user.has_perm(door.permission):
-            raise PermissionDenied
-        given = dict.fromkeys(_uuid(text) for text in _lists(request, "job"))
-        every = [id for id in given if id]
-        asked, left = every[:MAX_SELECTED], len(every[MAX_SELECTED:])
-        jobs = list(self.get_queryset(request).filter(pk__in=asked))
-        form = door.form(request.POST if request.method == "POST" else None)
-        back = safe_next_url(request, reverse(LIST))
-        if request.method != "POST" or not form.is_valid():
-            gone = len(asked) - len(jobs)
-            return self.confirm(
-                request, door, jobs=jobs, back=back, form=form, gone=gone, cut=bool(left)
-            )
-        found = {job.pk: job for job in jobs}
-        results = [
-            (id, *self._through(request, door, found.get(id) or VideoJob(pk=id), form))
-            for id in asked
-        ]
-        _tell(request, door, results, left)
-        return HttpResponseRedirect(back)
-
-    def _through(
-        self, request: HttpRequest, door: Door, job: VideoJob, form: ReasonForm
-    ) -> tuple[bool, str]:
-        return pass_through(
-            door,
-            job=job,
-            actor=cast(User, request.user),
-            given=form.cleaned_data,
-            note=lambda job, what: self.log_change(request, job, what),
-        )
-
-    def confirm(
-        self,
-        request: HttpRequest,
-        door: Door,
-        *,
-        jobs: list[VideoJob],
-        back: str,
-        form: ReasonForm | None = None,
-        gone: int = 0,
-        cut: bool = False,
-    ) -> TemplateResponse:
-        """What would happen to each job, and to each user's tokens."""
-        rows = [
-            (job, why_not, door.effect(job))
-            for job, why_not in zip(jobs, door.why_not(jobs), strict=True)
-        ]
-        context = self.admin_site.each_context(request) | {
-            "title": door.button,
-            "door": door,
-            "form": form or door.form(),
-            "rows": rows,
-            "balances": _balances(rows),
-            "possible": sum(not why_not for _, why_not, _ in rows),
-            "gone": gone,
-            "cut": cut,
-            "next": back,
-            "action_url": reverse(f"admin:jobs_videojob_{door.name}"),
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "admin/jobs/videojob/door.html", context)
+    def result_message(self, result: Result) -> str:
+        return job_links(f"Job {super().result_message(result)}")
 
 
-def _opens(door: Door) -> Any:
-    """The action that leads from a selection in the list to the door's page."""
-
-    def open(
-        window: VideoJobAdmin, request: HttpRequest, queryset: QuerySet[VideoJob]
-    ) -> HttpResponse:
-        jobs = list(queryset.select_related("user")[: MAX_SELECTED + 1])
-        cut = len(jobs) > MAX_SELECTED
-        back = request.get_full_path()
-        return window.confirm(request, door, jobs=jobs[:MAX_SELECTED], back=back, cut=cut)
-
-    return open
-
-
-def _tell(
-    request: HttpRequest, door: Door, results: list[tuple[UUID, bool, str]], left: int
-) -> None:
-    """A message for each job; above many of them, how many went which way."""
-    if not results:
-        messages.warning(request, "No job was chosen: nothing was done.")
-    if left:
-        messages.warning(
-            request,
-            f"One form takes {MAX_SELECTED} jobs: {left} more were sent, and nothing was done to "
-            "them. Do them afterwards.",
-        )
-    if len(results) > FEW:
-        done = sum(was_done for _, was_done, _ in results)
-        skipped = len(results) - done
-        messages.info(request, f"{door.button}: {done} jobs done, {skipped} skipped.")
-    for id, was_done, sentence in results:
-        level = messages.SUCCESS if was_done else messages.WARNING
-        messages.add_message(request, level, job_links(f"Job {id}: {sentence}"))
-
-
-def _lists(request: HttpRequest, name: str) -> list[str]:
-    return (request.POST if request.method == "POST" else request.GET).getlist(name)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _balances(rows: list[tuple[VideoJob, str, int]]) -> list[dict[str, Any]]:
+def _balances(rows: list[PreviewRow]) -> list[dict[str, Any]]:
     """Of each user whose tokens would change: how many before, and after."""
-    changes: dict[User, int] = {}
-    for job, why_not, effect in rows:
-        if not why_not and effect:
-            changes[job.user] = changes.get(job.user, 0) + effect
+    changes: Counter[User] = Counter()
+    for row in rows:
+        changes[row.object.user] += row.token_change
     accounts = Account.objects.filter(user__in=changes).values_list("user", "balance")
     balances = dict(accounts)
     return [
         {"user": user, "before": before, "change": change, "after": before + change}
         for user, change in changes.items()
         for before in [balances.get(user.pk, 0)]
+        if change
     ]
 
 

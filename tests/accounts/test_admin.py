@@ -100,12 +100,12 @@ class TestRefreshTokens:
 
     @pytest.mark.parametrize("lookup", ["token", "token__startswith", "token__contains"])
     def test_cannot_be_guessed_by_a_filter_in_the_address(self, boss, spent, lookup):
-        for window, name in (
+        for table, name in (
             (OUTSTANDING, lookup),
             (BLACKLISTED, f"token__{lookup}"),
             ("/admin/accounts/user/", f"outstandingtoken__{lookup}"),
         ):
-            assert boss.get(window, {name: "eyJ"}).headers["Location"] == f"{window}?e=1"
+            assert boss.get(table, {name: "eyJ"}).headers["Location"] == f"{table}?e=1"
 
     def test_cannot_be_added_changed_or_deleted(self, boss, spent):
         for page, row in ((OUTSTANDING, spent.token.pk), (BLACKLISTED, spent.pk)):

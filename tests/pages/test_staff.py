@@ -1,4 +1,4 @@
-"""The staff's pages as people see them: from a customer's mail to the refund, and each door."""
+"""The staff's pages as people see them: from a customer's mail to the refund, and each action."""
 
 import base64
 import csv
@@ -83,8 +83,8 @@ def open_user(page: Page, name: str) -> None:
     page.locator("#result_list tbody th a").click()
 
 
-def door(page: Page, name: str, *, exact: bool = True) -> None:
-    page.locator(".doors").get_by_role("link", name=name, exact=exact).click()
+def choose(page: Page, name: str, *, exact: bool = True) -> None:
+    page.locator(".action-buttons").get_by_role("link", name=name, exact=exact).click()
 
 
 def send(page: Page, button: str, reason: str) -> None:
@@ -128,7 +128,7 @@ class TestAMail:
         assert page.locator("video").evaluate(lasts) == pytest.approx(8, abs=0.2)
         screenshot(page, "staff-job")
 
-        door(page, "Refund")
+        choose(page, "Refund")
         name, before, change, after = cells(page, "Balances")
         assert (name, change) == ("maria", "+50 tokens")
         assert number(after) == number(before) + 50
@@ -138,9 +138,9 @@ class TestAMail:
         expect(page.locator(".story")).to_contain_text("The 50 tokens charged were given back.")
         expect(timeline.filter(has_text="Refund +50")).to_contain_text("a black frame")
         expect(page.locator(".job-head")).to_contain_text(f"has {after} now")
-        expect(page.locator(".doors").get_by_role("link", name="Refund")).to_have_count(0)
+        expect(page.locator(".action-buttons").get_by_role("link", name="Refund")).to_have_count(0)
 
-        page.goto(f"{LIST}refund/?job={job}")  # the address is still in the browser's history
+        page.goto(f"{LIST}{job}/refund/")  # the address is still in the browser's history
         expect(page.locator(".skipped")).to_contain_text("was refunded before")
         expect(page.get_by_role("button", name="Refund")).to_have_count(0)
         expect(page.get_by_text("Nothing can be done here")).to_be_visible()
@@ -150,7 +150,7 @@ class TestAMail:
         pages = [enter("olga"), enter("root")]
         for page in pages:
             open_job(page, "femi lighthouse")
-            door(page, "Refund")
+            choose(page, "Refund")
         for page in pages:
             send(page, "Refund", "Asked for it")
         expect(pages[0].locator(".messagelist .success")).to_contain_text("50 tokens refunded")
@@ -159,7 +159,7 @@ class TestAMail:
     def test_needs_a_reason_of_more_than_blanks(self, enter):
         page = enter("sam")
         job = open_job(page, "lucia lighthouse")
-        door(page, "Refund")
+        choose(page, "Refund")
         page.get_by_role("button", name="Refund").click()
         expect(page).to_have_url(re.compile("/refund/"))  # the browser itself asks
         send(page, "Refund", "   ")
@@ -172,12 +172,12 @@ def number(tokens: str) -> int:
     return int(tokens.split()[0].replace(",", ""))
 
 
-class TestDoors:
+class TestActions:
     def test_cancel(self, enter):
         page = enter("olga")
         job = open_job(page, "tram thunderstorm")
         until_shown(page, "Accepted by the mock")
-        door(page, "Cancel")
+        choose(page, "Cancel")
         expect(page.locator("table.rows")).to_contain_text("No tokens back")
         send(page, "Cancel", "Ordered twice")
         expect(page.locator(".messagelist")).to_contain_text(f"{job}: cancelled; its tokens are")
@@ -190,7 +190,7 @@ class TestDoors:
         expect(page.get_by_alt_text("initialImage 0")).to_be_visible()
         width = "image => image.decode().then(() => image.naturalWidth)"
         assert page.get_by_alt_text("initialImage 0").evaluate(width) == 640
-        door(page, "Mark as failed and refund")
+        choose(page, "Mark as failed and refund")
         send(page, "Mark as failed and refund", "Hangs since noon")
         expect(page.locator(".messagelist")).to_contain_text("marked as failed, 50 tokens refunded")
         expect(page.locator("h1")).to_contain_text("FAILED")
@@ -205,7 +205,7 @@ class TestDoors:
     def test_retry(self, enter, words, who_pays, tokens, story):
         page = enter("olga")
         first = open_job(page, words)
-        door(page, "Retry")
+        choose(page, "Retry")
         page.get_by_label("Reason").fill("The prompt was escape_formula")
         page.get_by_role("button", name="Retry").click()
         expect(page).to_have_url(re.compile("/retry/"))  # who pays must be chosen
@@ -225,7 +225,7 @@ class TestDoors:
         page = enter("olga")
         open_job(page, "glass whale")
         expect(page.locator(".story")).to_contain_text("could not be stored. (storage.failed)")
-        door(page, "Fetch again")
+        choose(page, "Fetch again")
         page.get_by_label("Nobody").check()
         send(page, "Fetch again", "The storage is back")
         page.locator(".messagelist").get_by_role("link").last.click()
@@ -280,7 +280,7 @@ class TestAccounts:
         page = enter("fred")
         open_user(page, "aiko")
         had = tokens_of(page)
-        door(page, "Grant tokens")
+        choose(page, "Grant tokens")
         page.get_by_label("Amount").fill("250")
         send(page, "Grant tokens", "For the long wait")
         expect(page.locator(".messagelist")).to_have_text(
@@ -290,7 +290,7 @@ class TestAccounts:
         expect(newest).to_contain_text("For the long wait")
         expect(newest).to_contain_text("fred")
 
-        door(page, "Adjust balance")
+        choose(page, "Adjust balance")
         page.get_by_label("Amount").fill("-9999")
         send(page, "Adjust balance", "Too much")
         expect(page.locator(".errorlist")).to_contain_text(f"holds {had + 250:,} tokens, no more")
@@ -302,12 +302,12 @@ class TestAccounts:
         studio.user("vera", tokens=50).create(prompt="An owl reads the news")
         page = enter("fred")
         open_user(page, "vera")
-        door(page, "Grant tokens")
+        choose(page, "Grant tokens")
         page.get_by_label("Amount").fill("200")
         send(page, "Grant tokens", "Waited for an hour")
         page = enter("olga")
         job = open_job(page, "vera")
-        door(page, "Cancel")
+        choose(page, "Cancel")
         send(page, "Cancel", "Ordered twice")
         open_user(page, "vera")
         for name in ("panel", "history"):
@@ -363,20 +363,18 @@ class TestRoles:
     BY_HAND = {"sam": "retry", "olga": "grant", "fred": "refund"}
 
     @pytest.mark.parametrize("name", SEES)
-    def test_see_their_own_doors_alone(self, enter, name):
+    def test_see_their_own_actions_alone(self, enter, name):
         page = enter(name, tolerate=REFUSED)
         job = open_job(page, "aiko lighthouse")
-        seen = set(page.locator(".doors a").all_inner_texts())
+        seen = set(page.locator(".action-buttons a").all_inner_texts())
         page.locator(".job-head").get_by_role("link", name="aiko", exact=True).click()
         expect(page.locator("#tokens-heading")).to_be_visible()
-        seen |= set(page.locator(".doors a, .object-tools a").all_inner_texts())
+        seen |= set(page.locator(".action-buttons a, .object-tools a").all_inner_texts())
         assert {each.capitalize() for each in seen} - {"Log", "History"} == self.SEES[name]
         closed = self.BY_HAND[name]
         user = urlsplit(page.url).path.split("/")[-3]
         page.goto(
-            f"/admin/tokens_ledger/account/{user}/grant/"
-            if closed == "grant"
-            else f"{LIST}{closed}/?job={job}"
+            f"/admin/accounts/user/{user}/grant/" if closed == "grant" else f"{LIST}{job}/{closed}/"
         )
         expect(page.get_by_role("heading", name="You may not do this.")).to_be_visible()
 
@@ -455,7 +453,7 @@ class TestKeyboard:
         self.tab_to(page, rows.first.locator("th a"))
         page.keyboard.press("Enter")
         expect(page.locator("h1 .id")).to_have_text(job or "")
-        self.tab_to(page, page.locator(".doors").get_by_role("link", name="Refund"))
+        self.tab_to(page, page.locator(".action-buttons").get_by_role("link", name="Refund"))
         page.keyboard.press("Enter")
         expect(page.get_by_label("Reason")).to_be_focused()
         page.keyboard.type("By keyboard alone")
@@ -481,8 +479,8 @@ def tour(page: Page):
     yield "list"
     job = open_job(page, "paper dancers")
     yield "job"
-    page.goto(f"{LIST}retry/?job={job}")
-    yield "door"
+    page.goto(f"{LIST}{job}/retry/")
+    yield "action"
     open_user(page, "maria")
     yield "user"
     page.get_by_role("link", name="History").click()

@@ -70,17 +70,20 @@ def finance(member, browser_of):
     return browser_of(member("Finance"))
 
 
-def press(browser: Client, door: str, *jobs: Any, reason: str = "Never came", **form: str) -> Any:
-    """Fill in a door's form for these jobs, and send it."""
-    ids = [str(getattr(job, "pk", job)) for job in jobs]
-    return browser.post(f"{LIST}{door}/", {"job": ids, "reason": reason} | form, follow=True)
-
-
-def choose(browser: Client, door: str, *jobs: Any, query: str = "", **form: str) -> Any:
+def choose(browser: Client, action: str, *jobs: Any, query: str = "", **form: str) -> Any:
     """Select jobs in the list, and an action for them."""
-    ids = [str(job.pk) for job in jobs]
-    chosen = {"action": f"{door}_jobs", "_selected_action": ids}
-    return browser.post(f"{LIST}{query}", chosen | form)
+    ids = [str(getattr(job, "pk", job)) for job in jobs]
+    chosen = {"action": action, "_selected_action": ids, "index": "0"}
+    return browser.post(f"{LIST}{query}", chosen | form, follow=True)
+
+
+def press(browser: Client, action: str, *jobs: Any, reason: str = "Never came", **form: str) -> Any:
+    """Fill in the form of the page that confirms an action on these jobs, and send it."""
+    return choose(browser, action, *jobs, post="yes", reason=reason, **form)
+
+
+def url_of(action: str, job: Any) -> str:
+    return f"{LIST}{job.pk}/{action}/"
 
 
 def page_of(job: Any) -> str:

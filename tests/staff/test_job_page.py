@@ -151,15 +151,16 @@ class TestPage:
         assert picture not in text
         assert "The input images went when the job ended." in text
 
-    def test_shows_only_the_doors_that_make_sense(self, operator, new_job):
-        def doors(job):
-            return {door.name for door in operator.get(page_of(job)).context["doors"]}
+    def test_shows_only_the_actions_that_make_sense(self, operator, new_job):
+        def actions(job):
+            page = operator.get(page_of(job))
+            return {action.name for action in page.context["actions"]}
 
-        assert doors(new_job("SUCCEEDED")) == {"refund", "retry", "fetch"}
-        assert doors(new_job("FAILED")) == {"retry", "fetch"}
-        assert doors(new_job("FAILED", initial_image=True)) == {"fetch"}
-        assert doors(new_job("generating")) == {"refund", "cancel", "fail"}
-        assert doors(new_job("CANCELLED")) == {"retry"}
+        assert actions(new_job("SUCCEEDED")) == {"refund", "retry", "fetch"}
+        assert actions(new_job("FAILED")) == {"retry", "fetch"}
+        assert actions(new_job("FAILED", initial_image=True)) == {"fetch"}
+        assert actions(new_job("generating")) == {"refund", "cancel", "fail"}
+        assert actions(new_job("CANCELLED")) == {"retry"}
 
     def test_shows_the_balance_of_now(self, support, new_job, alice):
         job = new_job("SUCCEEDED")

@@ -25,44 +25,44 @@ QUERIES = (
 
 
 class TestLists:
-    @pytest.mark.parametrize("window", LISTS)
-    def test_bear_any_question_in_their_address(self, boss, new_job, window):
+    @pytest.mark.parametrize("table", LISTS)
+    def test_bear_any_question_in_their_address(self, boss, new_job, table):
         new_job("FAILED")
         for query in QUERIES:
-            answer = boss.get(f"{window}?{query}")
+            answer = boss.get(f"{table}?{query}")
             assert answer.status_code in (200, 302, 400), query
             if answer.status_code == 302:
-                assert answer["Location"] == f"{window}?e=1", query
-                assert boss.get(f"{window}?{query}&e=1").status_code == 200
+                assert answer["Location"] == f"{table}?e=1", query
+                assert boss.get(f"{table}?{query}&e=1").status_code == 200
 
     def test_answer_no_question_that_they_do_not_offer(self, support, new_job):
         new_job()
-        for window, query in ((LIST, "user__password__startswith=a"), (LIST, "prompt=x"),
+        for table, query in ((LIST, "user__password__startswith=a"), (LIST, "prompt=x"),
                               (ENTRIES, "account__user__email__startswith=a")):  # fmt: skip
-            assert support.get(f"{window}?{query}")["Location"] == f"{window}?e=1"
+            assert support.get(f"{table}?{query}")["Location"] == f"{table}?e=1"
 
     @pytest.mark.parametrize("column", ["2", "-4", "5.1"])
-    @pytest.mark.parametrize("window", [LIST, ENTRIES, "/admin/jobs/jobevent/"])
-    def test_of_many_rows_are_not_sorted_by_what_no_index_knows(self, support, window, column):
-        as_always = support.get(window).context["cl"].queryset.query.order_by
-        asked = support.get(window, {"o": column}).context["cl"].queryset.query.order_by
+    @pytest.mark.parametrize("table", [LIST, ENTRIES, "/admin/jobs/jobevent/"])
+    def test_of_many_rows_are_not_sorted_by_what_no_index_knows(self, support, table, column):
+        as_always = support.get(table).context["cl"].queryset.query.order_by
+        asked = support.get(table, {"o": column}).context["cl"].queryset.query.order_by
         known = {"id", "created_at", "pk"}
         assert {name.strip("-") for name in asked} <= known
         assert as_always
 
     @pytest.mark.parametrize("chosen", ["abc", "nul \x00", "", "9" * 40, "-1", "٣"])
-    @pytest.mark.parametrize("window", [LIST, ENTRIES])
-    def test_bear_any_selection(self, member, browser_of, new_job, window, chosen):
+    @pytest.mark.parametrize("table", [LIST, ENTRIES])
+    def test_bear_any_selection(self, member, browser_of, new_job, table, chosen):
         new_job()
         browser = browser_of(member("Finance"))
-        for action in ("export", "refund_jobs"):
+        for action in ("export", "refund"):
             form = {"action": action, "_selected_action": [chosen]}
-            assert browser.post(window, form, follow=True).status_code == 200
+            assert browser.post(table, form, follow=True).status_code == 200
 
     def test_say_that_a_selection_is_broken(self, operator, new_job):
         job = new_job("SUCCEEDED")
         chosen = [str(job.pk), "abc"]
-        form = {"action": "refund_jobs", "_selected_action": chosen}
+        form = {"action": "refund", "_selected_action": chosen}
         answer = operator.post(LIST, form, follow=True)
         assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
         assert not Entry.objects.filter(kind="refund").exists()

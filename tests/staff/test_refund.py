@@ -1,4 +1,4 @@
-"""The door "Refund": with a reason, once, and told of each job."""
+"""The action "Refund": with a reason, once, and a message for each job."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -6,7 +6,7 @@ from django.contrib.admin.models import LogEntry
 from accounts.models import User
 from jobs.models import JobEvent, VideoJob
 from tests.jobs.conftest import kept
-from tests.staff.conftest import LIST, choose, page_of, press, said
+from tests.staff.conftest import LIST, choose, page_of, press, said, url_of
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 
@@ -93,6 +93,7 @@ class TestRefund:
     def test_takes_nonsense_for_no_job(self, support):
         answer = press(support, "refund", "nonsense", "../../etc")
         assert answer.status_code == 200
+        assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
         assert not refunds()
 
     def test_sums_up_where_there_are_many(self, support, new_job, settings):
@@ -104,8 +105,12 @@ class TestRefund:
 
     def test_goes_back_to_where_it_came_from(self, support, new_job):
         job = new_job("SUCCEEDED")
-        press_from = {"next": page_of(job)}
-        assert press(support, "refund", job, **press_from).redirect_chain[-1][0] == page_of(job)
+        answer = support.post(url_of("refund", job), {"reason": "Never came"}, follow=True)
+        assert said(answer) == [f"Job {job.pk}: 50 tokens refunded."]
+        assert answer.redirect_chain == [(page_of(job), 302)]
+        query = "?error_code=safety.output&ordered=hour"
+        answer = press(support, "refund", job, query=query)
+        assert answer.redirect_chain == [(f"{LIST}{query}", 302)]
 
     @pytest.mark.parametrize("evil", ["https://evil.example", "//evil.example", "javascript:x"])
     def test_goes_nowhere_else(self, support, new_job, evil):
@@ -115,7 +120,7 @@ class TestRefund:
     def test_is_offered_to_those_who_may(self, support, new_job):
         job = new_job("SUCCEEDED")
         assert LABEL in support.get(LIST).text
-        assert f"{LIST}refund/?job={job.pk}" in support.get(page_of(job)).text
+        assert url_of("refund", job) in support.get(page_of(job)).text
 
 
 class TestOverAFilter:
@@ -133,7 +138,7 @@ class TestOverAFilter:
         page = choose(operator, "refund", failed[0], query=query, select_across="1")
         assert {row[0] for row in page.context["rows"]} == set(failed)
         assert str(succeeded.pk) not in page.text
-        assert f'value="{LIST}?error_code=safety.output&amp;ordered=hour"' in page.text
+        assert f'href="{LIST}?error_code=safety.output&amp;ordered=hour">Back' in page.text
 
     def test_refunds_them_all(self, operator, outage):
         failed, _ = outage
@@ -141,7 +146,7 @@ class TestOverAFilter:
         assert refunds() == 3
 
     def test_says_so_where_there_are_more_than_a_form_takes(self, operator, outage, monkeypatch):
-        monkeypatch.setattr("jobs.admin.job_admin.MAX_SELECTED", 2)
+        monkeypatch.setattr("videostudio.core.admin_actions.MAX_OBJECTS", 2)
         failed, _ = outage
         page = choose(operator, "refund", failed[0], query="?error_code=safety.output",
                       select_across="1")  # fmt: skip

@@ -13,15 +13,15 @@ from tests.staff.conftest import LIST, ROLES, page_of, press
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 
-JOB_DOORS = {"refund", "cancel", "retry", "fetch", "fail"}
-TOKEN_DOORS = {"grant", "adjust"}
+JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail"}
+TOKEN_ACTIONS = {"grant", "adjust"}
 MAY = {
     "Support": {"refund", "cancel"},
     "Operator": {"refund", "cancel", "retry", "fetch", "fail", "deactivate"},
     "Finance": {"grant", "adjust", "export"},
     "nobody": set(),
 }
-WINDOWS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "admin/logentry",
+LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "admin/logentry",
            "tokens_ledger/account", "tokens_ledger/entry", "tokens_ledger/ledgercheck")  # fmt: skip
 CLOSED = ("jobs/idempotencykey", "jobs/tick", "jobs/submissiongate", "jobs/tally", "auth/group",
           "axes/accessattempt", "token_blacklist/outstandingtoken",
@@ -42,27 +42,29 @@ def browser(role, member, browser_of):
 
 
 def addresses(job, alice):
-    """The URL of each door."""
+    """The URL of each action on one object."""
     return (
-        {door: f"{LIST}{door}/?job={job.pk}" for door in JOB_DOORS}
-        | {door: f"/admin/tokens_ledger/account/{alice.pk}/{door}/" for door in TOKEN_DOORS}
+        {action: f"{LIST}{job.pk}/{action}/" for action in JOB_ACTIONS}
+        | {action: f"/admin/accounts/user/{alice.pk}/{action}/" for action in TOKEN_ACTIONS}
         | {"deactivate": f"/admin/accounts/user/{alice.pk}/deactivate/"}
     )
 
 
-class TestDoors:
-    def test_open_to_whom_they_should(self, browser, role, new_job, alice):
-        for door, url in addresses(new_job("SUCCEEDED"), alice).items():
-            assert browser.get(url).status_code == (200 if door in MAY[role] else 403), door
+class TestActions:
+    def test_are_allowed_to_whom_they_should_be(self, browser, role, new_job, alice):
+        for action, url in addresses(new_job("SUCCEEDED"), alice).items():
+            assert browser.get(url).status_code == (200 if action in MAY[role] else 403), action
 
     def test_do_nothing_for_others(self, browser, role, new_job, alice):
         succeeded, waiting = new_job("SUCCEEDED"), new_job()
         entries, jobs = Entry.objects.count(), VideoJob.objects.count()
-        form = {"job": [str(waiting.pk), str(succeeded.pk)], "reason": "x", "price": "free"}
-        form |= {"amount": "5", "active": "no", "once": "6d3b5c5e-0d3e-4a8c-8e5f-3f1d6b0c9a11"}
-        for door, url in addresses(waiting, alice).items():
-            if door not in MAY[role]:
-                assert browser.post(url, form).status_code == 403, door
+        form = {"reason": "x", "price": "free", "amount": "5", "post": "yes"}
+        form |= {"once": "6d3b5c5e-0d3e-4a8c-8e5f-3f1d6b0c9a11"}
+        selected = {"_selected_action": [str(waiting.pk), str(succeeded.pk)]}
+        for action, url in addresses(waiting, alice).items():
+            if action not in MAY[role]:
+                assert browser.post(url, form).status_code == 403, action
+                browser.post(LIST, form | selected | {"action": action})
         assert (Entry.objects.count(), VideoJob.objects.count()) == (entries, jobs)
         assert (kept(waiting).status, kept(succeeded).status) == ("PENDING", "SUCCEEDED")
         alice.refresh_from_db()
@@ -74,21 +76,21 @@ class TestDoors:
         jobs = [new_job("SUCCEEDED"), new_job("generating")]
         pages = [page_of(job) for job in jobs] + [f"/admin/accounts/user/{alice.pk}/change/"]
         text = "".join(browser.get(page).text for page in pages)
-        for door in MAY["Operator"] | MAY["Finance"]:
-            assert (f"/{door}/" in text) == (door in MAY[role] and door != "export"), door
+        for action in MAY["Operator"] | MAY["Finance"]:
+            assert (f"/{action}/" in text) == (action in MAY[role] and action != "export"), action
 
     def test_are_among_the_actions_for_whom_they_should(self, browser, role, new_job):
         new_job()
         if role == "nobody":
             return
         text = browser.get(LIST).text
-        for door in JOB_DOORS:
-            assert (f'value="{door}_jobs"' in text) == (door in MAY[role]), door
+        for action in JOB_ACTIONS:
+            assert (f'<option value="{action}"' in text) == (action in MAY[role]), action
         assert ('value="export"' in text) == ("export" in MAY[role])
 
-    def test_stay_shut_for_actions_typed_by_hand(self, browser, role, new_job):
+    def test_are_refused_to_others_who_type_them_by_hand(self, browser, role, new_job):
         job = new_job("SUCCEEDED")
-        for action in [f"{door}_jobs" for door in JOB_DOORS - MAY[role]] + ["delete_selected"]:
+        for action in [*(JOB_ACTIONS - MAY[role]), "delete_selected"]:
             chosen = {"action": action, "_selected_action": [str(job.pk)], "post": "yes"}
             answer = browser.post(LIST, chosen)
             assert "What happens" not in answer.text
@@ -101,20 +103,20 @@ class TestDoors:
         assert (answer["Content-Type"] == "text/csv; charset=utf-8") == ("export" in MAY[role])
 
 
-class TestWindows:
+class TestLists:
     def test_open_to_every_role(self, browser, role):
-        for window in WINDOWS:
-            status = browser.get(f"/admin/{window}/").status_code
-            assert status == (403 if role == "nobody" else 200), window
+        for table in LISTS:
+            status = browser.get(f"/admin/{table}/").status_code
+            assert status == (403 if role == "nobody" else 200), table
 
     def test_of_the_machinery_are_for_superusers(self, browser):
-        for window in CLOSED:
-            assert browser.get(f"/admin/{window}/").status_code == 403, window
+        for table in CLOSED:
+            assert browser.get(f"/admin/{table}/").status_code == 403, table
 
     def test_of_task_payloads_and_secrets_are_not_there(self, boss):
-        for window in ("django_q/ormq", "django_q/schedule", "django_q/failure", "django_q/success",
+        for table in ("django_q/ormq", "django_q/schedule", "django_q/failure", "django_q/success",
                        "otp_totp/totpdevice"):  # fmt: skip
-            assert boss.get(f"/admin/{window}/").status_code == 404, window
+            assert boss.get(f"/admin/{table}/").status_code == 404, table
         labels = {model._meta.app_label for model in admin.site._registry}
         assert not labels & {"django_q", "otp_totp"}
 

@@ -63,7 +63,7 @@ class TestActions:
         job = new_job("SUCCEEDED")
         press_tokens(finance, "grant", alice, amount=200, reason="Goodwill")
         press(operator, "refund", job, reason="Black frame")
-        form = {"active": "no", "reason": "Charge-back"}
+        form = {"reason": "Charge-back"}
         operator.post(f"/admin/accounts/user/{alice.pk}/deactivate/", form)
         assert shown(operator, page(alice)) == [
             ("operator", "Deactivated: Charge-back", "User alice"),
@@ -91,8 +91,8 @@ class TestActions:
         assert shown(operator, page(carol)) == []
         assert "Staff have done nothing to this user" in operator.get(page(carol)).text
 
-    def test_are_shown_once_each_whatever_the_door(self, page, operator, finance, alice, new_job):
-        """A door writes to the log, to the job's events, and to the ledger."""
+    def test_are_shown_once_each_whatever_the_action(self, page, operator, finance, alice, new_job):
+        """An action writes to the log, to the job's events, and to the ledger."""
         before = len(shown(operator, page(alice)))
         press(operator, "refund", new_job("SUCCEEDED"))
         press(operator, "cancel", new_job())
@@ -230,7 +230,7 @@ class TestPermissions:
         assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
 
     def test_without_the_log_leave_the_history_as_django_makes_it(self, limited, operator, carol):
-        form = {"active": "no", "reason": "Spam"}
+        form = {"reason": "Spam"}
         operator.post(f"/admin/accounts/user/{carol.pk}/deactivate/", form)
         assert "Deactivated: Spam" in limited("view_user").get(history_of(carol)).text
 
@@ -252,9 +252,7 @@ class TestMigration:
         paid, deleted = new_job("SUCCEEDED"), new_job("SUCCEEDED", user=bob)
         press(operator, "refund", paid, deleted)
         press_tokens(finance, "grant", bob)
-        operator.post(
-            f"/admin/accounts/user/{alice.pk}/deactivate/", {"active": "no", "reason": "Spam"}
-        )
+        operator.post(f"/admin/accounts/user/{alice.pk}/deactivate/", {"reason": "Spam"})
         lifecycle.delete(job=deleted, now=timezone.now())
         wanted = set(StaffAction.objects.values_list("log_entry", "user"))
         assert len(wanted) == 4

@@ -1,4 +1,4 @@
-"""A user's page: tokens, jobs, and the doors to both."""
+"""A user's page: tokens, jobs, and the actions on the user."""
 
 import re
 import uuid
@@ -16,8 +16,8 @@ def page_of(user):
     return f"/admin/accounts/user/{user.pk}/change/"
 
 
-def press(browser, door, user, amount=100, reason="A gift", once=None, **form):
-    path = f"/admin/tokens_ledger/account/{user.pk}/{door}/"
+def press(browser, action, user, amount=100, reason="A gift", once=None, **form):
+    path = f"/admin/accounts/user/{user.pk}/{action}/"
     form |= {"amount": str(amount), "reason": reason, "once": str(once or uuid.uuid4())}
     return browser.post(path, form, follow=True)
 
@@ -39,7 +39,7 @@ class TestPage:
             mine = new_job("CANCELLED")
             new_job("CANCELLED", user=bob)
         text = support.get(page_of(alice)).text
-        for name, window in (("jobs", "jobs/videojob"), ("entries", "tokens_ledger/entry")):
+        for name, table in (("jobs", "jobs/videojob"), ("entries", "tokens_ledger/entry")):
             link = re.search(rf'<a href="([^"]+)">All {name}</a>', text)
             assert link
             answer = support.get(link[1])
@@ -47,7 +47,7 @@ class TestPage:
             rows = answer.context["cl"].result_list
             assert len(rows) == answer.context["cl"].result_count >= 10
             assert {getattr(row, "user", None) or row.account.user for row in rows} == {alice}
-            assert answer.request["PATH_INFO"] == f"/admin/{window}/"
+            assert answer.request["PATH_INFO"] == f"/admin/{table}/"
         assert mine in support.get(LIST, {"user": alice.pk}).context["cl"].result_list
 
 
@@ -99,7 +99,7 @@ class TestGrant:
 
     @pytest.mark.parametrize("once", ["", "nonsense"])
     def test_needs_its_own_page(self, finance, alice, once):
-        path = f"/admin/tokens_ledger/account/{alice.pk}/grant/"
+        path = f"/admin/accounts/user/{alice.pk}/grant/"
         page = finance.post(path, {"amount": "5", "reason": "x", "once": once})
         assert "Please open it again" in page.text
         assert ledger.balance(user=alice) == TOKENS
@@ -135,15 +135,15 @@ class TestAdjust:
 
 
 class TestDeactivate:
-    def press(self, browser, user, active="no", reason="Spam"):
-        path = f"/admin/accounts/user/{user.pk}/deactivate/"
-        return browser.post(path, {"active": active, "reason": reason}, follow=True)
+    def press(self, browser, user, action="deactivate", reason="Spam"):
+        path = f"/admin/accounts/user/{user.pk}/{action}/"
+        return browser.post(path, {"reason": reason}, follow=True)
 
     def test_stops_a_users_tokens_at_once_and_back(self, operator, client, alice):
         assert client.get(JOBS).status_code == 200
         assert said(self.press(operator, alice)) == ["alice: deactivated."]
         assert client.get(JOBS).status_code == 401
-        assert said(self.press(operator, alice, active="yes")) == ["alice: reactivated."]
+        assert said(self.press(operator, alice, action="reactivate")) == ["alice: reactivated."]
         assert client.get(JOBS).status_code == 200
         reasons = LogEntry.objects.values_list("change_message", flat=True)
         assert sorted(reasons) == ["Deactivated: Spam", "Reactivated: Spam"]
@@ -179,4 +179,4 @@ class TestDeactivate:
     def test_of_nobody_is_404(self, operator, finance):
         nobody = uuid.uuid4()
         assert operator.get(f"/admin/accounts/user/{nobody}/deactivate/").status_code == 404
-        assert finance.get(f"/admin/tokens_ledger/account/{nobody}/grant/").status_code == 404
+        assert finance.get(f"/admin/accounts/user/{nobody}/grant/").status_code == 404

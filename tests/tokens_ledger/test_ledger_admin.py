@@ -1,4 +1,4 @@
-"""The admin's window on the ledger: for looking, even for superusers."""
+"""The admin's lists of the ledger: to look at, even for superusers."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""What the doors of the admin have in common: each asks for a reason, and acts once a form."""
+"""The forms that staff fill in to confirm an action: each asks for a reason."""
 
 from typing import Any
 from unicodedata import category
@@ -7,19 +7,21 @@ from uuid import uuid4
 from django import forms
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
-from django.utils.http import url_has_allowed_host_and_scheme
 
 MAX_REASON_LENGTH = 500
 FORM_KEPT_SECONDS = 24 * 3600
 
 
 class ReasonForm(forms.Form):
+    reason_help_text = "Kept in the log, for staff alone."
     reason = forms.CharField(
         max_length=MAX_REASON_LENGTH,
         widget=forms.Textarea(attrs={"rows": 2, "autofocus": True}),
-        help_text="Kept in the log, for staff alone.",
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].help_text = self.reason_help_text
 
     def clean_reason(self) -> str:
         """Without signs that nobody sees: they are no reason, and some turn a line round."""
@@ -42,13 +44,10 @@ class SingleUseForm(ReasonForm):
             "invalid": "This form is broken. Please open it again.",
         }
 
-    def is_first(self) -> bool:
-        """Whether no other process has acted on this very form; the cache's `add` decides."""
-        return cache.add(f"form:{self.cleaned_data['once']}", 1, FORM_KEPT_SECONDS)
+    def is_first(self, pk: Any) -> bool:
+        """Whether no other process has acted on this object by this very form."""
+        return cache.add(f"form:{self.cleaned_data['once']}:{pk}", 1, FORM_KEPT_SECONDS)
 
-
-def safe_next_url(request: HttpRequest, default: str) -> str:
-    """Where the member of staff came from, if that is a page of this site; else `default`."""
-    asked = request.POST.get("next") or request.GET.get("next") or ""
-    ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, request.is_secure())
-    return asked if ours and asked.startswith("/") else default
+    def renew(self) -> None:
+        """Make it another form, which counts once too, with the same answers."""
+        self.data = dict(self.data.items()) | {"once": str(uuid4())}

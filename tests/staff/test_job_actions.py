@@ -1,4 +1,4 @@
-"""The other doors of a job: cancel, mark as failed, retry, fetch again."""
+"""The other actions on a job: cancel, mark as failed, retry, fetch again."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -9,9 +9,14 @@ from django.utils import timezone
 from jobs import lifecycle
 from jobs.models import JobEvent, VideoJob
 from tests.jobs.conftest import BLOCKED, bring, kept, where
-from tests.staff.conftest import LIST, choose, page_of, press, said
+from tests.staff.conftest import LIST, choose, page_of, press, said, url_of
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
+
+BROKEN = "The selection is broken: nothing was done. Select anew."
+NONE_SELECTED = (
+    "Items must be selected in order to perform actions on them. No items have been changed."
+)
 
 
 def notes(job):
@@ -154,12 +159,12 @@ class TestRetry:
         assert not list(reconciliation.findings())
         assert said(press(operator, "refund", new)) == [f"Job {new.pk}: was never charged."]
 
-    @pytest.mark.parametrize(("door", "what"), [("cancel", "cancelled"),
+    @pytest.mark.parametrize(("action", "what"), [("cancel", "cancelled"),
                                                 ("fail", "marked as failed")])  # fmt: skip
-    def test_claims_no_refund_for_a_free_one(self, operator, new_job, door, what):
+    def test_claims_no_refund_for_a_free_one(self, operator, new_job, action, what):
         press(operator, "retry", new_job("FAILED"), price="free")
         new = VideoJob.objects.get(rerun_of__isnull=False)
-        assert said(press(operator, door, new)) == [f"Job {new.pk}: {what}; it had cost nothing."]
+        assert said(press(operator, action, new)) == [f"Job {new.pk}: {what}; it had cost nothing."]
 
     def test_warns_before_it_charges_who_was_deactivated(self, operator, new_job, alice):
         job = new_job("FAILED")
@@ -240,7 +245,7 @@ class TestFetch:
         job = new_job("CANCELLED")
         [message] = said(press(operator, "fetch", job, price="free"))
         assert "has no operation at the provider" in message
-        assert "fetch/?job=" not in operator.get(page_of(job)).text
+        assert url_of("fetch", job) not in operator.get(page_of(job)).text
 
     def test_is_not_made_while_or_after_another_does(self, operator, new_job):
         job = new_job("FAILED")
@@ -283,37 +288,55 @@ class TestFetch:
         assert (new_of(job).user, new_of(job).spec) == (job.user, job.spec)
 
 
-class TestEveryDoor:
-    @pytest.mark.parametrize("door", ["refund", "cancel", "fail", "retry", "fetch"])
-    def test_says_so_where_every_job_is_gone(self, operator, new_job, door):
+class TestEveryAction:
+    @pytest.mark.parametrize("action", ["refund", "cancel", "fail", "retry", "fetch"])
+    def test_says_so_where_every_job_is_gone(self, operator, new_job, action):
         job = new_job("FAILED")
         VideoJob.objects.filter(pk=job.pk).delete()
-        page = operator.get(f"/admin/jobs/videojob/{door}/", {"job": job.pk})
+        page = choose(operator, action, job)
         assert "1 of the jobs are not there any more" in page.text
         assert "Nothing can be done here" in page.text
 
-    @pytest.mark.parametrize("door", ["refund", "cancel", "fail", "retry", "fetch"])
-    def test_needs_the_token_of_its_own_page(self, member, new_job, door):
+    @pytest.mark.parametrize("action", ["refund", "cancel", "fail", "retry", "fetch"])
+    def test_needs_the_token_of_its_own_page(self, member, new_job, action):
         from django.test import Client
 
         browser = Client(enforce_csrf_checks=True)
         browser.force_login(member("Operator"))
         job = new_job()
-        form = {"job": [str(job.pk)], "reason": "x", "price": "free"}
-        assert browser.post(f"/admin/jobs/videojob/{door}/", form).status_code == 403
+        form = {"reason": "x", "price": "free"}
+        assert browser.post(url_of(action, job), form).status_code == 403
+        form |= {"action": action, "_selected_action": str(job.pk), "post": "yes"}
+        assert browser.post(LIST, form).status_code == 403
         assert not JobEvent.objects.filter(actor__isnull=False).exists()
 
-    @pytest.mark.parametrize("jobs", [[], ["abc"], ["nul \x00"]])
-    def test_says_so_where_no_job_was_chosen(self, operator, jobs):
-        assert said(press(operator, "refund", *jobs)) == ["No job was chosen: nothing was done."]
+    @pytest.mark.parametrize(("jobs", "message"), [([], NONE_SELECTED), (["abc"], BROKEN),
+                                                   (["nul \x00"], BROKEN)])  # fmt: skip
+    def test_says_so_where_no_job_was_chosen(self, operator, jobs, message):
+        assert said(press(operator, "refund", *jobs)) == [message]
+
+    def test_of_a_job_that_is_gone_is_404_on_its_page(self, operator, new_job):
+        job = new_job("SUCCEEDED")
+        VideoJob.objects.filter(pk=job.pk).delete()
+        assert operator.get(url_of("refund", job)).status_code == 404
+        assert operator.post(url_of("refund", job), {"reason": "x"}).status_code == 404
+
+    def test_acts_on_what_was_selected_even_if_it_left_the_filter(self, operator, new_job):
+        job, query = new_job(), "?status__exact=PENDING"
+        page = choose(operator, "cancel", job, query=query)
+        assert page.context["possible"] == 1
+        assert lifecycle.fail(job=job, failure=BLOCKED, now=timezone.now())
+        answer = press(operator, "cancel", job, query=query)
+        assert said(answer) == [f"Job {job.pk}: has ended already (FAILED)."]
+        assert answer.redirect_chain == [(f"{LIST}{query}", 302)]
 
     def test_says_what_was_too_much_for_one_form(self, operator, new_job, monkeypatch):
-        monkeypatch.setattr("jobs.admin.job_admin.MAX_SELECTED", 2)
+        monkeypatch.setattr("videostudio.core.admin_actions.MAX_OBJECTS", 2)
         jobs = [new_job("CANCELLED") for _ in range(5)]
         [left, *each] = said(press(operator, "refund", *jobs, jobs[0]))
         assert left.startswith("One form takes 2 jobs: 3 more were sent, and nothing was done")
         assert len(each) == 2
-        page = operator.get(f"{LIST}refund/", {"job": [job.pk for job in jobs]})
+        page = choose(operator, "refund", *jobs)
         assert "these are the first 2" in page.text
         assert "not there any more" not in page.text
 
