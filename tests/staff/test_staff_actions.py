@@ -230,10 +230,15 @@ class TestPermissions:
         assert "What staff did" not in answer.text
         assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
 
-    def test_without_the_log_leave_the_history_as_django_makes_it(self, limited, operator, carol):
+    @pytest.mark.parametrize("codenames", [("view_user",), ("view_user", "view_entry")])
+    def test_without_the_log_have_the_history_say_so(self, limited, operator, carol, codenames):
         form = {"active": "no", "reason": "Spam"}
         operator.post(f"/admin/accounts/user/{carol.pk}/deactivate/", form)
-        assert "Deactivated: Spam" in limited("view_user").get(history_of(carol)).text
+        call_command("grant_tokens", "carol", "500", "--note", "By transfer")
+        text = limited(*codenames).get(history_of(carol)).text
+        assert "You may not see what staff did to this user, their tokens and their jobs." in text
+        for claim in ("Nobody of the staff", "Staff have done nothing", "Spam", "By transfer"):
+            assert claim not in text
 
     def test_without_the_ledger_show_no_grant_by_command(self, page, limited, carol):
         call_command("grant_tokens", "carol", "500", "--note", "By transfer")
