@@ -145,14 +145,15 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
     ) -> HttpResponse:
         """What staff did to the user, the account and the jobs; Django looks at the user alone."""
         user = self.get_object(request, unquote(object_id))
-        may_see = self.has_view_permission(request, user) and request.user.has_perm(MAY_SEE_ACTIONS)
-        if user is None or not may_see:
+        if user is None or not self.has_view_permission(request, user):
             return super().history_view(request, object_id, extra_context)
-        actions: Any = StaffActions(user=user, viewer=request.user)
+        may_see = request.user.has_perm(MAY_SEE_ACTIONS)
+        actions: Any = StaffActions(user=user, viewer=request.user) if may_see else []
         paginator = Paginator(actions, ACTIONS_PER_PAGE)
         page = paginator.get_page(request.GET.get(PAGE_VAR, 1))
         context = self.admin_site.each_context(request) | {
             "title": f"Change history: {user}",
+            "may_see": may_see,
             "action_list": page,
             "page_range": paginator.get_elided_page_range(page.number),
             "page_var": PAGE_VAR,

@@ -2,7 +2,8 @@
 
 The database keeps most of them by itself. The audit looks for what a dropped trigger, a restored
 backup or a hand in the database could have broken. Findings name accounts by their user's id, never
-by a name. Each rule is one statement and so sees one moment, whoever writes meanwhile.
+by a name. Each rule is one statement and so sees one moment, whoever writes meanwhile; statements
+are transactions of their own, so that a check keeps no locks.
 """
 
 import logging

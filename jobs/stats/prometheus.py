@@ -101,11 +101,11 @@ def _tokens() -> Iterator[Metric]:
     imbalance = (sums.pop("balances", None) or 0) - sum(sums.values())
     totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
     yield _counters("tokens", "Tokens by kind of entry", ("kind",), totals)
-    yield _gauge("ledger_imbalance_tokens", "Balances less entries: 0, or an alarm", imbalance)
+    yield _gauge("ledger_imbalance_tokens", "Balances minus entries; 0 if in order", imbalance)
 
 
 def _ledger_check(now: datetime) -> Iterator[Metric]:
-    """Of the checks since the last completed one, and with it: an alarm outlives a time-out."""
+    """From the last completed check on: the findings of that one stay after a time-out."""
     completed = LedgerCheck.objects.filter(completed=True).order_by("-id").values("id")[:1]
     since = LedgerCheck.objects.filter(id__gte=Coalesce(Subquery(completed), 0)).order_by("-id")
     checks = list(since.values_list("completed", "findings", "ran_at"))
@@ -113,7 +113,7 @@ def _ledger_check(now: datetime) -> Iterator[Metric]:
     done, findings = bool(checks) and checks[0][0], max((check[1] for check in checks), default=0)
     yield _gauge("ledger_check_age_seconds", "Since the last one that was completed", age)
     yield _gauge("ledger_check_completed", "Whether the last one was: 1, or 0", done)
-    yield _gauge("ledger_check_findings", "What is wrong with the ledger: 0, or an alarm", findings)
+    yield _gauge("ledger_check_findings", "Findings of the ledger check; 0 if in order", findings)
 
 
 # ---- In Prometheus' forms ----

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from accounts import jwt
 from jobs import job_creation
 from jobs.models import ACTIVE, IdempotencyKey, JobImage
-from jobs.worker import scheduler, staging
+from jobs.worker import scheduler, staff_log, staging
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,10 @@ STAGING_RETENTION = timedelta(days=1)
 
 
 def purge_expired(*, now: datetime) -> None:
-    """Purge all that has expired. The spool is this machine's; each cluster starts with it too."""
+    """Purge all that has expired, then link what processes of the previous release logged.
+
+    The spool is this machine's; each cluster starts with it too.
+    """
     expired = [
         IdempotencyKey.objects.filter(created_at__lt=now - job_creation.IDEMPOTENCY_RETENTION),
         JobImage.objects.exclude(job__status__in=ACTIVE),  # they go with the job's end, usually
@@ -33,6 +36,7 @@ def purge_expired(*, now: datetime) -> None:
         purged["cache"] = cache.purge()
     delete_stale_files(now=now)
     logger.info("tidied up", extra={"purged": purged})
+    staff_log.link_recent()
 
 
 def delete_stale_files(*, now: datetime) -> None:

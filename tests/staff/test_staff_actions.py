@@ -18,6 +18,7 @@ from django.utils.html import strip_tags
 from accounts.models import StaffAction, User
 from jobs import lifecycle
 from jobs.models import JobEvent, VideoJob
+from jobs.worker import cleanup, staff_log
 from tests.jobs.conftest import kept
 from tests.staff.conftest import LIST, press
 from tests.staff.test_users import page_of
@@ -229,10 +230,15 @@ class TestPermissions:
         assert "What staff did" not in answer.text
         assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
 
-    def test_without_the_log_leave_the_history_as_django_makes_it(self, limited, operator, carol):
+    @pytest.mark.parametrize("codenames", [("view_user",), ("view_user", "view_entry")])
+    def test_without_the_log_have_the_history_say_so(self, limited, operator, carol, codenames):
         form = {"reason": "Spam"}
         operator.post(f"/admin/accounts/user/{carol.pk}/deactivate/", form)
-        assert "Deactivated: Spam" in limited("view_user").get(history_of(carol)).text
+        call_command("grant_tokens", "carol", "500", "--note", "By transfer")
+        text = limited(*codenames).get(history_of(carol)).text
+        assert "You may not see what staff did to this user, their tokens and their jobs." in text
+        for claim in ("Nobody of the staff", "Staff have done nothing", "Spam", "By transfer"):
+            assert claim not in text
 
     def test_without_the_ledger_show_no_grant_by_command(self, page, limited, carol):
         call_command("grant_tokens", "carol", "500", "--note", "By transfer")
@@ -243,6 +249,52 @@ class TestPermissions:
 
     def test_of_a_user_who_is_not_there_lead_away(self, support):
         assert support.get(f"/admin/accounts/user/{uuid.uuid4()}/history/").status_code == 302
+
+
+class TestOfProcessesOfTheLastRelease:
+    """They write Django's log alone."""
+
+    @pytest.fixture
+    def link(self):
+        return lambda: cleanup.purge_expired(now=timezone.now())
+
+    def test_are_shown_after_the_hourly_cleanup(
+        self, page, operator, finance, alice, bob, new_job, link
+    ):
+        deleted = new_job("SUCCEEDED", user=bob)
+        press(operator, "refund", new_job("SUCCEEDED"), deleted)
+        for user in (alice, bob):
+            press_tokens(finance, "grant", user)
+            form = {"active": "no", "reason": "Spam"}
+            operator.post(f"/admin/accounts/user/{user.pk}/deactivate/", form)
+        lifecycle.delete(job=deleted, now=timezone.now())
+        wanted = [shown(operator, page(user)) for user in (alice, bob)]
+        assert [len(each) for each in wanted] == [4, 4]
+        StaffAction.objects.all().delete()
+        link()
+        assert [shown(operator, page(user)) for user in (alice, bob)] == wanted
+
+    def test_are_linked_in_batches(self, operator, new_job, link, monkeypatch):
+        monkeypatch.setattr(staff_log, "BATCH_SIZE", 2)
+        press(operator, "refund", *(new_job("SUCCEEDED") for _ in range(5)))
+        StaffAction.objects.all().delete()
+        link()
+        assert StaffAction.objects.count() == 5
+
+    def test_are_linked_while_they_are_recent(self, operator, new_job, link, monkeypatch):
+        monkeypatch.setattr(staff_log, "RECENT", 3)
+        press(operator, "refund", *(new_job("SUCCEEDED") for _ in range(5)))
+        StaffAction.objects.all().delete()
+        link()
+        newest = LogEntry.objects.order_by("-pk").values_list("pk", flat=True)[:3]
+        assert set(StaffAction.objects.values_list("pk", flat=True)) == set(newest)
+
+    def test_of_a_user_who_was_deleted_are_left_out(self, boss, carol, link):
+        boss.post(page_of(carol), {"username": "caroline"})
+        StaffAction.objects.all().delete()
+        carol.delete()
+        link()
+        assert not StaffAction.objects.exists()
 
 
 class TestMigration:
