@@ -71,6 +71,9 @@ test-sqlite: ## pytest on SQLite (ARGS="-k ledger")
 test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for the run
 	$(RUN) -m tests.postgres -- $(PYTEST) $(ARGS)
 
+check: lint-ruff lint-format lint-imports ## while developing: lint, and the tests that start no server, on SQLite
+	env -u DATABASE_URL $(PYTEST) -m "not live" $(ARGS)
+
 # ---- Under load: not part of `make test` ----
 
 flight: $(VENV)/dev.stamp ## a thousand videos in flight, a hundred large ones at once, slow uploads with one and two clusters
@@ -138,4 +141,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test $(CHECKS) flight chaos bench bench-admin bench-monitor static format lock pictures samples
+.PHONY: help demo manage test check $(CHECKS) flight chaos bench bench-admin bench-monitor static format lock pictures samples
