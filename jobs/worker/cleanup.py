@@ -1,4 +1,4 @@
-"""What nobody needs any more, removed: in small bites, so that nobody waits for it long."""
+"""Delete expired rows and files, in small batches, so that locks are short."""
 
 import logging
 from datetime import datetime, timedelta
@@ -20,16 +20,16 @@ STAGING_RETENTION = timedelta(days=1)
 
 
 def purge_expired(*, now: datetime) -> None:
-    """Purge all that has expired. The spool is this machine's; each cluster starts with it too."""
+    """Delete expired rows, and this machine's stale files (as each cluster does when it starts)."""
     expired = [
         IdempotencyKey.objects.filter(created_at__lt=now - job_creation.IDEMPOTENCY_RETENTION),
-        JobImage.objects.exclude(job__status__in=ACTIVE),  # they go with the job's end, usually
+        JobImage.objects.exclude(job__status__in=ACTIVE),  # normally deleted when the job ends
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),
         *scheduler.expired_rows(now=now),
     ]
     purged = {rows.model._meta.label: _purge(rows) for rows in expired}
-    if hasattr(cache, "purge"):  # the database's; Redis forgets by itself
+    if hasattr(cache, "purge"):  # the database cache; Redis expires keys itself
         purged["cache"] = cache.purge()
     delete_stale_files(now=now)
     logger.info("tidied up", extra={"purged": purged})
@@ -40,7 +40,7 @@ def delete_stale_files(*, now: datetime) -> None:
 
 
 def _purge(rows: QuerySet) -> int:
-    """Delete `rows` batch by batch; returns how many are gone."""
+    """Delete `rows` in batches; return the number deleted."""
     gone = 0
     for _ in range(MAX_BATCHES):
         batch = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])
