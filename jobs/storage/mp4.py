@@ -1,4 +1,4 @@
-"""As much of MP4 (ISO/IEC 14496-12) as it takes to know a whole video from a broken one."""
+"""Read enough of MP4 (ISO/IEC 14496-12) to detect a truncated or damaged video."""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 
 class NotAVideo(Exception):
-    """The file is not a whole MP4."""
+    """The file is not a complete MP4."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Box:
 
 
 def check(path: Path) -> None:
-    """Raise NotAVideo unless the boxes begin with ftyp, hold a moov, and end where the file ends.
+    """Raise NotAVideo unless the boxes begin with ftyp, include moov, and end where the file ends.
 
     Reads the boxes' headers only.
     """
@@ -35,12 +35,12 @@ def check(path: Path) -> None:
 
 
 def measure(path: Path) -> tuple[int, int, float]:
-    """Width and height in pixels and length in seconds, by the file's own headers."""
+    """Width and height in pixels and length in seconds, from the file's headers."""
     with path.open("rb") as file:
         size = path.stat().st_size
         length = 0.0
         width = height = 0
-        for box in _inside(file, 0, size, (b"moov", b"trak")):
+        for box in _walk(file, 0, size, (b"moov", b"trak")):
             file.seek(box.start)
             content = file.read(min(box.end - box.start, 128))
             if box.kind == b"mvhd":
@@ -54,16 +54,16 @@ def measure(path: Path) -> tuple[int, int, float]:
     return width, height, length
 
 
-def _inside(file: BinaryIO, start: int, end: int, opened: tuple[bytes, ...]) -> Iterator[Box]:
-    """All boxes, with those inside the boxes that are to be `opened`."""
+def _walk(file: BinaryIO, start: int, end: int, containers: tuple[bytes, ...]) -> Iterator[Box]:
+    """All boxes, including those inside boxes whose kind is among `containers`."""
     for box in _boxes(file, start, end):
         yield box
-        if box.kind in opened:
-            yield from _inside(file, box.start, box.end, opened)
+        if box.kind in containers:
+            yield from _walk(file, box.start, box.end, containers)
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """The boxes between two places of the file; the last may end beyond, where it is cut off."""
+    """The boxes between two offsets. The last one may end beyond `end` if the file is truncated."""
     at = start
     while at + 8 <= end:
         file.seek(at)
