@@ -1,7 +1,7 @@
-"""What is wrong with the ledger, if anything: the promises of the constraints, checked afterwards.
+"""Check the ledger's rules again, independently of the constraints that enforce them.
 
-The database keeps most of them by itself. The audit looks for what a dropped trigger, a restored
-backup or a hand in the database could have broken. Findings name accounts by their user's id, never
+The database enforces most of them. The check finds what a dropped trigger, a restored backup or a
+manual change in the database could have broken. Findings name accounts by their user's id, never
 by a name. Each rule is one statement and so sees one moment, whoever writes meanwhile.
 """
 

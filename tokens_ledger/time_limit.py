@@ -1,4 +1,4 @@
-"""A time limit for all statements of a block together. PostgreSQL keeps it; SQLite has none."""
+"""A time limit for all statements of a block together; on PostgreSQL only."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ QUERY_CANCELED = "57014"  # SQLSTATE
 
 
 class TimeLimitReached(Exception):
-    """PostgreSQL cancelled a statement, since the block's time was over."""
+    """PostgreSQL cancelled a statement because the block's time was used up."""
 
 
 @contextmanager
 def time_limit(*, seconds: float) -> Iterator[None]:
     """Run the block in one transaction whose statements take at most `seconds` in all.
 
-    Raises TimeLimitReached, also where an administrator cancels a statement. A transaction, since
-    SET LOCAL ends with it: a connection pooler may give the session to somebody else afterwards.
+    Raises TimeLimitReached, also if an administrator cancels a statement. SET LOCAL needs the
+    transaction and ends with it: a connection pooler may reuse the session for another client.
     """
     if connection.vendor != "postgresql":
         yield
@@ -35,7 +35,7 @@ def time_limit(*, seconds: float) -> Iterator[None]:
 
 def _until(end: float) -> Callable[..., Any]:
     def execute_in_time(execute, sql, params, many, context):
-        left = max(1, round(1000 * (end - monotonic())))  # 0 would switch the time-out off
+        left = max(1, round(1000 * (end - monotonic())))  # 0 would disable the time-out
         execute(f"SET LOCAL statement_timeout = {left}", None, False, context)
         return execute(sql, params, many, context)
 
