@@ -1,4 +1,4 @@
-"""Which user a row of Django's admin log concerns, written with the row."""
+"""Record, with each row of Django's admin log, which user it concerns."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from accounts.models import StaffAction, User
 
 
 class StaffLogMixin(ModelAdmin):
-    """For the admin of users, and of objects that have a `user_id`."""
+    """For the admin of users, and of models with a `user_id`."""
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
         return _link(super().log_addition(request, obj, message), obj)

@@ -159,7 +159,7 @@ class ShortOfTokensSerializer(serializers.Serializer):
         availableTokens = serializers.IntegerField(help_text="Your balance in tokens.")
 
     detail = Detail(help_text="In this response only, an object.")
-    code = serializers.CharField(help_text="A word for a program.")
+    code = serializers.CharField(help_text="An identifier for a program.")
 
 
 class TooManyActiveJobsSerializer(ProblemSerializer):
