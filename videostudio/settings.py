@@ -408,7 +408,7 @@ SPECTACULAR_SETTINGS = {
             "description": "Create videos, follow their progress, download them.",
         },
         {"name": "video-models", "description": "The models to choose from."},
-        {"name": "tokens", "description": "Your balance, with which videos are paid."},
+        {"name": "tokens", "description": "Your token balance, and each change of it."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
