@@ -1,16 +1,16 @@
-"""Who may use the service: a deactivated user's tokens and sessions stop working at once."""
+"""Deactivate users: their access tokens and sessions stop working at once."""
 
 from accounts.models import User
 
 
 class NotAllowed(Exception):
-    """Why a user's state is not changed; the text is the end of a sentence."""
+    """The reason why a user's state was not changed, as the end of a sentence."""
 
 
 def set_active(*, user: User, actor: User, active: bool) -> None:
-    """Deactivate `user`, or reactivate. Raises NotAllowed.
+    """Deactivate or reactivate `user`. Raises NotAllowed.
 
-    Staff are switched by superusers alone, and nobody switches off themselves.
+    Only superusers can change staff, and users cannot change themselves.
     """
     if user.pk == actor.pk:
         raise NotAllowed("nobody deactivates themselves")

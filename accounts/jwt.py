@@ -1,7 +1,7 @@
-"""A refresh token works once. The database decides who was first, not a look beforehand.
+"""Single-use refresh tokens. A unique constraint decides which of simultaneous refreshes succeeds.
 
-The tokens are simplejwt's own. Its refresh view is not used: of several simultaneous refreshes it
-lets several pass, and it answers 500 for the token of a deleted user.
+The tokens are simplejwt's own. Its refresh view is not used: it lets several simultaneous refreshes
+succeed, and responds with 500 to the token of a deleted user.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class TokenPair(NamedTuple):
 
 
 def log_in(*, request: HttpRequest, username: str, password: str) -> TokenPair:
-    """A pair for who knows the password. 401 `no_active_account` otherwise, whatever is wrong."""
+    """Check the password and return a pair. Raises 401 `no_active_account` for any failure."""
     refused = AuthenticationFailed(
         "No active account with this username and password.", code="no_active_account"
     )
@@ -37,51 +37,51 @@ def log_in(*, request: HttpRequest, username: str, password: str) -> TokenPair:
     if user is None:
         raise refused
     with transaction.atomic():
-        # Locks the row until the token is written: nobody deletes the user in between.
+        # Locks the row, so that the user cannot be deleted before the token is written.
         if not User.objects.filter(pk=user.pk, is_active=True).update(last_login=timezone.now()):
             raise refused
         return issue(user=user)
 
 
 def issue(*, user: AbstractBaseUser) -> TokenPair:
-    """A new access and refresh token; the latter is written down as outstanding."""
+    """A new access token and refresh token; the latter is recorded as outstanding."""
     refresh = RefreshToken.for_user(user)
     return TokenPair(access=str(refresh.access_token), refresh=str(refresh))
 
 
 def rotate(*, refresh: str) -> TokenPair:
-    """Spend a refresh token on a new pair.
+    """Exchange a refresh token for a new pair.
 
     Raises simplejwt's 401s: `token_not_valid` (malformed, expired, spent, unknown),
     `user_not_found`, `user_inactive`, `password_changed`.
     """
-    with _spent(refresh) as token:
+    with _used_once(refresh) as token:
         return issue(user=JWTAuthentication().get_user(token))
 
 
 def revoke(*, refresh: str) -> None:
-    """Spend a refresh token on nothing. 401 `token_not_valid` where it is not good any more."""
-    with _spent(refresh):
+    """Invalidate a refresh token. Raises 401 `token_not_valid` if it is not valid any more."""
+    with _used_once(refresh):
         pass
 
 
 def expired(*, now: datetime) -> QuerySet[OutstandingToken]:
-    """The tokens that nobody can use any more; with each goes its line in the blacklist."""
+    """The expired tokens. Deleting one also deletes its row in the blacklist."""
     return OutstandingToken.objects.filter(expires_at__lte=now)
 
 
 @contextmanager
-def _spent(refresh: str) -> Iterator[RefreshToken]:
-    """A transaction in which the token is spent: blacklisted, which the database allows once."""
+def _used_once(refresh: str) -> Iterator[RefreshToken]:
+    """A transaction that blacklists the token, which the database allows only once."""
     try:
-        token = RefreshToken(refresh)  # type: ignore[arg-type]  # their hint is wrong
+        token = RefreshToken(refresh)  # type: ignore[arg-type]  # simplejwt's hint is wrong
     except TokenError as error:
         raise InvalidToken(str(error)) from error
     try:
         with transaction.atomic():
-            written = OutstandingToken.objects.get(jti=token["jti"])
-            BlacklistedToken.objects.create(token=written)
+            outstanding = OutstandingToken.objects.get(jti=token["jti"])
+            BlacklistedToken.objects.create(token=outstanding)
             yield token
-    # Another was first, the user was deleted meanwhile, or our key signed what `issue` never wrote.
+    # Used by another request, user deleted meanwhile, or signed with our key but not by `issue`.
     except (IntegrityError, OutstandingToken.DoesNotExist) as error:
         raise InvalidToken("Token is spent or unknown") from error

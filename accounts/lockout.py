@@ -1,6 +1,6 @@
-"""Who fails at the staff's login too often is locked out for a while, by name and by address.
+"""Temporary lock-out after failed staff logins, by name and by address.
 
-django-axes counts in the database, so that all processes count together.
+django-axes counts failures in the database, so that all processes share the counts.
 """
 
 from ipaddress import ip_address
@@ -12,15 +12,15 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-SHARED_BY = 10  # people: an address may fail this many times as often as a name
-LONGEST_NAME = 255  # of those that axes writes down
+ADDRESS_FACTOR = 10  # the limit of an address is this many times that of a name
+MAX_NAME_LENGTH = 255  # of the column in which axes stores names
 
 
 class StaffLockout(AxesDatabaseHandler):
-    """axes' own, but failures at the API's log-in are not counted: it has throttles of its own.
+    """axes' handler, without failed logins of the API, which has its own throttles.
 
-    Many people may share an address: an office, or the world behind a proxy that TRUSTED_PROXIES
-    leaves out. So a stranger's few failures must not lock out whoever has the same one.
+    Many people may share an address: an office, or all clients behind a proxy that TRUSTED_PROXIES
+    does not count. A few failures of one must not lock out all others with the same address.
     """
 
     def get_failures(self, request: Any, credentials: dict | None = None) -> int:
@@ -28,10 +28,10 @@ class StaffLockout(AxesDatabaseHandler):
             attempts.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
             for attempts in self.get_user_attempts(request, credentials)
         )
-        return max(by_name, by_address // SHARED_BY)
+        return max(by_name, by_address // ADDRESS_FACTOR)
 
     def reset_user_attempts(self, request: Any, credentials: dict | None = None) -> int:
-        """After a success, forget the name's failures; the address's may be somebody else's."""
+        """After a success, reset the name's failures only: the address may be shared."""
         by_name, _ = self.filter_user_attempts(request, credentials)
         return by_name.delete()[0]
 
@@ -43,13 +43,13 @@ class StaffLockout(AxesDatabaseHandler):
 
 
 def name(request: HttpRequest, credentials: dict | None = None) -> str | None:
-    """The name that was typed, as far as it can be written down."""
-    given = (credentials or request.POST).get("username")
-    return given and str(given)[:LONGEST_NAME]
+    """The submitted name, cut to the length that can be stored."""
+    submitted = (credentials or request.POST).get("username")
+    return submitted and str(submitted)[:MAX_NAME_LENGTH]
 
 
 def address(request: HttpRequest) -> str | None:
-    """The client's address, as the API's throttles see it (TRUSTED_PROXIES); None if it is none."""
+    """The client's address as in the API's throttles (TRUSTED_PROXIES); None if it is invalid."""
     try:
         return str(ip_address(BaseThrottle().get_ident(cast(Request, request))))
     except ValueError:

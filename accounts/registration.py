@@ -1,4 +1,4 @@
-"""The database's constraints decide whose a name is; the sentence about it comes after."""
+"""Registration. Unique constraints reject duplicate names; the error message is built later."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ FIELDS = {"username_unique_in_any_case": "username", "email_unique_in_any_case":
 
 
 class AlreadyRegistered(Exception):
-    """Somebody has the name or the address. `args[0]` holds one sentence a field."""
+    """The name or the address is taken. `args[0]` maps each field to a sentence."""
 
 
 def register(
@@ -19,7 +19,7 @@ def register(
 ) -> User:
     """Create a user from clean values; `welcome(user=…)` runs in the same transaction.
 
-    Raises AlreadyRegistered, also where the other one came in the same moment.
+    Raises AlreadyRegistered, also if a simultaneous registration was first.
     """
     user = User(username=username, email=email)
     user.set_password(password)  # slow by design, so before the transaction

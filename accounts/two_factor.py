@@ -1,4 +1,4 @@
-"""The second step of the staff's login: a code from their phone (TOTP)."""
+"""The second factor of the staff login: a code from the user's phone (TOTP)."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from accounts.models import User
 
 
 class TwoFactorForm(OTPAdminAuthenticationForm):
-    """Name, password and code in one form. Nobody has more than one device, so none is chosen."""
+    """Name, password and code in one form. A user has at most one device, so none is selected."""
 
     otp_error_messages = OTPAdminAuthenticationForm.otp_error_messages | {
         "token_required": "Please enter the code that your phone shows.",
@@ -23,11 +23,11 @@ class TwoFactorForm(OTPAdminAuthenticationForm):
         return next(devices_for_user(user, for_verify=True), None)
 
     def _update_form(self, user: User) -> None:
-        """Theirs would send the password back in the page, to be typed once only."""
+        """Override: the base class would send the password back in the page."""
 
 
 def new_device(*, user: User) -> TOTPDevice:
-    """A device in place of those that `user` had; its `config_url` is for the phone."""
+    """Replace all devices of `user` by a new one; its `config_url` is for the phone."""
     with transaction.atomic():
         TOTPDevice.objects.filter(user=user).delete()
         return TOTPDevice.objects.create(user=user, name="phone", confirmed=True)

@@ -1,7 +1,7 @@
-"""What can be asked for: models, lengths, sizes and the combinations that Veo 3.1 takes.
+"""What clients can request: models, lengths, sizes and the combinations that Veo 3.1 accepts.
 
-Pure facts and one function. The API's validation, its documentation, `/video-models` and the Veo
-provider all read this table, so they cannot disagree. Source of the rules: Google's "Generate
+Constants and one function. The API's validation, its documentation, `/video-models` and the Veo
+provider all read them, so they cannot disagree. Source of the rules: Google's "Generate
 videos with Veo 3.1" pages (durations, 1080p, last frame and reference images at 8 seconds only).
 """
 
@@ -20,7 +20,7 @@ MAX_REFERENCE_IMAGES = 3
 
 @dataclass(frozen=True)
 class Model:
-    """One name that a client may ask for; `veo_id` is Google's name for what serves it today."""
+    """A model that clients can request by `id`; `veo_id` is Google's current id for it."""
 
     id: str
     veo_id: str
@@ -43,7 +43,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class VideoSpec:
-    """What one client asks for, each value already one of the above."""
+    """A client's request, with each value already checked against the constants above."""
 
     prompt: str | None
     model: str
@@ -59,7 +59,7 @@ class VideoSpec:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an order cannot be made: the field to change and one sentence for a person."""
+    """Why a request is refused: the field to change and one sentence for a person."""
 
     field: str
     message: str
@@ -81,8 +81,7 @@ def refusals(spec: VideoSpec) -> Iterator[Refusal]:
 
 def _reference_refusals(spec: VideoSpec) -> Iterator[Refusal]:
     field = "referenceImages"
-    most = MODELS[spec.model].reference_images
-    if most == 0:
+    if MODELS[spec.model].reference_images == 0:
         yield Refusal(field, f"Model '{spec.model}' does not take reference images")
     if spec.initial_image or spec.end_frame:
         yield Refusal(

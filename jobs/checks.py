@@ -1,4 +1,4 @@
-"""Settings that each make sense alone but not together; an error here stops every start."""
+"""System checks for combinations of settings. An error prevents every process from starting."""
 
 from math import ceil
 from typing import Any
@@ -15,7 +15,7 @@ from jobs.worker.step import RENEW_SECONDS
 
 @register("jobs")
 def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The workers' times: each must outlast what it waits for (docs/architecture.md)."""
+    """The workers' time-outs: each must outlast what it waits for (docs/architecture.md)."""
     q: dict[str, Any] = settings.Q_CLUSTER
     lease = int(leases.LEASE.total_seconds())
     longest = (ceil((q["queue_limit"] + 1) / q["workers"]) + 1) * q["timeout"]
@@ -25,7 +25,7 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     rules = [
         (
             q["retry"] > longest,
-            "A task could be given to a second worker while the first is at work on it.",
+            "A task could be given to a second worker while the first is still running it.",
             f"Raise Q_CLUSTER['retry'] above {longest}, or lower its timeout or queue_limit.",
         ),
         (
@@ -53,7 +53,7 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("jobs")
 def model_ids_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """VEO_MODEL_IDS maps public names of the catalog; settings cannot check that themselves."""
+    """The names in VEO_MODEL_IDS must be in the catalog, which settings.py cannot import."""
     unknown = sorted(set(settings.VEO_MODEL_IDS) - set(MODELS))
     if not unknown:
         return []
@@ -68,31 +68,31 @@ def model_ids_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
+    messages: list[CheckMessage] = []
     if not providers.veo_is_configured() and settings.VIDEO_DEFAULT_MOCK_MODE is not True:
-        found.append(
+        messages.append(
             Warning(
-                "Real videos are refused: there is neither a key nor a project of Google's.",
+                "Real videos are refused: neither a Google API key nor a Google project is set.",
                 hint="Set GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT; or VIDEO_DEFAULT_MOCK_MODE=true"
                 " for a service that makes samples only.",
                 id="jobs.W001",
             )
         )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        found.append(
+        messages.append(
             Warning(
-                "SQLite lets one process write at a time, and one machine only.",
-                hint="Set DATABASE_URL to a PostgreSQL: postgres://user:password@host/name",
+                "SQLite allows one writer at a time, and only one machine.",
+                hint="Set DATABASE_URL to a PostgreSQL database: postgres://user:password@host/name",
                 id="jobs.W002",
             )
         )
     if settings.HTTPS_ONLY and not settings.TRUSTED_PROXIES:
-        found.append(
+        messages.append(
             Warning(
-                "HTTPS is ended by a proxy in front, and all clients would share its address.",
-                hint="Set TRUSTED_PROXIES to how many proxies there are: limits, and the lock-out"
-                " after failed logins, go by the client's address.",
+                "A proxy terminates HTTPS, so all clients would appear to share its address.",
+                hint="Set TRUSTED_PROXIES to the number of proxies: rate limits, and the lock-out"
+                " after failed logins, use the client's address.",
                 id="jobs.W003",
             )
         )
-    return found
+    return messages

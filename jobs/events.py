@@ -1,4 +1,4 @@
-"""The only writer of a job's events: the log that clients read, and the lines for staff alone."""
+"""The only writer of job events: the log that clients read, and the lines for staff only."""
 
 import logging
 from datetime import datetime
@@ -16,12 +16,12 @@ ACCEPTED_LATE = "The provider took it after all"
 
 
 def add(job: VideoJob, message: str, now: datetime, level: str = JobEvent.Level.INFO) -> JobEvent:
-    """A line that clients read."""
+    """Add a line that clients read."""
     return JobEvent.objects.create(job_id=job.pk, message=message, created_at=now, level=level)
 
 
 def add_by_staff(actor: User, job: VideoJob, what: str, reason: str, now: datetime) -> None:
-    """A line for staff: what one of them did to the job, and why."""
+    """Add a line for staff: what a staff member did to the job, and why."""
     message = f"{what} by {actor.get_username()}"
     JobEvent.objects.create(
         job=job, message=message, detail=reason, actor=actor, created_at=now, internal=True
@@ -29,7 +29,7 @@ def add_by_staff(actor: User, job: VideoJob, what: str, reason: str, now: dateti
 
 
 def add_internal(job: VideoJob, message: str, now: datetime, detail: str) -> None:
-    """A line for staff; `detail` may hold the provider's own words."""
+    """Add a line for staff; `detail` may contain the provider's own text."""
     detail = detail.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL refuses NUL
     JobEvent.objects.create(
         job=job, message=message, detail=detail[:MAX_DETAIL], created_at=now, internal=True
@@ -39,9 +39,9 @@ def add_internal(job: VideoJob, message: str, now: datetime, detail: str) -> Non
 def add_late_answer(
     *, job: VideoJob, what: str, detail: str, now: datetime, raw: bool = False
 ) -> None:
-    """Record, for staff, an answer that came after the job's end.
+    """Record, for staff, an answer that arrived after the job ended.
 
-    `detail` is the operation's name or, if `raw`, the provider's words, which no log may hold.
+    `detail` is the operation's name or, if `raw`, the provider's text, which must not be logged.
     """
     operation = {} if raw else {"operation": detail}
     logger.warning("late answer", extra={"job": str(job.pk), "what": what} | operation)
@@ -49,7 +49,7 @@ def add_late_answer(
         add_internal(job, what, now, detail)
 
 
-def log_after_commit(job: VideoJob, what: str, **more: str) -> None:
-    """Write a line to the operator's log once the transaction is committed."""
-    extra = {"job": str(job.pk)} | more
+def log_after_commit(job: VideoJob, what: str, **fields: str) -> None:
+    """Write a log line once the transaction is committed."""
+    extra = {"job": str(job.pk)} | fields
     transaction.on_commit(partial(logger.info, "job %s", what, extra=extra))

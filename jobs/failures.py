@@ -1,4 +1,4 @@
-"""Why a job FAILED: the API's error codes, and a failure that is not raised but recorded."""
+"""Why a job FAILED: the API's error codes, and the failure to record."""
 
 from dataclasses import dataclass
 

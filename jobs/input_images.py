@@ -1,8 +1,8 @@
-"""An uploaded file becomes checked, whole, re-encoded image bytes, or a named refusal.
+"""Check an uploaded image and re-encode it, or raise InvalidImage.
 
-Judged by content alone: the name and the declared type of an upload are a stranger's word. Every
-image is decoded and encoded anew, which proves that it is whole, strips EXIF and GPS, applies the
-rotation that EXIF asked for, and leaves a JPEG of at most 1920 pixels on a side, the most that
+Only the content counts: the name and the declared type of an upload cannot be trusted. Every image
+is decoded and encoded again, which proves that it is complete, strips EXIF and GPS, applies the
+rotation in the EXIF data, and leaves a JPEG of at most 1920 pixels on a side, the most that
 Veo makes use of.
 """
 

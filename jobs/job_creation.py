@@ -1,4 +1,4 @@
-"""Taking an order: once for each key, within the user's limit, paid for, or not at all."""
+"""Create a job: once for each idempotency key, within the user's limit, and charged."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ IDEMPOTENCY_RETENTION = timedelta(hours=24)
 
 
 class TooManyActiveJobs(Exception):
-    """The user has `active` jobs of `limit`; one may end in `wait_seconds`, where that is known."""
+    """The user has `active` of `limit` jobs. One may end in `wait_seconds`; None if unknown."""
 
     def __init__(self, *, active: int, limit: int, wait_seconds: int | None) -> None:
         super().__init__(f"{active} of {limit} jobs are active")
@@ -29,7 +29,7 @@ class TooManyActiveJobs(Exception):
 
 @dataclass(frozen=True)
 class CreatedJob:
-    """An order's job; of one that was taken just now the log, and its place in the line, too."""
+    """The job of a request. `log` and `place` (in the waiting line) are set only for a new job."""
 
     job: VideoJob
     log: list[JobEvent] | None = None
@@ -37,11 +37,11 @@ class CreatedJob:
 
 
 class IdempotencyMismatch(Exception):
-    """The key was used for another order."""
+    """The key was used for another request."""
 
 
 class JobDeleted(Exception):
-    """The job that the key stands for is deleted."""
+    """The job that was created with this key has been deleted."""
 
 
 def create(
@@ -53,10 +53,10 @@ def create(
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
-    """Take an order: job, images, charge and wake-up, all or nothing.
+    """Create the job with its images, charge and wake-up in one transaction.
 
-    The lock on the user's account makes simultaneous orders of one user follow each other, which
-    is what the limit and the key rely on. Raises InsufficientTokens, TooManyActiveJobs,
+    The lock on the user's account serializes simultaneous requests of one user; the limit and the
+    idempotency key depend on that. Raises InsufficientTokens, TooManyActiveJobs,
     IdempotencyMismatch, JobDeleted.
     """
     with transaction.atomic():
@@ -66,7 +66,7 @@ def create(
         job = _new_job(user, spec, now)
         ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
         _check_active_jobs(user, now)
-        line = lifecycle.create(job=job, now=now)
+        event = lifecycle.create(job=job, now=now)
         if images := _image_rows(job, inputs):
             JobImage.objects.bulk_create(images)
         if idempotency_key:
@@ -79,7 +79,7 @@ def create(
             )
         wakeup.wake("submit_due")
         place = VideoJob.objects.places([job.pk])[job.pk]
-    return CreatedJob(job, [line], place)
+    return CreatedJob(job, [event], place)
 
 
 def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
@@ -110,7 +110,7 @@ def _new_job(user: Any, spec: VideoSpec, now: datetime) -> VideoJob:
 
 
 def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
-    placed = [
+    images = [
         (JobImage.Role.INITIAL, 0, inputs.initial_image),
         (JobImage.Role.END, 0, inputs.end_frame),
         *((JobImage.Role.REFERENCE, i, image) for i, image in enumerate(inputs.reference_images)),
@@ -126,13 +126,13 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
             height=image.height,
             sha256=image.sha256,
         )
-        for role, position, image in placed
+        for role, position, image in images
         if image
     ]
 
 
 def _check_active_jobs(user: Any, now: datetime) -> None:
-    """Raises TooManyActiveJobs where the user's other jobs leave no place for a new one."""
+    """Raise TooManyActiveJobs if the user is at the limit of active jobs."""
     limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
     others = VideoJob.objects.for_user(user).active()
     active = others.count()

@@ -1,8 +1,8 @@
-"""The life of a job: the only place where a status changes, and where money follows it.
+"""The life of a job: the only module that changes a job's status, and its charge with it.
 
-Every change is a compare-and-set on the row, in one short transaction with the event that tells of
-it and the refund that goes with it. Who changes no row was second, and stops: each function of a
-worker's says so by returning False. No network call is made here.
+Every change is a compare-and-set on the row, in one short transaction with its event and its
+refund. If the update matches no row, another process was first: the functions for workers then
+change nothing and return False. No network call is made here.
 """
 
 import logging
@@ -33,25 +33,25 @@ from jobs.timing import FAILURES_TO_MAX, MAX_BACK_OFF, back_off, poll_period
 
 logger = logging.getLogger(__name__)
 
-MAX_CRASHES = 3  # workers that one job may take with it
-STORING_TIME = timedelta(minutes=5)  # at least, however late the video came
+MAX_CRASHES = 3  # a job fails after its step has killed this many workers
+STORING_TIME = timedelta(minutes=5)  # the minimum, even if the video arrived late
 
 
 class AlreadyFinished(Exception):
-    """The job has ended, with the status that is the first argument: nothing is left to stop."""
+    """The job has already ended. The first argument is its status."""
 
 
-# ---- What clients ask for ----
+# ---- For clients ----
 
 
 def cancel(
     *, job: VideoJob, now: datetime, actor: User | None = None, reason: str = ""
 ) -> VideoJob:
-    """End an active job at its owner's wish; paid back unless it was submitted upstream.
+    """Cancel an active job. It is refunded unless it was submitted to the provider.
 
-    A job that is CANCELLED already is returned as it is. Raises AlreadyFinished, and
-    VideoJob.DoesNotExist where it was deleted meanwhile. Where one of the staff is the `actor`,
-    their reason is written down, and AlreadyFinished tells of a CANCELLED job too.
+    Raises AlreadyFinished, and VideoJob.DoesNotExist if it was deleted meanwhile. Without `actor`
+    (the owner cancels), a CANCELLED job is returned unchanged. If a staff member is the `actor`,
+    the reason is recorded, and a CANCELLED job raises AlreadyFinished too.
     """
     with transaction.atomic():
         job = VideoJob.objects.select_for_update().get(pk=job.pk)
@@ -60,7 +60,7 @@ def cancel(
         if job.status not in ACTIVE:
             raise AlreadyFinished(job.status)
         transitions.end(job, Status.CANCELLED, now, status_message=messages.CANCELLED)
-        job.version += 1  # as in its row, which is locked
+        job.version += 1  # as in the locked row
         events.add(job, f"🛑 Cancelled by {'support' if actor else 'user'}", now)
         if actor:
             events.add_by_staff(actor, job, "Cancelled", reason, now)
@@ -70,7 +70,7 @@ def cancel(
 
 
 def delete(*, job: VideoJob, now: datetime) -> None:
-    """Remove the row and its inputs, after cancelling an active job. The ledger keeps its lines."""
+    """Delete the job and its images; cancel it first if it is active. Ledger entries remain."""
     with transaction.atomic():
         locked = VideoJob.objects.select_for_update().filter(pk=job.pk).first()
         if locked is None:
@@ -85,7 +85,7 @@ def delete(*, job: VideoJob, now: datetime) -> None:
 
 
 def create(*, job: VideoJob, now: datetime) -> JobEvent:
-    """Write the row of a new PENDING job with its first event, which is returned."""
+    """Insert a new PENDING job and its first event; return the event."""
     job.save(force_insert=True)
     job_totals.add(user_id=job.user_id, jobs=1)
     events.log_after_commit(job, "created")
@@ -93,9 +93,9 @@ def create(*, job: VideoJob, now: datetime) -> JobEvent:
 
 
 def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
-    """Write the row of a new job whose video the provider is making, or has made, already.
+    """Insert a new job whose video the provider is already making or has made.
 
-    `operation` is the provider's name for it. The job begins as RUNNING/`generating`.
+    `operation` is the provider's name for the video. The job starts as RUNNING/`generating`.
     """
     job.status, job.stage = Status.RUNNING, Stage.GENERATING
     job.status_message = messages.GENERATING
@@ -106,14 +106,14 @@ def create_generating(*, job: VideoJob, operation: str, now: datetime) -> None:
     create(job=job, now=now)
 
 
-# ---- What staff do ----
+# ---- For staff ----
 
 
 def force_fail(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
-    """End an active job by hand: FAILED, and its tokens given back; returns how many.
+    """Mark an active job as FAILED and refund it; return the number of tokens refunded.
 
-    None come back where they did before, or where it cost nothing. Raises AlreadyFinished,
-    allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was deleted meanwhile.
+    Returns 0 if it was refunded before or cost nothing. Raises AlreadyFinished,
+    refund_limit.DailyLimitReached, and VideoJob.DoesNotExist if it was deleted meanwhile.
     """
     with transaction.atomic():
         job = VideoJob.objects.select_for_update().get(pk=job.pk)
@@ -132,13 +132,13 @@ def force_fail(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int
         return refunds.refund_on_end(job, reason, now, actor=actor)
 
 
-# ---- What workers do ----
+# ---- For workers ----
 
 
 def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
     """Move PENDING jobs, whose rows the caller has locked, to RUNNING/`submitting`.
 
-    The caller holds them for `lease`. Only a job's first start is written to its log.
+    They are leased to the caller for `lease`. Only a job's first start is written to its log.
     """
     VideoJob.objects.filter(pk__in=[job.pk for job in jobs], status=Status.PENDING).update(
         status=Status.RUNNING,
@@ -158,15 +158,16 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
     )
 
 
-def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]:
-    """The provider took these jobs, each as the operation named; returns those that now generate.
+def submitted(*, accepted: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]:
+    """Record in one transaction that the provider accepted these jobs, each with its operation.
 
-    They are noted together. A late answer, to a job that ended meanwhile, is written down.
+    Returns the jobs that are now GENERATING. For a job that has ended meanwhile, the answer is
+    recorded as a late one.
     """
     moved: list[VideoJob] = []
     deadline = now + timedelta(seconds=settings.VIDEO_JOB_DEADLINE_SECONDS)
     with transaction.atomic():
-        for job, operation in taken.items():
+        for job, operation in accepted.items():
             if transitions.move(
                 job,
                 Stage.SUBMITTING,
@@ -186,19 +187,21 @@ def submitted(*, taken: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]
         )
         for job in moved:
             events.log_after_commit(job, "submitted")
-    for job in taken.keys() - moved:
-        if VideoJob.objects.filter(pk=job.pk, operation=taken[job]).exists():
-            moved.append(job)  # the answer to an earlier commit of this was lost with the database
+    for job in accepted.keys() - moved:
+        if VideoJob.objects.filter(pk=job.pk, operation=accepted[job]).exists():
+            moved.append(job)  # a commit succeeded, but its answer was lost
         else:
-            events.add_late_answer(job=job, what=events.ACCEPTED_LATE, detail=taken[job], now=now)
+            events.add_late_answer(
+                job=job, what=events.ACCEPTED_LATE, detail=accepted[job], now=now
+            )
     return moved
 
 
 def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
-    """The provider took nothing and asks to come back later: the job waits in line again."""
+    """Return a job to PENDING: the provider accepted nothing and asked to retry later."""
     delay = timedelta(seconds=error.retry_after or back_off(job))
     failure_count = job.failure_count + 1
-    if error.throttled:  # it is there: this brings no job nearer to being given up
+    if error.throttled:  # the provider is up, so this must not count towards failing the job
         failure_count = min(failure_count, FAILURES_TO_MAX)
     with transaction.atomic():
         if error.throttled:
@@ -222,31 +225,31 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
 
 
 def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
-    """The provider is still at work on `jobs`; returns how many were still GENERATING.
+    """Update jobs that the provider is still making; return how many were still GENERATING.
 
-    The shown progress never falls, whoever answers late. Jobs that started together show the same,
-    and are changed by one statement.
+    Progress never decreases, even if answers are recorded out of order. Jobs with equal changes
+    (usually those that started together) are updated by one statement.
     """
-    alike = defaultdict(list)
+    groups = defaultdict(list)
     for job in jobs:
         progress = max(job.progress_percentage, estimates.progress(job=job, now=now))
-        news = int(progress != job.progress_percentage)
-        alike[progress, news, poll_period(job)].append(job.pk)
+        visible = int(progress != job.progress_percentage)
+        groups[progress, visible, poll_period(job)].append(job.pk)
     with transaction.atomic():
         return sum(
             transitions.at_stage(Stage.GENERATING, ids).update(
                 progress_percentage=Greatest(F("progress_percentage"), progress),
-                version=F("version") + news,
+                version=F("version") + visible,
                 next_step_at=now + period,
                 failure_count=0,
                 crash_count=0,
             )
-            for (progress, news, period), ids in alike.items()
+            for (progress, visible, period), ids in groups.items()
         )
 
 
 def generated(*, job: VideoJob, now: datetime) -> bool:
-    """The provider delivered the video, which is to be stored next."""
+    """Record that the provider delivered the video; the next step stores it."""
     with transaction.atomic():
         if not transitions.move(
             job,
@@ -267,16 +270,16 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
 
 
 def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
-    """A poll or an upload went wrong in a way that may pass: back off and try again.
+    """Schedule a retry after a poll or an upload failed with a temporary error.
 
-    Only the first failure in a row is written down, so that tables do not grow with tries.
+    Only the first of consecutive failures becomes an event, so that retries do not fill the table.
     """
-    asked = getattr(error, "retry_after", None) or back_off(job)
+    delay = getattr(error, "retry_after", None) or back_off(job)
     with transaction.atomic():
         moved = transitions.move(
             job,
             job.stage,
-            next_step_at=now + timedelta(seconds=min(asked, MAX_BACK_OFF)),
+            next_step_at=now + timedelta(seconds=min(delay, MAX_BACK_OFF)),
             failure_count=F("failure_count") + 1,
         )
         if moved and job.failure_count == 0:
@@ -287,7 +290,7 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
 
 
 def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
-    """The video is stored and the job done."""
+    """End `job` as SUCCEEDED: its video is stored."""
     with transaction.atomic():
         if not transitions.end(
             job,
@@ -308,9 +311,9 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
 
 
 def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
-    """End `job` as FAILED and give its tokens back, in one transaction.
+    """End `job` as FAILED and refund it (VIDEO_REFUND_FAILED_JOBS), in one transaction.
 
-    Returns False where another process ended or moved it first; then nothing was changed.
+    Returns False, and changes nothing, if another process ended or moved it first.
     """
     with transaction.atomic():
         if not transitions.end(

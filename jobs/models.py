@@ -1,4 +1,4 @@
-"""The video jobs' tables. Rows change only through `lifecycle`; constraints are the last guard."""
+"""The tables for video jobs. Only `lifecycle` changes a job's status; constraints guard it."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from jobs.catalog import VideoSpec
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
 
-# The columns that hold an order, by the order's names for them.
+# Maps the fields of a VideoSpec to the columns that hold them.
 SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
     "initial_image": "has_initial_image",
     "end_frame": "has_end_frame",
@@ -22,11 +22,11 @@ SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
 
 
 class VideoJob(models.Model):
-    """One video that somebody asked for and paid for.
+    """One requested video.
 
-    `next_step_at` alone is due time, lease, back-off and crash recovery; NULL means finished.
-    `crash_count` counts the steps begun since the last one that ended: a step that kills its worker
-    leaves it raised. `version` is raised by every change that a client can see.
+    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished.
+    `crash_count` is incremented when a step is claimed and reset when it ends, so it counts steps
+    that killed their worker. `version` is incremented by every change that a client can see.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -34,10 +34,10 @@ class VideoJob(models.Model):
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         related_name="video_jobs",
-        db_index=False,  # here and below: an index that begins with it is there anyway
+        db_index=False,  # here and below: another index begins with this column
     )
 
-    # What was asked for
+    # The request
     prompt = models.TextField(blank=True)
     model = models.CharField(max_length=64)
     resolution = models.CharField(max_length=8)
@@ -49,7 +49,7 @@ class VideoJob(models.Model):
     has_end_frame = models.BooleanField(default=False)
     reference_image_count = models.PositiveSmallIntegerField(default=0)
 
-    # Where it stands
+    # The state that clients see
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_message = models.CharField(max_length=200)
     progress_percentage = models.PositiveSmallIntegerField(default=0)
@@ -65,7 +65,7 @@ class VideoJob(models.Model):
     completed_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
 
-    # How it is worked on; never shown to clients
+    # Processing; never shown to clients
     stage = models.CharField(max_length=16, choices=Stage, blank=True)
     next_step_at = models.DateTimeField(null=True, blank=True)
     failure_count = models.PositiveIntegerField(
@@ -81,7 +81,7 @@ class VideoJob(models.Model):
     deadline_at = models.DateTimeField(null=True, blank=True)
     generated_at = models.DateTimeField(null=True, blank=True)
 
-    # The stored video; a URL is relative where this server delivers it
+    # The stored video; a URL is relative if this server delivers it
     video_name = models.CharField(max_length=200, blank=True)
     video_url = models.CharField(max_length=500, blank=True)
     poster_url = models.CharField(max_length=500, blank=True)
@@ -98,7 +98,7 @@ class VideoJob(models.Model):
         help_text="The job that staff had done again as this one.",
     )
 
-    log: "Sequence[JobEvent]"  # the events that clients may see, where a query has fetched them
+    log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
 
     objects = VideoJobQuerySet.as_manager()
 
@@ -140,7 +140,7 @@ class VideoJob(models.Model):
             models.Index(fields=["-created_at", "-id"], name="job_newest_first"),
             models.Index(
                 fields=["stage", "next_step_at"],
-                # Not by status: it would be taken for the next one, and read all for a user's few.
+                # Not on status: the planner would then use this index for a user's active jobs.
                 condition=Q(next_step_at__isnull=False),
                 name="job_next_step",
             ),
@@ -173,24 +173,24 @@ class VideoJob(models.Model):
 
     @classmethod
     def from_spec(cls, spec: VideoSpec, **columns: Any) -> "VideoJob":
-        """An unsaved job that asks for `spec`."""
-        asked = {column: getattr(spec, name) for name, column in SPEC_COLUMNS.items()}
-        return cls(**asked | {"prompt": spec.prompt or ""} | columns)
+        """An unsaved job for `spec`."""
+        requested = {column: getattr(spec, name) for name, column in SPEC_COLUMNS.items()}
+        return cls(**requested | {"prompt": spec.prompt or ""} | columns)
 
     @property
     def spec(self) -> VideoSpec:
-        """What was asked for."""
-        asked = {name: getattr(self, column) for name, column in SPEC_COLUMNS.items()}
-        return VideoSpec(**asked | {"prompt": self.prompt or None})
+        """The request."""
+        requested = {name: getattr(self, column) for name, column in SPEC_COLUMNS.items()}
+        return VideoSpec(**requested | {"prompt": self.prompt or None})
 
     @property
     def has_input_images(self) -> bool:
-        """Whether the order brought images; their rows are deleted when the job ends."""
+        """Whether the request included images; their rows are deleted when the job ends."""
         return self.has_initial_image or self.has_end_frame or self.reference_image_count > 0
 
 
 class JobCount(models.Model):
-    """How many jobs a user has; `counts` keeps it. No row: none."""
+    """How many jobs a user has, maintained by `stats.job_totals`. No row means none."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -202,7 +202,7 @@ class JobCount(models.Model):
 
 
 class JobImage(models.Model):
-    """An input image, kept until its job ends: web and worker share the database alone."""
+    """An input image, stored until its job ends: web and workers share only the database."""
 
     class Role(models.TextChoices):
         INITIAL = "initialImage"
@@ -230,7 +230,7 @@ class JobImage(models.Model):
 
 
 class JobEvent(models.Model):
-    """A line of a job's log. `internal` lines, every `detail` and `actor` are for staff alone."""
+    """A line of a job's log. `internal` lines, `detail` and `actor` are for staff only."""
 
     class Level(models.TextChoices):
         DEBUG = "debug"
@@ -271,7 +271,7 @@ class JobEvent(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """A client's key, what it was used for, and the job that came of it, deleted or not."""
+    """A client's key, the fingerprint of its request, and the job created, deleted or not."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
@@ -292,7 +292,7 @@ class IdempotencyKey(models.Model):
 
 
 class Tick(models.Model):
-    """One row: the token that the next tick must hold, and when it should have run by."""
+    """A single row: the token that the next tick must carry, and when that tick is due."""
 
     token = models.PositiveBigIntegerField(default=0)
     next_at = models.DateTimeField()
@@ -302,7 +302,7 @@ class Tick(models.Model):
 
 
 class SubmissionGate(models.Model):
-    """One row: whoever starts jobs holds its lock, so that the limits hold across all clusters."""
+    """A single row. A worker locks it to start jobs, so that limits apply across all clusters."""
 
     opens_at = models.DateTimeField(help_text="Until then the provider asked us to send nothing.")
     looked_at = models.DateTimeField(
@@ -314,7 +314,7 @@ class SubmissionGate(models.Model):
 
 
 class Tally(models.Model):
-    """A figure that only grows, for the metrics: jobs can be deleted, what happened cannot."""
+    """A counter for the metrics. It only increases, even when jobs are deleted."""
 
     name = models.CharField(max_length=32)
     kind = models.CharField(max_length=32)

@@ -1,4 +1,4 @@
-"""Queries on jobs that have a name, the order of the waiting line among them."""
+"""Named queries on jobs, including the order of the waiting line."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,9 +12,9 @@ from jobs.statuses import ACTIVE
 if TYPE_CHECKING:
     from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
 
-# Every job that waits, with its `user_rank`: its number among its user's jobs that run or wait.
-# The ORM cannot nest window functions. Running jobs are counted once a user, for the first job that
-# waits, so that PostgreSQL uses the index of a user's active jobs even with stale statistics.
+# Every waiting job with its `user_rank`: its rank among its user's running and waiting jobs.
+# The ORM cannot nest window functions. Running jobs are counted once per user, for the first
+# waiting job, so that PostgreSQL uses the index of active jobs even with stale statistics.
 WAITING = """
     SELECT id, mock_mode, created_at, next_step_at, status_message,
         nth + MAX(running) OVER (PARTITION BY user_id) AS user_rank
@@ -50,20 +50,20 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         return self.filter(status__in=ACTIVE)
 
     def due(self, *, now: datetime) -> "VideoJobQuerySet":
-        """Jobs whose next step should be taken, the longest due first."""
+        """Jobs whose next step is due, those due longest first."""
         return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
 
     def in_line(self) -> Any:  # the type checker does not know the annotation
         """All PENDING jobs in the order in which they start, each with its `user_rank`.
 
-        A user's first job comes before anybody's second, so a user with a hundred waiting jobs
-        does not delay another's first; `user_rank` counts the user's running jobs too. Columns that
-        WAITING does not select are deferred.
+        A user's first job comes before any other user's second, so a user with a hundred waiting
+        jobs does not delay another user's first. `user_rank` counts the user's running jobs too.
+        Columns that WAITING does not select are deferred.
         """
         return self.model.objects.raw(IN_LINE)
 
     def places(self, ids: Sequence[UUID]) -> dict[UUID, int]:
-        """The place in line of each PENDING job among `ids`: how many of its kind come first."""
+        """The queue position of each PENDING job among `ids`: how many of its kind come first."""
         key = self.model._meta.pk
         keys = [key.get_db_prep_value(id, connection) for id in ids]
         placed: Any = self.model.objects.raw(PLACES.format(", ".join(["%s"] * len(keys))), keys)

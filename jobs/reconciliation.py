@@ -1,4 +1,4 @@
-"""What must hold between the jobs and the ledger; `manage.py check_ledger` asks."""
+"""Compare the jobs with the ledger; run by `manage.py check_ledger`."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from django.db.models import CharField, Count, Exists, F, Func, OuterRef
 from jobs.models import JobCount, Status, VideoJob
 from tokens_ledger.models import Entry
 
-LISTED = 1000  # findings of one kind; nobody reads more
+MAX_FINDINGS = 1000  # of one kind
 
 
 class AsReference(Func):
-    """A job's id as the ledger writes it, with hyphens; SQLite keeps UUIDs without."""
+    """A job's id as the ledger stores it, with hyphens; SQLite stores UUIDs without."""
 
     output_field = CharField()
     template = "CAST(%(expressions)s AS varchar)"
@@ -24,7 +24,7 @@ class AsReference(Func):
 
 
 def findings() -> Iterator[str]:
-    """One sentence for each job whose money is not where it belongs."""
+    """One sentence for each job whose charge, refund or count is wrong."""
     jobs = VideoJob.objects.annotate(reference=AsReference("id")).filter(tokens_consumed__gt=0)
     unrefunded = jobs.exclude(_paid(Entry.Kind.REFUND))
     yield from _say("was never charged", jobs.exclude(_paid(Entry.Kind.CHARGE)))
@@ -45,25 +45,26 @@ def findings() -> Iterator[str]:
 def _paid(kind: Entry.Kind) -> Exists:
     """Whether the ledger has an entry of this kind for the job.
 
-    EXISTS, not IN: of NOT IN PostgreSQL makes no join. It compares each job with each entry, as
-    soon as the references of all entries no longer fit into its `work_mem`.
+    EXISTS, not IN: PostgreSQL does not turn NOT IN into a join. Once the references of all entries
+    no longer fit into `work_mem`, it compares each job with each entry.
     """
     return Exists(Entry.objects.filter(kind=kind, reference=OuterRef("reference")))
 
 
 def _miscounted() -> Iterator[str]:
-    counts = JobCount.objects.annotate(there=Count("user__video_jobs")).exclude(jobs=F("there"))
-    for user, there, noted in counts.order_by("user").values_list("user", "there", "jobs")[:LISTED]:
-        yield f"User {user} has {there} jobs, not {noted} as noted."
+    counts = JobCount.objects.annotate(actual=Count("user__video_jobs")).exclude(jobs=F("actual"))
+    rows = counts.order_by("user").values_list("user", "actual", "jobs")
+    for user, actual, recorded in rows[:MAX_FINDINGS]:
+        yield f"User {user} has {actual} jobs, not {recorded} as noted."
 
 
 def _uncounted() -> Iterator[str]:
     counted = Exists(JobCount.objects.filter(user=OuterRef("user")))
-    rows = VideoJob.objects.exclude(counted).values_list("user").annotate(there=Count("pk"))
-    for user, there in rows.order_by("user")[:LISTED]:
-        yield f"User {user} has {there} jobs, not 0 as noted."
+    rows = VideoJob.objects.exclude(counted).values_list("user").annotate(actual=Count("pk"))
+    for user, actual in rows.order_by("user")[:MAX_FINDINGS]:
+        yield f"User {user} has {actual} jobs, not 0 as noted."
 
 
 def _say(what: str, jobs) -> Iterator[str]:
-    for id in jobs.order_by("created_at").values_list("id", flat=True)[:LISTED]:
+    for id in jobs.order_by("created_at").values_list("id", flat=True)[:MAX_FINDINGS]:
         yield f"Job {id} {what}."

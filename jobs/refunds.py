@@ -1,4 +1,4 @@
-"""Refunds of a job's charge: by staff, and with the job's end. Each is one transaction."""
+"""Refunds of a job's charge: by staff, and when the job ends. Each is one transaction."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ from tokens_ledger import ledger, refund_limit
 
 
 def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
-    """Give the tokens of `job` back by hand, whatever its status; returns how many.
+    """Refund `job`, whatever its status, on behalf of a staff member; return the amount.
 
-    Raises ledger.AlreadyRefunded or ledger.NothingToRefund, whoever races,
-    allowance.DailyLimitReached, and VideoJob.DoesNotExist where it was deleted meanwhile.
+    Raises ledger.AlreadyRefunded, ledger.NothingToRefund, refund_limit.DailyLimitReached, and
+    VideoJob.DoesNotExist if it was deleted meanwhile.
     """
     with transaction.atomic():
         VideoJob.objects.select_for_update().get(pk=job.pk)
@@ -25,7 +25,7 @@ def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
 
 
 def refund_on_end(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
-    """Refund a job that ends; 0 where it was free, or where staff refunded it before."""
+    """Refund a job that ends; return 0 if it was free or has been refunded before."""
     if not job.tokens_consumed:
         return 0
     try:
@@ -35,9 +35,9 @@ def refund_on_end(job: VideoJob, note: str, now: datetime, actor: User | None = 
 
 
 def _refund_charge(job: VideoJob, note: str, now: datetime, actor: User | None) -> int:
-    """Write the refund of the job's charge and return its tokens. Staff have a daily limit.
+    """Refund the job's charge and return the amount. Staff have a daily limit.
 
-    Raises ledger.AlreadyRefunded, ledger.NothingToRefund and allowance.DailyLimitReached.
+    Raises ledger.AlreadyRefunded, ledger.NothingToRefund and refund_limit.DailyLimitReached.
     """
     entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
     if actor:

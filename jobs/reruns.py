@@ -1,4 +1,4 @@
-"""What staff have done again for a customer: always as a new job, since no job leaves its end."""
+"""Reruns of ended jobs by staff. A rerun is always a new job: a final status never changes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,31 +14,31 @@ from tokens_ledger import ledger
 
 
 class JobStillActive(Exception):
-    """The job has not ended: there is nothing to do again yet."""
+    """The job has not ended yet."""
 
 
 class AlreadyRerun(Exception):
-    """Another job, the first argument, is doing or has done what was asked for."""
+    """Another job (the first argument) already makes or has made this video."""
 
 
 class InputImagesDeleted(Exception):
-    """The job had images, which went when it ended."""
+    """The job had input images, which were deleted when it ended."""
 
 
 class ModelRetired(Exception):
-    """The job's model is not in the catalog any more."""
+    """The job's model is no longer in the catalog."""
 
 
 class NoOperation(Exception):
-    """Nobody knows a name under which the provider would know the job's video."""
+    """The provider's operation name for the job's video is not known."""
 
 
 def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: datetime) -> VideoJob:
-    """VideoSpec for the same user what an ended job asked for; unless `charged`, for nothing.
+    """Repeat an ended job's request as a new job for the same user; free unless `charged`.
 
-    Returns the new job, which waits its turn but is not held to the user's limit. Raises
+    Returns the new job. It waits in line, but the limit of active jobs does not apply. Raises
     JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, InsufficientTokens, and
-    VideoJob.DoesNotExist where the job was deleted meanwhile.
+    VideoJob.DoesNotExist if the job was deleted meanwhile.
     """
     with transaction.atomic():
         source = _ended(job)
@@ -46,25 +46,25 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
             raise InputImagesDeleted
         if source.model not in MODELS:
             raise ModelRetired(source.model)
-        again = _again(source, now)
-        _charge_again(again, charged)
-        lifecycle.create(job=again, now=now)
-        _log_again(source, again, "Retried", actor, reason, now)
+        rerun = _new_rerun(source, now)
+        _charge(rerun, charged)
+        lifecycle.create(job=rerun, now=now)
+        _log_rerun(source, rerun, "Retried", actor, reason, now)
         wakeup.wake("submit_due")
-    return again
+    return rerun
 
 
 def fetch_again(
     *, job: VideoJob, actor: User, reason: str, charged: bool, now: datetime
 ) -> VideoJob:
-    """Fetch the video of an ended job by a new one, which begins with the provider's operation.
+    """Fetch the video of an ended job with a new job that polls the same provider operation.
 
     Returns the new job. Raises JobStillActive, AlreadyRerun (by any job that has the operation and
     is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist.
     """
     operation = operations_of(jobs=[job])[job.pk]
     with transaction.atomic():
-        if operation:  # in the order of their ids: of several at once, each waits its turn
+        if operation:  # by id, so that simultaneous calls lock in the same order
             list(VideoJob.objects.select_for_update().filter(operation=operation).order_by("pk"))
         source = _ended(job)
         if not operation:
@@ -72,37 +72,37 @@ def fetch_again(
         alive = VideoJob.objects.filter(status__in=(*ACTIVE, Status.SUCCEEDED))
         if holder := alive.filter(operation=operation).exclude(pk=source.pk).first():
             raise AlreadyRerun(holder)
-        again = _again(source, now)
-        _charge_again(again, charged)
-        lifecycle.create_generating(job=again, operation=operation, now=now)
-        _log_again(source, again, "Fetched again", actor, reason, now)
-    return again
+        rerun = _new_rerun(source, now)
+        _charge(rerun, charged)
+        lifecycle.create_generating(job=rerun, operation=operation, now=now)
+        _log_rerun(source, rerun, "Fetched again", actor, reason, now)
+    return rerun
 
 
 def operations_of(*, jobs: list[VideoJob]) -> dict[UUID, str]:
-    """The provider's names of the jobs' videos, "" where it gave none, by the jobs' ids.
+    """The provider's operation name of each job, by job id; "" if there is none.
 
-    One may have come late, as a note for staff.
+    A name that arrived after the job ended is in an event for staff.
     """
     unnamed = [job.pk for job in jobs if not job.operation]
     notes = JobEvent.objects.filter(job__in=unnamed, internal=True)
-    late = notes.filter(message=events.ACCEPTED_LATE).order_by("-id")  # so the first one wins
+    late = notes.filter(message=events.ACCEPTED_LATE).order_by("-id")  # the first one wins
     names = dict(late.values_list("job_id", "detail"))
     return {job.pk: job.operation or names.get(job.pk, "") for job in jobs}
 
 
 def _ended(job: VideoJob) -> VideoJob:
-    """The job's row, locked, once it has ended and nothing is doing it again."""
+    """Lock and return the job. Raise unless it has ended and has no active rerun."""
     locked = VideoJob.objects.select_for_update().get(pk=job.pk)
     if locked.status in ACTIVE:
         raise JobStillActive
-    if again := locked.reruns.filter(status__in=ACTIVE).first():
-        raise AlreadyRerun(again)
+    if rerun := locked.reruns.filter(status__in=ACTIVE).first():
+        raise AlreadyRerun(rerun)
     return locked
 
 
-def _again(source: VideoJob, now: datetime) -> VideoJob:
-    """A new, unsaved PENDING job that asks for the same as `source`."""
+def _new_rerun(source: VideoJob, now: datetime) -> VideoJob:
+    """A new, unsaved PENDING job with the same request as `source`."""
     return VideoJob.from_spec(
         source.spec,
         user=source.user,
@@ -114,16 +114,16 @@ def _again(source: VideoJob, now: datetime) -> VideoJob:
     )
 
 
-def _charge_again(again: VideoJob, charged: bool) -> None:
-    """Lock the account, as every order does, and charge it if the customer pays."""
-    account = ledger.lock(user=again.user)
+def _charge(rerun: VideoJob, charged: bool) -> None:
+    """Lock the account, as every new job does, and charge it if `charged`."""
+    account = ledger.lock(user=rerun.user)
     if charged:
-        again.tokens_consumed = ledger.cost(OPERATION)
-        ledger.charge(account=account, operation=OPERATION, reference=str(again.pk))
+        rerun.tokens_consumed = ledger.cost(OPERATION)
+        ledger.charge(account=account, operation=OPERATION, reference=str(rerun.pk))
 
 
-def _log_again(
-    source: VideoJob, again: VideoJob, what: str, actor: User, reason: str, now: datetime
+def _log_rerun(
+    source: VideoJob, rerun: VideoJob, what: str, actor: User, reason: str, now: datetime
 ) -> None:
-    events.add_by_staff(actor, again, f"{what} from job {source.pk}", reason, now)
-    events.add_by_staff(actor, source, f"{what} as job {again.pk}", reason, now)
+    events.add_by_staff(actor, rerun, f"{what} from job {source.pk}", reason, now)
+    events.add_by_staff(actor, source, f"{what} as job {rerun.pk}", reason, now)

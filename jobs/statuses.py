@@ -1,4 +1,4 @@
-"""The statuses of a job, and the stages of one that runs."""
+"""The statuses of a job, and the stages of a running job."""
 
 from django.db.models import TextChoices
 
@@ -6,8 +6,8 @@ from django.db.models import TextChoices
 class Status(TextChoices):
     """PENDING <-> RUNNING -> SUCCEEDED | FAILED; PENDING | RUNNING -> CANCELLED.
 
-    RUNNING goes back to PENDING only while the provider has taken nothing (it was busy).
-    Nothing leaves the last three.
+    RUNNING returns to PENDING only if the provider was busy and accepted nothing.
+    SUCCEEDED, FAILED and CANCELLED are final.
     """
 
     PENDING = "PENDING"
@@ -21,7 +21,7 @@ ACTIVE = (Status.PENDING, Status.RUNNING)
 
 
 class Stage(TextChoices):
-    """What a RUNNING job is at: SUBMITTING -> GENERATING -> STORING. Blank for all other jobs."""
+    """The stage of a RUNNING job: SUBMITTING -> GENERATING -> STORING. Blank for other jobs."""
 
     SUBMITTING = "submitting"
     GENERATING = "generating"

@@ -5,11 +5,11 @@ from datetime import timedelta
 from jobs.models import VideoJob
 
 MAX_BACK_OFF = 60  # seconds
-FAILURES_TO_MAX = 5  # how many failures in a row lead to it
+FAILURES_TO_MAX = 5  # consecutive failures until back_off() reaches MAX_BACK_OFF
 
 
 def poll_period(job: VideoJob) -> timedelta:
-    """A tenth of the expected time, from one to five seconds; three where nothing is known."""
+    """A tenth of the expected time, from one to five seconds; three if that time is unknown."""
     return timedelta(seconds=min(5, max(1, (job.expected_seconds or 30) / 10)))
 
 

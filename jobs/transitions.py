@@ -1,4 +1,4 @@
-"""The compare-and-set updates that `lifecycle` is made of; nothing else may call them."""
+"""The compare-and-set updates for `lifecycle`; nothing else may call them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from jobs.stats import counters
 
 
 def move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
-    """Change a RUNNING job that is still at the stage `seen`; False where it is not."""
+    """Change a RUNNING job if it is still at the stage `seen`; otherwise return False."""
     changes = {"version": F("version") + 1, "crash_count": 0} | changes
     return bool(at_stage(seen, [job.pk]).update(**changes))
 
@@ -25,10 +25,10 @@ def at_stage(stage: str, ids: Sequence[UUID]) -> QuerySet[VideoJob]:
 def end(
     job: VideoJob, status: Status, now: datetime, *, seen: str | None = None, **changes: Any
 ) -> bool:
-    """Give an active job (one still at the stage `seen`, where that is named) its last status."""
-    still = Q(status__in=ACTIVE) if seen is None else Q(status__in=ACTIVE, stage=seen)
+    """Give an active job its final status, provided it is still at the stage `seen`, if given."""
+    expected = Q(status__in=ACTIVE) if seen is None else Q(status__in=ACTIVE, stage=seen)
     changes |= {"status": status, "stage": "", "completed_at": now, "next_step_at": None}
-    ended = VideoJob.objects.filter(still, pk=job.pk).update(
+    ended = VideoJob.objects.filter(expected, pk=job.pk).update(
         version=F("version") + 1, crash_count=0, **changes
     )
     if ended:

@@ -1,7 +1,7 @@
-"""The only writer of balances and entries. It never learns what it is paid for: only a reference.
+"""The only writer of balances and entries. It knows what is paid for only as a reference.
 
-Who changes a balance holds its row's lock: first the lock, then the look, then the entry, then the
-balance. Every function here belongs to the caller's transaction and vanishes with it.
+Every change locks the account's row, reads the balance, writes the entry, then the balance, in this
+order. All functions run in the caller's transaction and are rolled back with it.
 """
 
 from django.conf import settings
@@ -16,10 +16,10 @@ MAX_NOTE_LENGTH = 500
 
 
 class InsufficientTokens(Exception):
-    """`operation` costs `cost` tokens, the account holds only `available`. Nothing was written."""
+    """`operation` costs `cost` tokens, but the account has `available`. Nothing was written."""
 
     def __init__(self, *, operation: str, cost: int, available: int):
-        super().__init__(f"{operation} costs {cost} tokens, {available} are there")
+        super().__init__(f"{operation} costs {cost} tokens, {available} are available")
         self.operation, self.cost, self.available = operation, cost, available
 
 
@@ -28,11 +28,11 @@ class NothingToRefund(Exception):
 
 
 class AlreadyRefunded(Exception):
-    """What was charged under this reference was given back before."""
+    """The charge under this reference has already been refunded."""
 
 
 def cost(operation: str) -> int:
-    """What `operation` costs, in tokens. KeyError where there is no such operation."""
+    """The price of `operation` in tokens. KeyError if there is no such operation."""
     return settings.VIDEO_TOKEN_COSTS[operation]
 
 
@@ -42,21 +42,21 @@ def balance(*, user: User) -> int:
 
 
 def lock(*, user: User) -> Account:
-    """The account of `user`, created when missing, locked until the caller's transaction ends.
+    """The account of `user`, created if missing, locked until the caller's transaction ends.
 
-    The lock makes one user's money, and whatever callers hang on it (how many jobs they may
-    have), a matter of one transaction at a time. Needs a transaction. Take the lock once, and
-    late.
+    The lock serializes all changes of one user's balance, and whatever else callers protect with
+    it (the limit of active jobs). Needs a transaction. Lock once per transaction, as late as
+    possible.
     """
     account, _ = Account.objects.select_for_update().get_or_create(user=user)
     return account
 
 
 def charge(*, account: Account, operation: str, reference: str) -> Entry:
-    """Take the cost of `operation` from an account that `lock` returned.
+    """Charge the cost of `operation` to an account that `lock` returned.
 
-    Raises InsufficientTokens, with nothing written. A second charge under one reference is the
-    caller's mistake: IntegrityError.
+    Raises InsufficientTokens, with nothing written; IntegrityError for a second charge under the
+    same reference, which is a programming error.
     """
     price = cost(operation)
     _require(account=account, operation=operation, tokens=price)
@@ -71,10 +71,10 @@ def charge(*, account: Account, operation: str, reference: str) -> Entry:
 
 @transaction.atomic
 def refund(*, reference: str, note: str, actor: User | None = None) -> Entry:
-    """Give back, once and in full, what was charged under `reference`.
+    """Refund, once and in full, the charge under `reference`.
 
-    Raises NothingToRefund, or AlreadyRefunded to all but the first of several callers.
-    ValueError for a note over 500 characters.
+    Raises NothingToRefund, or AlreadyRefunded for all but the first of several calls; ValueError
+    for a note over 500 characters.
     """
     charged = Entry.objects.filter(kind=Entry.Kind.CHARGE, reference=reference).first()
     if charged is None:
@@ -96,7 +96,7 @@ def refund(*, reference: str, note: str, actor: User | None = None) -> Entry:
 def grant(*, user: User, amount: int, note: str, actor: User | None = None) -> Entry:
     """Add `amount` tokens, 1 to 1,000,000,000.
 
-    ValueError for other amounts, or a note over 500 characters.
+    Raises ValueError for other amounts, or a note over 500 characters.
     """
     if not (_is_whole(amount) and 1 <= amount <= MAX_AMOUNT):
         raise ValueError(f"Amount must be a whole number from 1 to {MAX_AMOUNT:,}")
@@ -109,8 +109,8 @@ def grant(*, user: User, amount: int, note: str, actor: User | None = None) -> E
 def adjust(*, user: User, amount: int, note: str, actor: User | None = None) -> Entry:
     """Correct a balance by `amount` tokens, up or down, at most 1,000,000,000 either way.
 
-    Raises InsufficientTokens rather than go below 0; ValueError for other amounts (0 included), or
-    a note over 500 characters.
+    Raises InsufficientTokens if the balance would fall below 0; ValueError for other amounts (0
+    included), or a note over 500 characters.
     """
     if not (_is_whole(amount) and 1 <= abs(amount) <= MAX_AMOUNT):
         raise ValueError(
@@ -124,7 +124,7 @@ def adjust(*, user: User, amount: int, note: str, actor: User | None = None) -> 
 
 
 def welcome(*, user: User) -> None:
-    """Grant a new user the SIGNUP_GRANT_TOKENS, where there are any."""
+    """Grant a new user SIGNUP_GRANT_TOKENS, if that is above 0."""
     if settings.SIGNUP_GRANT_TOKENS > 0:
         grant(user=user, amount=settings.SIGNUP_GRANT_TOKENS, note="Welcome")
 
@@ -147,7 +147,7 @@ def _append(
     reference: str = "",
     actor: User | None = None,
 ) -> Entry:
-    """Write an entry, then the balance that it makes: the database's triggers know this order."""
+    """Write an entry, then the new balance: the database triggers expect this order."""
     if len(note) > MAX_NOTE_LENGTH:
         raise ValueError(f"Note must be at most {MAX_NOTE_LENGTH} characters")
     after = account.balance + amount

@@ -1,7 +1,7 @@
-"""What every user's tokens are, and each step that made them so.
+"""Token balances, and the entries that add up to them.
 
 A balance is the sum of its account's entries. Entries are appended, never changed or deleted:
-migration 0002 makes the database itself refuse anything else. `ledger.py` is the only writer.
+triggers from migration 0002 make the database refuse anything else. `ledger.py` is the only writer.
 """
 
 from django.conf import settings
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 
 class Account(models.Model):
-    """One user's tokens. No account yet means a balance of 0."""
+    """A user's tokens. A user without an account has a balance of 0."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -35,10 +35,10 @@ class Account(models.Model):
 
 
 class Entry(models.Model):
-    """One change of a balance. `reference` is what was paid for (a job's id), or empty."""
+    """A change of a balance. `reference` identifies what was paid for (a job's id), or is empty."""
 
     class Kind(models.TextChoices):
-        """GRANT and REFUND add, CHARGE takes, ADJUSTMENT does either."""
+        """GRANT and REFUND add tokens, CHARGE removes them, ADJUSTMENT does either."""
 
         GRANT = "grant"
         CHARGE = "charge"
@@ -73,10 +73,10 @@ class Entry(models.Model):
             ("refund_without_limit", "Can refund more than the daily limit"),
         ]
         indexes = [
-            # The account's listing, its last entry, and the audit's walk through each account.
+            # The account's list, its last entry, and the reconciliation of each account.
             models.Index(F("account"), F("id").desc(), name="entry_account_newest_first"),
             models.Index(fields=["created_at"], name="entry_by_time"),
-            # What was granted to an account by command, among any number of charges.
+            # Finds grants made by command among any number of charges.
             models.Index(
                 F("account"),
                 F("id").desc(),
@@ -111,15 +111,15 @@ class Entry(models.Model):
 
 
 class LedgerCheck(models.Model):
-    """What the audit found, and when: one row for each time that it ran.
+    """The result of one reconciliation run.
 
-    One that was stopped by its time limit is not `completed`. It has no totals, and its findings
-    are those of the rules that it came to.
+    A run that its time limit stopped is not `completed`: it has no totals, and its findings cover
+    only the rules that were checked before.
     """
 
     ran_at = models.DateTimeField()
     seconds = models.FloatField()
-    # For the database too: processes of the version before insert rows without it.
+    # db_default, because processes of the previous version insert rows without it.
     completed = models.BooleanField(default=True, db_default=True)
     accounts = models.PositiveBigIntegerField(null=True)
     entries = models.PositiveBigIntegerField(null=True)

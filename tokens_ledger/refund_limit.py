@@ -1,4 +1,4 @@
-"""How many tokens one of the staff may give back in a day, unless they may without a limit."""
+"""How many tokens a staff member without the UNLIMITED permission may refund per day."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ UNLIMITED = "tokens_ledger.refund_without_limit"
 
 
 class DailyLimitReached(Exception):
-    """A refund would take somebody over the `limit` of a day, of which only `left` is left."""
+    """A refund would exceed the daily `limit`, of which `left` tokens remain."""
 
     def __init__(self, *, limit: int, left: int) -> None:
         super().__init__(f"{left} of {limit} tokens are left today")
@@ -20,28 +20,28 @@ class DailyLimitReached(Exception):
 
 
 def left(*, actor: User, now: datetime) -> int | None:
-    """What `actor` may still give back today (in UTC); None without a limit."""
+    """The tokens that `actor` may still refund today (UTC); None if unlimited."""
     if actor.has_perm(UNLIMITED):
         return None
-    return settings.STAFF_REFUND_DAILY_TOKENS - _given(actor, now)
+    return settings.STAFF_REFUND_DAILY_TOKENS - _refunded_today(actor, now)
 
 
 def check(*, actor: User, now: datetime) -> None:
-    """Asked after a refund is written and before it is committed: it undoes it by raising.
+    """Call inside the refund's transaction, after the entry is written; raising rolls it back.
 
-    Needs a transaction. The lock on the actor makes one person's refunds follow each other, so
-    that many at once do not get past the limit together. Raises DailyLimitReached.
+    The lock on the actor serializes one person's refunds, so that simultaneous refunds cannot
+    exceed the limit together. Raises DailyLimitReached.
     """
     if actor.has_perm(UNLIMITED):
         return
     User.objects.select_for_update(no_key=True).get(pk=actor.pk)
-    limit, given = settings.STAFF_REFUND_DAILY_TOKENS, _given(actor, now)
-    if given > limit:
+    limit, refunded = settings.STAFF_REFUND_DAILY_TOKENS, _refunded_today(actor, now)
+    if refunded > limit:
         last = Entry.objects.filter(kind=Entry.Kind.REFUND, actor=actor).latest("id")
-        raise DailyLimitReached(limit=limit, left=limit - given + last.amount)
+        raise DailyLimitReached(limit=limit, left=limit - refunded + last.amount)
 
 
-def _given(actor: User, now: datetime) -> int:
+def _refunded_today(actor: User, now: datetime) -> int:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     refunds = Entry.objects.filter(kind=Entry.Kind.REFUND, actor=actor, created_at__gte=today)
-    return refunds.aggregate(given=Sum("amount", default=0))["given"]
+    return refunds.aggregate(total=Sum("amount", default=0))["total"]

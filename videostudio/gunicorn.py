@@ -1,8 +1,8 @@
 """gunicorn's settings (`gunicorn -c python:videostudio.gunicorn`).
 
-Reading our settings here, in the master, makes a wrong one stop the start with its one line. The
-application is loaded there too: its processes start at once, share its memory, and a failed system
-check ends the start instead of each process.
+The master reads our settings, so that an invalid one stops the start with a one-line error. It also
+loads the application: workers then start quickly and share its memory, and a failed system check
+stops the start once instead of in each worker.
 """
 
 import gc
@@ -16,7 +16,7 @@ from videostudio import settings
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "gthread"
-threads = 8  # an upload or a slow reader holds one of them, not a process
+threads = 8  # an upload or a slow client occupies one of them, not a process
 timeout = 60
 graceful_timeout = 25
 keepalive = 5
@@ -28,10 +28,9 @@ preload_app = True
 
 
 def on_starting(master: Any) -> None:
-    """The system checks, as every manage.py command runs them; no database is asked.
+    """Run the system checks, as every manage.py command does, without a database query.
 
-    They load the rest of the application. The API's schema is generated here, once for all
-    processes.
+    They load the rest of the application. The API's schema is generated here once for all workers.
     """
     try:
         BaseCommand().check()
@@ -40,4 +39,4 @@ def on_starting(master: Any) -> None:
     import_module("jwt")
     import_module("jobs.api.openapi_views").documents()
     gc.collect()
-    gc.freeze()  # what the collector does not touch stays shared between processes
+    gc.freeze()  # pages that the collector does not touch stay shared between processes

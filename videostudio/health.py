@@ -1,4 +1,4 @@
-"""Whether the process is up (`/healthz`) and whether the service can do its work (`/readyz`)."""
+"""Liveness of the process (`/healthz`) and readiness of the service (`/readyz`)."""
 
 import logging
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from jobs.worker import leases
 
 logger = logging.getLogger(__name__)
 
-LATE = timedelta(seconds=60)  # for a job's next step
+LATE = timedelta(seconds=60)  # a job whose next step is this late is not processed
 UNKNOWN = "cannot be checked"
 
 
 class NotReady(Exception):
-    """A check failed; the text says what, in words that anyone may read."""
+    """A check failed. The text is public."""
 
 
 @csrf_exempt
@@ -41,7 +41,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     checks = dict.fromkeys(CHECKS, UNKNOWN)
     for name, check in CHECKS.items():
         checks[name] = _outcome(check)
-        if checks["database"] != "ok":  # then nothing else is worth the wait
+        if checks["database"] != "ok":  # the other checks need it
             break
     body: dict[str, Any] = {"status": "ok", "checks": checks}
     with suppress(DatabaseError):
@@ -51,7 +51,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if not failed:
         return JsonResponse(body)
     response = JsonResponse(body | {"status": "unavailable"}, status=503)
-    # In place of Django's own line, which would be an ERROR at every probe.
+    # Replaces Django's own line, which would be an ERROR at every probe.
     log_response(
         "not ready: %s", ", ".join(failed), response=response, logger=logger, level="warning"
     )
@@ -63,7 +63,7 @@ def _outcome(check: Callable[[], None]) -> str:
         check()
     except NotReady as reason:
         return str(reason)
-    except Exception:  # whatever it is, the answer is no; the database's own check names the cause
+    except Exception:  # not ready, whatever the cause
         return UNKNOWN
     return "ok"
 
@@ -96,7 +96,7 @@ def _waiting() -> None:
 
 
 def _oldest_waiting() -> int:
-    """How many seconds the oldest PENDING job has waited; 0 where none waits."""
+    """The seconds that the oldest PENDING job has waited; 0 if there is none."""
     oldest = VideoJob.objects.filter(status=Status.PENDING).order_by("created_at").first()
     return int((timezone.now() - oldest.created_at).total_seconds()) if oldest else 0
 

@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus: there where METRICS_TOKEN is set, and for who sends it alone."""
+"""`/metrics` for Prometheus. It needs METRICS_TOKEN as a bearer token; 404 if that is not set."""
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -16,8 +16,8 @@ from jobs.stats.prometheus import text
 def metrics(request: HttpRequest) -> HttpResponse:
     if not settings.METRICS_TOKEN:
         raise Http404
-    given = request.headers.get("Authorization", "")
-    if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
+    authorization = request.headers.get("Authorization", "")
+    if not constant_time_compare(authorization, f"Bearer {settings.METRICS_TOKEN}"):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
     try:
         return HttpResponse(text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)

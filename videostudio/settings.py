@@ -1,8 +1,8 @@
-"""Every setting of the service; the only file that reads the environment.
+"""Every setting of the service; the only module that reads the environment.
 
-First what the environment (or `.env` beside manage.py) says, typed and with defaults that run on a
-laptop; then Django's own settings, built from it. A value that makes no sense stops the start with
-one line that names it. `.env.example` lists all variables.
+First the variables of the environment (or `.env` beside manage.py), typed, with defaults for a
+laptop; then Django's settings, derived from them. An invalid value stops the start with a one-line
+error that names it. `.env.example` lists all variables.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ env = Env(eager=False)
 env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
 
-def at_least(least: int) -> Any:
-    return validate.Range(min=least, error=f"must be a whole number of at least {least}")
+def at_least(minimum: int) -> Any:
+    return validate.Range(min=minimum, error=f"must be a whole number of at least {minimum}")
 
 
 def a_rate() -> Any:
@@ -37,7 +37,7 @@ def an_address(schemes: str) -> Any:
 
 @env.parser_for("model_ids")
 def model_ids(value: str) -> dict[str, str]:
-    """ "name=id,name=id". The check jobs.E005 compares the names with the catalog's."""
+    """ "name=id,name=id". The check jobs.E005 compares the names with the catalog."""
     pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
     if not all(name and id for name, _, id in pairs):
         raise ValidationError("must look like name=id,name=id")
@@ -56,7 +56,7 @@ def origins(value: str) -> list[str]:
     return names
 
 
-# ---- What the environment says ----
+# ---- Environment variables ----
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
@@ -139,25 +139,25 @@ def _problems() -> list[str]:
     try:
         env.seal()
     except EnvValidationError as error:
-        wrong: Any = error.error_messages
-        return [f"{name}: {' '.join(messages)}" for name, messages in wrong.items()]
-    found = []
+        invalid: Any = error.error_messages
+        return [f"{name}: {' '.join(messages)}" for name, messages in invalid.items()]
+    errors = []
     if DATABASE["ENGINE"].rpartition(".")[2] not in ("postgresql", "sqlite3"):
-        found.append("DATABASE_URL: must be a postgres:// or sqlite:// URL")
+        errors.append("DATABASE_URL: must be a postgres:// or sqlite:// URL")
     if not DEBUG and not SECRET_KEY:
-        found.append("SECRET_KEY: is required unless DEBUG=true")
+        errors.append("SECRET_KEY: is required unless DEBUG=true")
     elif not DEBUG and len(SECRET_KEY) < 32:
-        found.append("SECRET_KEY: must be at least 32 characters unless DEBUG=true")
+        errors.append("SECRET_KEY: must be at least 32 characters unless DEBUG=true")
     if not DEBUG and not ALLOWED_HOSTS:
-        found.append("ALLOWED_HOSTS: is required unless DEBUG=true")
+        errors.append("ALLOWED_HOSTS: is required unless DEBUG=true")
     if JWT_SIGNING_KEY and len(JWT_SIGNING_KEY.encode()) < 32:
-        found.append("JWT_SIGNING_KEY: must be at least 32 bytes")
+        errors.append("JWT_SIGNING_KEY: must be at least 32 bytes")
     if USE_CLOUDINARY:
         account = ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET")
-        found += [
+        errors += [
             f"{name}: is required by USE_CLOUDINARY=true" for name in account if not globals()[name]
         ]
-    return found
+    return errors
 
 
 if problems := _problems():
@@ -194,13 +194,13 @@ INSTALLED_APPS = [
     "axes",
     "accounts",
     "tokens_ledger",
-    "jobs",  # before django_q: its `qcluster` command takes the package's place
+    "jobs",  # before django_q, whose `qcluster` command it overrides
     "django_q",
 ]
 
 MIDDLEWARE = [
     "videostudio.core.middleware.request_log_middleware",
-    "corsheaders.middleware.CorsMiddleware",  # before all that may answer a request
+    "corsheaders.middleware.CorsMiddleware",  # before any middleware that may respond
     "django.middleware.security.SecurityMiddleware",
     "videostudio.core.middleware.trailing_slash_middleware",
     "videostudio.core.middleware.api_bypass_middleware",
@@ -245,16 +245,16 @@ if DATABASE and DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif DATABASE:
-    # A server that does not answer is gone: libpq would wait for minutes, and /readyz with it. So
-    # is a standby that is not promoted yet: it could not note what was paid for.
-    usual = {"connect_timeout": 5, "target_session_attrs": "read-write"}
-    DATABASE["OPTIONS"] = usual | DATABASE.get("OPTIONS", {})
+    # Without a time-out libpq, and so /readyz, would wait for minutes for a server that is down. A
+    # standby that is not promoted yet counts as down, because nothing can be written to it.
+    defaults = {"connect_timeout": 5, "target_session_attrs": "read-write"}
+    DATABASE["OPTIONS"] = defaults | DATABASE.get("OPTIONS", {})
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
     else {"BACKEND": "videostudio.core.cache.CountingDatabaseCache", "LOCATION": "django_cache"},
-    # Each process's own: what can be found out again.
+    # One for each process, for values that can be computed again.
     "local": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "OPTIONS": {"MAX_ENTRIES": 1_000},
@@ -265,8 +265,8 @@ CACHES: dict[str, dict[str, Any]] = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-# `collectstatic` writes hashed and compressed copies there, which browsers cache for good, and a
-# manifest. Without a manifest, or in DEBUG, files are served from the packages as they are.
+# `collectstatic` writes a manifest and hashed, compressed copies, which browsers cache for ever.
+# Without a manifest, or in DEBUG, files are served directly from the packages.
 WHITENOISE_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").exists()
 warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 MEDIA_URL = "/media/"
@@ -284,7 +284,7 @@ CLOUDINARY_STORAGE = {
     "PREFIX": "",
 }
 
-# Uploads above 2.5 MB go to temporary files; these bound what stays in memory.
+# Uploads above 2.5 MB go to temporary files; these limit what stays in memory.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 DATA_UPLOAD_MAX_NUMBER_FILES = 20
 
@@ -292,19 +292,19 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 20
 
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP from inside
-# Platforms end TLS in front of the app. A client that forges this header on plain HTTP only
-# spares itself the redirect.
+# Hosting platforms terminate TLS in front of the app. A client that forges this header over plain
+# HTTP only avoids the redirect.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS_ONLY else 0
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
-# Whether the operator's other sub-domains speak HTTPS is not ours to promise to every browser.
+# HSTS for all sub-domains, and preloading, are the operator's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-if not HTTPS_ONLY:  # plain HTTP was asked for: the checks that ask for HTTPS are answered
+if not HTTPS_ONLY:  # a deliberate choice: silence the checks that ask for HTTPS
     SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 
-# For every page: scripts and styles are files of ours, and nothing comes from another host but
-# videos. A page that shows videos kept elsewhere adds their hosts (jobs/monitor/views.py).
+# For every page: scripts and styles are our own files, and only videos come from another host. A
+# page that shows videos stored elsewhere adds their hosts (jobs/monitor/views.py).
 VIDEO_HOSTS = ["https://res.cloudinary.com"] if USE_CLOUDINARY else []
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -321,8 +321,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Pages of other origins may call the API and read its videos. It takes bearer tokens alone, no
-# cookies, so "*" lets no page act in a visitor's name.
+# Pages of other origins may call the API and read its videos. The API accepts bearer tokens, but no
+# cookies, so even with "*" a page cannot act on behalf of a visitor.
 CORS_URLS_REGEX = r"^/(api|media|v1)/"
 CORS_ALLOW_ALL_ORIGINS = CORS_ALLOWED_ORIGINS == ["*"]
 if CORS_ALLOW_ALL_ORIGINS:
@@ -332,7 +332,7 @@ CORS_EXPOSE_HEADERS = [
     *("ETag", "Location", "Retry-After", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
 ]
-CORS_PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium keeps a preflight no longer
+CORS_PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium's maximum
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -345,7 +345,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# ---- The staff's login ----
+# ---- Staff login ----
 
 SESSION_COOKIE_AGE = 12 * 3600  # a working day; only the admin has sessions
 AUTHENTICATION_BACKENDS = [
@@ -355,7 +355,7 @@ AUTHENTICATION_BACKENDS = [
 LOGIN_REDIRECT_URL = "admin:index"
 OTP_TOTP_ISSUER = "Video Studio"
 AXES_HANDLER = "accounts.lockout.StaffLockout"
-AXES_ONLY_ADMIN_SITE = True  # the API's log-in has throttles of its own
+AXES_ONLY_ADMIN_SITE = True  # the API's log-in has its own throttles
 AXES_USERNAME_CALLABLE = "accounts.lockout.name"
 AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address"
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # in this order, for accounts.lockout
@@ -371,7 +371,7 @@ AXES_VERBOSE = False
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
-    "CHECK_REVOKE_TOKEN": True,  # a changed password ends the tokens made with the old one
+    "CHECK_REVOKE_TOKEN": True,  # a changed password invalidates all earlier tokens
     "SIGNING_KEY": JWT_SIGNING_KEY or hashlib.sha256(f"jwt:{SECRET_KEY}".encode()).hexdigest(),
 }
 
@@ -402,10 +402,13 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
-        {"name": "auth", "description": "Accounts, and the tokens that open the rest."},
-        {"name": "video-jobs", "description": "Ask for videos, follow them, fetch them."},
-        {"name": "video-models", "description": "What can be asked for."},
-        {"name": "tokens", "description": "What videos are paid with."},
+        {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {
+            "name": "video-jobs",
+            "description": "Create videos, follow their progress, download them.",
+        },
+        {"name": "video-models", "description": "The models to choose from."},
+        {"name": "tokens", "description": "Your token balance, and each change of it."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -414,7 +417,7 @@ SPECTACULAR_SETTINGS = {
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
         "defaultModelsExpandDepth": 0,
-        "validatorUrl": None,  # swagger.io's would be told of every visitor
+        "validatorUrl": None,  # the default sends every visitor's request to swagger.io
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
@@ -423,8 +426,8 @@ SPECTACULAR_SETTINGS = {
 
 # ---- Workers ----
 
-# The times are those of a step, not of a video: no task waits for a generation. What each value
-# guards against is told in docs/architecture.md.
+# The times are those of a step, not of a video: no task waits for a generation. See
+# docs/architecture.md for the reason of each value.
 Q_CLUSTER = {
     "name": "videostudio",
     "broker_class": "jobs.worker.broker.OutageTolerantORM",
@@ -441,7 +444,7 @@ Q_CLUSTER = {
     "catch_up": False,
     "recycle": 5000,
     "guard_cycle": 0.5,
-    "cache": "local",  # where it keeps its own figures; ours come from the database
+    "cache": "local",  # for its own statistics; ours come from the database
     "log_level": "WARNING",
     "label": "Workers",
 }
@@ -472,16 +475,16 @@ LOGGING = {
         "httpcore2": {"level": "WARNING"},
         "google_genai": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
-        # Every step of every log-in; who is locked out is a WARNING.
+        # At INFO it logs every step of a log-in; a lock-out is a WARNING.
         "axes": {"level": "WARNING"},
-        # A stranger's Host header is answered with 400, and has its line among the requests.
+        # An invalid Host header gets a 400, which the request log shows.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        # These bring handlers of their own, which this takes away, since they would not scrub.
+        # Without their own handlers, which would not remove secrets.
         "django": {"level": "INFO"},
         "django.server": {"level": "WARNING", "propagate": True},
         "gunicorn.error": {"handlers": ["console"]},
-        # Every request has its line in videostudio.requests; a second one is for our faults only.
+        # videostudio.requests logs every request; this one adds only errors of our own.
         "django.request": {"level": "ERROR"},
     },
 }

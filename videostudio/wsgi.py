@@ -9,8 +9,8 @@ from django.utils.http import parse_header_parameters
 
 
 class Request(WSGIRequest):
-    """All text is UTF-8. A client's `charset` may name any codec of Python's, "zlib" too, and the
-    LookupError of such a one leaves Django before anything can answer it."""
+    """Ignores the client's `charset`: all text is UTF-8. For Python's other codecs, such as "zlib",
+    Django raises a LookupError outside of its exception handling."""
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         content_type = meta.get("CONTENT_TYPE", "")

@@ -1,4 +1,4 @@
-"""Access tokens, as simplejwt checks them."""
+"""Authentication with simplejwt's access tokens."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from rest_framework_simplejwt.exceptions import AuthenticationFailed
 
 
 class AccessTokenAuthentication(JWTAuthentication):
-    """simplejwt answers 500 for a token whose user id is not a UUID; this answers 401."""
+    """Responds with 401 to a token whose user id is not a UUID; simplejwt responds with 500."""
 
     def get_user(self, validated_token: Any) -> Any:
         try:

@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of the accounts, and of refusals in every room.
+"""The OpenAPI documentation of the accounts, and of error responses in all apps.
 
-It is for people: nothing here changes what the service does. Examples are what it answers; a test
-sees to it that no operation, parameter or field goes without a word.
+Nothing here changes the service's behaviour. A test checks that every operation, parameter and
+field has a description.
 """
 
 from typing import Any
@@ -21,42 +21,42 @@ from accounts.api.serializers import (
 
 
 class AccessTokenScheme(SimpleJWTScheme):
-    """simplejwt's, with a word on where the token comes from."""
+    """simplejwt's scheme, with a description of where the token comes from."""
 
     target_class = "accounts.api.authentication.AccessTokenAuthentication"
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        said = "The `access` of `POST /api/v1/auth/token`, without `Bearer`. Good for an hour."
-        return super().get_security_definition(auto_schema) | {"description": said}
+        text = "The `access` of `POST /api/v1/auth/token`, without `Bearer`. Valid for an hour."
+        return super().get_security_definition(auto_schema) | {"description": text}
 
 
 def example(name: str, value: Any, **options: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, **options)
 
 
-def sent(value: Any, name: str = "A request", **options: Any) -> OpenApiExample:
+def sent(value: Any, name: str = "Request", **options: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, request_only=True, **options)
 
 
 def answer(serializer: Any, description: str, value: Any) -> OpenApiResponse:
-    return OpenApiResponse(serializer, description, examples=[example("An answer", value)])
+    return OpenApiResponse(serializer, description, examples=[example("Response", value)])
 
 
-def refused(description: str, **sayings: str) -> OpenApiResponse:
-    """An answer of `detail` and `code`; each of `sayings` is one of its codes."""
-    examples = [example(code, {"detail": said, "code": code}) for code, said in sayings.items()]
+def refused(description: str, **details: str) -> OpenApiResponse:
+    """An error response with `detail` and `code`; `details` maps codes to texts."""
+    examples = [example(code, {"detail": text, "code": code}) for code, text in details.items()]
     return OpenApiResponse(ProblemSerializer, description, examples=examples)
 
 
 def at_fault(description: str, *, code: str, faults: list[tuple[str | None, str, str]]) -> Any:
-    """An answer that finds fault with the request; `faults` are field, message and code."""
-    errors = [{"field": field, "message": said, "code": code} for field, said, code in faults]
+    """The response to an invalid request; each of `faults` is a field, a message and a code."""
+    errors = [{"field": field, "message": text, "code": code} for field, text, code in faults]
     value = {"detail": faults[0][1], "code": code, "field": faults[0][0], "errors": errors}
     return OpenApiResponse(InvalidSerializer, description, examples=[example(code, value)])
 
 
 def header(name: str, description: str, *statuses: int) -> OpenApiParameter:
-    """A header of the answers with `statuses`."""
+    """A header of the responses with `statuses`."""
     return OpenApiParameter(
         name, location="header", response=list(statuses), description=description
     )
@@ -71,13 +71,13 @@ THROTTLED = refused(
     "Too many requests.", throttled="Request was throttled. Expected available in 42 seconds."
 )
 UNKNOWN = at_fault(
-    "A query parameter, or a field, that this call does not know.",
+    "An unknown query parameter or field.",
     code="invalid",
     faults=[("page", "Unknown query parameter 'page'", "unknown_field")],
 )
 RETRY_AFTER = header("Retry-After", "Seconds to wait before the next attempt.", 429)
 
-# ---- The accounts' own ----
+# ---- Accounts ----
 
 ACCOUNT = {
     "id": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
@@ -89,12 +89,12 @@ CREDENTIALS = {"username": "alice", "password": "correct-horse-battery"}
 PAIR = {"access": "eyJhbGciOiJIUzI1NiIsInR5…", "refresh": "eyJhbGciOiJIUzI1NiIsInR5…"}
 REFRESH = sent({"refresh": PAIR["refresh"]})
 REQUIRED = at_fault(
-    "A fault in the request: `field` is the first, `errors` are all.",
+    "The request is invalid: `field` is the first error's, `errors` lists all.",
     code="invalid",
     faults=[("username", "Username is required", "required")],
 )
 SPENT = refused(
-    "The refresh token is not good any more.", token_not_valid="Token is spent or unknown"
+    "The refresh token is not valid any more.", token_not_valid="Token is spent or unknown"
 )
 
 register = extend_schema(
@@ -106,18 +106,18 @@ register = extend_schema(
     responses={
         201: answer(UserSerializer, "The new account.", ACCOUNT),
         400: at_fault(
-            "A fault in the request, or the name is taken.",
+            "The request is invalid, or the name is taken.",
             code="invalid",
             faults=[("username", "A user with that username already exists", "unique")],
         ),
-        403: refused("Nobody may register.", registration_closed="Registration is closed."),
+        403: refused("Registration is closed.", registration_closed="Registration is closed."),
         429: THROTTLED,
     },
 )
 log_in = extend_schema(
     summary="Log in",
-    description="An access token for an hour, and a refresh token to get the next pair with. Copy "
-    "`access`, press **Authorize** above and paste it.",
+    description="Returns an access token, valid for an hour, and a refresh token for the next "
+    "pair. Copy `access`, press **Authorize** above and paste it.",
     request=CredentialsSerializer,
     examples=[sent(CREDENTIALS)],
     parameters=[RETRY_AFTER],
@@ -133,7 +133,7 @@ log_in = extend_schema(
 )
 refresh = extend_schema(
     summary="Refresh",
-    description="A new pair of tokens. A refresh token works once: keep the new one.",
+    description="Returns a new pair of tokens. A refresh token works only once: store the new one.",
     request=RefreshSerializer,
     examples=[REFRESH],
     parameters=[RETRY_AFTER],
@@ -146,13 +146,13 @@ refresh = extend_schema(
 )
 log_out = extend_schema(
     summary="Log out",
-    description="The refresh token stops working; an access token runs out by itself.",
+    description="Invalidates the refresh token. Access tokens remain valid until they expire.",
     request=RefreshSerializer,
     examples=[REFRESH],
     responses={204: OpenApiResponse(description="Done."), 400: REQUIRED, 401: SPENT},
 )
 me = extend_schema(
-    summary="Who am I",
+    summary="Get your account",
     description="The account that the access token belongs to.",
     responses={
         200: answer(UserSerializer, "Your account.", ACCOUNT),

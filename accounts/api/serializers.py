@@ -1,4 +1,4 @@
-"""What the accounts' endpoints read and write."""
+"""Serializers of the accounts' endpoints."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from rest_framework.fields import empty, get_error_detail
 from accounts.models import User
 from videostudio.core.api.strict import StrictSerializer
 
-# As it was typed; bounded, since hashing costs.
+# Not trimmed. Limited in length, because hashing is slow.
 PASSWORD: dict[str, Any] = {
     "max_length": 128,
     "trim_whitespace": False,
     "write_only": True,
-    "help_text": "At least 8 characters, not only digits, and none of the common ones.",
+    "help_text": "At least 8 characters, not only digits, and not a common password.",
 }
 
 
 class StringField(serializers.CharField):
-    """DRF reads the number 1 as "1". This does not."""
+    """Refuses numbers; DRF's CharField accepts 1 as "1"."""
 
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None and not isinstance(data, str):
@@ -30,16 +30,16 @@ class StringField(serializers.CharField):
 
 
 class UsernameField(StringField):
-    """A name as Django's own forms read it: two spellings of one text are one name."""
+    """Normalizes Unicode as Django's own forms do: two encodings of a text are one name."""
 
     def to_internal_value(self, data: Any) -> str:
         value = super().to_internal_value(data)
-        # Normalising is slow on long texts; those are refused anyway.
+        # Normalizing is slow for long texts, which are refused anyway.
         return value if len(value) > (self.max_length or 0) else User.normalize_username(value)
 
 
 class AddressField(StringField, serializers.EmailField):
-    """The domain in lower case: that can make it longer, so it comes before the checks."""
+    """Lower-cases the domain before validation, because that can make it longer."""
 
     def to_internal_value(self, data: Any) -> str:
         return User.objects.normalize_email(super().to_internal_value(data))
@@ -64,7 +64,7 @@ class RegistrationSerializer(StrictSerializer):
 
 
 class CredentialsSerializer(StrictSerializer):
-    username = UsernameField(max_length=150, help_text="In any case.")
+    username = UsernameField(max_length=150, help_text="Case does not matter.")
     password = StringField(**PASSWORD)
 
 
@@ -74,9 +74,9 @@ class RefreshSerializer(StrictSerializer):
 
 class TokenPairSerializer(serializers.Serializer):
     access = serializers.CharField(
-        help_text="For `Authorization: Bearer …` with every other call; good for an hour."
+        help_text="For `Authorization: Bearer …` with every other call; valid for an hour."
     )
-    refresh = serializers.CharField(help_text="For the next pair; good once, for 14 days.")
+    refresh = serializers.CharField(help_text="For the next pair; works once, within 14 days.")
 
 
 class UserSerializer(serializers.ModelSerializer):
@@ -94,19 +94,23 @@ class ProblemSerializer(serializers.Serializer):
     """401, 403 and 429."""
 
     detail = serializers.CharField(help_text="A sentence for a person.")
-    code = serializers.CharField(help_text="A word for a program.")
+    code = serializers.CharField(help_text="An identifier for a program.")
 
 
 class FaultSerializer(serializers.Serializer):
-    field = serializers.CharField(allow_null=True, help_text="Where; null: in no single field.")
-    message = serializers.CharField(help_text="What is wrong, as a sentence for a person.")
-    code = serializers.CharField(help_text="What is wrong, as a word for a program.")
+    field = serializers.CharField(
+        allow_null=True, help_text="The field, or null if the error concerns no single field."
+    )
+    message = serializers.CharField(help_text="A sentence for a person.")
+    code = serializers.CharField(help_text="An identifier for a program.")
 
 
 class InvalidSerializer(ProblemSerializer):
-    """400, 413 and 415: the first fault, and all of them."""
+    """400, 413 and 415: the first error, and a list of all."""
 
-    field = serializers.CharField(allow_null=True, help_text="Where the first fault is.")
-    errors = FaultSerializer(  # type: ignore[assignment]  # DRF takes it for a field
-        many=True, help_text="All faults, the first first."
+    field = serializers.CharField(
+        allow_null=True, help_text="The field of the first error, or null."
+    )
+    errors = FaultSerializer(  # type: ignore[assignment]  # a serializer attribute of that name
+        many=True, help_text="All errors."
     )

@@ -1,4 +1,4 @@
-"""Counting requests: atomically, in the cache that all processes share."""
+"""Throttles that count requests atomically, in the cache that all processes share."""
 
 import hashlib
 from typing import Any
@@ -12,10 +12,10 @@ from accounts.models import User
 
 
 class WindowThrottle(SimpleRateThrottle):
-    """At most so many requests that write in a window of the clock; a subclass names its `scope`.
+    """Limits unsafe requests in a fixed time window. Subclasses set `scope`.
 
-    DRF's own throttles get, append and set a list, which forgets requests that come at once. This
-    one adds to a number. The price of a fixed window: up to twice the rate around its edge.
+    DRF's own throttles read, extend and write a list, which loses simultaneous requests. This one
+    increments a number. The cost of a fixed window: up to twice the rate around its boundary.
     """
 
     scope: str
@@ -24,7 +24,7 @@ class WindowThrottle(SimpleRateThrottle):
     now: float
 
     def identity(self, request: Request) -> str | None:
-        """Who is counted: the address, unless a subclass knows better. None: not counted."""
+        """The identity to count: by default the address. None: do not count this request."""
         return self.get_ident(request) or ""
 
     def get_rate(self) -> str:
@@ -43,14 +43,14 @@ class WindowThrottle(SimpleRateThrottle):
         return self._count(key) <= self.num_requests
 
     def _count(self, key: str) -> int:
-        """Which request of its window this is."""
+        """Count this request; return the number of requests in its window so far."""
         timeout = self.duration + 60
-        if hasattr(self.cache, "count"):  # ours, which does it by one statement
+        if hasattr(self.cache, "count"):  # CountingDatabaseCache: one statement
             return self.cache.count(key, timeout)
         self.cache.add(key, 0, timeout)
         try:
             return self.cache.incr(key)
-        except ValueError:  # the cache was emptied between the two calls
+        except ValueError:  # the cache was cleared between the two calls
             return 1
 
     def wait(self) -> float:
@@ -65,14 +65,14 @@ class AddressThrottle(WindowThrottle):
 
 
 class LoginNameThrottle(WindowThrottle):
-    """Attempts on one name, from wherever they come, right or wrong."""
+    """Login attempts for one name, from all addresses, successful or not."""
 
     scope = "login_name"
 
     def identity(self, request: Request) -> str | None:
-        """The name as log-in will read it: trimmed, normalised, in any case."""
+        """The name as log-in compares it: trimmed, normalized, case-insensitive."""
         name = request.data.get("username") if hasattr(request.data, "get") else None
         if not isinstance(name, str):
-            return None  # refused as invalid in a moment
-        longest = User._meta.get_field("username").max_length
-        return User.normalize_username(name.strip()[:longest]).casefold()
+            return None  # the serializer will refuse it
+        max_length = User._meta.get_field("username").max_length
+        return User.normalize_username(name.strip()[:max_length]).casefold()

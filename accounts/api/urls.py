@@ -1,4 +1,4 @@
-"""The accounts' paths, below /api/v1/auth/."""
+"""The accounts' URL patterns, under /api/v1/auth/."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Registration, log-in, refresh, log-out, me. Each view makes one call into the app."""
+"""Registration, log-in, refresh, log-out and account. Each view makes one domain call."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,7 +24,7 @@ from videostudio.core.api.strict import StrictView, read
 
 
 class PublicView(StrictView):
-    """For people who have no access token, or an old one, which must not get in their way."""
+    """For clients without a valid access token. One in the request, valid or not, is ignored."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -37,7 +37,7 @@ class PublicView(StrictView):
         return JWTAuthentication().authenticate_header(request)
 
     def check_throttles(self, request: Request) -> None:
-        """The first refusal ends it: for a flood no body is read and no name counted."""
+        """Stop at the first refusal: for a flood, no body is read and no name counted."""
         for throttle in self.get_throttles():
             if not throttle.allow_request(request, self):
                 self.throttled(request, throttle.wait() or 0)
@@ -55,14 +55,14 @@ class RegisterView(PublicView):
         form = read(RegistrationSerializer, request.data)
         try:
             user = registration.register(**form, welcome=self.welcome)
-        except registration.AlreadyRegistered as taken:
-            sentences = taken.args[0].items()
-            raise ValidationError({f: [ErrorDetail(s, "unique")] for f, s in sentences}) from taken
+        except registration.AlreadyRegistered as error:
+            sentences = error.args[0].items()
+            raise ValidationError({f: [ErrorDetail(s, "unique")] for f, s in sentences}) from error
         return Response(UserSerializer(user).data, status=201)
 
 
 class LoginView(PublicView):
-    """An access token for an hour, and a refresh token to get the next pair with."""
+    """Returns an access token, valid for an hour, and a refresh token for the next pair."""
 
     throttle_classes = (AddressThrottle, LoginNameThrottle)
 
@@ -73,7 +73,7 @@ class LoginView(PublicView):
 
 
 class RefreshView(PublicView):
-    """A refresh token works once: keep the new one."""
+    """A refresh token works only once: store the new one."""
 
     @schema.refresh
     def post(self, request: Request) -> Response:
@@ -81,7 +81,7 @@ class RefreshView(PublicView):
 
 
 class LogoutView(PublicView):
-    """The refresh token stops working; an access token runs out by itself."""
+    """Invalidates the refresh token. Access tokens remain valid until they expire."""
 
     throttle_classes = ()
 

@@ -1,7 +1,7 @@
-"""Every exception that reaches the edge of the API, and the status and body that it becomes.
+"""Map every exception raised in the API to a status and a body.
 
-One shape for all: `detail`, a sentence for a person, and `code`, a word for a program. Answers that
-find fault with the request (400, 411, 413, 415, 422) say of which field, and list all faults.
+All bodies have `detail`, a sentence for a person, and `code`, a word for a program. Those for an
+invalid request (400, 411, 413, 415, 422) also name the field and list all errors.
 """
 
 import logging
@@ -30,19 +30,19 @@ from tokens_ledger import ledger
 
 logger = logging.getLogger(__name__)
 
-RETRY_UNKNOWN_WAIT = 30  # seconds, where nobody knows when a job of the user's ends
+RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when one of the user's jobs ends
 
 
 class NotReady(Exception):
-    """The video that was asked for is not there yet, or never will be."""
+    """The job has no video yet, or ended without one."""
 
 
 def handle(exc: Exception, context: dict) -> Response | None:
-    """The answer to `exc`; None for the unexpected, which Django logs and answers with 500."""
+    """The response to `exc`; None for other exceptions, which Django logs and answers with 500."""
     for kinds, answer in ANSWERS:
         if isinstance(exc, kinds):
             set_rollback()
-            request = context["request"]  # whose view may show pages: errors are none
+            request = context["request"]  # the view may render HTML, but errors are JSON
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
             return answer(exc)
@@ -56,12 +56,12 @@ def problem(
 
 
 def fault(status: int, code: str, faults: list[dict]) -> Response:
-    """A fault of the request; `faults` of `field` (or None), `message`, `code`, the first first."""
+    """An invalid request. Each of `faults` has `field` (or None), `message` and `code`."""
     first = faults[0]
     return problem(status, first["message"], code, field=first["field"], errors=faults)
 
 
-# ---- One function a kind of answer ----
+# ---- One function for each kind of response ----
 
 
 def _invalid(exc: exceptions.ValidationError) -> Response:
@@ -70,7 +70,7 @@ def _invalid(exc: exceptions.ValidationError) -> Response:
 
 
 def _faults(details: Any, field: str | None) -> Iterator[dict]:
-    """DRF's nested details, one fault a message, named by the outermost field."""
+    """Flatten DRF's nested details: one fault for each message, named by the outermost field."""
     if isinstance(details, list):
         for item in details:
             yield from _faults(item, field)
@@ -99,7 +99,7 @@ def _api_exception(exc: exceptions.APIException) -> Response:
     details: Any = exc.get_full_details()
     code = details.get("code", exc.default_code)
     message = details.get("detail") or details.get("message")
-    if isinstance(message, dict):  # simplejwt nests one within the other
+    if isinstance(message, dict):  # simplejwt nests its details
         message, code = message["message"], details["code"]["message"]
     headers = {}
     if challenge := getattr(exc, "auth_header", None):
@@ -152,7 +152,7 @@ def _not_ready(exc: NotReady) -> Response:
 
 
 def _database_gone(exc: Exception) -> Response:
-    logger.error("the database does not answer", exc_info=exc)
+    logger.error("the database does not respond", exc_info=exc)
     return problem(
         503,
         "The service is not available at the moment. Please try again.",
@@ -168,7 +168,7 @@ def _fixed(status: int, detail: str, code: str) -> Callable[[Exception], Respons
 ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
     (exceptions.ValidationError, _invalid),
     (exceptions.APIException, _api_exception),
-    # DoesNotExist: somebody deleted the job between two steps of this request.
+    # DoesNotExist: the job was deleted during this request.
     (
         (Http404, job_creation.JobDeleted, VideoJob.DoesNotExist),
         _fixed(404, "Not found.", "not_found"),
@@ -195,14 +195,14 @@ ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
 ]
 
 
-# ---- What Django answers by itself, in the same shape under /api/ ----
+# ---- Django's own error responses, in the same form under /api/ ----
 
 
 def _is_api(request: HttpRequest) -> bool:
     return f"{request.path}/".startswith("/api/")
 
 
-@csrf_exempt  # whatever is asked of it, it only says no
+@csrf_exempt  # it only returns 404
 def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
     if _is_api(request):
         return JsonResponse({"detail": "Not found.", "code": "not_found"}, status=404)

@@ -1,4 +1,4 @@
-"""The kinds of value that clients send; each refusal is a sentence that tells what is right."""
+"""Serializer fields for requests. Each error message says which values are valid."""
 
 import unicodedata
 from typing import Any
@@ -20,7 +20,7 @@ def one_of(values: Any) -> str:
 
 
 class ChoiceField(serializers.ChoiceField):
-    """One of a few texts; every refusal names them."""
+    """One of a few strings; every error message lists them."""
 
     def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
         message = f"{what} must be {one_of(choices)}"
@@ -39,16 +39,16 @@ class StatusField(ChoiceField):
 
 
 class PromptField(serializers.CharField):
-    """Text, trimmed; NUL and every other control character but tab and line breaks is refused."""
+    """Trimmed text. Control characters, except tabs and line breaks, are refused."""
 
     def run_validation(self, data: Any = empty) -> Any:
-        """Looks before the trimming, which takes some control characters for blanks."""
+        """Validate before trimming, which removes some control characters as white space."""
         if isinstance(data, str):
             if any(unicodedata.category(c) == "Cc" and c not in ALLOWED_CONTROLS for c in data):
                 raise serializers.ValidationError(
                     "Prompt must not contain control characters", code="control_characters"
                 )
-            if "\N{REPLACEMENT CHARACTER}" in data:  # what Django makes of bytes that are no UTF-8
+            if "\N{REPLACEMENT CHARACTER}" in data:  # Django's replacement for invalid UTF-8
                 raise serializers.ValidationError("Prompt must be valid UTF-8", code="encoding")
         elif data is not None and data is not empty:
             raise serializers.ValidationError("Prompt must be a text", code="invalid")
@@ -57,7 +57,7 @@ class PromptField(serializers.CharField):
 
 @extend_schema_field(OpenApiTypes.BOOL)
 class StrictBooleanField(serializers.Field):
-    """`true` or `false`, as JSON or as text in any case; nothing else."""
+    """`true` or `false` only, as JSON or as text in any case."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
         self.message = f"{what} must be 'true' or 'false'"
@@ -94,7 +94,7 @@ class DurationField(serializers.Field):
 
 @extend_schema_field(OpenApiTypes.BINARY)
 class ImageField(serializers.FileField):
-    """An uploaded picture, checked and re-encoded: `images.Image`."""
+    """An uploaded image, checked and re-encoded as an `input_images.Image`."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
         self.what = what
@@ -120,7 +120,6 @@ class ReferenceImagesField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[input_images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:
-            raise serializers.ValidationError(
-                self.MESSAGE, code="max_length"
-            )  # before decoding any
+            # Before decoding any of them.
+            raise serializers.ValidationError(self.MESSAGE, code="max_length")
         return super().to_internal_value(data)

@@ -1,6 +1,6 @@
-"""Responses that hold jobs: their ETags, and the JSON of ended jobs, which each process caches.
+"""Responses with jobs: their ETags, and a per-process cache for the JSON of ended jobs.
 
-An ended job's JSON changes only with its `version`, and clients list mostly the same jobs.
+An ended job's JSON changes only with its `version`, and clients mostly list the same jobs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from jobs.stats import estimates
 
 RETRY_AFTER = "3"  # seconds
 CACHE_SECONDS = 600
-MAX_CACHED = 10_000  # bytes of one job; a usual one has 2,000
+MAX_CACHED = 10_000  # bytes of one job; a typical one has 2,000
 
 CLIENT_LOG = Prefetch(
     "events", queryset=JobEvent.objects.filter(internal=False).order_by("id"), to_attr="log"
@@ -38,9 +38,9 @@ def job_response(
     log: Sequence[JobEvent] | None = None,
     position: int | None = None,
 ) -> HttpResponse:
-    """The job; or 304 where a GET's If-None-Match names its ETag.
+    """The job, or 304 if the If-None-Match of a GET names its ETag.
 
-    Its `log`, and its `position` in the waiting line, are read where they are not given.
+    `log` and `position` (in the waiting line) are read from the database unless they are passed.
     """
     now = timezone.now()
     positions = estimates.queue_positions([job]) if position is None else {job.pk: position}
@@ -57,17 +57,17 @@ def job_response(
 
 
 def page_response(*, request: Request, jobs: Sequence[VideoJob], total: int) -> HttpResponse:
-    """Some of the `total` jobs that there are."""
+    """One page of `total` jobs."""
     positions = estimates.queue_positions(jobs)
-    shown = b",".join(render(request=request, jobs=jobs, positions=positions, now=timezone.now()))
-    return _json(b'{"jobs":[%b],"total":%d}' % (shown, total), status=200, headers={})
+    content = b",".join(render(request=request, jobs=jobs, positions=positions, now=timezone.now()))
+    return _json(b'{"jobs":[%b],"total":%d}' % (content, total), status=200, headers={})
 
 
 def render(
     *, request: Request, jobs: Sequence[VideoJob], positions: Positions, now: datetime
 ) -> list[bytes]:
-    """Each job as JSON; an ended one from the cache, if it is there."""
-    # Our own URLs hold the address under which the client sees us.
+    """Each job as JSON; ended jobs come from the cache if possible."""
+    # URLs in the JSON contain the host that the client uses.
     origin = hash(request.build_absolute_uri("/"))
     keys = {job.pk: f"{job.pk}:{job.version}:{origin}" for job in jobs if job.status not in ACTIVE}
     cached = caches["local"].get_many(keys.values())
@@ -84,7 +84,7 @@ def render(
 
 
 def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:
-    """Changes whenever anything in the job's JSON does; made without reading the log."""
+    """Changes whenever the job's JSON does; computed without reading the log."""
     left = estimates.remaining_seconds(job=job, queue_position=position, now=now)
     return f'"{job.pk.hex}-{job.version}-{position}-{left}"'
 

@@ -1,8 +1,7 @@
 """The OpenAPI document, and the page that shows it.
 
-The document is generated once, and each of its formats is sent as the bytes made then.
-drf-spectacular would generate it for every request, which takes a second, and fails where several
-threads do so for the first time at once.
+The document is generated once and stored as bytes in each format. drf-spectacular itself generates
+it for every request, which takes a second and fails if several threads do so first.
 """
 
 import threading
@@ -28,7 +27,7 @@ class Document(NamedTuple):
 
 
 _documents: dict[str, Document] = {}
-_one_thread = threading.Lock()
+_lock = threading.Lock()
 
 
 def documents() -> Mapping[str, Document]:
@@ -36,7 +35,7 @@ def documents() -> Mapping[str, Document]:
 
     gunicorn's master makes that call before it forks (videostudio/gunicorn.py).
     """
-    with _one_thread:
+    with _lock:
         if not _documents:
             _documents.update(_generate())
     return _documents
@@ -59,11 +58,11 @@ class SchemaQuerySerializer(StrictQuerySerializer):
 
 
 class DocsQuerySerializer(SchemaQuerySerializer):
-    script = serializers.CharField(required=False, allow_blank=True)  # the page's second half
+    script = serializers.CharField(required=False, allow_blank=True)  # requests the page's script
 
 
 class FormatParameter(DefaultContentNegotiation):
-    """`?format=json` goes over the Accept header, here alone (URL_FORMAT_OVERRIDE is off)."""
+    """`?format=json` overrides the Accept header, only here (URL_FORMAT_OVERRIDE is off)."""
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
@@ -87,7 +86,7 @@ class SchemaView(StrictView, SpectacularAPIView):
         response = HttpResponse(document.body, content_type=f"{renderer.media_type}{charset}")
         response["Content-Disposition"] = f'inline; filename="{self._get_filename(request, None)}"'
         response["ETag"] = document.etag
-        patch_vary_headers(response, ["Accept-Encoding"])  # of the 304 as well
+        patch_vary_headers(response, ["Accept-Encoding"])  # for the 304 as well
         return get_conditional_response(request, etag=document.etag, response=response)
 
 

@@ -1,4 +1,4 @@
-"""What a client sends to ask for a video: the contract's names and texts, `catalog`'s rules."""
+"""The serializer for a request to create a video: the contract's names, `catalog`'s rules."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ LIST_ITEM = re.compile(r"(referenceImages)\[([0-9]{0,4})\]")
 
 
 class NotConfigured(serializers.ValidationError):
-    """A real video was asked for where no Google account is set up."""
+    """A real video was requested, but no Google account is configured."""
 
     code = "provider.not_configured"
 
@@ -41,14 +41,14 @@ class NotConfigured(serializers.ValidationError):
 
 @dataclass(frozen=True)
 class ValidatedRequest:
-    """What a client asked for, checked."""
+    """A client's request after validation."""
 
     spec: VideoSpec
     inputs: Inputs
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same fields and files, and only for them."""
+        """Equal for two requests if, and only if, all their fields and files are equal."""
         pictures = (
             self.inputs.initial_image,
             self.inputs.end_frame,
@@ -59,7 +59,7 @@ class ValidatedRequest:
 
 
 class CreateVideoJobSerializer(StrictSerializer):
-    """What is to be made. Images are sent as multipart/form-data only."""
+    """The video to create. Images can only be sent as multipart/form-data."""
 
     prompt = PromptField(
         required=False,
@@ -77,13 +77,13 @@ class CreateVideoJobSerializer(StrictSerializer):
     )
     aspectRatio = ChoiceField("Aspect ratio", catalog.ASPECT_RATIOS, help_text="Width to height.")
     durationSeconds = DurationField(
-        required=False, allow_null=True, help_text="4 or 8 seconds; 8 where it is left out."
+        required=False, allow_null=True, help_text="4 or 8 seconds; the default is 8."
     )
     mockMode = StrictBooleanField(
         "Mock mode",
         required=False,
-        help_text="true: a sample video from the mock, no call to Google. Required, unless the "
-        "operator set a default.",
+        help_text="true: a sample video, without a call to Google. Required unless the operator "
+        "has set a default.",
     )
     generateAudio = StrictBooleanField("Generate audio", default=False, help_text="With sound.")
     initialImage = ImageField(
@@ -102,8 +102,8 @@ class CreateVideoJobSerializer(StrictSerializer):
         child=ImageField("Reference image"),
         required=False,
         allow_null=True,
-        help_text="Up to 3 images of what should appear; 8 seconds, 16:9 and a prompt, and "
-        "neither initial image nor end frame.",
+        help_text="Up to 3 images of what should appear. They need 8 seconds, 16:9 and a prompt, "
+        "and cannot be combined with an initial image or an end frame.",
     )
 
     def run_validation(self, data: Any = empty) -> Any:
@@ -113,9 +113,8 @@ class CreateVideoJobSerializer(StrictSerializer):
         self._refuse_repeated(data)
         return super().to_internal_value(data)
 
-    def validate(
-        self, attrs: dict
-    ) -> Any:  # a ValidatedRequest: nothing of an order stays in the form
+    def validate(self, attrs: dict) -> Any:
+        """Returns a ValidatedRequest in place of a dict."""
         inputs = Inputs(
             initial_image=attrs.get("initialImage"),
             end_frame=attrs.get("endFrame"),
@@ -154,38 +153,38 @@ class CreateVideoJobSerializer(StrictSerializer):
 
 
 def _with_plain_names(data: Any) -> Any:
-    """A form with `referenceImages[]` or `referenceImages[0]`, as axios and PHP write lists, read
-    as one with `referenceImages`."""
+    """Rename `referenceImages[]` and `referenceImages[0]`, the list notation of axios and PHP, to
+    `referenceImages`."""
     if not hasattr(data, "getlist") or not any(map(LIST_ITEM.fullmatch, data)):
         return data
     plain: MultiValueDict[str, Any] = MultiValueDict()
-    for name, values in sorted(data.lists(), key=lambda each: _place(each[0])):
+    for name, values in sorted(data.lists(), key=lambda each: _index(each[0])):
         item = LIST_ITEM.fullmatch(name)
         plain.setlistdefault(item[1] if item else name).extend(values)
     return plain
 
 
-def _place(name: str) -> int:
-    """Where a field stands in its list, if its name says so."""
+def _index(name: str) -> int:
+    """The index in a field's name, or 0."""
     item = LIST_ITEM.fullmatch(name)
     return int(item[2] or 0) if item else 0
 
 
 def read(data: Any) -> ValidatedRequest:
-    """What is wished for. Raises ValidationError, or NotConfigured where nothing else is wrong."""
+    """Validate a request. Raises ValidationError, or NotConfigured if nothing else is wrong."""
     form = CreateVideoJobSerializer()
     form.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
-    wanted: ValidatedRequest = form.run_validation(data)
-    if not wanted.spec.mock_mode and not veo_is_configured():
+    validated: ValidatedRequest = form.run_validation(data)
+    if not validated.spec.mock_mode and not veo_is_configured():
         raise NotConfigured
-    return wanted
+    return validated
 
 
 def _refuse_combinations(spec: VideoSpec) -> None:
     refusals = list(catalog.refusals(spec))
     if refusals:
-        found: dict[str, list] = {}
+        errors: dict[str, list] = {}
         for refusal in refusals:
             detail = ErrorDetail(refusal.message, "combination")
-            found.setdefault(refusal.field, []).append(detail)
-        raise serializers.ValidationError(found)
+            errors.setdefault(refusal.field, []).append(detail)
+        raise serializers.ValidationError(errors)

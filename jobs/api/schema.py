@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the video jobs."""
+"""The OpenAPI documentation of the video jobs."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from jobs.api.serializers import (
 
 
 class CreateVideoJobFromTextSerializer(CreateVideoJobSerializer):
-    """What can be asked for as JSON, which holds no images. For the documentation alone."""
+    """The fields that can be sent as JSON: all but the images. Only for the documentation."""
 
     initialImage = endFrame = referenceImages = None  # type: ignore[assignment]
 
@@ -107,7 +107,7 @@ MODEL = {
 
 # ---- Answers ----
 
-NOT_FOUND = refused("No such job of yours.", not_found="Not found.")
+NOT_FOUND = refused("You have no such job.", not_found="Not found.")
 FORM_FAULTS: list[Any] = [
     ("aspect_ratio", "Unknown field 'aspect_ratio': did you mean 'aspectRatio'?", "unknown_field"),
     ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
@@ -138,55 +138,55 @@ THROTTLED = {
 # ---- Parameters ----
 
 JOB_ID = OpenApiParameter(
-    "id", str, location="path", description="The job's id. One that is malformed is not found."
+    "id", str, location="path", description="The job's id. A malformed id is answered with 404."
 )
 KEY = OpenApiParameter(
     "Idempotency-Key",
     location="header",
-    description="1 to 255 visible ASCII characters, new for each order. The same key with the same "
-    "content gives the same job for 24 hours, charged once.",
+    description="1 to 255 visible ASCII characters, new for each video. For 24 hours the same key "
+    "with the same content returns the same job, which is charged once.",
 )
 KNOWN = OpenApiParameter(
-    "If-None-Match", location="header", description="The `ETag` of the answer that you have."
+    "If-None-Match", location="header", description="The `ETag` of your last response."
 )
-POLL_AGAIN = "Seconds until the next poll is worth it; only while the job is active."
+POLL_AGAIN = "Seconds to wait before the next poll; only while the job is active."
 
 
 def etag(*statuses: int) -> OpenApiParameter:
-    return header("ETag", "Changes whenever anything in the answer does.", *statuses)
+    return header("ETag", "Changes whenever the response does.", *statuses)
 
 
 # ---- Operations ----
 
 create = extend_schema(
     summary="Create a video",
-    description="Charges the job's tokens and answers with the job before the work begins; then "
-    "poll it. As JSON from words alone; images need `multipart/form-data`.\n\n"
-    "With `mockMode` the video is a sample, and a mark in the prompt scripts the job: "
+    description="Charges the tokens and returns the new job, which you then poll. Send JSON, or "
+    "`multipart/form-data` if there are images.\n\n"
+    "With `mockMode` the video is a sample, and a marker in the prompt controls the outcome: "
     "`[[fail:safety]]`, `[[fail:provider]]`, `[[slow:30]]`.",
     request={
         "application/json": CreateVideoJobFromTextSerializer,
         "multipart/form-data": CreateVideoJobSerializer,
     },
     examples=[
-        sent(ORDER, "From words, as a sample", media_type="application/json"),
+        sent(ORDER, "A sample, from text", media_type="application/json"),
         sent(
             ORDER | {"prompt": "[[fail:safety]] A kite"},
-            "One that fails",
+            "A job that fails",
             media_type="application/json",
         ),
         sent(ORDER, "A form", media_type="multipart/form-data"),
     ],
     parameters=[
         KEY,
-        header("Retry-After", "Seconds until a poll, or another attempt, is worth it.", 202, 429),
+        header("Retry-After", "Seconds to wait before a poll or another attempt.", 202, 429),
         etag(202),
-        header("Idempotency-Replayed", "`true` where the key was used before.", 202),
+        header("Idempotency-Replayed", "`true` if the key was used before.", 202),
     ],
     responses={
-        202: answer(VideoJobSerializer, "The new job, or the key's.", PENDING),
+        202: answer(VideoJobSerializer, "The new job, or the job created with this key.", PENDING),
         400: at_fault(
-            "A fault in the request: `field` is the first, `errors` are all.",
+            "The request is invalid: `field` is the first error's, `errors` lists all.",
             code="invalid",
             faults=FORM_FAULTS,
         ),
@@ -196,7 +196,7 @@ create = extend_schema(
             "Not enough tokens; nothing was charged.",
             examples=[example("insufficient_tokens", NO_TOKENS)],
         ),
-        404: refused("The key's job is deleted.", not_found="Not found."),
+        404: refused("The job created with this key was deleted.", not_found="Not found."),
         413: at_fault(
             "The body, or an image, is too large.",
             code="too_large",
@@ -231,7 +231,7 @@ create = extend_schema(
 retrieve = extend_schema(
     summary="Get a video job",
     description="The job as it is now. Poll every 3 to 5 seconds while it is PENDING or RUNNING; "
-    "send `If-None-Match` to be spared what you know.",
+    "send `If-None-Match` to get 304 while nothing has changed.",
     parameters=[JOB_ID, KNOWN, etag(200, 304), header("Retry-After", POLL_AGAIN, 200, 304)],
     responses={
         200: OpenApiResponse(
@@ -250,14 +250,14 @@ retrieve = extend_schema(
 )
 list_jobs = extend_schema(
     summary="List your video jobs",
-    description="The newest first. `total` counts what the filter matches, whatever the part.",
+    description="Newest first. `total` counts all jobs that match the filter.",
     parameters=[ListQuerySerializer],
     responses={
         200: answer(
-            VideoJobListSerializer, "A part of your jobs.", {"jobs": [SUCCEEDED], "total": 42}
+            VideoJobListSerializer, "A page of your jobs.", {"jobs": [SUCCEEDED], "total": 42}
         ),
         400: at_fault(
-            "A fault in the query.",
+            "The query is invalid.",
             code="invalid",
             faults=[
                 (
@@ -273,11 +273,11 @@ list_jobs = extend_schema(
 )
 destroy = extend_schema(
     summary="Delete a video job",
-    description="Removes the job and its images, not the stored video. An active job is cancelled "
-    "first, by the rules of `cancel`.",
+    description="Deletes the job and its images, but not the stored video. An active job is "
+    "cancelled first, as by `cancel`.",
     parameters=[JOB_ID],
     responses={
-        204: OpenApiResponse(description="Gone."),
+        204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
         404: NOT_FOUND,
@@ -285,8 +285,8 @@ destroy = extend_schema(
 )
 cancel = extend_schema(
     summary="Cancel a video job",
-    description="Gives the tokens back unless the job was submitted to Google already, which is "
-    "seen as `Video generation in progress...`. A second call is as good as one.",
+    description="Refunds the tokens unless the job has been submitted to Google (its status "
+    "message is then `Video generation in progress...`). Repeating the call has no further effect.",
     request=None,
     parameters=[
         JOB_ID,
@@ -298,19 +298,20 @@ cancel = extend_schema(
         401: UNAUTHORIZED,
         404: NOT_FOUND,
         409: refused(
-            "It SUCCEEDED or FAILED before.", already_finished="The job has already finished."
+            "The job has already SUCCEEDED or FAILED.",
+            already_finished="The job has already finished.",
         ),
     },
 )
 download = extend_schema(
     summary="Download the video",
-    description="Leads to the job's `cloudinaryUrl`, which needs no login and answers Range "
+    description="Redirects to the job's `cloudinaryUrl`, which needs no login and supports Range "
     "requests.",
     parameters=[JOB_ID, header("Location", "The video's URL.", 302)],
     responses={
         302: OpenApiResponse(description="The video is at `Location`."),
         400: at_fault(
-            "The job has no video: not yet, or it ended without one.",
+            "The job has no video yet, or ended without one.",
             code="not_ready",
             faults=[(None, "The video is not ready yet", "not_ready")],
         ),

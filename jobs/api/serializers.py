@@ -1,4 +1,4 @@
-"""What clients get, and what they may ask of lists."""
+"""Serializers for responses, and for the query of a list."""
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
@@ -25,7 +25,7 @@ class InputsSerializer(serializers.Serializer):
 
 class LogLineSerializer(serializers.ModelSerializer):
     timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
-    level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How grave it is.")
+    level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How severe it is.")
     message = serializers.CharField(help_text="For a person.")
 
     class Meta:
@@ -34,17 +34,17 @@ class LogLineSerializer(serializers.ModelSerializer):
 
 
 class VideoJobSerializer(serializers.Serializer):
-    """The whole job: every answer that holds a job shows all of it."""
+    """A job. Every response with a job contains all of these fields."""
 
     # Needs `log` on the job (the lines that clients may see), and in the context `request`, `now`
     # and `positions` (of PENDING jobs, by id).
 
-    id = serializers.UUIDField(help_text="Its path ends in it.")
-    userId = serializers.CharField(source="user_id", help_text="Whose job it is.")
+    id = serializers.UUIDField(help_text="The last part of the job's path.")
+    userId = serializers.CharField(source="user_id", help_text="The job's owner.")
     prompt = serializers.SerializerMethodField(
-        help_text="As ordered, trimmed; null where only an image was sent."
+        help_text="As requested, trimmed; null if only an image was sent."
     )
-    model = serializers.CharField(help_text="As ordered.")
+    model = serializers.CharField(help_text="As requested.")
     resolution = serializers.CharField(help_text="`720p` or `1080p`.")
     aspectRatio = serializers.CharField(source="aspect_ratio", help_text="`16:9` or `9:16`.")
     durationSeconds = serializers.ChoiceField(
@@ -57,7 +57,7 @@ class VideoJobSerializer(serializers.Serializer):
     inputs = InputsSerializer(source="*", help_text="Which images were sent.")
     status = serializers.ChoiceField(
         choices=Status.choices,
-        help_text="PENDING and RUNNING are active; nothing leaves the other three.",
+        help_text="PENDING and RUNNING are active; the other three are final.",
     )
     statusMessage = serializers.CharField(source="status_message", help_text="For a person.")
     progressPercentage = serializers.IntegerField(
@@ -69,7 +69,7 @@ class VideoJobSerializer(serializers.Serializer):
         source="tokens_consumed", help_text="Charged when it was created."
     )
     tokensRefunded = serializers.IntegerField(
-        source="tokens_refunded", help_text="What came back of them."
+        source="tokens_refunded", help_text="How many of them were refunded."
     )
     cloudinaryUrl = serializers.SerializerMethodField(help_text="The video, once SUCCEEDED.")
     posterUrl = serializers.SerializerMethodField(help_text="A JPEG of the first frame.")
@@ -81,10 +81,10 @@ class VideoJobSerializer(serializers.Serializer):
     )
     createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
     startedAt = serializers.DateTimeField(
-        source="started_at", allow_null=True, help_text="When a worker took it."
+        source="started_at", allow_null=True, help_text="When a worker started it."
     )
     completedAt = serializers.DateTimeField(
-        source="completed_at", allow_null=True, help_text="When it ended, well or not."
+        source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
     )
 
     def get_prompt(self, job: VideoJob) -> str | None:
@@ -119,7 +119,7 @@ class VideoJobSerializer(serializers.Serializer):
 @extend_schema_serializer(many=False)
 class VideoJobListSerializer(serializers.Serializer):
     jobs = VideoJobSerializer(many=True, help_text="Newest first.")
-    total = serializers.IntegerField(help_text="How many the filter matches.")
+    total = serializers.IntegerField(help_text="The number of jobs that match the filter.")
 
 
 class ListQuerySerializer(PageSerializer):
@@ -129,13 +129,13 @@ class ListQuerySerializer(PageSerializer):
 
 
 class ModelInputsSerializer(serializers.Serializer):
-    initialImage = serializers.IntegerField(help_text="At most so many.")
-    endFrame = serializers.IntegerField(help_text="At most so many.")
-    referenceImages = serializers.IntegerField(help_text="At most so many.")
+    initialImage = serializers.IntegerField(help_text="Maximum number.")
+    endFrame = serializers.IntegerField(help_text="Maximum number.")
+    referenceImages = serializers.IntegerField(help_text="Maximum number.")
 
 
 class ModelSerializer(serializers.Serializer):
-    id = serializers.CharField(help_text="For `model` in an order.")
+    id = serializers.CharField(help_text="For `model` in a request.")
     durations = serializers.ListField(child=serializers.IntegerField(), help_text="Seconds.")
     resolutions = serializers.ListField(
         child=serializers.CharField(), help_text="For `resolution`."
@@ -143,30 +143,30 @@ class ModelSerializer(serializers.Serializer):
     aspectRatios = serializers.ListField(
         child=serializers.CharField(), help_text="For `aspectRatio`."
     )
-    inputs = ModelInputsSerializer(help_text="The most of each that one job may bring.")
+    inputs = ModelInputsSerializer(help_text="How many of each one job may include.")
     tokenCost = serializers.IntegerField(help_text="Charged for each job.")
 
 
 @extend_schema_serializer(many=False)
 class ModelListSerializer(serializers.Serializer):
-    models = ModelSerializer(many=True, help_text="All there are.")
+    models = ModelSerializer(many=True, help_text="All models.")
 
 
 class ShortOfTokensSerializer(serializers.Serializer):
     class Detail(serializers.Serializer):
         message = serializers.CharField(help_text="A sentence for a person.")
-        cost = serializers.IntegerField(help_text="What it would take.")
-        availableTokens = serializers.IntegerField(help_text="What there is.")
+        cost = serializers.IntegerField(help_text="The cost in tokens.")
+        availableTokens = serializers.IntegerField(help_text="Your balance in tokens.")
 
-    detail = Detail(help_text="The one refusal whose detail is an object.")
-    code = serializers.CharField(help_text="A word for a program.")
+    detail = Detail(help_text="In this response only, an object.")
+    code = serializers.CharField(help_text="An identifier for a program.")
 
 
 class TooManyActiveJobsSerializer(ProblemSerializer):
-    """429; the numbers are there where active jobs are too many, not where requests are."""
+    """429. The numbers are present for too many active jobs, not for too many requests."""
 
     activeJobs = serializers.IntegerField(required=False, help_text="Yours, PENDING and RUNNING.")
-    limit = serializers.IntegerField(required=False, help_text="How many there may be.")
+    limit = serializers.IntegerField(required=False, help_text="The maximum number of active jobs.")
     estimatedWaitSeconds = serializers.IntegerField(
         required=False, allow_null=True, help_text="Until one of them ends; null when unknown."
     )

@@ -4,7 +4,7 @@ from accounts.api.throttling import WindowThrottle
 
 
 class CreateThrottle(WindowThrottle):
-    """New jobs of one user, THROTTLE_CREATE; reads are not throttled."""
+    """Limits new jobs of one user (THROTTLE_CREATE). Reads are not throttled."""
 
     scope = "create"
 

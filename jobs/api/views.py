@@ -1,4 +1,4 @@
-"""The video jobs over HTTP: each action authenticates, translates, and makes one call inward."""
+"""The API of the video jobs. Each action validates the request and makes one domain call."""
 
 import re
 from typing import Any
@@ -34,7 +34,7 @@ JOB_OF_USER = CompiledQuery(
 
 
 class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
-    """The jobs of the user who asks; everybody else's are not found."""
+    """The jobs of the authenticated user; other users' jobs are answered with 404."""
 
     serializer_class = VideoJobSerializer
     query_serializers = {"list": ListQuerySerializer}
@@ -46,7 +46,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         return VideoJob.objects.for_user(self.request.user)
 
     def get_object(self) -> VideoJob:
-        """A malformed id is as unknown as a stranger's."""
+        """Raises NotFound for a malformed id too, as for another user's job."""
         try:
             job = JOB_OF_USER.first(pk=self.kwargs["pk"], user=self.request.user.pk)
         except DjangoValidationError:
@@ -62,23 +62,23 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def create(self, request: Request) -> HttpResponse:
         require_length(request)
         replay_key = _idempotency_key(request)
-        wanted = request_serializers.read(request.data)
-        taken = job_creation.create(
+        validated = request_serializers.read(request.data)
+        created = job_creation.create(
             user=request.user,
-            spec=wanted.spec,
-            inputs=wanted.inputs,
+            spec=validated.spec,
+            inputs=validated.inputs,
             now=timezone.now(),
             idempotency_key=replay_key,
-            fingerprint=wanted.fingerprint if replay_key else "",
+            fingerprint=validated.fingerprint if replay_key else "",
         )
-        headers = {} if taken.log else {"Idempotency-Replayed": "true"}
+        headers = {} if created.log else {"Idempotency-Replayed": "true"}
         return job_response(
             request=request,
-            job=taken.job,
+            job=created.job,
             status=202,
             headers=headers,
-            log=taken.log,
-            position=taken.place,
+            log=created.log,
+            position=created.place,
         )
 
     @schema.retrieve
@@ -119,7 +119,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
 
 
 class VideoModelViewSet(StrictView, viewsets.ViewSet):
-    """What can be asked for."""
+    """The models that clients can request."""
 
     permission_classes = [AllowAny]
     authentication_classes = ()
@@ -145,7 +145,7 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
 
 
 def _idempotency_key(request: Request) -> str:
-    """The header's value, or "" without one. Raises ValidationError."""
+    """The header's value, or "" if it is absent. Raises ValidationError."""
     key = request.headers.get(KEY_HEADER)
     if key is None:
         return ""

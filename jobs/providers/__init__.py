@@ -1,4 +1,4 @@
-"""Who makes the videos: Google's Veo, or the mock that behaves like it."""
+"""Choose the video provider: Google's Veo, or the mock that behaves like it."""
 
 from functools import lru_cache
 from threading import Lock
@@ -9,17 +9,17 @@ from jobs.providers.base import NotConfigured, Provider
 
 
 def veo_is_configured() -> bool:
-    """Whether there is a key, or a project to which application-default credentials belong."""
+    """Whether an API key, or a project (for application-default credentials), is set."""
     return bool(settings.GOOGLE_API_KEY or settings.GOOGLE_CLOUD_PROJECT)
 
 
-_lock = Lock()  # a cache alone would let threads that come first together make one each
+_lock = Lock()  # lru_cache alone would let simultaneous first calls make one provider each
 
 
 def provider_for(*, mock_mode: bool) -> Provider:
-    """One provider of each kind a process, made at its first use, or before the process's fork.
+    """The process's provider of this kind, created at first use or before the process's fork.
 
-    Raises NotConfigured where this process has no Google account, or can make no client.
+    Raises NotConfigured if no Google account is configured or Google's client cannot be created.
     """
     with _lock:
         return _make(mock_mode=mock_mode)
@@ -43,6 +43,6 @@ def _make(*, mock_mode: bool) -> Provider:
             base_url=settings.GOOGLE_VERTEX_BASE_URL,
             model_ids=settings.VEO_MODEL_IDS,
         )
-    except (OSError, ValueError) as error:  # no certificates, above all; nothing was sent
+    except (OSError, ValueError) as error:  # usually missing certificates; nothing was sent
         kind = type(error).__name__
         raise NotConfigured(f"Google's client cannot be made: {kind}: {error}") from error

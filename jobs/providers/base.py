@@ -1,7 +1,7 @@
-"""What the pipeline knows of whoever makes the videos: three calls and one kind of error.
+"""The interface between the workers and a video provider: two calls and their errors.
 
-A provider keeps nothing between calls: `submit` answers with an operation's name, and any process
-that has the name can `poll` it, so that a job outlives the worker which submitted it.
+A provider has no state between calls: `submit` returns an operation's name, and any process that
+has the name can `poll` it, so that a job survives the worker that submitted it.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 30  # of a call to a provider
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images that go with an order."""
+    """The input images of a request."""
 
     initial_image: Image | None = None
     end_frame: Image | None = None
@@ -25,12 +25,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Running:
-    """The provider is still at work."""
+    """The provider has not finished the video."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The video was written to the path that was given; `poster` is a JPEG of it, where one is."""
+    """The video was written to the path given to `poll`; `poster` is a JPEG of it, or None."""
 
     poster: Path | None = None
 
@@ -38,11 +38,11 @@ class Finished:
 class ProviderError(Exception):
     """A request or a generation that failed.
 
-    `code` is an errorCode of the API and `message` one plain sentence for a person; neither holds
-    the provider's own words. Those are `detail`, for staff only. `retryable`: the same call may
-    succeed later; on submission it is set only where nothing was accepted. `retry_after`: seconds,
-    where the provider named them. `throttled`: it asked all of us to slow down. `status`: the HTTP
-    status, where that was the failure.
+    `code` is an errorCode of the API and `message` one plain sentence for a person; neither
+    contains the provider's own text. That is in `detail`, for staff only. `retryable`: the same
+    call may succeed later; for a submission it is set only if nothing was accepted. `retry_after`:
+    seconds, if the provider gave them. `throttled`: the provider asked the whole installation to
+    slow down. `status`: the HTTP status, if that was the failure.
     """
 
     def __init__(
@@ -67,19 +67,19 @@ class ProviderError(Exception):
 
 
 class NotConfigured(Exception):
-    """This process lacks credentials or certificates, which is the operator's; nothing was sent."""
+    """This process lacks credentials or certificates: an operator's mistake. Nothing was sent."""
 
 
 class Provider(Protocol):
     """Thread-safe; every call ends within its own time-out."""
 
     def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
-        """Ask for a video; returns the operation's name. Raises ProviderError, NotConfigured."""
+        """Request a video; return the operation's name. Raises ProviderError, NotConfigured."""
         ...
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
-        """Ask how it goes; writes the finished video to `into`.
+        """Check whether the video is finished and, if it is, write it to `into`.
 
-        Raises ProviderError, NotConfigured; OSError where `into` cannot be written.
+        Raises ProviderError, NotConfigured; OSError if `into` cannot be written.
         """
         ...

@@ -1,7 +1,7 @@
-"""A provider that needs nobody: real MP4 files, after a while, on the same path as Veo's.
+"""A provider without external services: it delivers sample MP4 files after a configured time.
 
-Its operation's name carries all that there is to know (when it began, how long it takes, how it
-ends), so that any process can poll it. A mark in the prompt scripts it: `[[fail:safety]]`,
+The operation's name contains its whole state (start, duration, outcome, sample), so that any
+process can poll it. A marker in the prompt controls the outcome: `[[fail:safety]]`,
 `[[fail:provider]]`, `[[slow:30]]`.
 """
 
@@ -17,7 +17,7 @@ from jobs.providers.base import Finished, Inputs, ProviderError, Running
 SAMPLES = Path(__file__).parent / "samples"
 SLOW = re.compile(r"\[\[slow:(\d{1,4})\]\]")
 FAIL = re.compile(r"\[\[fail:(safety|provider)\]\]")
-SLOWEST = 600  # seconds
+MAX_SECONDS = 600
 OPERATION = re.compile(r"mock/(?P<began>\d+\.\d+)/(?P<seconds>\d+)/(?P<end>\w+)/(?P<sample>[\w-]+)")
 
 FAILURES = {
@@ -39,26 +39,26 @@ class Mock:
 
     def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
         slow, fail = SLOW.search(spec.prompt or ""), FAIL.search(spec.prompt or "")
-        seconds = min(SLOWEST, int(slow[1])) if slow else self.seconds
+        seconds = min(MAX_SECONDS, int(slow[1])) if slow else self.seconds
         end = fail[1] if fail else "video"
         return f"mock/{self.clock():.3f}/{seconds}/{end}/{sample_name(spec)}"
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
-        known = OPERATION.fullmatch(operation)
-        if known is None:
+        parts = OPERATION.fullmatch(operation)
+        if parts is None:
             raise ProviderError(
                 code="internal", message="Something went wrong on our side.", detail=operation
             )
-        if self.clock() < float(known["began"]) + int(known["seconds"]):
+        if self.clock() < float(parts["began"]) + int(parts["seconds"]):
             return Running()
-        if known["end"] in FAILURES:
-            raise FAILURES[known["end"]]
-        shutil.copyfile(SAMPLES / f"{known['sample']}.mp4", into)
-        return Finished(poster=SAMPLES / f"{known['sample'].removesuffix('-audio')}.jpg")
+        if parts["end"] in FAILURES:
+            raise FAILURES[parts["end"]]
+        shutil.copyfile(SAMPLES / f"{parts['sample']}.mp4", into)
+        return Finished(poster=SAMPLES / f"{parts['sample'].removesuffix('-audio')}.jpg")
 
 
 def sample_name(spec: VideoSpec) -> str:
-    """The sample that has the order's size, ratio, length and sound: "720p-16x9-8s-audio"."""
+    """The sample with the requested size, ratio, length and sound: "720p-16x9-8s-audio"."""
     ratio = spec.aspect_ratio.replace(":", "x")
     sound = "-audio" if spec.generate_audio else ""
     return f"{spec.resolution}-{ratio}-{spec.duration_seconds}s{sound}"

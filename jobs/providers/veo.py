@@ -1,9 +1,8 @@
-"""Veo 3.1 through google-genai; the only file that knows the SDK.
+"""Veo 3.1 through google-genai; the only module that imports the SDK.
 
 google-genai 3.x makes videos on the Gemini Enterprise Agent Platform (Vertex) only: an API key
 with a project, an API key alone (express mode) or a project with application-default credentials.
-The finished video comes inline, base64 in the poll that finds the operation done; see
-`inline_video`.
+The finished video comes inline, as base64 in the response to the last poll; see `video_stream`.
 """
 
 import re
@@ -28,10 +27,10 @@ from jobs.providers.base import (
 )
 from jobs.providers.video_stream import ON_DISK, InlineVideoTransport
 
-TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai: milliseconds; its default is to wait for ever
-LONGEST_PAUSE = 3600  # seconds; a daily quota may be raised before the day is over
+TIMEOUT_MS = TIMEOUT_SECONDS * 1000  # google-genai's default is no time-out
+MAX_RETRY_AFTER = 3600  # seconds; a daily quota may be raised before the day is over
 
-BUILT_AT_FIRST_USE = (  # by the SDK's `defer_build`
+DEFERRED_MODELS = (  # the SDK's `defer_build` would build them at first use
     types.GenerateVideosSource,
     types.GenerateVideosConfig,
     types.GenerateVideosOperation,
@@ -46,7 +45,7 @@ SAFETY_PROMPT = "Google's safety filters refused the prompt or an image."
 
 UNAVAILABLE = ("provider.unavailable", "Google Veo is not available at the moment.")
 REJECTED = ("provider.rejected", "Google Veo refused the request.")
-# What an answer's HTTP status, or the gRPC code of an operation's error, means for the job.
+# Maps an answer's HTTP status, or the gRPC code of an operation's error, to the job's error.
 BY_HTTP_STATUS: Mapping[int, tuple[str, str]] = {
     400: ("input.unsupported", "Google Veo does not take this combination of inputs."),
     401: REJECTED,
@@ -63,10 +62,10 @@ BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
 
 
 class Veo:
-    """Google's video models. `model_ids` maps public names to Google's, over the catalog's.
+    """Google's video models. `model_ids` overrides the catalog's mapping to Google's names.
 
-    To make one costs 10 MB, TLS contexts most of all, so a cluster makes it before it forks. It has
-    no connection until its first call, so that none is shared by those who have a copy.
+    An instance takes 10 MB, mostly for TLS contexts, so a cluster creates it before forking. It
+    opens its first connection in its first call, so that forked processes share none.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Veo:
     ) -> None:
         self._model_ids = model_ids or {}
         self._transport = InlineVideoTransport(decode=_from_base64)
-        for model in BUILT_AT_FIRST_USE:
+        for model in DEFERRED_MODELS:
             model.model_rebuild()
         self._client = genai.Client(
             enterprise=True,
@@ -90,7 +89,7 @@ class Veo:
             http_options=types.HttpOptions(
                 timeout=TIMEOUT_MS,
                 base_url=base_url or None,
-                # One attempt: a repeated create is a second video on the bill.
+                # One attempt only: a repeated submission could be charged as a second video.
                 retry_options=types.HttpRetryOptions(attempts=1),
                 client_args={"transport": self._transport},
             ),
@@ -112,7 +111,7 @@ class Veo:
         # Nothing was sent: no connection, or no access token to send.
         except (httpx2.ConnectError, httpx2.ConnectTimeout, GoogleAuthError) as error:
             raise _error(UNAVAILABLE, error, retryable=True) from error
-        except (httpx2.HTTPError, ValueError) as error:  # sent; nobody knows what became of it
+        except (httpx2.HTTPError, ValueError) as error:  # sent, with an unknown result
             raise _unknown_submission(error) from error
         if not operation.name:
             raise _unknown_submission("the answer names no operation")
@@ -121,12 +120,12 @@ class Veo:
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
         try:
             with self._transport.video_to(into):
-                answer = self._client.operations.get(_named(operation))
+                answer = self._client.operations.get(_operation(operation))
         except errors.APIError as error:
             raise _failed_poll(error) from error
         except DefaultCredentialsError as error:
             raise NotConfigured(str(error)) from error
-        except (httpx2.HTTPError, GoogleAuthError, ValueError) as error:  # or it is no JSON
+        except (httpx2.HTTPError, GoogleAuthError, ValueError) as error:  # ValueError: not JSON
             raise _error(UNAVAILABLE, error, retryable=True) from error
         if not answer.done:
             return Running()
@@ -136,8 +135,8 @@ class Veo:
         return Finished()
 
 
-def _named(operation: str) -> types.GenerateVideosOperation:
-    return types.GenerateVideosOperation.model_validate({"name": operation})
+def _operation(name: str) -> types.GenerateVideosOperation:
+    return types.GenerateVideosOperation.model_validate({"name": name})
 
 
 def _image(image: Image | None) -> types.Image | None:
@@ -163,18 +162,18 @@ def _config(spec: VideoSpec, inputs: Inputs) -> types.GenerateVideosConfig:
 
 
 def _from_base64(text: bytes) -> bytes:
-    """Of a JSON string's text, as the SDK does it; a third of the time of `base64`."""
+    """Decode base64 as the SDK does, from a JSON string; takes a third of the time of `base64`."""
     video = types.Video.model_validate_json(b'{"videoBytes": "%s"}' % text)
     return video.video_bytes or b""
 
 
 def _video_of(operation: types.GenerateVideosOperation) -> bytes:
-    """The bytes of a done operation's video; ProviderError for its three other outcomes."""
+    """The bytes of a finished operation's video. Raises ProviderError for any other outcome."""
     if operation.error and _is_about_safety(operation.error.get("message")):
         raise _error(("safety.prompt", SAFETY_PROMPT), operation.error)
     if operation.error:
-        known = BY_GRPC_CODE.get(operation.error.get("code", 0), REJECTED)
-        raise _error(known, operation.error)
+        failure = BY_GRPC_CODE.get(operation.error.get("code", 0), REJECTED)
+        raise _error(failure, operation.error)
     response = operation.response
     if response and response.rai_media_filtered_count:
         raise _error(("safety.output", SAFETY_OUTPUT), response.rai_media_filtered_reasons)
@@ -187,7 +186,7 @@ def _video_of(operation: types.GenerateVideosOperation) -> bytes:
 
 
 def _refused_submission(error: errors.APIError) -> ProviderError:
-    """429, 503 and every other 4xx prove that nothing was accepted; other answers do not."""
+    """429, 503 and every other 4xx prove that nothing was accepted; other statuses do not."""
     if error.code in (429, 503):
         return _error(
             BY_HTTP_STATUS.get(error.code, UNAVAILABLE),
@@ -206,7 +205,7 @@ def _refused_submission(error: errors.APIError) -> ProviderError:
 
 
 def _failed_poll(error: errors.APIError) -> ProviderError:
-    """A poll's failure is not the job's, unless the operation is gone."""
+    """A failed poll does not fail the job, unless the operation no longer exists."""
     if error.code == 404:
         return _error(("provider.rejected", "Google Veo no longer knows the video."), error)
     return _error(
@@ -227,19 +226,19 @@ def _unknown_submission(cause: object) -> ProviderError:
     )
 
 
-def _error(known: tuple[str, str], cause: object, **more: Any) -> ProviderError:
-    code, message = known
+def _error(failure: tuple[str, str], cause: object, **options: Any) -> ProviderError:
+    code, message = failure
     detail = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else str(cause)
     status = cause.code if isinstance(cause, errors.APIError) else None
-    return ProviderError(code=code, message=message, detail=detail[:1000], status=status, **more)
+    return ProviderError(code=code, message=message, detail=detail[:1000], status=status, **options)
 
 
 def _retry_after(error: errors.APIError) -> float | None:
-    """Seconds, by google.rpc.RetryInfo in the error's details or the Retry-After header."""
-    if asked := RETRY_DELAY.search(str(error.details)):
-        return min(float(asked[1]), LONGEST_PAUSE)
+    """Seconds, from google.rpc.RetryInfo in the error's details or the Retry-After header."""
+    if delay := RETRY_DELAY.search(str(error.details)):
+        return min(float(delay[1]), MAX_RETRY_AFTER)
     header = getattr(error.response, "headers", {}).get("retry-after", "")
-    return min(float(header), LONGEST_PAUSE) if header.isdigit() else None
+    return min(float(header), MAX_RETRY_AFTER) if header.isdigit() else None
 
 
 def _is_about_the_key(error: errors.APIError) -> bool:
@@ -247,5 +246,5 @@ def _is_about_the_key(error: errors.APIError) -> bool:
 
 
 def _is_about_safety(text: object) -> bool:
-    """Google refuses some prompts with a text of its usage guidelines, at once or when done."""
+    """Google refuses some prompts with a text about its usage guidelines, at once or at the end."""
     return any(sign in str(text).lower() for sign in SAFETY_SIGNS)

@@ -1,10 +1,10 @@
-"""The video in Google's answer goes to disk as it comes.
+"""Stream the video in Google's response to disk.
 
-The poll that finds an operation done is answered with JSON that holds the whole video as base64.
-google-genai (3.4.0) would have it in memory several times over, 88 MB for a video of 20, and half
-of a worker's work would be to take it apart. So this transport takes that one long string out of
-the answer and hands on the same answer with a short one. Where it finds none (an error, an answer
-that is compressed or made otherwise), the SDK gets what came.
+The response to the last poll is JSON that contains the whole video as base64. google-genai (3.4.0)
+would hold it in memory several times, 88 MB for a video of 20 MB, and parsing it would take half of
+a worker's CPU time. So this transport writes that one long string to disk and passes the response
+on with a short string in its place. If it finds no such string (an error, a compressed response, or
+another format), it passes the response on unchanged.
 """
 
 import json
@@ -17,34 +17,34 @@ from pathlib import Path
 
 import httpx2
 
-ON_DISK = b"the video is on disk"  # what the SDK takes for the video then
+ON_DISK = b"the video is on disk"  # the SDK gets this in place of the video
 FIELD = re.compile(rb'"bytesBase64Encoded"\s*:\s*"')
-MOST_BEFORE = 100_000  # bytes of an answer that are searched for it
-LONGEST_ESCAPE = len(r"\u003d")
+MAX_SEARCHED = 100_000  # bytes of a response that are searched for FIELD
+MAX_ESCAPE = len(r"\u003d")
 Decode = Callable[[bytes], bytes]
 
 
 class InlineVideoTransport(httpx2.HTTPTransport):
-    """HTTP; of a call within `video_to(path)` the answer's video is written to `path`.
+    """HTTP transport that writes the video of a call within `video_to(path)` to `path`.
 
-    `decode` makes bytes of a JSON string's text that is base64, ValueError of any other.
+    `decode` converts the base64 text of a JSON string to bytes; it raises ValueError if invalid.
     """
 
     def __init__(self, *, decode: Decode) -> None:
         super().__init__()
         self._decode = decode
-        self._wanted = threading.local()
+        self._target = threading.local()
 
     @contextmanager
     def video_to(self, path: Path) -> Iterator[None]:
-        self._wanted.path = path
+        self._target.path = path
         try:
             yield
         finally:
-            self._wanted.path = None
+            self._target.path = None
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        path = getattr(self._wanted, "path", None)
+        path = getattr(self._target, "path", None)
         if path is None:
             return super().handle_request(request)
         request.headers["Accept-Encoding"] = "identity"
@@ -54,54 +54,54 @@ class InlineVideoTransport(httpx2.HTTPTransport):
 
 
 class _WithoutVideo(httpx2.SyncByteStream):
-    def __init__(self, answer: httpx2.SyncByteStream, path: Path, decode: Decode) -> None:
-        self._answer = answer
+    def __init__(self, stream: httpx2.SyncByteStream, path: Path, decode: Decode) -> None:
+        self._stream = stream
         self._path = path
         self._decode = decode
 
     def __iter__(self) -> Iterator[bytes]:
-        chunks = iter(self._answer)
-        begun, found = b"", None
+        chunks = iter(self._stream)
+        head, found = b"", None
         for chunk in chunks:
-            begun += chunk
-            found = FIELD.search(begun)
-            if found or len(begun) > MOST_BEFORE:
+            head += chunk
+            found = FIELD.search(head)
+            if found or len(head) > MAX_SEARCHED:
                 break
         if found:
-            rest = _written(begun[found.end() :], chunks, self._path, self._decode)
+            rest = _write_video(head[found.end() :], chunks, self._path, self._decode)
             short = b64encode(ON_DISK) if self._path.stat().st_size else b""
-            yield begun[: found.end()] + short + rest
+            yield head[: found.end()] + short + rest
         else:
-            yield begun
+            yield head
         yield from chunks
 
     def close(self) -> None:
-        self._answer.close()
+        self._stream.close()
 
 
-def _written(text: bytes, chunks: Iterator[bytes], path: Path, decode: Decode) -> bytes:
-    """Write what `text` and the `chunks` after it encode, up to the quote that ends it; return what
-    has come from there on. ValueError where it is no base64."""
+def _write_video(text: bytes, chunks: Iterator[bytes], path: Path, decode: Decode) -> bytes:
+    """Decode `text` and the following `chunks` up to the closing quote and write the bytes to
+    `path`. Return the rest from the quote on. ValueError if it is not base64."""
     with path.open("wb") as file:
         while True:
             text, quote, rest = text.partition(b'"')
             if quote:
                 file.write(decode(text))
                 return quote + rest
-            whole = _whole(text)
-            begun = text[whole:]
-            text = _unescaped(text[:whole])
+            complete = _complete_length(text)
+            partial_escape = text[complete:]
+            text = _unescaped(text[:complete])
             groups = len(text) - len(text) % 4
             file.write(decode(text[:groups]))
             chunk = next(chunks, None)
-            if chunk is None:  # what is missing here, the SDK will miss
+            if chunk is None:  # truncated: the SDK will report the missing rest
                 return b""
-            text = text[groups:] + begun + chunk
+            text = text[groups:] + partial_escape + chunk
 
 
-def _whole(text: bytes) -> int:
-    """How much of `text` is there without an escape whose end has not come yet."""
-    last = text.rfind(b"\\", -LONGEST_ESCAPE + 1)
+def _complete_length(text: bytes) -> int:
+    """The length of `text` without an incomplete escape sequence at its end."""
+    last = text.rfind(b"\\", -MAX_ESCAPE + 1)
     return len(text) if last < 0 else last
 
 

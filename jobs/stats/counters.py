@@ -1,7 +1,7 @@
-"""Counting what happened, for the metrics, where rows that can be deleted would not do.
+"""Counters for the metrics. They remain correct when the counted rows are deleted.
 
-A count is written after the commit of what it counts, so that no transaction waits for another's,
-and is lost where a process dies in between: it is for watching, not for accounts.
+A count is written after the commit of the counted change, so that transactions do not wait for each
+other. It is lost if the process dies in between: counters are for monitoring, not for accounting.
 """
 
 from bisect import bisect_left
@@ -19,12 +19,12 @@ BUCKETS = {  # the histograms' upper bounds, in seconds
 
 
 def inc(*, name: str, kind: str, value: str, count: int = 1, seconds: float = 0) -> None:
-    """Count something that happened; it happened even if it cannot be counted."""
+    """Add to a counter after the commit. An error is logged and does not affect the caller."""
     transaction.on_commit(lambda: _write(name, kind, value, count, seconds), robust=True)
 
 
 def observe(*, name: str, kind: str, seconds: float) -> None:
-    """Count a duration, in the histogram's bucket that it falls into."""
+    """Add a duration to its bucket of the histogram."""
     bucket = bounds(name)[bisect_left(BUCKETS[name], seconds)]
     inc(name=name, kind=kind, value=bucket, seconds=seconds)
 
@@ -36,7 +36,7 @@ def bounds(name: str) -> list[str]:
 
 def _write(name: str, kind: str, value: str, count: int, seconds: float) -> None:
     row = Tally.objects.filter(name=name, kind=kind, value=value)
-    more = {"count": F("count") + count, "seconds": F("seconds") + seconds}
-    if not row.update(**more):
+    changes = {"count": F("count") + count, "seconds": F("seconds") + seconds}
+    if not row.update(**changes):
         Tally.objects.get_or_create(name=name, kind=kind, value=value)
-        row.update(**more)
+        row.update(**changes)

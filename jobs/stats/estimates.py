@@ -1,7 +1,7 @@
-"""How far a job is and how long it will take: guesses from the clock and from the jobs before it.
+"""Estimates of a job's progress and remaining time, from the clock and from recent jobs.
 
-Neither Veo nor Cloudinary reports progress, so a percentage is elapsed time over expected time,
-and the API's documentation says so.
+Neither Veo nor Cloudinary reports progress, so a percentage is derived from elapsed and expected
+time. The API's documentation says so.
 """
 
 import math
@@ -18,21 +18,21 @@ from django.db.models.functions import Coalesce
 from jobs.models import ACTIVE, Stage, Status, VideoJob
 
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
-USUAL_SECONDS = 90  # where no job before it tells
+DEFAULT_SECONDS = 90  # if there are no earlier jobs
 SAMPLE = 20  # jobs
-RUN_TIMES_KEPT = 5  # seconds
-SLOW_SAMPLE, SLOW_LEAST = 200, 20  # jobs; of fewer the slowest twentieth means nothing
-LATE = timedelta(seconds=15)  # for the next step of a job that runs
-STEP = 5  # seconds; a finer estimate would only make every poll look like news
+CACHE_SECONDS = 5
+SLOW_SAMPLE, MIN_SLOW_SAMPLE = 200, 20  # jobs; with fewer, the 95th percentile means nothing
+LATE = timedelta(seconds=15)  # a running job whose next step is this late is stuck
+ROUNDING_SECONDS = 5  # finer estimates would change the ETag at every poll
 
 
 def expected_seconds(*, mock_mode: bool) -> int | None:
-    """The median run time, in seconds, of the last jobs of this kind; None where nothing tells.
+    """The median run time, in seconds, of the last jobs of this kind; None if unknown.
 
-    What each process found out holds for some seconds: every order asks.
+    Each process caches the run times, because every new job needs them.
     """
     seconds = caches["local"].get_or_set(
-        f"run-times:{mock_mode}", lambda: _run_times(mock_mode, SAMPLE), RUN_TIMES_KEPT
+        f"run-times:{mock_mode}", lambda: _run_times(mock_mode, SAMPLE), CACHE_SECONDS
     )
     if not seconds:
         return settings.MOCK_SECONDS + 1 if mock_mode else None
@@ -40,14 +40,14 @@ def expected_seconds(*, mock_mode: bool) -> int | None:
 
 
 def slow_seconds(*, mock_mode: bool) -> int | None:
-    """What 19 of 20 jobs of this kind stay under, from start to end (p95); None of too few."""
+    """The 95th percentile of the run times of this kind, in seconds; None with too few jobs."""
     seconds = sorted(_run_times(mock_mode, SLOW_SAMPLE))
-    return math.ceil(seconds[len(seconds) * 95 // 100]) if len(seconds) >= SLOW_LEAST else None
+    return math.ceil(seconds[len(seconds) * 95 // 100]) if len(seconds) >= MIN_SLOW_SAMPLE else None
 
 
 def stuck(*, now: datetime) -> Q:
-    """Of jobs with `since` (see `with_since`): those at work that take longer than nearly all
-    before them did, and those whose next step nobody takes."""
+    """Filter for jobs with `since` (see `with_since`): active jobs that take longer than 95% of
+    earlier ones, and running jobs whose next step is late."""
     late = Q(status=Status.RUNNING, next_step_at__lt=now - LATE)
     for mock_mode in (True, False):
         if slow := slow_seconds(mock_mode=mock_mode):
@@ -57,13 +57,13 @@ def stuck(*, now: datetime) -> Q:
 
 
 def with_since(jobs: QuerySet[VideoJob]) -> Any:
-    """`jobs` with the time `since` which each runs or, until it does, waits."""
+    """Annotate `jobs` with `since`: when each started or, if it has not, was created."""
     return jobs.annotate(since=Coalesce("started_at", "created_at"))
 
 
 def progress(*, job: VideoJob, now: datetime) -> int:
-    """Percent of a GENERATING job: about 60 at the expected time, then ever slower towards 90."""
-    expected = job.expected_seconds or USUAL_SECONDS
+    """Percent of a GENERATING job: about 60 at the expected time, then slowly approaching 90."""
+    expected = job.expected_seconds or DEFAULT_SECONDS
     elapsed = max(0, (now - (job.submitted_at or now)).total_seconds())  # clocks differ
     done = 1 - math.exp(-elapsed / max(expected, 1))
     return SUBMITTED + round((ALMOST - SUBMITTED) * done)
@@ -72,7 +72,7 @@ def progress(*, job: VideoJob, now: datetime) -> int:
 def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetime) -> int | None:
     """Seconds until an active job ends, in steps of five; None when unknown or ended.
 
-    Of a job that takes longer than those before it did nothing is known.
+    Returns None once a job has run longer than the recent median.
     """
     if job.expected_seconds is None or job.status not in (Status.PENDING, Status.RUNNING):
         return None
@@ -83,16 +83,16 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
         left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())
         if left < 0 and job.stage != Stage.STORING:
             return None
-    least = STEP if job.stage != Stage.STORING else 0
-    return max(least, math.ceil(left / STEP) * STEP)
+    minimum = ROUNDING_SECONDS if job.stage != Stage.STORING else 0
+    return max(minimum, math.ceil(left / ROUNDING_SECONDS) * ROUNDING_SECONDS)
 
 
-def _run_times(mock_mode: bool, most: int) -> list[float]:
-    """Of the last `most` jobs of this kind, in seconds, the newest first."""
+def _run_times(mock_mode: bool, limit: int) -> list[float]:
+    """The run times in seconds of the last `limit` jobs of this kind, newest first."""
     recent = (
         VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
         .order_by("-completed_at")
-        .values_list("started_at", "completed_at")[:most]
+        .values_list("started_at", "completed_at")[:limit]
     )
     return [(end - start).total_seconds() for start, end in recent if start and end]
 

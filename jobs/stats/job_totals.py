@@ -1,8 +1,8 @@
-"""How many jobs each user has, written down: to count a hundred thousand takes longer than all else
-that a list of fifty needs.
+"""A stored count of each user's jobs: counting 100,000 rows takes longer than the rest of a request
+for a list of fifty.
 
-Orders of one user follow each other, so nobody waits for this row who would not wait anyway.
-`check_ledger` tells where a count is not true.
+A user's requests are serialized by the account lock already, so this row adds no waiting.
+`check_ledger` reports wrong counts.
 """
 
 from uuid import UUID
@@ -13,9 +13,9 @@ from jobs.models import JobCount
 
 
 def add(*, user_id: UUID, jobs: int) -> None:
-    """Change the count by `jobs`, in the transaction that makes or removes them."""
+    """Change the count by `jobs`, in the transaction that creates or deletes them."""
     if not JobCount.objects.filter(user=user_id).update(jobs=F("jobs") + jobs):
-        JobCount.objects.create(user_id=user_id, jobs=jobs)  # the user's first order
+        JobCount.objects.create(user_id=user_id, jobs=jobs)  # the user's first job
 
 
 def total(*, user_id: UUID | None) -> int:

@@ -1,4 +1,4 @@
-"""What the pipeline knows of the place where videos end up."""
+"""The interface between the workers and the storage for videos."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """A video that can be watched: `url` and `poster_url` are relative where we deliver it."""
+    """A stored video. `url` and `poster_url` are relative if this server delivers it."""
 
     name: str
     url: str
@@ -25,7 +25,7 @@ class StorageError(Exception):
 
 class VideoStorage(Protocol):
     def upload_video(self, *, name: str, path: Path, poster: Path | None) -> StoredVideo:
-        """Store the MP4 at `path` under `name`, over what a try before it left there.
+        """Store the MP4 at `path` under `name`, replacing the file of an earlier try.
 
         Raises StorageError.
         """

@@ -1,4 +1,4 @@
-"""Videos on this machine's disk, delivered by this server: for a laptop, or one single machine."""
+"""Videos on this machine's disk, delivered by this server: for a single machine only."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from jobs.storage.base import StorageError, StoredVideo
 
 
 class LocalVideos(FileSystemStorage):
-    """Files under MEDIA_ROOT; a second try replaces the first one's file."""
+    """Files under MEDIA_ROOT. A retry replaces the file of an earlier try."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -21,7 +21,7 @@ class LocalVideos(FileSystemStorage):
         try:
             video = self._put(f"{name}.mp4", path)
             picture = self._put(f"{name}.jpg", poster) if poster else ""
-        except OSError as error:  # a full disk, most of all
+        except OSError as error:  # usually a full disk
             raise StorageError(str(error), retryable=True) from error
         return StoredVideo(
             name=video,

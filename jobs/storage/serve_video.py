@@ -1,7 +1,7 @@
-"""Videos on this machine's disk over HTTP, in ranges, so that a browser can seek.
+"""Serve videos from this machine's disk, with range requests, so that a browser can seek.
 
-Only for an installation without Cloudinary. A video's URL holds its job's random id and is all
-that one needs to see it, as it is on Cloudinary.
+Only for an installation without Cloudinary. As on Cloudinary, anyone who knows a video's URL can
+see it; the URL contains the job's random id.
 """
 
 import os
@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import condition, require_safe
 from whitenoise.responders import SlicedFile
 
-RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # as far as any file reaches
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # enough digits for any file size
 TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
 
 
@@ -34,34 +34,34 @@ def _etag(request: HttpRequest, name: str, ending: str) -> str | None:
 @require_safe
 @condition(etag_func=_etag)
 def video(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
-    """200 with the file, 206 with the bytes that were asked for, 416 where there are none such."""
+    """200 with the file, 206 with the requested bytes, 416 if the range is empty."""
     try:
         file = _path(name, ending).open("rb")
     except OSError:
         raise Http404 from None
     size = os.fstat(file.fileno()).st_size
-    wanted = _wanted(request, _etag(request, name, ending), size)
-    if wanted == (0, 0):
+    requested = _requested_range(request, _etag(request, name, ending), size)
+    if requested == (0, 0):
         file.close()
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    response = FileResponse(_part(file, wanted), content_type=TYPES[ending])
+    response = FileResponse(_part(file, requested), content_type=TYPES[ending])
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "public, max-age=3600"
-    first, end = wanted or (0, size)
+    first, end = requested or (0, size)
     response["Content-Length"] = end - first
-    if wanted:
+    if requested:
         response.status_code = 206
         response["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
     return response
 
 
-def _wanted(request: HttpRequest, etag: str | None, size: int) -> tuple[int, int] | None:
-    """The range asked for, as (first, end) with `end` left out; None for all, (0, 0) for none.
+def _requested_range(request: HttpRequest, etag: str | None, size: int) -> tuple[int, int] | None:
+    """The requested range as (first, end), `end` excluded; None for all of it, (0, 0) if empty.
 
-    What cannot be understood, several ranges among it, may be ignored (RFC 9110, 14.2).
+    Unsupported ranges, such as several at once, may be ignored (RFC 9110, 14.2).
     """
     found = RANGE.fullmatch(request.headers.get("Range", "").strip())
-    if not found or found[0] == "bytes=-" or not _still_that(request, etag):
+    if not found or found[0] == "bytes=-" or not _if_range_matches(request, etag):
         return None
     if not found[1]:
         first, end = max(0, size - int(found[2])), size
@@ -72,11 +72,11 @@ def _wanted(request: HttpRequest, etag: str | None, size: int) -> tuple[int, int
     return (first, end) if first < end else (0, 0)
 
 
-def _still_that(request: HttpRequest, etag: str | None) -> bool:
-    """Whether the range is of this very file, as far as the client says by If-Range."""
+def _if_range_matches(request: HttpRequest, etag: str | None) -> bool:
+    """Whether If-Range is absent or names this version of the file."""
     condition = request.headers.get("If-Range")
     return not condition or condition == etag
 
 
-def _part(file: BinaryIO, wanted: tuple[int, int] | None) -> BinaryIO:
-    return SlicedFile(file, wanted[0], wanted[1] - 1) if wanted else file
+def _part(file: BinaryIO, requested: tuple[int, int] | None) -> BinaryIO:
+    return SlicedFile(file, requested[0], requested[1] - 1) if requested else file

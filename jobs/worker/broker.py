@@ -1,4 +1,4 @@
-"""The ORM broker for a database that may be down for a while, and the process that uses it."""
+"""An ORM broker that survives database outages, and the process that runs it."""
 
 import logging
 from time import monotonic, sleep
@@ -20,23 +20,23 @@ class OutageTolerantORM(ORM):
     """Waits while the database is down; the stock broker raises.
 
     An exception would end the broker's process and with it the cluster, whose workers may hold
-    answers to paid calls. Once a second it also restarts the ticks if they have stopped: a cluster
-    that is killed while the tick is in its own queue takes the tick with it.
+    answers to paid calls. Once a second it also restarts the ticks if they have stopped: if a
+    cluster is killed while the tick is in its in-memory queue, the tick is lost.
     """
 
     _ticks_checked_at = 0.0
-    results: Any = None  # the queue of finished tasks, where this process saves those too
+    results: Any = None  # the result queue, set if this process also saves the results
 
     def dequeue(self) -> list[tuple[int, str]] | None:
         if self.results:
-            monitor(_UpToNow(self.results), self)
+            monitor(_DrainedQueue(self.results), self)
         try:
             if monotonic() - self._ticks_checked_at > RETRY_SECONDS:
                 restart_ticks(now=timezone.now())
                 self._ticks_checked_at = monotonic()
             return super().dequeue()
         except DATABASE_DOWN:
-            logger.warning("the queue's database does not answer")
+            logger.warning("the task queue's database does not respond")
             connection.close()
             sleep(RETRY_SECONDS)
             return None
@@ -45,8 +45,8 @@ class OutageTolerantORM(ORM):
         retry_while_database_is_down(lambda: super(OutageTolerantORM, self).delete(task_id))
 
 
-class _UpToNow:
-    """A queue that ends, as `monitor` knows it, when it is empty."""
+class _DrainedQueue:
+    """Wraps a queue and returns "STOP", which ends `monitor`, as soon as the queue is empty."""
 
     def __init__(self, queue: Any) -> None:
         self.queue = queue
@@ -58,7 +58,7 @@ class _UpToNow:
 def push_and_monitor(
     tasks: Any, results: Any, stop: Any, pushed: Any, broker: OutageTolerantORM
 ) -> None:
-    """Two of Django-Q2's processes in one: until `stop` results are looked after between tasks."""
+    """Django-Q2's pusher and monitor in one process. Results are saved between tasks."""
     broker.results = results
     pusher(tasks, stop, broker)
     pushed.set()

@@ -1,4 +1,4 @@
-"""Waiting for a database that is down."""
+"""Wait for a database that is down."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ RETRY_SECONDS = 1.0
 
 
 def retry_while_database_is_down(write: Callable[[], None]) -> None:
-    """Call `write` until the database is back: what it writes must not be lost."""
+    """Call `write` until it succeeds or fails for another reason: its data must not be lost."""
     while True:
         try:
             return write()

@@ -1,10 +1,10 @@
-"""The only file that knows django_q: wake-ups, the tick that keeps time, and who may do long work.
+"""Scheduling on top of django_q: the tick, the schedules, and the slots for long tasks.
 
-The row of a job is the truth and a task is no more than a wake-up: any may be lost, late, doubled
-or run on two machines at once without harm. Django-Q2 has no delayed tasks and its schedules come
-round every thirty seconds, so the tick is a task that queues its own successor, one second ahead,
-in the transaction that takes its token. A duplicate finds a stale token and does nothing; a crash
-leaves the successor in the queue; `restart_ticks` starts a chain that fell silent.
+All state is in the jobs' rows; a task only wakes a worker. Any task may be lost, late, duplicated
+or run on two machines at once without harm. Django-Q2 has no delayed tasks and checks its schedules
+only every thirty seconds, so the tick is a task that queues the next tick, one second ahead, in the
+transaction that increments the token. A duplicate has a stale token and does nothing; after a crash
+the next tick is still in the queue; `restart_ticks` starts the ticks if they have stopped.
 """
 
 import fcntl
@@ -29,16 +29,16 @@ from jobs.worker import staging
 
 logger = logging.getLogger(__name__)
 
-# Shared by all processes that are forked after this import, and without a lock to die with.
+# Shared by all processes forked after this import. It has no lock that a killed process could hold.
 _closing = mmap.mmap(-1, 1)
 
-TICKS_LATE = timedelta(seconds=5)  # a chain this late is given up and begun anew
-ORPHAN_AGE = timedelta(days=1)  # a task that waited so long is one that no cluster can read
+TICKS_LATE = timedelta(seconds=5)  # the ticks are restarted if the next one is this late
+ORPHAN_AGE = timedelta(days=1)  # a task that waited this long cannot be read by any cluster
 FAILURE_RETENTION = timedelta(days=7)
 
 
 class DelayedORM(ORM):
-    """The ORM broker, but what it queues can be taken only after `delay`.
+    """An ORM broker whose queued tasks become available only after `delay`.
 
     `OrmQ.lock` in the future means "prevent any cluster from pulling until" (its help text).
     """
@@ -54,9 +54,9 @@ class DelayedORM(ORM):
         return row.pk
 
 
-def close(yes: bool = True) -> None:
-    """Have the workers of this cluster take no more jobs: it is about to end."""
-    _closing[0] = yes
+def close(closing: bool = True) -> None:
+    """Make this cluster's workers stop claiming jobs, because it is about to exit."""
+    _closing[0] = closing
 
 
 def is_closing() -> bool:
@@ -64,16 +64,16 @@ def is_closing() -> bool:
 
 
 def take_tick(*, token: int, now: datetime) -> bool:
-    """Take the tick that holds `token` and queue its successor; False for a stale one."""
+    """Consume the tick with this `token` and queue the next one; False if the token is stale."""
     with transaction.atomic():
-        taken = Tick.objects.filter(token=token).update(token=token + 1, next_at=now + PERIOD)
-        if taken:
+        updated = Tick.objects.filter(token=token).update(token=token + 1, next_at=now + PERIOD)
+        if updated:
             _queue_tick(token + 1, delay=PERIOD)
-    return bool(taken)
+    return bool(updated)
 
 
 def restart_ticks(*, now: datetime) -> bool:
-    """Start the chain of ticks anew where it has fallen silent."""
+    """Queue a new tick if the ticks have stopped; return whether it did."""
     if Tick.objects.filter(next_at__gt=now - TICKS_LATE).exists():
         return False
     with transaction.atomic():
@@ -88,26 +88,27 @@ def restart_ticks(*, now: datetime) -> bool:
 
 
 def prepare() -> None:
-    """What a cluster needs before it starts: a running chain, and the schedules."""
+    """Create what a cluster needs before it starts: the schedules, and a queued tick."""
     with transaction.atomic():
-        Tick.objects.select_for_update().get()  # two clusters that start at once take turns
+        Tick.objects.select_for_update().get()  # serializes clusters that start together
         _schedule("restart_ticks the tick", "restart_ticks", Schedule.MINUTES, minutes=1)
         _schedule("housekeeping", "purge_expired", Schedule.HOURLY)
         _schedule("ledger check", "check_ledger", Schedule.HOURLY)
     restart_ticks(now=timezone.now())
 
 
-def _schedule(name: str, task: str, kind: str, **more: int) -> None:
-    defaults = {"func": f"jobs.worker.tasks.{task}", "schedule_type": kind, "repeats": -1} | more
+def _schedule(name: str, task: str, kind: str, **extra: int) -> None:
+    defaults = {"func": f"jobs.worker.tasks.{task}", "schedule_type": kind, "repeats": -1} | extra
     Schedule.objects.update_or_create(name=name, defaults=defaults)
 
 
 @contextmanager
 def storage_slot(kind: str) -> Iterator[bool]:
-    """Whether this worker may do long work of this `kind` now: one in each cluster may not.
+    """Whether this worker may run a long task of this `kind` now.
 
-    So one worker is always left to keep time. Files are locked, since the kernel lets go of a dead
-    worker's lock by itself; they are named after the cluster, whose workers share a parent.
+    There is one slot fewer than workers in the cluster, so that one worker always remains for the
+    ticks. Slots are file locks, which the kernel releases when a worker dies. Their names contain
+    the process id of the workers' parent, so that each cluster has its own.
     """
     slots = max(1, int(str(settings.Q_CLUSTER["workers"])) - 1)
     for slot in range(slots):
@@ -126,7 +127,7 @@ def _queue_tick(token: int, *, delay: timedelta) -> None:
 
 
 def expired_rows(*, now: datetime) -> list[QuerySet]:
-    """Rows of django_q's that nobody will read: tasks without a taker, and old failures."""
+    """django_q's rows that can be deleted: tasks that no cluster consumes, and old failures."""
     return [
         OrmQ.objects.filter(lock__lt=now - ORPHAN_AGE),
         Task.objects.filter(stopped__lt=now - FAILURE_RETENTION),

@@ -1,4 +1,4 @@
-"""Where a finished video lies between its provider and its storage: a folder of this machine."""
+"""The staging folder on this machine: finished videos wait here until they are stored."""
 
 import os
 import tempfile
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 def folder() -> Path:
-    """The spool folder, for this user's eyes only."""
+    """The staging folder, readable by this user only."""
     path = Path(tempfile.gettempdir()) / f"videostudio-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     return path
@@ -20,19 +20,19 @@ def video_path(job_id: UUID) -> Path:
 
 
 def delete(job_id: UUID) -> None:
-    """Of a job that has ended; what workers left that died of it, too."""
+    """Delete an ended job's video, and partial downloads that killed workers left behind."""
     for path in (video_path(job_id), *folder().glob(f"{job_id}.*.part")):
         path.unlink(missing_ok=True)
 
 
 def partial_path(job_id: UUID) -> Path:
-    """Where a download is written until it is whole; one name for each process."""
+    """Where a download is written until it is complete; each process has its own name."""
     return folder() / f"{job_id}.{os.getpid()}.part"
 
 
 def delete_stale(*, before: datetime) -> None:
-    """Remove what was last written before then: videos of dead workers, locks of dead clusters."""
+    """Delete files last written before `before`: videos of dead workers, locks of dead clusters."""
     for path in folder().iterdir():
-        with suppress(FileNotFoundError):  # somebody else was faster
+        with suppress(FileNotFoundError):  # another process deleted it
             if path.stat().st_mtime < before.timestamp():
                 path.unlink()

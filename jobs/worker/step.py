@@ -1,7 +1,7 @@
 """One run of a step: claim jobs, make their network calls in a few threads, record the answers.
 
-Threads do HTTP only. The database is used by the step's own thread, and no transaction is open
-while it waits for the network.
+Threads do HTTP only. Only the step's own thread uses the database, and no transaction is open while
+it waits for the network.
 """
 
 import logging
@@ -21,7 +21,7 @@ from jobs.worker import leases, outage, scheduler
 
 logger = logging.getLogger(__name__)
 
-RUN_SECONDS = 3.0  # how long a run claims jobs; then it only waits for its last answers
+RUN_SECONDS = 3.0  # a run claims jobs for this long, then only waits for the pending answers
 RENEW_SECONDS = 10.0
 
 
@@ -47,14 +47,14 @@ class Step:
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Write what several answers have in common, by fewer statements than one each."""
+        """Write the results of several answers together, in fewer statements than one each."""
 
     # ---- The run ----
 
     def run(self) -> None:
         """Claim while threads are free and time is left; record each answer; renew the leases.
 
-        If the database is lost, answers wait in memory until it is back.
+        If the database goes down, answers stay in memory until it is back.
         """
         started = renewed = monotonic()
         with ThreadPoolExecutor(self.threads) as pool:
@@ -74,7 +74,7 @@ class Step:
         free = self.threads - len(self.calls)
         if free < self.min_free_threads:
             return
-        # With answers pending, a lost database must not end the run.
+        # While answers are pending, a database outage must not end the run.
         with suppress(*outage.DATABASE_DOWN) if self.calls else nullcontext():
             for job in self.claim(free):
                 self.calls[pool.submit(self.call(job))] = job
@@ -96,7 +96,7 @@ class Step:
 
 
 def log_unrecorded(job: VideoJob) -> None:
-    """The job's lease ends, and the next worker decides."""
+    """Log it. The job's lease will expire, and the next worker continues."""
     logger.exception("an answer was not recorded", extra={"job": str(job.pk)})
 
 

@@ -1,4 +1,4 @@
-"""What a job fails with when a step ends in an error, or None where the step is tried again."""
+"""Map a step's error to the job's failure, or to None if the step is to be retried."""
 
 import logging
 from dataclasses import replace
@@ -26,7 +26,7 @@ TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver 
 DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
 
-# What a job that is tried again fails with at its deadline, by the last try's error.
+# The failure of a job that was retried until its deadline, by the type of the last error.
 AT_DEADLINE: dict[type[BaseException], Failure] = {
     ProviderError: TOO_LATE,
     NotAVideo: TOO_LATE,
@@ -36,7 +36,7 @@ AT_DEADLINE: dict[type[BaseException], Failure] = {
 
 
 def of_submission(job: VideoJob, error: BaseException) -> Failure | None:
-    """None only where the provider says that it accepted nothing and may accept it later."""
+    """None only if the provider reports that it accepted nothing and may accept it later."""
     if isinstance(error, NotConfigured):
         return replace(NOT_CONFIGURED, detail=str(error))
     if not isinstance(error, ProviderError):
@@ -47,7 +47,7 @@ def of_submission(job: VideoJob, error: BaseException) -> Failure | None:
 
 
 def of_paid_step(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:
-    """For a poll or an upload, which are tried again until the job's deadline."""
+    """For a poll or an upload, which are retried until the job's deadline."""
     detail = str(error)
     if isinstance(error, ProviderError) and not error.retryable:
         return Failure.of(error)
@@ -61,8 +61,8 @@ def of_paid_step(job: VideoJob, error: BaseException, now: datetime) -> Failure 
 
 
 def is_too_late(job: VideoJob, now: datetime) -> bool:
-    """Asked when an answer has come, never before: after an outage of all workers, a job that is
-    past its deadline still gets the video that was made meanwhile."""
+    """Whether the job is past its deadline. Check this only after an answer has arrived: after an
+    outage of all workers, a job past its deadline still gets a video that was made meanwhile."""
     return bool(job.deadline_at and job.deadline_at <= now)
 
 
@@ -70,6 +70,6 @@ def report(what: str, job: VideoJob, error: BaseException) -> None:
     """Log errors of our own; errors of the provider or the storage are in the job's events."""
     extra = {"job": str(job.pk)}
     if isinstance(error, NotConfigured):
-        logger.error("a provider is not set up", extra=extra)
+        logger.error("a provider is not configured", extra=extra)
     elif type(error) not in AT_DEADLINE:
-        logger.error("%s broke", what, exc_info=error, extra=extra)
+        logger.error("%s failed unexpectedly", what, exc_info=error, extra=extra)

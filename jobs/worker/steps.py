@@ -1,4 +1,4 @@
-"""The steps of a job in the workers: submit, poll, store. Each may run anywhere and at any time."""
+"""The steps of a job in the workers: submit, poll, store. Any worker may run any of them."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -61,7 +61,7 @@ class SubmitStep(Step):
 
     name = "submit"
     threads = 32
-    min_free_threads = 8  # the claim reads the whole waiting line, however few jobs it takes
+    min_free_threads = 8  # a claim reads the whole waiting line, even to start one job
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,8 +71,8 @@ class SubmitStep(Step):
         return leases.claim_pending(limit=limit, now=timezone.now())
 
     def call(self, job: VideoJob) -> Callable[[], str]:
-        order, inputs = job.spec, _inputs(job)
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=order, inputs=inputs)
+        spec, inputs = job.spec, _inputs(job)
+        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=spec, inputs=inputs)
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()
@@ -91,7 +91,7 @@ class SubmitStep(Step):
 
 
 class PollStep(Step):
-    """Asks the provider about jobs that are generating; stages the finished videos."""
+    """Polls the provider for jobs that are generating; stages the finished videos."""
 
     name = "poll"
     threads = 32
@@ -152,14 +152,14 @@ class StoreStep(Step):
 
 
 def _record_accepted(accepted: dict[VideoJob, str]) -> None:
-    """Record all in one transaction; or each in its own, if one of them cannot be recorded."""
+    """Record all in one transaction. If that fails, record each in its own transaction."""
     if not accepted:
         return
     try:
-        lifecycle.submitted(taken=accepted, now=timezone.now())
+        lifecycle.submitted(accepted=accepted, now=timezone.now())
     except outage.DATABASE_DOWN:
         raise
-    except Exception:  # for one, an operation's name that the database refuses
+    except Exception:  # for example, the database refuses an operation's name
         if len(accepted) == 1:
             log_unrecorded(*accepted)
             return
@@ -168,7 +168,7 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
 
 
 def _fail_submission(job: VideoJob, failure: Failure) -> None:
-    """Staff read of a job that ended meanwhile, too: Google may have accepted it, and charge."""
+    """Fail the job. If it has ended already, note the error for staff: Google may charge for it."""
     now = timezone.now()
     if not lifecycle.fail(job=job, failure=failure, now=now):
         what = f"Submission failed too late: {failure.code}"
@@ -199,7 +199,7 @@ def _inputs(job: VideoJob) -> Inputs:
 
 
 def _claim_due(stage: Stage, limit: int) -> list[VideoJob]:
-    """Due jobs at `stage`. A job whose step has killed three workers fails instead."""
+    """Claim due jobs at `stage`. Fail those whose step has killed MAX_CRASHES workers."""
     now, claimed = timezone.now(), []
     for job in leases.claim_due(stage=stage, limit=limit, now=now):
         if job.crash_count < lifecycle.MAX_CRASHES:
@@ -212,23 +212,23 @@ def _claim_due(stage: Stage, limit: int) -> list[VideoJob]:
 
 
 def _poll(job: VideoJob) -> Running | Finished:
-    """Ask the provider. When this returns Finished, the video is in the spool, checked."""
-    unfinished = staging.partial_path(job.pk)
+    """Poll the provider. If this returns Finished, the video has been checked and staged."""
+    partial = staging.partial_path(job.pk)
     try:
         provider = provider_for(mock_mode=job.mock_mode)
-        answer = provider.poll(operation=job.operation, into=unfinished)
+        answer = provider.poll(operation=job.operation, into=partial)
         if isinstance(answer, Finished):
-            mp4.check(unfinished)
-            unfinished.replace(staging.video_path(job.pk))
+            mp4.check(partial)
+            partial.replace(staging.video_path(job.pk))
         return answer
-    except OSError as error:  # a full disk, for one
+    except OSError as error:  # for example, a full disk
         raise StorageError(str(error), retryable=True) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _store(job: VideoJob) -> StoredVideo:
-    """Store the video; fetch it again where this machine's spool lacks it (another one polled)."""
+    """Store the video; poll for it again if it is not on this machine (another one polled it)."""
     path = staging.video_path(job.pk)
     poster = None
     if not path.exists() or job.mock_mode:
@@ -246,7 +246,7 @@ def _store(job: VideoJob) -> StoredVideo:
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:
-    """The provider is paid already: the job fails only where another try cannot help."""
+    """The provider is paid already, so fail the job only if a retry cannot help."""
     now = timezone.now()
     if failure := step_failures.of_paid_step(job, error, now):
         lifecycle.fail(job=job, failure=failure, now=now)

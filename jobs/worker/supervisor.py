@@ -1,10 +1,10 @@
-"""A Django-Q2 cluster that dies rather than hangs, and begins anew.
+"""A Django-Q2 cluster that exits instead of hanging, and restarts itself.
 
-A stock cluster (django-q2 1.11.1) can be blocked for ever by one killed worker: the dead process
-held the queue's lock. And a killed parent leaves orphans that go on taking tasks. So here every
-process dies with its parent, and once one of its processes has died, the sentinel kills the others
-and executes its own program again, under the same process number. The jobs' rows say what is next,
-so nothing is lost by it. The sentinel itself is started again by whoever runs it.
+In a stock cluster (django-q2 1.11.1) one killed worker can block all others for ever, because it
+may hold the queue's lock when it dies. A killed parent leaves orphans that go on consuming tasks.
+So here every process dies with its parent. If a process dies, the sentinel kills the others and
+executes its own program again, under the same process id. Nothing is lost, because the jobs' rows
+hold all state. If the sentinel itself dies, its process manager must restart it.
 """
 
 import ctypes
@@ -38,15 +38,15 @@ logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 M_MMAP_THRESHOLD = -3  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-GRACE_SECONDS = 25  # for a step that is on its way when the cluster is asked to stop
+GRACE_SECONDS = 25  # for running steps, after the cluster received the signal to stop
 RESTART_SECONDS = 1.0
 LAST_ANSWERS_SECONDS = 4.0
-# Of a worker, from its start; in the unit in which the kernel tells it.
-GROWTH = 25_000_000 if sys.platform == "darwin" else 25_000
+# How much a worker may grow after its start, in the unit of ru_maxrss on this platform.
+MAX_GROWTH = 25_000_000 if sys.platform == "darwin" else 25_000
 
 
 def run() -> None:
-    """A cluster until SIGTERM or SIGINT; a second signal ends it without grace."""
+    """Run a cluster until SIGTERM or SIGINT; a second signal kills it at once."""
     stop = _StopFlag()
     stop.listen()
     _load_before_fork()
@@ -59,13 +59,13 @@ def run() -> None:
         if not stop.is_set():
             _sentinel(stop)
     except Exception:
-        logger.exception("the cluster broke")
+        logger.exception("the cluster crashed")
         _restart(stop)
 
 
 class _StopFlag:
-    """The Event that a sentinel waits for, set by a signal: without the lock of a real one, which a
-    signal could find taken by this thread."""
+    """The Event that a sentinel waits for, set by signal handlers. It has no lock: with that of a
+    real Event, a handler could deadlock with the thread that it interrupts."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -89,7 +89,7 @@ class _StopFlag:
         return self.is_up
 
     def _on_signal(self, signum: int, frame: object) -> None:
-        if os.getpid() != self.pid:  # a child that was forked just now
+        if os.getpid() != self.pid:  # a child, immediately after its fork
             return
         if self.is_up:
             _kill_children()
@@ -99,36 +99,36 @@ class _StopFlag:
         signal.alarm(GRACE_SECONDS)
 
     def _on_timeout(self, signum: int, frame: object) -> None:
-        logger.warning("the cluster did not stop in time and is killed")
+        logger.warning("the cluster did not stop in time and was killed")
         _kill_children()
         os._exit(0)
 
 
 def _load_before_fork() -> None:
-    """Once, before any fork: the SDKs take a second to import, and their pages can be shared."""
+    """Import the SDKs before any fork: that takes a second, and the children share the memory."""
     if veo_is_configured():
         import jobs.providers.veo
 
         try:
             provider_for(mock_mode=False)
-        except NotConfigured:  # as each job that needs it will be told
-            logger.exception("a provider is not set up")
+        except NotConfigured:  # each job that needs it will fail with the same error
+            logger.exception("a provider is not configured")
     if settings.USE_CLOUDINARY:
         import jobs.storage.cloudinary  # noqa: F401
     gc.collect()
-    gc.freeze()  # what the collector does not touch stays shared between processes
-    # Large blocks go back to the system when they are freed. glibc would soon keep them, for each
-    # thread its own: 1.5 GB for a hundred videos of 20 MB, though few are in memory at a time.
-    with suppress(AttributeError):  # another libc
+    gc.freeze()  # pages that the collector does not touch stay shared between processes
+    # Return large blocks to the system as soon as they are freed. By default glibc soon retains
+    # them, in an arena for each thread: 1.5 GB after a hundred videos of 20 MB.
+    with suppress(AttributeError):  # not glibc
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1_000_000)
 
 
 def _prepared() -> bool:
-    """False where the database is gone, or has no tables yet: the next try may find it."""
+    """Prepare the database; False if it is down or not migrated yet, to be retried."""
     try:
         scheduler.prepare()
     except DatabaseError as error:
-        logger.warning("no cluster without its database, migrated: %s", type(error).__name__)
+        logger.warning("waiting for a migrated database: %s", type(error).__name__)
         return False
     cleanup.delete_stale_files(now=timezone.now())
     connections.close_all()  # the cluster's processes open their own
@@ -136,21 +136,20 @@ def _prepared() -> bool:
 
 
 def _limit_memory_growth(**_: Any) -> None:
-    """Of a new worker: one that has handled large videos, and keeps their memory, makes room for
-    the next. From its fork on: what the kernel tells of a program counts what was before it too."""
-    Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + GROWTH
+    """Limit a new worker's memory: one that retains memory after large videos is recycled. The
+    limit is relative, because ru_maxrss includes the parent's peak at the time of the fork."""
+    Conf.MAX_RSS = getrusage(RUSAGE_SELF).ru_maxrss + MAX_GROWTH
 
 
 def _sentinel(stop: _StopFlag) -> None:
-    """Django-Q2's cluster in this process, with one process less: one brings tasks and takes
-    results."""
+    """Run Django-Q2's sentinel in this process, with pusher and monitor merged into one child."""
 
-    class Here(Sentinel):
+    class InProcessSentinel(Sentinel):
         def spawn_worker(self) -> None:
             self.spawn_process(worker, self.task_queue, self.result_queue, _Timer(), self.timeout)
 
         def status(self) -> str:
-            """Without a look at the queues, while they are in use: that takes a lock too."""
+            """Check the queues only when stopping: while they are in use, that needs their lock."""
             return super().status() if stop.is_set() else Conf.WORKING
 
         def spawn_monitor(self) -> Any:
@@ -168,20 +167,20 @@ def _sentinel(stop: _StopFlag) -> None:
             return _Pusher(self.monitor, self.pushed)
 
         def guard(self) -> None:
-            stop.listen()  # again: a sentinel begins by having its signals ignored
+            stop.listen()  # Sentinel.start() set the signals to be ignored
             super().guard()
 
-    Conf.QSIZE = False  # nor does it ask the queues how much is in them
-    gc.freeze()  # what was made since the last time
+    Conf.QSIZE = False  # qsize() needs the queue's lock too
+    gc.freeze()  # objects created since the first freeze
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    Here(stop, threading.Event(), uuid4())
+    InProcessSentinel(stop, threading.Event(), uuid4())
 
 
 class _Timer:
-    """How many seconds a worker's task may still take; -1 for an idle one, -2 for a recycled one.
+    """The seconds left for a worker's task; -1 for an idle worker, -2 for a recycled one.
 
-    The stock one, a multiprocessing.Value, has a lock, and a worker that is killed while it holds
-    it blocks the sentinel for ever. This one has none: only the worker writes, and one number.
+    The stock timer, a multiprocessing.Value, has a lock: a worker that is killed while it holds it
+    blocks the sentinel for ever. No lock is needed here: only the worker writes, and one number.
     """
 
     def __init__(self) -> None:
@@ -195,7 +194,9 @@ class _Timer:
 
     @value.setter
     def value(self, seconds: float) -> None:
-        if os.getpid() != self.sentinel:  # which takes off what has passed, but that is known
+        if (
+            os.getpid() != self.sentinel
+        ):  # the sentinel decrements it, which a deadline makes needless
             self.ends.value = time.monotonic() + seconds if seconds > 0 else seconds
 
     def get_lock(self) -> AbstractContextManager[None]:
@@ -203,7 +204,7 @@ class _Timer:
 
 
 class _Pusher:
-    """The part of a `process` that has ended once it has `pushed` its last task."""
+    """The pusher half of the merged `process`: it is finished once `pushed` is set."""
 
     def __init__(self, process: Any, pushed: Any) -> None:
         self.process, self.pushed = process, pushed
@@ -214,10 +215,10 @@ class _Pusher:
 
 
 class _RestartOnCrash(logging.Handler):
-    """Has the cluster begin anew when its sentinel reports that one of its processes died.
+    """Restarts the cluster when its sentinel reports that one of its processes died.
 
-    Such a report is the one thing that django-q2 logs as CRITICAL; a test holds it to that. What
-    the other workers have on its way, and may have paid for, gets a little time to be noted.
+    django-q2 logs nothing else as CRITICAL; a test checks that. Other workers may hold answers to
+    paid calls: they get LAST_ANSWERS_SECONDS to save them.
     """
 
     def __init__(self, stop: _StopFlag) -> None:
@@ -231,11 +232,11 @@ class _RestartOnCrash(logging.Handler):
 
 
 def _restart(stop: _StopFlag) -> None:
-    """Kill what is left of the cluster and execute this program again, unless it is to end."""
+    """Kill all children and execute this program again, unless it received a stop signal."""
     _kill_children()
-    logger.warning("the cluster ended and is started again")
+    logger.warning("restarting the cluster")
     stop.wait(RESTART_SECONDS)
-    # From here on a signal waits until the new program listens: execv keeps the mask.
+    # From here on signals are held until the new program listens: execv preserves the mask.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if stop.is_set():
         os._exit(0)
@@ -252,9 +253,9 @@ def _kill_children() -> None:
 
 
 def die_with_parent(*, parent: int, signum: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process `signum` when `parent` dies (Linux only).
+    """Make the kernel send this process `signum` when `parent` dies (Linux only).
 
-    `parent` is what the process that forked knew itself as: it may have died since.
+    `parent` is the process id as recorded before the fork: the parent may have died since.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
@@ -263,19 +264,19 @@ def die_with_parent(*, parent: int, signum: int = signal.SIGKILL) -> None:
 
 
 def _end_children_with_parent() -> None:
-    """For all processes that are forked from here on, and their children.
+    """Make every process forked from here on die with its parent, and block its stop signals.
 
-    A terminal's Ctrl-C and a SIGTERM sent to all processes (systemd, Heroku) are for the sentinel
-    alone: workers finish their step when it tells them to.
+    Ctrl-C in a terminal and a SIGTERM to all processes (systemd, Heroku) are handled by the
+    sentinel alone: it lets the workers finish their step.
     """
-    forker = 0
+    parent = 0
 
     def before() -> None:
-        nonlocal forker
-        forker = os.getpid()
+        nonlocal parent
+        parent = os.getpid()
 
     def in_child() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        die_with_parent(parent=forker)
+        die_with_parent(parent=parent)
 
     os.register_at_fork(before=before, after_in_child=in_child)

@@ -1,4 +1,4 @@
-"""What the cluster runs: the names under which wake-ups are queued, one call each."""
+"""The tasks that the cluster runs. Each makes one call."""
 
 from django.utils import timezone
 

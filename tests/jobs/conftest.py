@@ -190,7 +190,7 @@ def where(job):
 
 STEPS = {
     Status.PENDING: lambda job, now: leases.claim_pending(limit=100, now=now),
-    Stage.SUBMITTING: lambda job, now: lifecycle.submitted(taken={job: OPERATION}, now=now),
+    Stage.SUBMITTING: lambda job, now: lifecycle.submitted(accepted={job: OPERATION}, now=now),
     Stage.GENERATING: lambda job, now: lifecycle.generated(job=job, now=now),
 }
 OPERATION = "projects/acme-7/operations/secret-operation"

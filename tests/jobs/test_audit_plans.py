@@ -13,7 +13,7 @@ from tokens_ledger import reconciliation as whole_audit
 pytestmark = pytest.mark.only_on("postgresql")
 
 MANY = 200_000
-COPIED = [field.column for field in VideoJob._meta.fields if not field.primary_key]
+COPIED = [str(field.column) for field in VideoJob._meta.fields if not field.primary_key]
 JOBS = f"""
     INSERT INTO jobs_videojob (id, {", ".join(COPIED)})
     SELECT gen_random_uuid(), {", ".join(f"pattern.{column}" for column in COPIED)}

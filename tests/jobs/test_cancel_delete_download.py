@@ -191,7 +191,7 @@ class TestDelete:
         job = new_job(state)
         delete(job)
         now = timezone.now() + timedelta(hours=1)
-        assert not lifecycle.submitted(taken={job: "x"}, now=now)
+        assert not lifecycle.submitted(accepted={job: "x"}, now=now)
         assert not lifecycle.progressed(jobs=[job], now=now)
         assert not lifecycle.generated(job=job, now=now)
         assert not lifecycle.succeed(job=job, video=stored(job), now=now)

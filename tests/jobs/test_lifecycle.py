@@ -42,7 +42,7 @@ def say(step, job, now=NOW):
         "fail": {"failure": BLOCKED},
     }
     if step == "submitted":
-        return bool(lifecycle.submitted(taken={job: "late-operation"}, now=now))
+        return bool(lifecycle.submitted(accepted={job: "late-operation"}, now=now))
     if step == "progressed":
         return bool(lifecycle.progressed(jobs=[job], now=now))
     return getattr(lifecycle, step)(job=job, now=now, **details.get(step, {}))
@@ -218,10 +218,10 @@ class TestSubmission:
     def test_of_several_is_written_down_of_each_for_itself(self, new_job, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         jobs = [new_job("submitting") for _ in range(4)]
-        taken = {job: f"operations/{n}" for n, job in enumerate(jobs)}
+        accepted = {job: f"operations/{n}" for n, job in enumerate(jobs)}
         bring(jobs[0], "CANCELLED")
         lifecycle.delete(job=VideoJob.objects.get(pk=jobs[3].pk), now=NOW)
-        assert lifecycle.submitted(taken=taken, now=NOW) == jobs[1:3]
+        assert lifecycle.submitted(accepted=accepted, now=NOW) == jobs[1:3]
         assert [(kept(job).stage, kept(job).operation) for job in jobs[:3]] == [
             ("", ""),
             ("generating", "operations/1"),

@@ -76,10 +76,10 @@ class TestSubmitDue:
         names += [f"mock/{n}" for n in range(5)]
         submitted = lifecycle.submitted
 
-        def broken(*, taken, now):
-            if "mock/3" in taken.values():
+        def broken(*, accepted, now):
+            if "mock/3" in accepted.values():
                 raise RuntimeError
-            return submitted(taken=taken, now=now)
+            return submitted(accepted=accepted, now=now)
 
         monkeypatch.setattr(lifecycle, "submitted", broken)
         steps.submit_due()

@@ -52,7 +52,7 @@ class TestTryOut:
 class TestPage:
     def test_tells_how_to_begin(self, docs):
         expect(docs.get_by_text("Try it here.")).to_be_visible()
-        expect(docs.get_by_text("What videos are paid with.")).to_be_visible()
+        expect(docs.get_by_text("Your token balance, and each change of it.")).to_be_visible()
 
     def test_lets_no_script_in_that_is_no_file_of_ours(self, docs, studio):
         answer = docs.request.get(f"{studio.url}/api/v1/docs")

@@ -173,7 +173,7 @@ def _begun(user: User, asked: VideoSpec, at: datetime) -> VideoJob:
     operation = Mock(seconds=8, clock=at.timestamp).submit(spec=asked, inputs=Inputs())
     if not asked.mock_mode:
         operation = f"projects/studio/operations/{job.pk.hex[:16]}"
-    lifecycle.submitted(taken={job: operation}, now=at)
+    lifecycle.submitted(accepted={job: operation}, now=at)
     job.refresh_from_db()
     return job
 

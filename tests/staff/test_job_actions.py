@@ -236,7 +236,7 @@ class TestFetch:
     def test_finds_an_operation_that_became_known_too_late(self, operator, new_job):
         job = new_job("submitting")
         assert lifecycle.fail(job=job, failure=BLOCKED, now=timezone.now())
-        lifecycle.submitted(taken={job: "operations/late"}, now=timezone.now())
+        lifecycle.submitted(accepted={job: "operations/late"}, now=timezone.now())
         assert not kept(job).operation
         press(operator, "fetch", job, price="charged")
         assert (new_of(job).operation, new_of(job).tokens_consumed) == ("operations/late", 50)
@@ -279,7 +279,7 @@ class TestFetch:
         for n in range(6):
             jobs.append(new_job("submitting"))
             lifecycle.fail(job=jobs[n], failure=BLOCKED, now=timezone.now())
-            lifecycle.submitted(taken={jobs[n]: f"operations/{n}"}, now=timezone.now())
+            lifecycle.submitted(accepted={jobs[n]: f"operations/{n}"}, now=timezone.now())
         assert queries(jobs[:1]) == queries(jobs)
 
     def test_keeps_what_was_asked_for(self, operator, new_job):

@@ -66,7 +66,7 @@ class TestTimeline:
         job = new_job("submitting")
         unknown = Failure(code="provider.unknown_submission", message="Nobody knows.")
         lifecycle.fail(job=job, failure=unknown, now=timezone.now())
-        lifecycle.submitted(taken={job: "operations/late"}, now=timezone.now())
+        lifecycle.submitted(accepted={job: "operations/late"}, now=timezone.now())
         text = support.get(page_of(job)).text
         assert "The provider took it after all" in text
         assert "operations/late" in text

@@ -150,7 +150,7 @@ class TestStuck:
     def usual(self, new_job, roomy):
         """Twenty jobs that took a minute each."""
         long_ago = timezone.now() - timedelta(hours=1)
-        for _ in range(estimates.SLOW_LEAST):
+        for _ in range(estimates.MIN_SLOW_SAMPLE):
             job = new_job("SUCCEEDED")
             VideoJob.objects.filter(pk=job.pk).update(
                 started_at=long_ago, completed_at=long_ago + timedelta(minutes=1)

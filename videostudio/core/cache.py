@@ -1,4 +1,4 @@
-"""Django's database cache, made fit for counting: no count is lost between processes."""
+"""Django's database cache with an atomic counter."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,10 +9,10 @@ from django.utils import timezone
 
 
 class CountingDatabaseCache(DatabaseCache):
-    """With a `count` that loses none. The stock `incr` reads, writes and forgets the expiry.
+    """Adds an atomic `count`. The stock `incr` is not atomic and resets the expiry.
 
-    `add` is atomic as it is: there the table's primary key decides. The stock limit of 300 entries
-    is raised, since culling deletes living counters; OPTIONS["MAX_ENTRIES"] still overrides it.
+    `add` is atomic already, by the table's primary key. The stock limit of 300 entries is raised,
+    because culling deletes live counters; OPTIONS["MAX_ENTRIES"] still overrides it.
     """
 
     _table: str
@@ -22,29 +22,30 @@ class CountingDatabaseCache(DatabaseCache):
         super().__init__(table, {**params, "OPTIONS": options})
 
     def count(self, key: str, timeout: int) -> int:
-        """How often this was called for `key`, which is forgotten by the first `purge` that comes
-        `timeout` seconds after the first time.
+        """Count a call for `key`; return how many there were. The first `purge` at least `timeout`
+        seconds after the first call deletes the counter.
 
-        One statement, where `incr` and `add` take up to five. The number is kept as it is, so that
-        the database can add to it: `get` cannot read it, nor `count` what `set` wrote.
+        One statement, where `incr` and `add` need up to five. The number is stored unpickled, so
+        that the database can increment it: `get` cannot read it, and `count` cannot read values
+        that `set` wrote.
         """
         with connections[router.db_for_write(self.cache_model_class)].cursor() as cursor:
             cursor.execute(
-                f"INSERT INTO {self._table} AS kept (cache_key, value, expires) VALUES (%s, %s, %s)"
+                f"INSERT INTO {self._table} AS item (cache_key, value, expires) VALUES (%s, %s, %s)"
                 " ON CONFLICT (cache_key) DO UPDATE"
-                " SET value = CAST(CAST(kept.value AS bigint) + 1 AS text) RETURNING value",
+                " SET value = CAST(CAST(item.value AS bigint) + 1 AS text) RETURNING value",
                 [self.make_and_validate_key(key), "1", self._moment(timeout)],
             )
             return int(cursor.fetchone()[0])
 
     def purge(self) -> int:
-        """Delete what has expired; returns how many. The stock cache does so once it is full."""
+        """Delete expired entries; return how many. The stock cache only does so when it is full."""
         with connections[router.db_for_write(self.cache_model_class)].cursor() as cursor:
             cursor.execute(f"DELETE FROM {self._table} WHERE expires < %s", [self._moment(0)])
             return cursor.rowcount
 
     def _moment(self, seconds: int) -> Any:
-        """So many seconds from now, as this database keeps it."""
+        """The time `seconds` from now, in the database's format."""
         moment = timezone.now() + timedelta(seconds=seconds)
         ops = connections[router.db_for_write(self.cache_model_class)].ops
         return ops.adapt_datetimefield_value(moment.replace(microsecond=0))

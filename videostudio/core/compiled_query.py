@@ -1,7 +1,7 @@
-"""A query whose SQL is compiled once per process, for a read that most requests make.
+"""Compile a query's SQL once per process, for a read that most requests make.
 
-Compiling the query of a poll costs more than running it (docs/performance.md). Use this only where
-a benchmark demands it; it works on the default database.
+Compiling the query of a poll costs more than running it (docs/performance.md). Use this only if a
+benchmark shows the need. It supports the default database only.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from django.db.models import Expression, Field, QuerySet
 
 
 class Param(Expression):
-    """Stands in the query for a value that each call brings, prepared as `field` prepares it."""
+    """A placeholder for a value that each call passes; `field` converts it for the database."""
 
     def __init__(self, name: str, field: Field) -> None:
         super().__init__(output_field=field)
@@ -37,7 +37,7 @@ class CompiledQuery:
         self.build = build
 
     def first(self, **values: Any) -> Any:
-        """The first instance, or None. ValidationError for a value that its field refuses."""
+        """The first instance, or None. Raises ValidationError for an invalid value."""
         queryset, compiler, sql, params, converters = self._compiled
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             bound = [each.bind(values) if isinstance(each, Param) else each for each in params]

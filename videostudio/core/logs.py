@@ -1,4 +1,4 @@
-"""What every line of the log carries, and what none may carry out: secrets."""
+"""Log handler and formatters: they add the request id and remove secrets."""
 
 import json
 import logging
@@ -14,39 +14,43 @@ SECRETS = (
     *("SECRET_KEY", "JWT_SIGNING_KEY", "METRICS_TOKEN", "GOOGLE_API_KEY"),
     *("CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET"),
 )
-SHORTEST = 4  # a value of fewer characters is no secret, and would be found in every line
-SHAPES = (
+MIN_LENGTH = 4  # a shorter value is not a secret and would match in every line
+SECRET_PATTERNS = (
     r"(?i:bearer) +[\w.~+/=-]+",
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*",  # a JWT
-    r"(?<=://)[^/\s:@]*:[^/\s@\"']+(?=@)",  # a URL's name and password
-    # PostgreSQL's report of a broken constraint shows the row: prompts too.
+    r"(?<=://)[^/\s:@]*:[^/\s@\"']+(?=@)",  # a URL's user name and password
+    # PostgreSQL's error for a violated constraint contains the row, including prompts.
     r"(?s:Failing row contains \(.*?\)\.(?=\\n|\n|\"|$))",
 )
-USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+STANDARD_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class Handler(logging.StreamHandler):
-    """The last guard: whatever a line is made of, no secret leaves through it."""
+    """Removes secrets from the complete formatted line."""
 
     def format(self, record: logging.LogRecord) -> str:
         if id := request_id.get():
             record.request_id = id
-        vars(record).pop("request", None)  # Django's; as a text it is the URL with its query
+        vars(record).pop("request", None)  # set by Django; its text contains the URL with its query
         return scrub(super().format(record))
 
 
 class TextFormatter(logging.Formatter):
-    """For people: what JSON lines have as fields stands at the end of the message."""
+    """For people: appends the extra fields of a JSON line to the message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        more = (f" {name}={value}" for name, value in vars(record).items() if name not in USUAL)
-        return super().formatMessage(record) + "".join(more)
+        fields = (
+            f" {name}={value}"
+            for name, value in vars(record).items()
+            if name not in STANDARD_FIELDS
+        )
+        return super().formatMessage(record) + "".join(fields)
 
 
 def scrub(value: Any) -> Any:
-    """`value` without secrets, however deep in it they are."""
+    """`value` without secrets, at any depth."""
     if isinstance(value, str):
         return _secrets().sub("[secret]", value)
     if isinstance(value, dict):
@@ -57,9 +61,9 @@ def scrub(value: Any) -> Any:
 
 
 def start_sentry(dsn: str) -> None:
-    """Report errors to Sentry: without people, request bodies or variables, which hold prompts.
+    """Report errors to Sentry, without personal data, request bodies or variables (prompts).
 
-    Raises ValueError for a DSN that is none.
+    Raises ValueError for an invalid DSN.
     """
     import sentry_sdk
     from sentry_sdk.integrations.django import DjangoIntegration
@@ -80,8 +84,10 @@ def _secrets() -> re.Pattern[str]:
     values = [getattr(settings, name) for name in SECRETS]
     values += [settings.SIMPLE_JWT["SIGNING_KEY"]]
     values += [str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()]
-    forms = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
-    return re.compile("|".join([*map(re.escape, sorted(forms, key=len, reverse=True)), *SHAPES]))
+    forms = {form for value in values if len(value) >= MIN_LENGTH for form in _forms(value)}
+    return re.compile(
+        "|".join([*map(re.escape, sorted(forms, key=len, reverse=True)), *SECRET_PATTERNS])
+    )
 
 
 def _forms(value: str) -> set[str]:

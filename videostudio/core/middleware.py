@@ -1,4 +1,4 @@
-"""Small things that hold for every request."""
+"""Middleware: request log, fast path for the API, trailing slashes."""
 
 import logging
 import re
@@ -17,8 +17,8 @@ from videostudio.core.logs import request_id
 
 logger = logging.getLogger("videostudio.requests")
 
-AN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-PLAIN = re.compile(r"/api/v1/(video-jobs|video-models|tokens)(/|\Z)")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+API_PATH = re.compile(r"/api/v1/(video-jobs|video-models|tokens)(/|\Z)")
 PROBES = ("/healthz", "/readyz")
 SLOW_SECONDS = 1.0
 
@@ -26,19 +26,19 @@ SLOW_SECONDS = 1.0
 def request_log_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Every line that a request writes carries its id, the client's own where it is a decent one.
+    """Add the request's id to all of its log lines (the client's own id, if that is valid).
 
-    The request's own line, without its query, tells how long it was until the answer began.
+    The request's own line has no query string; its duration ends when the response begins.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given, started = request.headers.get("X-Request-ID", ""), perf_counter()
-        token = request_id.set(given if AN_ID.fullmatch(given) else uuid4().hex)
+        client_id, started = request.headers.get("X-Request-ID", ""), perf_counter()
+        token = request_id.set(client_id if REQUEST_ID.fullmatch(client_id) else uuid4().hex)
         try:
             response = get_response(request)
             response["X-Request-ID"] = request_id.get()
             if request.method == "HEAD":
-                _take_off_the_body(response)
+                _remove_body(response)
             if request.path not in PROBES:
                 _log(request, response, perf_counter() - started)
             return response
@@ -48,8 +48,8 @@ def request_log_middleware(
     return middleware
 
 
-def _take_off_the_body(response: HttpResponse) -> None:
-    """Django leaves it to the server, and gunicorn warns of each."""
+def _remove_body(response: HttpResponse) -> None:
+    """Django leaves this to the server, and gunicorn logs a warning each time."""
     if response.streaming:
         response.streaming_content = ()  # type: ignore[attr-defined]
     else:
@@ -58,9 +58,9 @@ def _take_off_the_body(response: HttpResponse) -> None:
 
 
 def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    # Clients poll every three seconds: who only looked, and saw, is for LOG_LEVEL=DEBUG.
-    looked = request.method in ("GET", "HEAD") and response.status_code < 400
-    level = logging.DEBUG if looked and seconds < SLOW_SECONDS else logging.INFO
+    # Successful reads are logged at DEBUG: clients poll every three seconds.
+    is_read = request.method in ("GET", "HEAD") and response.status_code < 400
+    level = logging.DEBUG if is_read and seconds < SLOW_SECONDS else logging.INFO
     if not logger.isEnabledFor(level):
         return
     method, path = request.method, escape_uri_path(request.path)
@@ -75,7 +75,7 @@ def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
 
 
 def _user_id(request: HttpRequest) -> str | None:
-    """Who asked, where the answer depended on it: nobody is looked up for the log alone."""
+    """The user's id, if the view has loaded the user: the log must not cause a query."""
     user = getattr(request, "user", None)
     if type(user) is SimpleLazyObject:
         user = getattr(request, "_cached_user", None)
@@ -85,23 +85,23 @@ def _user_id(request: HttpRequest) -> str | None:
 def api_bypass_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """The API's own requests go straight to their view: sessions, forms and frames are for pages.
+    """Call the view of an API request directly, without sessions, CSRF and other page middleware.
 
-    All that middleware took a tenth of an order's time (docs/performance.md).
+    Those took a tenth of the time to create a job (docs/performance.md).
     """
 
     def answer(request: HttpRequest) -> Any:
         request.get_host()  # raises DisallowedHost, as Django's own middleware does
-        found = request.resolver_match = resolve(request.path_info)
-        response = found.func(request, *found.args, **found.kwargs)
+        match = request.resolver_match = resolve(request.path_info)
+        response = match.func(request, *match.args, **match.kwargs)
         return response.render() if hasattr(response, "render") else response
 
-    safely: Any = convert_exception_to_response(answer)
+    handler: Any = convert_exception_to_response(answer)
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not PLAIN.match(request.path_info):
+        if not API_PATH.match(request.path_info):
             return get_response(request)
-        response: HttpResponse = safely(request)
+        response: HttpResponse = handler(request)
         response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
 
@@ -111,7 +111,7 @@ def api_bypass_middleware(
 def trailing_slash_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """API paths have no trailing slash; one that is sent is removed before the URL is resolved."""
+    """Remove the trailing slash of an API path before the URL is resolved."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/api/"):

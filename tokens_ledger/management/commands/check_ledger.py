@@ -10,7 +10,7 @@ from tokens_ledger import reconciliation
 class Command(BaseCommand):
     help = (
         "Checks every account and entry. Prints a line for each finding and exits with 1, or with "
-        "2 where the check was stopped by its time limit."
+        "2 if its time limit stopped the check."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

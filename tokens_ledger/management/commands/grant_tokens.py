@@ -7,14 +7,14 @@ from tokens_ledger import ledger
 
 
 class Command(BaseCommand):
-    help = "Gives tokens to a user."
+    help = "Grants tokens to a user."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        # The amount is text and no error shows the usage: whatever is wrong takes one line.
+        # No usage in errors, and an amount that handle() checks: every error is one line.
         parser.print_usage = lambda file=None: None  # type: ignore[method-assign]
-        parser.add_argument("username", help="in any case")
+        parser.add_argument("username", help="upper or lower case does not matter")
         parser.add_argument("amount", help="tokens, a whole number above 0")
-        parser.add_argument("--note", default="", help="why; the user reads it")
+        parser.add_argument("--note", default="", help="the reason, shown to the user")
 
     def handle(self, *args: Any, username: str, amount: str, note: str, **options: Any) -> None:
         is_whole = amount.isascii() and amount.isdecimal() and len(amount) <= 10

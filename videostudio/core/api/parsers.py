@@ -1,4 +1,4 @@
-"""Request bodies, bounded before they are read and complete before they are believed."""
+"""Parsers that limit a request body's size before reading it and check that it is complete."""
 
 from typing import IO, Any, cast
 
@@ -17,7 +17,7 @@ class TooLarge(APIException):
 
 
 class LengthRequired(APIException):
-    """WSGI knows a body's length by Content-Length alone, and would ignore one without it."""
+    """WSGI takes a body's length only from Content-Length, and ignores a body without it."""
 
     status_code = 411
     default_code = "length_required"
@@ -33,7 +33,7 @@ class BoundedJSONParser(JSONParser):
             data = super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
-        except (ParseError, ValueError) as error:  # which would tell in Python's words
+        except (ParseError, ValueError) as error:  # its own text is not for clients
             raise ParseError("The body is not valid JSON") from error
         if not isinstance(data, dict):
             raise ParseError("The JSON body must be an object")
@@ -75,7 +75,7 @@ class _Tail:
 
 
 def require_length(request: Request) -> None:
-    """Raises LengthRequired for a body that came in chunks: no parser gets to see it."""
+    """Raise LengthRequired for a chunked body, which no parser would see."""
     if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
         raise LengthRequired
 
