@@ -328,3 +328,40 @@ def repeated(answer: Any, *, field: str) -> None:
     first = assert_fault(answer, field=field)["errors"][0]
     assert first["code"] == "repeated"
     assert first["message"].endswith("was sent more than once")
+
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+WITHOUT_BODY = [("post", "/cancel", 200), ("delete", "", 204)]
+
+
+@pytest.mark.parametrize(("method", "suffix", "status"), WITHOUT_BODY)
+class TestCallWithoutBody:
+    @pytest.fixture
+    def send_body(self, client, new_job, method, suffix):
+        path = f"{JOBS}/{new_job().pk}{suffix}"
+        return lambda body, kind: client.generic(method.upper(), path, body, kind)
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [("null", JSON), ("{}", JSON), *(("", kind) for kind in (JSON, FORM_TYPE, "text/plain"))],
+    )
+    def test_accepts_an_empty_body(self, send_body, status, body, kind):
+        assert send_body(body, kind).status_code == status
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            ('{"zzz": 1}', JSON),
+            ("zzz=1", FORM_TYPE),
+            (
+                '--b\r\nContent-Disposition: form-data; name="zzz"\r\n\r\n1\r\n--b--\r\n',
+                "multipart/form-data; boundary=b",
+            ),
+        ],
+    )
+    def test_refuses_a_field_in_every_format(self, send_body, status, body, kind):
+        fault(send_body(body, kind), field="zzz")
+
+    def test_refuses_other_bodies(self, send_body, status):
+        assert_fault(send_body("x", "text/plain"), 415, "unsupported_media_type")
+        assert_fault(send_body("[]", JSON), 400, "malformed")

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import IO, Any, cast
 
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.utils import json
 
@@ -32,6 +32,8 @@ class LengthRequired(APIException):
 class BoundedJSONParser(JSONParser):
     """JSON of at most 1 MB that is an object and has no name twice."""
 
+    null_is_empty = False
+
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A JSON body")
         try:
@@ -41,9 +43,25 @@ class BoundedJSONParser(JSONParser):
             raise ParseError("The JSON body is nested too deeply") from error
         except (ParseError, ValueError) as error:  # which would tell in Python's words
             raise ParseError("The body is not valid JSON") from error
+        if data is None and self.null_is_empty:
+            return {}
         if not isinstance(data, dict):
             raise ParseError("The JSON body must be an object")
         return data
+
+
+class OptionalJSONParser(BoundedJSONParser):
+    """For calls without a body: axios sends `null` with them."""
+
+    null_is_empty = True
+
+
+class BoundedFormParser(FormParser):
+    """A form of at most 1 MB."""
+
+    def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
+        _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A form")
+        return super().parse(stream, media_type, parser_context)
 
 
 class WholeMultiPartParser(MultiPartParser):

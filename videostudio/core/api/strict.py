@@ -15,6 +15,14 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from videostudio.core.api.names import MAX_NAMES, nearest, printable, refuse_repeated
+from videostudio.core.api.parsers import (
+    BoundedFormParser,
+    OptionalJSONParser,
+    WholeMultiPartParser,
+)
+
+# A call without a body names the fields that it was sent, whatever their format.
+PARSERS_WITHOUT_BODY = (OptionalJSONParser, WholeMultiPartParser, BoundedFormParser)
 
 
 class StrictSerializer(serializers.Serializer):
@@ -88,6 +96,7 @@ class StrictView(APIView):
             noun="query parameter",
         )
         if request.method not in SAFE_METHODS and call not in self.reads_body:
+            request.parsers = [parser() for parser in PARSERS_WITHOUT_BODY]
             read(StrictSerializer, request.data)
 
 
