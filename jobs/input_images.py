@@ -20,10 +20,15 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 # Each scan of a JPEG is one pass of the decoder over the whole image. libjpeg's progressive scripts
 # have 10 scans for YCbCr, 6 for gray and 18 for CMYK (jcparam.c, jpeg_simple_progression). mozjpeg
 # tries 64 (jcparam.c, jpeg_search_progression) and writes at most 16 of them (jcmaster.c).
-MAX_SCANS = 64
+MAX_SCANS = 32
 MAX_SEGMENTS = 10_000  # a 10 MB file of full segments has 153; an ICC profile takes at most 255
+# Before the first scan Pillow reads each byte outside segments by a call of its own: 10 MB take
+# seconds. Within scans libjpeg reads a run of FF from its start whenever Pillow hands it more data.
+MAX_FILLER_BYTES = 65_536
 
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+# Pillow searches the segments of C8 and F0 to FD for markers, byte by byte; libjpeg refuses them.
+WITHOUT_LENGTH = {SOI, EOI, 0xC8, *range(0xF0, 0xFE)}
 MARKERS = {*range(0xC0, 0xD0), *range(0xD8, 0xFF)}  # without RST0 to RST7, which are inside scans
 BYTE_KINDS = bytes(0xFF if byte == 0xFF else byte in MARKERS for byte in range(256))
 
@@ -82,13 +87,17 @@ def prepare(*, upload: Any, size: int) -> Image:
 
 
 def _check_scans(upload: Any) -> None:
-    """Refuse a JPEG that would keep the decoder busy: one with many scans, or many segments."""
+    """Refuse a JPEG that would keep the decoder busy: by scans, segments, or bytes between them."""
     upload.seek(0)
     content = upload.read()
     if not content.startswith(b"\xff\xd8\xff"):  # by which Pillow knows a JPEG, and an MPO
         return
-    scans = 0
-    for number, marker in enumerate(_markers(content), start=1):
+    scans = filler = 0
+    for number, (marker, start, end) in enumerate(_markers(content), start=1):
+        # A scan has no FF before another FF.
+        filler += 2 * content.count(b"\xff\xff", start, end) if scans else end - start
+        if filler > MAX_FILLER_BYTES:
+            raise InvalidImage("must be a JPEG with at most 64 kB of filler bytes")
         scans += marker == SOS
         if marker == EOI and scans:  # before any scan libjpeg goes on, with the next SOI
             return
@@ -98,8 +107,11 @@ def _check_scans(upload: Any) -> None:
             raise InvalidImage(f"must be a JPEG with at most {MAX_SEGMENTS:,} segments")
 
 
-def _markers(content: bytes) -> Iterator[int]:
+def _markers(content: bytes) -> Iterator[tuple[int, int, int]]:
     """The markers of a JPEG as libjpeg finds them (jdmarker.c, jdhuff.c), and no fewer.
+
+    Each comes with the start and the end of the bytes between the segment before and itself. The
+    end of the file counts as an EOI.
 
     libjpeg looks for the next FF that is followed by neither 00 nor FF, wherever it stands: after a
     segment, within a scan, in garbage. It skips a segment by its length, and nothing where that is
@@ -107,13 +119,14 @@ def _markers(content: bytes) -> Iterator[int]:
     error, this goes on, so that at most too many scans are counted.
     """
     kinds = content.translate(BYTE_KINDS)
-    at = 2
-    while (at := kinds.find(b"\xff\x01", at)) >= 0:
+    start = 2
+    while (at := kinds.find(b"\xff\x01", start)) >= 0:
         marker = content[at + 1]
-        yield marker
-        at += 2
-        if marker not in (SOI, EOI):
-            at += max(2, int.from_bytes(content[at : at + 2]))
+        yield marker, start, at
+        start = at + 2
+        if marker not in WITHOUT_LENGTH:
+            start += max(2, int.from_bytes(content[start : start + 2]))
+    yield EOI, start, max(start, len(content))
 
 
 def _upright(picture):

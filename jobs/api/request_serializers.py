@@ -109,10 +109,6 @@ class CreateVideoJobSerializer(StrictSerializer):
     def run_validation(self, data: Any = empty) -> Any:
         return super().run_validation(_with_plain_names(data))
 
-    def to_internal_value(self, data: Any) -> dict:
-        self._refuse_repeated(data)
-        return super().to_internal_value(data)
-
     def validate(self, attrs: dict) -> Any:
         """Returns a ValidatedRequest in place of a dict."""
         inputs = Inputs(
@@ -134,22 +130,6 @@ class CreateVideoJobSerializer(StrictSerializer):
         )
         _refuse_combinations(spec)
         return ValidatedRequest(spec, inputs)
-
-    def _refuse_repeated(self, data: Any) -> None:
-        if not hasattr(data, "getlist"):
-            return
-        repeated = [
-            name
-            for name, field in self.fields.items()
-            if not isinstance(field, serializers.ListField) and len(data.getlist(name)) > 1
-        ]
-        if repeated:
-            raise serializers.ValidationError(
-                {
-                    name: ErrorDetail("This field was sent more than once", "repeated")
-                    for name in repeated
-                }
-            )
 
 
 def _with_plain_names(data: Any) -> Any:

@@ -17,7 +17,8 @@ NO_IMAGE = "must be a JPEG, PNG or WebP image"
 DAMAGED = "is damaged or incomplete"
 TOO_LARGE = "must be at most 10 MB"
 TOO_MANY_PIXELS = "must have at most 40 megapixels"
-TOO_MANY_SCANS = "must be a JPEG with at most 64 scans"
+TOO_MANY_SCANS = "must be a JPEG with at most 32 scans"
+TOO_MUCH_FILLER = "must be a JPEG with at most 64 kB of filler bytes"
 TOO_MANY_SEGMENTS = "must be a JPEG with at most 10,000 segments"
 FIELDS = {
     "initialImage": "Initial image",
@@ -146,8 +147,8 @@ class TestPixels:
 class TestScans:
     """A decoder walks the whole image for each scan of a JPEG, however small the file is."""
 
-    @pytest.mark.parametrize("count", [65, 2000])
-    def test_over_64_are_refused(self, refused, count):
+    @pytest.mark.parametrize("count", [33, 2000])
+    def test_over_32_are_refused(self, refused, count):
         assert refused(of_scans(count)) == TOO_MANY_SCANS
 
     def test_are_refused_within_50_ms(self):
@@ -176,7 +177,7 @@ class TestScans:
         ],
     )
     def test_are_counted_as_the_decoder_finds_them(self, before, where):
-        for count, refusal in ((64, None), (65, TOO_MANY_SCANS)):
+        for count, refusal in ((32, None), (33, TOO_MANY_SCANS)):
             whole = of_scans(count)
             at = whole.rindex(where)
             file = whole[:at] + before + whole[at:]
@@ -187,7 +188,7 @@ class TestScans:
     def test_of_a_sequential_jpeg_are_counted_too(self):
         whole = picture("JPEG").read()
         start = whole.index(SCAN)
-        assert refusal_of(whole[:start] + whole[start:-2] * 65 + whole[-2:]) == TOO_MANY_SCANS
+        assert refusal_of(whole[:start] + whole[start:-2] * 33 + whole[-2:]) == TOO_MANY_SCANS
 
     def test_are_looked_for_in_few_segments(self, refused):
         whole = picture("JPEG").read()
@@ -203,6 +204,64 @@ class TestScans:
         with suppress(input_images.InvalidImage):
             input_images._check_scans(file)
         assert process_time() - start < 0.2  # 0.03 where nothing else runs
+
+
+class TestFiller:
+    """Pillow and libjpeg read the bytes between segments one by one."""
+
+    BEFORE_SCANS = [
+        b"\xff",
+        b"\xff\0",
+        b"\xff\xd0",
+        b"\0",
+        b"A",
+        b"\xff\xfc\xff\xff" + b"\xff" * 65_533,
+    ]
+    PLACES = {
+        "directly after SOI": ([b"\xff", b"\xff\0", b"\xff\xd0"], lambda whole: 2),
+        "between segments": (BEFORE_SCANS, lambda whole: whole.index(b"\xff\xdb")),
+        "before the first scan": (BEFORE_SCANS, lambda whole: whole.index(SCAN)),
+        "within a scan": ([b"\xff"], lambda whole: whole.index(SCAN) + 30),
+        "between scans": ([b"\xff"], lambda whole: whole.rindex(SCAN)),
+        "before EOI": ([b"\xff"], lambda whole: len(whole) - 2),
+    }
+    CASES = [
+        pytest.param(filler, place, id=f"{filler[:4].hex()} {name}")
+        for name, (fillers, place) in PLACES.items()
+        for filler in fillers
+    ]
+
+    @pytest.mark.parametrize(("filler", "place"), CASES)
+    def test_over_64_kb_is_refused_within_50_ms(self, filler, place):
+        refusal_of(of_scans(10))  # what is imported and set up once
+        file = with_filler(filler, place, size=9_900_000)
+        start = process_time()
+        assert refusal_of(file) == TOO_MUCH_FILLER
+        assert process_time() - start < 0.05
+
+    @pytest.mark.parametrize(("filler", "place"), CASES)
+    def test_of_60_kb_does_not_count_as_too_much(self, filler, place):
+        assert refusal_of(with_filler(filler, place, size=60_000)) in (None, DAMAGED)
+
+    def test_without_any_segment_is_refused_within_50_ms(self):
+        refusal_of(of_scans(10))
+        file = b"\xff\xd8\xff" + b"\xff" * 9_990_000
+        start = process_time()
+        assert refusal_of(file) == TOO_MUCH_FILLER
+        assert process_time() - start < 0.05
+
+    def test_after_the_end_is_accepted(self):
+        assert refusal_of(of_scans(10) + b"\xff" * 1_000_000) is None
+
+    def test_is_refused_by_the_field_that_it_came_in(self, refused):
+        assert refused(b"\xff\xd8\xff" + b"\xff" * 100_000) == TOO_MUCH_FILLER
+
+
+def with_filler(filler, place, *, size):
+    """A progressive JPEG with `size` bytes of `filler` inserted at `place`."""
+    whole = of_scans(10)
+    at = place(whole)
+    return whole[:at] + filler * (size // len(filler)) + whole[at:]
 
 
 def refusal_of(content):

@@ -285,3 +285,83 @@ class TestSchema:
         assert answer.content.startswith(starts)
         assert anonymous.get("/api/v1/schema?version=1&lang=en").status_code == 200
         assert anonymous.get("/api/v1/docs?version=1&lang=en&script=").status_code == 200
+
+
+class TestRepeatedName:
+    @pytest.mark.parametrize(
+        ("query", "name"),
+        [
+            ("?limit=5&limit=6", "limit"),
+            ("?limit=5&limit=5", "limit"),
+            ("?status_filter=running&status_filter=failed", "status_filter"),
+        ],
+    )
+    def test_in_a_query_is_refused(self, client, query, name):
+        repeated(client.get(JOBS + query), field=name)
+
+    @pytest.mark.usefixtures("nothing_happens")
+    def test_in_json_is_refused(self, client):
+        body = json.dumps(FORM).removesuffix("}") + ', "prompt": "another"}'
+        repeated(client.create_json(body), field="prompt")
+
+    @pytest.mark.usefixtures("nothing_happens")
+    def test_in_a_multipart_form_is_refused(self, client):
+        repeated(client.create(prompt=["A", "B"]), field="prompt")
+
+    def test_in_a_form_is_refused(self, db):
+        answer = Client().generic(
+            "POST",
+            "/api/v1/auth/token",
+            "username=a&username=b&password=x",
+            "application/x-www-form-urlencoded",
+        )
+        repeated(answer, field="username")
+
+    def test_in_json_is_refused_quickly_among_many_thousands(self, client):
+        body = "{" + ",".join(f'"f{n}":1,"f{n}":2' for n in range(30_000)) + "}"
+        started = time.monotonic()
+        assert len(assert_fault(client.create_json(body), field="f0")["errors"]) == 20
+        assert time.monotonic() - started < 2
+
+
+def repeated(answer: Any, *, field: str) -> None:
+    first = assert_fault(answer, field=field)["errors"][0]
+    assert first["code"] == "repeated"
+    assert first["message"].endswith("was sent more than once")
+
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+WITHOUT_BODY = [("post", "/cancel", 200), ("delete", "", 204)]
+
+
+@pytest.mark.parametrize(("method", "suffix", "status"), WITHOUT_BODY)
+class TestCallWithoutBody:
+    @pytest.fixture
+    def send_body(self, client, new_job, method, suffix):
+        path = f"{JOBS}/{new_job().pk}{suffix}"
+        return lambda body, kind: client.generic(method.upper(), path, body, kind)
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [("null", JSON), ("{}", JSON), *(("", kind) for kind in (JSON, FORM_TYPE, "text/plain"))],
+    )
+    def test_accepts_an_empty_body(self, send_body, status, body, kind):
+        assert send_body(body, kind).status_code == status
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            ('{"zzz": 1}', JSON),
+            ("zzz=1", FORM_TYPE),
+            (
+                '--b\r\nContent-Disposition: form-data; name="zzz"\r\n\r\n1\r\n--b--\r\n',
+                "multipart/form-data; boundary=b",
+            ),
+        ],
+    )
+    def test_refuses_a_field_in_every_format(self, send_body, status, body, kind):
+        fault(send_body(body, kind), field="zzz")
+
+    def test_refuses_other_bodies(self, send_body, status):
+        assert_fault(send_body("x", "text/plain"), 415, "unsupported_media_type")
+        assert_fault(send_body("[]", JSON), 400, "malformed")

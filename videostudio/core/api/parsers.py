@@ -1,10 +1,15 @@
 """Parsers that limit a request body's size before reading it and check that it is complete."""
 
+import codecs
+from collections import Counter
 from typing import IO, Any, cast
 
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
+from rest_framework.utils import json
+
+from videostudio.core.api.names import refuse_repeated
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
@@ -25,19 +30,38 @@ class LengthRequired(APIException):
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON of at most 1 MB that is an object."""
+    """JSON of at most 1 MB that is an object and has no name twice."""
+
+    null_is_empty = False
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A JSON body")
         try:
-            data = super().parse(stream, media_type, parser_context)
+            text = codecs.getreader(parser_context["encoding"])(stream)
+            data = json.load(text, object_pairs_hook=_without_repeated_names)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
         except (ParseError, ValueError) as error:  # its own text is not for clients
             raise ParseError("The body is not valid JSON") from error
+        if data is None and self.null_is_empty:
+            return {}
         if not isinstance(data, dict):
             raise ParseError("The JSON body must be an object")
         return data
+
+
+class OptionalJSONParser(BoundedJSONParser):
+    """For calls without a body: axios sends `null` with them."""
+
+    null_is_empty = True
+
+
+class BoundedFormParser(FormParser):
+    """A form of at most 1 MB."""
+
+    def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
+        _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A form")
+        return super().parse(stream, media_type, parser_context)
 
 
 class WholeMultiPartParser(MultiPartParser):
@@ -72,6 +96,14 @@ class _Tail:
         self.seen += len(chunk)
         self.end = (self.end + chunk)[-self.KEPT :]
         return chunk
+
+
+def _without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        refuse_repeated(name for name, count in counts.items() if count > 1)
+    return data
 
 
 def require_length(request: Request) -> None:

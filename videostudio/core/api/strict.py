@@ -4,9 +4,7 @@ Every serializer that reads a request is a `StrictSerializer`, every view a `Str
 walks all paths and finds those that are not.
 """
 
-import difflib
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -16,11 +14,15 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-# A body may hold a million names, and each may be long: the answer stays short.
-MAX_NAMES = 20
-MAX_NAME_CHARACTERS = 60
-# Between "duration" and "durationSeconds" (0.70), and "negativePrompt" and "prompt" (0.60).
-CLOSE = 0.65
+from videostudio.core.api.names import MAX_NAMES, nearest, printable, refuse_repeated
+from videostudio.core.api.parsers import (
+    BoundedFormParser,
+    OptionalJSONParser,
+    WholeMultiPartParser,
+)
+
+# A call without a body names the fields that it was sent, whatever their format.
+PARSERS_WITHOUT_BODY = (OptionalJSONParser, WholeMultiPartParser, BoundedFormParser)
 
 
 class StrictSerializer(serializers.Serializer):
@@ -40,6 +42,15 @@ class StrictSerializer(serializers.Serializer):
         if unknown:
             raise ValidationError(unknown)
         return value
+
+    def to_internal_value(self, data: Any) -> Any:
+        if hasattr(data, "getlist"):
+            refuse_repeated(
+                name
+                for name, field in self.fields.items()
+                if not isinstance(field, serializers.ListField) and len(data.getlist(name)) > 1
+            )
+        return super().to_internal_value(data)
 
     def _unknown(self, data: Any) -> dict[str, Any]:
         names = data if isinstance(data, Mapping) else ()
@@ -80,7 +91,12 @@ class StrictView(APIView):
         serializer_class = self.query_serializers.get(call, StrictQuerySerializer)
         # A dict, since from a QueryDict DRF reads `limit=` as left out.
         self.query = read(serializer_class, request.query_params.dict())
+        refuse_repeated(
+            (name for name, values in request.query_params.lists() if len(values) > 1),
+            noun="query parameter",
+        )
         if request.method not in SAFE_METHODS and call not in self.reads_body:
+            request.parsers = [parser() for parser in PARSERS_WITHOUT_BODY]
             read(StrictSerializer, request.data)
 
 
@@ -89,23 +105,3 @@ def read(serializer_class: type[StrictSerializer], data: Any) -> dict[str, Any]:
     serializer = serializer_class(data=data)
     serializer.is_valid(raise_exception=True)
     return serializer.validated_data
-
-
-def printable(name: str) -> str:
-    """A client's text, fit for an answer: short, without control and other invisible characters."""
-    shown = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in name[:MAX_NAME_CHARACTERS]
-    )
-    return shown + ("…" if len(name) > MAX_NAME_CHARACTERS else "")
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is spelt most like this one, whatever its case and its punctuation."""
-    spellings = {_letters(each): each for each in known}
-    found = difflib.get_close_matches(_letters(name), spellings, n=1, cutoff=CLOSE)
-    return spellings[found[0]] if found else None
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())

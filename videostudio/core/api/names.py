@@ -1,0 +1,41 @@
+"""The names of fields and query parameters that a client sent, and what is said of them."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+# A body may hold a million names, and each may be long: the answer stays short.
+MAX_NAMES = 20
+MAX_NAME_CHARACTERS = 60
+# Between "duration" and "durationSeconds" (0.70), and "negativePrompt" and "prompt" (0.60).
+CLOSE = 0.65
+
+
+def refuse_repeated(names: Iterable[str], *, noun: str = "field") -> None:
+    """Raises ValidationError if there are any: which of its values was meant is unknown."""
+    sentence = ErrorDetail(f"This {noun} was sent more than once", "repeated")
+    repeated = {printable(name): sentence for name in [*names][:MAX_NAMES]}
+    if repeated:
+        raise ValidationError(repeated)
+
+
+def printable(name: str) -> str:
+    """A client's text, fit for an answer: short, without control and other invisible characters."""
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in name[:MAX_NAME_CHARACTERS]
+    )
+    return shown + ("…" if len(name) > MAX_NAME_CHARACTERS else "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is spelt most like this one, whatever its case and its punctuation."""
+    spellings = {_letters(each): each for each in known}
+    found = difflib.get_close_matches(_letters(name), spellings, n=1, cutoff=CLOSE)
+    return spellings[found[0]] if found else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
