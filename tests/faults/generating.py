@@ -46,12 +46,12 @@ def key_taken_away(studio: Studio) -> None:
 
 
 def no_space_twice(studio: Studio) -> None:
-    disk_full(studio, video_stream, "_written", times=2)
+    disk_full(studio, video_stream, "_write_video", times=2)
     google()(studio)
 
 
 def no_space(studio: Studio) -> None:
-    disk_full(studio, video_stream, "_written")
+    disk_full(studio, video_stream, "_write_video")
     google()(studio)
 
 
