@@ -91,7 +91,7 @@ def prepare() -> None:
     """Create what a cluster needs before it starts: the schedules, and a queued tick."""
     with transaction.atomic():
         Tick.objects.select_for_update().get()  # serializes clusters that start together
-        _schedule("restart_ticks the tick", "restart_ticks", Schedule.MINUTES, minutes=1)
+        _schedule("revive the tick", "restart_ticks", Schedule.MINUTES, minutes=1)
         _schedule("housekeeping", "purge_expired", Schedule.HOURLY)
         _schedule("ledger check", "check_ledger", Schedule.HOURLY)
     restart_ticks(now=timezone.now())
