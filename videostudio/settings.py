@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from corsheaders.defaults import default_headers
 from csp import constants as csp
 from environs import Env, EnvValidationError, ValidationError, validate
 
@@ -44,6 +43,17 @@ def model_ids(value: str) -> dict[str, str]:
     return {name: id for name, _, id in pairs}
 
 
+def is_origin(name: str) -> bool:
+    """Whether a browser can send it: with no path, and with a port only where it is not default."""
+    if not ORIGIN.fullmatch(name):
+        return False
+    scheme, _, port = (
+        name.rpartition(":") if name.count(":") > 1 and name[-1] != "]" else (name, "", "")
+    )
+    default = {"http": "80", "https": "443"}.get(scheme.partition(":")[0])
+    return not port or (port != default and int(port) <= 65535)
+
+
 @env.parser_for("origins")
 def origins(value: str) -> list[str]:
     """ "https://app.example.com,http://localhost:3000", or "*" for every origin.
@@ -51,7 +61,7 @@ def origins(value: str) -> list[str]:
     In lower case, as browsers send them: the comparison is exact.
     """
     names = [name.strip().lower() for name in value.split(",") if name.strip()]
-    if names != ["*"] and not all(ORIGIN.fullmatch(name) for name in names):
+    if names != ["*"] and not all(map(is_origin, names)):
         raise ValidationError("must be *, or origins such as https://app.example.com")
     return names
 
@@ -323,11 +333,15 @@ CONTENT_SECURITY_POLICY = {
 
 # Pages of other origins may call the API and read its videos. The API accepts bearer tokens, but no
 # cookies, so even with "*" a page cannot act on behalf of a visitor.
-CORS_URLS_REGEX = r"^/(api|media|v1)/"
+CORS_URLS_REGEX = r"^/+(api|media|v1)(/|$)"
 CORS_ALLOW_ALL_ORIGINS = CORS_ALLOWED_ORIGINS == ["*"]
 if CORS_ALLOW_ALL_ORIGINS:
     CORS_ALLOWED_ORIGINS = []
-CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "if-none-match", "x-request-id")
+CORS_ALLOW_HEADERS = [
+    *("accept", "authorization", "cache-control", "content-type", "idempotency-key"),
+    *("if-none-match", "if-range", "pragma", "range", "traceparent", "tracestate"),
+    "x-request-id",
+]
 CORS_EXPOSE_HEADERS = [
     *("ETag", "Location", "Retry-After", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "X-Request-ID"),

@@ -199,7 +199,7 @@ ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
 
 
 def _is_api(request: HttpRequest) -> bool:
-    return f"{request.path}/".startswith("/api/")
+    return f"/{request.path.lstrip('/')}/".startswith("/api/")
 
 
 @csrf_exempt  # it only returns 404

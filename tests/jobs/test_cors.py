@@ -19,8 +19,11 @@ EXPOSED = [
     *("ETag", "Location", "Retry-After", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
 ]
-NEEDED = {"authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"}
-UNKNOWN = ["/api/v1/nope", "/api/nope", "/v1/videos", "/media/nope"]
+NEEDED = {
+    *("authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"),
+    *("range", "cache-control", "traceparent"),
+}
+UNKNOWN = ["/api/v1/nope", "/api/nope", "/v1/videos", "/media/nope", "/api"]
 INSIDE = [*ALL, *UNKNOWN, URL]
 OUTSIDE = ["/", "/video-monitor", "/admin/", "/healthz", "/metrics", "/apis/x", "/static/x.js"]
 
@@ -46,6 +49,11 @@ def cors_headers(answer: Any) -> list[str]:
 
 @pytest.mark.usefixtures("allowed")
 class TestPreflight:
+    def test_is_answered_under_a_doubled_slash(self, anonymous):
+        headers = {"origin": APP, "access-control-request-method": "POST"}
+        answer = anonymous.options("/", headers=headers, PATH_INFO="//api/v1/video-jobs")
+        assert (answer.status_code, answer[ALLOW_ORIGIN]) == (200, APP)
+
     @pytest.mark.parametrize("slash", ["", "/"])
     @pytest.mark.parametrize("path", INSIDE)
     def test_is_answered_without_a_token(self, anonymous, path, slash):

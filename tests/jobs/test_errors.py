@@ -56,6 +56,10 @@ class TestUnknownPath:
         assert set(body) == {"detail", "code"}
         assert answer["Content-Length"] == str(len(answer.content))
 
+    @pytest.mark.parametrize("path", ["//api/v1/video-jobs", "///api", "//api/v1/nope"])
+    def test_with_doubled_slashes_is_404_in_json(self, client, path):
+        assert_problem(client.get("/", PATH_INFO=path), 404, "not_found")
+
     def test_is_404_for_strangers_too(self, anonymous):
         assert_problem(anonymous.get("/api/v1/nope"), 404, "not_found")
 

@@ -50,6 +50,11 @@ NONSENSE = [
             *("nonsense", "app.example.com", "https://", "https://app.example.com/", "null"),
             *("https://*.example.com", "*,https://app.example.com", "https://a:b@app.example.com"),
             *("https://app.example.com/page", "https://app.example.com:port", "https//app"),
+            *(
+                "https://app.example.com:443",
+                "http://localhost:80",
+                "https://app.example.com:99999",
+            ),
         )
     ),
     ("GOOGLE_VERTEX_BASE_URL", "nonsense"),
