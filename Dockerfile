@@ -1,4 +1,4 @@
-# One image for all three processes: web (as it is), worker and release (see compose.yaml).
+# One image for all three processes: web by default, worker and release by command (see compose.yaml).
 #   docker build -t videostudio .
 FROM python:3.12-slim AS packages
 RUN python -m venv /opt/venv
@@ -15,10 +15,10 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin stud
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /srv/videostudio
 COPY . .
-# DEBUG, for this one command: it needs neither a key nor a database.
+# DEBUG for this command only: then it needs no SECRET_KEY and no database.
 RUN python -m compileall -q . && DEBUG=true python manage.py collectstatic --noinput
 USER studio
 EXPOSE 8000
-# For web; whoever runs the image as a worker turns it off, and asks /readyz.
+# For web only: disable it for a worker, and watch /readyz instead.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "deploy/healthcheck.py"]
 CMD ["gunicorn", "-c", "python:videostudio.gunicorn", "videostudio.wsgi"]

@@ -1,4 +1,4 @@
-"""Exit code 0 where the web process of this machine answers; for a container's HEALTHCHECK."""
+"""Exit with 0 if this machine's web process answers; for a container's HEALTHCHECK."""
 
 import os
 import sys

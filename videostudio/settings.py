@@ -47,11 +47,9 @@ def is_origin(name: str) -> bool:
     """Whether a browser can send it: with no path, and with a port only where it is not default."""
     if not ORIGIN.fullmatch(name):
         return False
-    scheme, _, port = (
-        name.rpartition(":") if name.count(":") > 1 and name[-1] != "]" else (name, "", "")
-    )
-    default = {"http": "80", "https": "443"}.get(scheme.partition(":")[0])
-    return not port or (port != default and int(port) <= 65535)
+    port = re.search(r":(\d+)$", name)
+    default = {"http": "80", "https": "443"}.get(name.partition(":")[0])
+    return port is None or (port[1] != default and int(port[1]) <= 65535)
 
 
 @env.parser_for("origins")
