@@ -74,6 +74,7 @@ def no_network() -> Iterator[None]:
 def fresh_process() -> None:
     """As if this process had just started: it keeps a few things, for seconds, for itself."""
     caches["local"].clear()
+    caches["monitor"].clear()
     wakeup.last_wake.clear()
 
 

@@ -267,6 +267,12 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "OPTIONS": {"MAX_ENTRIES": 1_000},
     },
+    # Each process's own as well: whole pages, which are large, so it keeps few of them.
+    "monitor": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "monitor",
+        "OPTIONS": {"MAX_ENTRIES": 40},
+    },
 }
 
 # ---- Files ----

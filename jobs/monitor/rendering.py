@@ -1,82 +1,77 @@
-"""The live part of a page as HTML: written once for each state of things, sent many times."""
+"""The live part of a page: the HTML that htmx asks for, and what the page around it needs."""
 
-import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 from django.template.loader import render_to_string
 
 from jobs.models import Status
-from jobs.monitor import formatting, status_message
+from jobs.monitor import formatting, public_jobs, pulse, status_message
+from jobs.monitor.cache import get_or_compute
 from jobs.monitor.public_jobs import PAGE, Card
-from jobs.monitor.pulse import Pulse, Usual, origin
+from jobs.monitor.pulse import Usual, origin
 
-LOOK_AGAIN, LOOK_SELDOM = 2, 10  # seconds, while something is active and while nothing is
+BUSY_PACE, IDLE_PACE = 2, 10  # seconds between two requests of a page
+TYPICAL_RUN_SECONDS = 60  # in the cache
 
 
 @dataclass(frozen=True)
-class Fragment:
-    """`packed` is the HTML, gzipped; `origins` are the hosts, other than ours, of its videos.
+class LivePart:
+    """`origins` are the hosts, other than ours, of its videos; `card` is a single job's."""
 
-    `card` is that of a single job's page, but for the job's log.
-    """
-
-    packed: bytes
+    html: str
     etag: str
     pace: int
     origins: tuple[str, ...]
     found_at: datetime
     card: Card | None = None
 
-    @property
-    def html(self) -> str:
-        return gzip.decompress(self.packed).decode()
 
-
-def board(
-    *, cards: list[Card], status: str, number: int, pulse: Pulse, usual: Usual, now: datetime
-) -> Fragment:
-    """A page of jobs, under what is true of the service."""
-    count = pulse.counts[status] if status else pulse.total
+def board(*, status: str, number: int, now: datetime) -> LivePart:
+    """A page of jobs, under the state of the service."""
+    figures = get_or_compute("figures", lambda: pulse.take(now=now))
+    cards = public_jobs.page(status=status, number=number, now=now)
+    count = figures.counts[status] if status else figures.total
     context = {
         "cards": cards,
         "status": status,
         "number": number,
         "pages": max(1, -(-count // PAGE)),
-        "filters": [("", "All", pulse.total)]
-        + [(name, formatting.named(name), n) for name, n in pulse.counts.items()],
-        "pulse": pulse,
-        "usual": usual,
-        "truth": status_message.of(pulse, now=now),
+        "filters": [("", "All", figures.total)]
+        + [(name, formatting.named(name), n) for name, n in figures.counts.items()],
+        "pulse": figures,
+        "usual": _usual(),
+        "truth": status_message.of(figures, now=now),
     }
-    busy = pulse.counts[Status.PENDING] + pulse.counts[Status.RUNNING] > 0
-    return _fragment("monitor/board.html", context, cards, usual, busy, now)
+    busy = figures.counts[Status.PENDING] + figures.counts[Status.RUNNING] > 0
+    return _render("monitor/board.html", context, cards, busy, now)
 
 
-def single(*, card: Card, usual: Usual, now: datetime) -> Fragment:
-    """One job, on its own page."""
-    fragment = _fragment("monitor/single.html", {"card": card}, [card], usual, not card.ended, now)
-    return replace(fragment, card=replace(card, lines=()))
+def single(*, id: UUID, now: datetime) -> LivePart:
+    """One job, on its own page. Raises VideoJob.DoesNotExist."""
+    card = public_jobs.job(id=id, now=now)
+    part = _render("monitor/single.html", {"card": card}, [card], not card.ended, now)
+    return replace(part, card=replace(card, lines=()))  # the log is in the HTML
 
 
-def _fragment(
-    template: str,
-    context: dict[str, Any],
-    cards: Iterable[Card],
-    usual: Usual,
-    busy: bool,
-    now: datetime,
-) -> Fragment:
-    pace = LOOK_AGAIN if busy else LOOK_SELDOM
-    html = render_to_string(template, context | {"pace": pace}).encode()
+def _usual() -> Usual:
+    return get_or_compute("typical-run", pulse.usual, seconds=TYPICAL_RUN_SECONDS)
+
+
+def _render(
+    template: str, context: dict[str, Any], cards: Iterable[Card], busy: bool, now: datetime
+) -> LivePart:
+    pace = BUSY_PACE if busy else IDLE_PACE
+    html = render_to_string(template, context | {"pace": pace})
     urls = {origin(url) for card in cards for url in (card.video_url, card.poster_url)}
-    return Fragment(
-        packed=gzip.compress(html, mtime=0),
-        etag=f'W/"{sha256(html).hexdigest()[:20]}"',
+    return LivePart(
+        html=html,
+        etag=f'W/"{sha256(html.encode()).hexdigest()[:20]}"',
         pace=pace,
-        origins=tuple(sorted({*urls, *usual.hosts} - {""})),
+        origins=tuple(sorted({*urls, *_usual().hosts} - {""})),
         found_at=now,
     )

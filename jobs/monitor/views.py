@@ -1,13 +1,13 @@
-"""The public pages: no login, and nothing that `feed` and `pulse` do not list.
+"""The public pages: no login, and nothing that `public_jobs` and `pulse` do not list.
 
-Each has a live part, which htmx asks for under the page's own address. It is the same for
-everybody: `shared` has it made once, whoever asks, and who knows it already gets a 304.
+Each has a live part, which htmx requests under the page's own address. It is the same for
+everybody, and `cache` has it computed once for all viewers.
 """
 
 import logging
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from csp.constants import HEADER as POLICY
@@ -17,21 +17,17 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from jobs.models import Status, VideoJob
-from jobs.monitor import public_jobs, pulse, rendering
-from jobs.monitor.rendering import Fragment
-from jobs.monitor.shared import Kind, Shared
+from jobs.monitor import rendering
+from jobs.monitor.cache import get_or_compute
+from jobs.monitor.rendering import LivePart
 
 logger = logging.getLogger(__name__)
-shared = Shared()
-USUAL = Kind(every=60, queries=2)
-# The figures and the cards of a page are of one moment: what they say must fit.
-PULSE = BOARD = SINGLE = Kind(every=2, queries=3)
 PAGE_NUMBER = re.compile(r"[1-9]\d{0,5}")
 
 View = Callable[..., HttpResponse]
@@ -60,22 +56,15 @@ def board(request: HttpRequest) -> HttpResponse:
     if status not in ("", *Status.values) or not PAGE_NUMBER.fullmatch(page):
         return nothing(request)
     number = int(page)
-    state = shared.get("pulse", PULSE, lambda: pulse.take(now=timezone.now()))
-    usual = shared.get("usual", USUAL, pulse.usual)
-
-    def find_out() -> Fragment:
-        now = timezone.now()
-        cards = public_jobs.page(status=status, number=number, now=now)
-        return rendering.board(
-            cards=cards, status=status, number=number, pulse=state, usual=usual, now=now
-        )
-
-    fragment = shared.get(f"board {status} {number}", BOARD, find_out)
-    address = QueryDict(mutable=True)
-    address.update({"status": status} if status else {})
-    address.update({"page": page} if number > 1 else {})
-    live_url = f"{reverse('monitor')}?{address.urlencode()}".removesuffix("?")
-    return _answer(request, fragment, "monitor/index.html", live_url)
+    live = get_or_compute(
+        f"board:{status}:{number}",
+        lambda: rendering.board(status=status, number=number, now=timezone.now()),
+    )
+    query = QueryDict(mutable=True)
+    query.update({"status": status} if status else {})
+    query.update({"page": page} if number > 1 else {})
+    live_url = f"{reverse('monitor')}?{query.urlencode()}".removesuffix("?")
+    return _answer(request, live, "monitor/index.html", live_url)
 
 
 @csrf_exempt  # anything but a look is 405
@@ -83,18 +72,12 @@ def board(request: HttpRequest) -> HttpResponse:
 @gzip_page  # no secret and no CSRF token is in it, so its length reveals nothing (BREACH)
 @_while_the_database_answers
 def single(request: HttpRequest, id: UUID) -> HttpResponse:
-    """One job, for as long as it is there."""
-    usual = shared.get("usual", USUAL, pulse.usual)
-
-    def find_out() -> Fragment:
-        now = timezone.now()
-        return rendering.single(card=public_jobs.job(id=id, now=now), usual=usual, now=now)
-
+    """One job, until it is deleted."""
     try:
-        fragment = shared.get(f"job {id}", SINGLE, find_out)
+        live = get_or_compute(f"job:{id}", lambda: rendering.single(id=id, now=timezone.now()))
     except VideoJob.DoesNotExist:
         return nothing(request)
-    return _answer(request, fragment, "monitor/job.html", reverse("monitor-job", args=[id]))
+    return _answer(request, live, "monitor/job.html", reverse("monitor-job", args=[id]))
 
 
 @csrf_exempt  # anything but a look is 405
@@ -103,32 +86,23 @@ def nothing(request: HttpRequest, **arguments: Any) -> HttpResponse:
     return render(request, "monitor/nothing.html", status=404)
 
 
-def _answer(request: HttpRequest, fragment: Fragment, page: str, live_url: str) -> HttpResponse:
-    """The whole page, or to htmx its live part, or to who knows that already only that."""
-    if not getattr(request, "htmx", False):
-        picture = fragment.card.poster_url if fragment.card else ""
-        context = {
-            "fragment": fragment,
-            "live_url": live_url,
-            "picture": request.build_absolute_uri(picture) if picture else "",
-        }
-        response = render(request, page, context)
-        more = ("img-src", "media-src", "connect-src")
-        response[POLICY] = build_policy(update=dict.fromkeys(more, fragment.origins))
-        return _fresh(response)
-    if fragment.etag in request.headers.get("If-None-Match", ""):
-        response = HttpResponse(status=304)
-    elif "gzip" in request.headers.get("Accept-Encoding", ""):
-        response = HttpResponse(fragment.packed, headers={"Content-Encoding": "gzip"})
+def _answer(request: HttpRequest, live: LivePart, page: str, live_url: str) -> HttpResponse:
+    """The whole page, or to htmx its live part, or 304."""
+    if getattr(request, "htmx", False):
+        found_at = f"{live.found_at.timestamp():.3f}"
+        response = HttpResponse(live.html, headers={"ETag": live.etag, "Found-At": found_at})
     else:
-        response = HttpResponse(fragment.html)
-    response["ETag"] = fragment.etag
-    response["Found-At"] = f"{fragment.found_at.timestamp():.3f}"
-    return _fresh(response)
-
-
-def _fresh(response: HttpResponse) -> HttpResponse:
-    """Both answers have the same address, and neither may be shown again unasked."""
+        response = _whole_page(request, live, page, live_url)
     response["Cache-Control"] = "no-cache"
-    patch_vary_headers(response, ["HX-Request", "Accept-Encoding"])
+    patch_vary_headers(response, ["HX-Request", "Accept-Encoding"])  # gzip_page skips a 304
+    etag = response.get("ETag")
+    return cast(HttpResponse, get_conditional_response(request, etag, response=response))
+
+
+def _whole_page(request: HttpRequest, live: LivePart, page: str, live_url: str) -> HttpResponse:
+    poster_url = live.card.poster_url if live.card else ""
+    picture = request.build_absolute_uri(poster_url) if poster_url else ""
+    response = render(request, page, {"live": live, "live_url": live_url, "picture": picture})
+    more = ("img-src", "media-src", "connect-src")
+    response[POLICY] = build_policy(update=dict.fromkeys(more, live.origins))
     return response

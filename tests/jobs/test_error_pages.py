@@ -7,7 +7,7 @@ from django.template.loader import get_template
 from django.test import Client, RequestFactory
 
 from jobs.api import errors
-from jobs.monitor import views
+from jobs.monitor import rendering
 from jobs.stats import dashboard
 from tests.jobs.conftest import assert_problem
 
@@ -52,7 +52,7 @@ class TestBadRequest:
 
 class TestServerError:
     def test_is_a_page_where_a_public_page_fails(self, visitor, monkeypatch):
-        monkeypatch.setattr(views.shared, "get", fail)
+        monkeypatch.setattr(rendering, "board", fail)
         assert_page(visitor.get("/video-monitor"), 500, SERVER_ERROR)
 
     def test_is_a_page_where_the_admin_fails(self, boss, monkeypatch):

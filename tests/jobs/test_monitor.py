@@ -4,11 +4,11 @@ import dataclasses
 import re
 
 import pytest
+from django.core.cache import caches
 
 from jobs import lifecycle, messages
 from jobs.models import VideoJob
 from jobs.monitor import formatting, public_jobs
-from jobs.monitor.views import shared
 from tests.jobs.conftest import OPERATION, STATES, Client, stored
 
 PAGES = ["/video-monitor", "/AIStudio/video-monitor"]
@@ -17,7 +17,7 @@ PAGES = ["/video-monitor", "/AIStudio/video-monitor"]
 @pytest.fixture
 def page(anonymous):
     def page(path=PAGES[0]):
-        shared.forget()
+        caches["monitor"].clear()
         answer = anonymous.get(path)
         assert answer.status_code == 200
         return answer.text
@@ -27,8 +27,7 @@ def page(anonymous):
 
 class TestMonitor:
     @pytest.mark.parametrize("path", PAGES)
-    def test_is_open_to_everybody(self, anonymous, path):
-        shared.forget()
+    def test_is_open_to_everybody(self, db, anonymous, path):
         answer = anonymous.get(path)
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith("text/html")
@@ -64,7 +63,7 @@ class TestMonitor:
 
     def test_takes_as_many_queries_for_many_jobs(self, page, new_job, django_assert_num_queries):
         new_job()
-        with django_assert_num_queries(7):  # see `Kind` in jobs/monitor/views.py
+        with django_assert_num_queries(7):
             page()
         for _ in range(2):
             new_job()

@@ -2,22 +2,15 @@
 
 import dataclasses
 import gzip
-import multiprocessing
-import os
+import json
 import re
-import threading
-import time
 
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
 from jobs.models import JobEvent, VideoJob
-from jobs.monitor import public_jobs, pulse, shared, views
-from jobs.monitor.shared import HEAD, Kind, Shared
-
-FORK = multiprocessing.get_context("fork")
-ALWAYS = Kind(every=1e-9, queries=0)
+from jobs.monitor import public_jobs, pulse
 
 
 class TestAllowed:
@@ -64,121 +57,56 @@ def fields(kind):
     return {field.name for field in dataclasses.fields(kind)}
 
 
-class TestShared:
-    def test_has_one_thread_find_out_for_many(self):
-        known, found = Shared(), []
+# Twenty viewers open pages that no thread has computed yet, each on a connection of its own.
+STORM = """
+import json, threading
+from collections import Counter
+from django.db import connection
+from django.test import Client
 
-        def find_out():
-            found.append(1)
-            time.sleep(0.1)
-            return "news"
+statements, statuses = [], []
+start = threading.Barrier(20)
 
-        answers = []
-        threads = [
-            threading.Thread(
-                target=lambda: answers.append(known.get("a", Kind(every=60, queries=1), find_out))
-            )
-            for _ in range(20)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (answers, found) == (["news"] * 20, [1])
+def write_down(execute, sql, *arguments):
+    statements.append(sql)
+    return execute(sql, *arguments)
 
-    def test_has_one_process_find_out_for_many(self):
-        known, found, answers = Shared(), FORK.SimpleQueue(), FORK.SimpleQueue()
+def look(path):
+    connection.ensure_connection()  # what a new connection asks first is not counted
+    with connection.execute_wrapper(write_down):
+        start.wait()
+        statuses.append(Client().get(path).status_code)
+    connection.close()
 
-        def find_out():
-            found.put(os.getpid())
-            time.sleep(0.2)
-            return "news"
+for paths in (["/video-monitor"] * 20, [f"/video-monitor?page={n % 2 + 2}" for n in range(20)]):
+    viewers = [threading.Thread(target=look, args=[path]) for path in paths]
+    for viewer in viewers:
+        viewer.start()
+    for viewer in viewers:
+        viewer.join()
+    print(json.dumps([Counter(statuses), len(statements)]))
+    statements.clear(), statuses.clear()
+"""
 
-        def ask():
-            answers.put(known.get("a", Kind(every=60, queries=1), find_out))
 
-        processes = [FORK.Process(target=ask) for _ in range(4)]
-        for process in processes:
-            process.start()
-        assert [answers.get() for _ in processes] == ["news"] * 4
-        for process in processes:
-            process.join()
-        found.get()
-        assert found.empty()
-
-    def test_is_let_go_of_by_a_killed_finder(self):
-        known, began = Shared(), FORK.Event()
-
-        def hang():
-            began.set()
-            time.sleep(60)
-
-        process = FORK.Process(target=lambda: known.get("a", ALWAYS, hang))
-        process.start()
-        assert began.wait(10)
-        process.kill()
-        process.join()
-        started = time.monotonic()
-        assert known.get("a", ALWAYS, lambda: "news") == "news"
-        assert time.monotonic() - started < 5
-
-    @pytest.mark.parametrize("spoiled", ["half", "other"])
-    def test_reads_nothing_half_written(self, spoiled):
-        known = Shared()
-        known.get("a", Kind(every=60, queries=1), lambda: "old")
-        number, length, check = HEAD.unpack(known._head)
-        content = os.pread(known._file, length, HEAD.size)
-        content = content[: length // 2] + (b"" if spoiled == "half" else b"?" * length)
-        os.ftruncate(known._file, 0)
-        os.pwrite(known._file, HEAD.pack(number + 1, length, check) + content, 0)
-        assert known.get("a", Kind(every=60, queries=1), lambda: "new") == "old"
-
-    def test_answers_with_what_is_known_while_another_finds_out(self):
-        known, began, go_on = Shared(), threading.Event(), threading.Event()
-        known.get("a", ALWAYS, lambda: "old")
-
-        def slow():
-            began.set()
-            go_on.wait(10)
-            return "new"
-
-        finder = threading.Thread(target=lambda: known.get("a", ALWAYS, slow))
-        finder.start()
-        began.wait(10)
-        assert known.get("a", ALWAYS, lambda: "third") == "old"
-        go_on.set()
-        finder.join()
-
-    def test_keeps_to_its_queries_a_second_under_many_keys(self, monkeypatch):
-        """Ten minutes of four boards and the figures, on a clock of our own."""
-        at = [1000.0]
-        monkeypatch.setattr(shared, "monotonic", lambda: at[0])
-        known, queries = Shared(), []
-        boards = [f"board {n}" for n in range(4)]
-        while at[0] < 1600:
-            for name in boards:
-                known.get(name, views.BOARD, lambda: queries.append(views.BOARD.queries))
-            known.get("pulse", views.PULSE, lambda: queries.append(views.PULSE.queries))
-            at[0] += 0.1
-        assert sum(queries) / 600 <= 2.1
-
-    def test_forgets_what_nobody_looks_at(self):
-        known = Shared()
-        for number in range(100):
-            known.get(f"job {number}", Kind(every=60, queries=1), lambda: "x" * 100)
-        assert len(known._read()) == shared.KEPT
+@pytest.mark.live
+class TestStorm:
+    def test_of_viewers_costs_the_queries_of_one(self, stack):
+        """Without jobs: 2 queries for the figures, 2 for the typical run, 1 for the jobs."""
+        shell = stack(webs=0, clusters=0).manage("shell", "--verbosity", 0, "-c", STORM)
+        one_page, two_pages = [json.loads(line) for line in shell.stdout.splitlines()[-2:]]
+        assert one_page == [{"200": 20}, 5]
+        assert two_pages == [{"200": 20}, 2]
 
 
 @pytest.fixture
-def look(anonymous):
+def look(db, anonymous):
     """A look of the page's own, as htmx sends it."""
 
     def look(path="/video-monitor", **headers):
         return anonymous.get(path, headers={"HX-Request": "true"} | headers)
 
-    views.shared.forget()
-    yield look
-    views.shared.forget()
+    return look
 
 
 class TestAnswer:
@@ -193,12 +121,22 @@ class TestAnswer:
         answer = look(**{"If-None-Match": etag})
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer["ETag"] == etag
+        assert {"HX-Request", "Accept-Encoding"} <= set(re.split(r", *", answer["Vary"]))
+        assert answer["Cache-Control"] == "no-cache"
         assert look(**{"If-None-Match": 'W/"another"'}).status_code == 200
 
     def test_is_packed_for_who_can_unpack_it(self, look):
         packed = look(**{"Accept-Encoding": "gzip, br"})
         assert packed["Content-Encoding"] == "gzip"
         assert gzip.decompress(packed.content) == look().content
+
+    def test_has_a_weak_etag_which_compression_does_not_change(self, look):
+        etags = {look(**{"Accept-Encoding": coding})["ETag"] for coding in ("gzip", "identity")}
+        assert len(etags) == 1
+        assert etags.pop().startswith('W/"')
+
+    def test_tells_when_it_was_computed(self, look):
+        assert abs(float(look()["Found-At"]) - timezone.now().timestamp()) < 60
 
     def test_is_packed_as_a_whole_page_too(self, look, anonymous):
         packed = anonymous.get("/video-monitor", headers={"Accept-Encoding": "gzip, br"})
@@ -249,6 +187,7 @@ class TestAnswer:
         assert answer.status_code == 503
         assert answer["Retry-After"] == "5"
         assert "cannot see the jobs" in answer.text
+        assert anonymous.get(path).status_code != 503
 
 
 class TestPolicy:

@@ -12,7 +12,6 @@ from django.utils.html import strip_tags
 from jobs import failures, lifecycle
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
 from jobs.monitor import pulse, status_message
-from jobs.monitor.views import shared
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.jobs.conftest import bring
 
@@ -26,9 +25,7 @@ def now(db):
     now = timezone.now()
     Tick.objects.update(next_at=now)
     SubmissionGate.objects.update(opens_at=now - HOUR)
-    shared.forget()
-    yield now
-    shared.forget()
+    return now
 
 
 # ---- The states, each brought about by a function of its own ----

@@ -11,7 +11,6 @@ import pytest
 from django.utils import timezone
 
 from jobs.models import Status, Tick
-from jobs.monitor.views import shared
 from jobs.stats import queries
 from tests.jobs.conftest import JOBS
 from tests.queries import counted
@@ -136,12 +135,10 @@ class TestTokens:
 class TestPages:
     def test_monitor_that_nobody_looked_at(self, asks, anonymous, new_job):
         new_job()
-        shared.forget()
         asks("/video-monitor", 7, by=anonymous)
 
     def test_monitor_that_others_look_at(self, asks, anonymous, new_job):
         new_job()
-        shared.forget()
         anonymous.get("/video-monitor")
         asks("/video-monitor", 0, by=anonymous)
 

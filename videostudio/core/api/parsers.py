@@ -7,7 +7,7 @@ from typing import IO, Any, cast
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
-from rest_framework.utils import json
+from rest_framework.utils import json  # refuses NaN and Infinity
 
 from videostudio.core.api.names import refuse_repeated
 
@@ -37,7 +37,7 @@ class BoundedJSONParser(JSONParser):
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A JSON body")
         try:
-            text = codecs.getreader(parser_context["encoding"])(stream)
+            text: Any = codecs.getreader(parser_context["encoding"])(stream)
             data = json.load(text, object_pairs_hook=_without_repeated_names)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error

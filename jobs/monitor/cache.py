@@ -1,0 +1,29 @@
+"""The monitor's pages, computed once for all viewers that a web process has."""
+
+from collections.abc import Callable
+from threading import RLock
+from typing import TypeVar
+
+from django.core.cache import caches
+
+Value = TypeVar("Value")
+
+SECONDS = 2
+_lock = RLock()  # what is computed may itself ask for a cached value
+
+
+def get_or_compute(key: str, compute: Callable[[], Value], *, seconds: float = SECONDS) -> Value:
+    """The cached value, or what `compute` returns, which must not be None.
+
+    One thread computes at a time, and the others wait: many viewers cost the database no more than
+    one. If `compute` raises, nothing is cached.
+    """
+    cache = caches["monitor"]
+    value: Value | None = cache.get(key)
+    if value is None:
+        with _lock:
+            value = cache.get(key)
+            if value is None:
+                value = compute()
+                cache.set(key, value, seconds)
+    return value
