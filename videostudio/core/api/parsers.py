@@ -1,6 +1,5 @@
 """Parsers that limit a request body's size before reading it and check that it is complete."""
 
-import codecs
 from collections import Counter
 from typing import IO, Any, cast
 
@@ -37,8 +36,8 @@ class BoundedJSONParser(JSONParser):
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A JSON body")
         try:
-            text: Any = codecs.getreader(parser_context["encoding"])(stream)
-            data = json.load(text, object_pairs_hook=_without_repeated_names)
+            # JSON is UTF-8 (RFC 8259), whatever charset the client names.
+            data = json.loads(stream.read().decode(), object_pairs_hook=_without_repeated_names)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
         except (ParseError, ValueError) as error:  # its own text is not for clients
