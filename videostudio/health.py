@@ -80,7 +80,7 @@ def _migrations() -> None:
 
 
 def _workers() -> None:
-    if not queries.workers_alive(now=timezone.now()):
+    if not queries.clocks().workers_alive(now=timezone.now()):
         raise NotReady("no worker cluster is alive")
 
 
@@ -96,9 +96,7 @@ def _waiting() -> None:
 
 
 def _oldest_waiting() -> int:
-    """How many seconds the oldest PENDING job has waited; 0 where none waits."""
-    oldest = VideoJob.objects.filter(status=Status.PENDING).order_by("created_at").first()
-    return int((timezone.now() - oldest.created_at).total_seconds()) if oldest else 0
+    return int(queries.active_jobs().oldest_wait(now=timezone.now()))
 
 
 CHECKS = {

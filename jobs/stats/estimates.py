@@ -7,7 +7,6 @@ and the API's documentation says so.
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any
 
 from django.conf import settings
@@ -16,11 +15,11 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from jobs.models import ACTIVE, Stage, Status, VideoJob
+from jobs.stats import queries
 
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
 USUAL_SECONDS = 90  # where no job before it tells
-SAMPLE = 20  # jobs
-RUN_TIMES_KEPT = 5  # seconds
+TYPICAL_RUN_CACHE_SECONDS = 5
 SLOW_SAMPLE, SLOW_LEAST = 200, 20  # jobs; of fewer the slowest twentieth means nothing
 LATE = timedelta(seconds=15)  # for the next step of a job that runs
 STEP = 5  # seconds; a finer estimate would only make every poll look like news
@@ -31,18 +30,16 @@ def expected_seconds(*, mock_mode: bool) -> int | None:
 
     What each process found out holds for some seconds: every order asks.
     """
-    seconds = caches["local"].get_or_set(
-        f"run-times:{mock_mode}", lambda: _run_times(mock_mode, SAMPLE), RUN_TIMES_KEPT
+    typical = caches["local"].get_or_set(
+        f"typical-run:{mock_mode}", lambda: _typical_seconds(mock_mode), TYPICAL_RUN_CACHE_SECONDS
     )
-    if not seconds:
-        return settings.MOCK_SECONDS + 1 if mock_mode else None
-    return math.ceil(median(seconds))
+    return None if typical is None else math.ceil(typical)
 
 
 def slow_seconds(*, mock_mode: bool) -> int | None:
     """What 19 of 20 jobs of this kind stay under, from start to end (p95); None of too few."""
-    seconds = sorted(_run_times(mock_mode, SLOW_SAMPLE))
-    return math.ceil(seconds[len(seconds) * 95 // 100]) if len(seconds) >= SLOW_LEAST else None
+    seconds = [run.seconds for run in queries.runs(mock_mode=mock_mode, limit=SLOW_SAMPLE)]
+    return math.ceil(queries.percentile(seconds, 95)) if len(seconds) >= SLOW_LEAST else None
 
 
 def stuck(*, now: datetime) -> Q:
@@ -87,14 +84,11 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
     return max(least, math.ceil(left / STEP) * STEP)
 
 
-def _run_times(mock_mode: bool, most: int) -> list[float]:
-    """Of the last `most` jobs of this kind, in seconds, the newest first."""
-    recent = (
-        VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
-        .order_by("-completed_at")
-        .values_list("started_at", "completed_at")[:most]
-    )
-    return [(end - start).total_seconds() for start, end in recent if start and end]
+def _typical_seconds(mock_mode: bool) -> float | None:
+    runs = queries.runs(mock_mode=mock_mode, limit=queries.TYPICAL_SAMPLE)
+    if runs:
+        return queries.typical_seconds(runs)
+    return settings.MOCK_SECONDS + 1 if mock_mode else None
 
 
 def queue_positions(jobs: Sequence[VideoJob]) -> dict:
