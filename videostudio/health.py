@@ -80,7 +80,7 @@ def _migrations() -> None:
 
 
 def _workers() -> None:
-    if not queries.workers_alive(now=timezone.now()):
+    if not queries.clocks().workers_alive(now=timezone.now()):
         raise NotReady("no worker cluster is alive")
 
 
@@ -97,8 +97,7 @@ def _waiting() -> None:
 
 def _oldest_waiting() -> int:
     """The seconds that the oldest PENDING job has waited; 0 if there is none."""
-    oldest = VideoJob.objects.filter(status=Status.PENDING).order_by("created_at").first()
-    return int((timezone.now() - oldest.created_at).total_seconds()) if oldest else 0
+    return int(queries.active_jobs().oldest_wait(now=timezone.now()))
 
 
 CHECKS = {

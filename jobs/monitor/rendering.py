@@ -10,10 +10,11 @@ from uuid import UUID
 from django.template.loader import render_to_string
 
 from jobs.models import Status
-from jobs.monitor import formatting, public_jobs, pulse, status_message
+from jobs.monitor import figures as service_figures
+from jobs.monitor import formatting, public_jobs, status_message
 from jobs.monitor.cache import get_or_compute
+from jobs.monitor.figures import TypicalRun, origin
 from jobs.monitor.public_jobs import PAGE, Card
-from jobs.monitor.pulse import Usual, origin
 
 BUSY_PACE, IDLE_PACE = 2, 10  # seconds between two requests of a page
 TYPICAL_RUN_SECONDS = 60  # in the cache
@@ -33,7 +34,7 @@ class LivePart:
 
 def board(*, status: str, number: int, now: datetime) -> LivePart:
     """A page of jobs, under the state of the service."""
-    figures = get_or_compute("figures", lambda: pulse.take(now=now))
+    figures = get_or_compute("figures", lambda: service_figures.read(now=now))
     cards = public_jobs.page(status=status, number=number, now=now)
     count = figures.counts[status] if status else figures.total
     context = {
@@ -43,9 +44,9 @@ def board(*, status: str, number: int, now: datetime) -> LivePart:
         "pages": max(1, -(-count // PAGE)),
         "filters": [("", "All", figures.total)]
         + [(name, formatting.named(name), n) for name, n in figures.counts.items()],
-        "pulse": figures,
-        "usual": _usual(),
-        "truth": status_message.of(figures, now=now),
+        "figures": figures,
+        "typical_run": _typical_run(),
+        "service_status": status_message.service_status(figures, now=now),
     }
     busy = figures.counts[Status.PENDING] + figures.counts[Status.RUNNING] > 0
     return _render("monitor/board.html", context, cards, busy, now)
@@ -58,8 +59,8 @@ def single(*, id: UUID, now: datetime) -> LivePart:
     return replace(part, card=replace(card, lines=()))  # the log is in the HTML
 
 
-def _usual() -> Usual:
-    return get_or_compute("typical-run", pulse.usual, seconds=TYPICAL_RUN_SECONDS)
+def _typical_run() -> TypicalRun:
+    return get_or_compute("typical-run", service_figures.typical_run, seconds=TYPICAL_RUN_SECONDS)
 
 
 def _render(
@@ -72,6 +73,6 @@ def _render(
         html=html,
         etag=f'W/"{sha256(html.encode()).hexdigest()[:20]}"',
         pace=pace,
-        origins=tuple(sorted({*urls, *_usual().hosts} - {""})),
+        origins=tuple(sorted({*urls, *_typical_run().hosts} - {""})),
         found_at=now,
     )

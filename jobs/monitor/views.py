@@ -1,4 +1,4 @@
-"""The public pages: no login, and nothing that `public_jobs` and `pulse` do not list.
+"""The public pages: no login, and nothing that `public_jobs` and `figures` do not list.
 
 Each has a live part, which htmx requests under the page's own address. It is the same for
 everybody, and `cache` has it computed once for all viewers.
@@ -7,7 +7,7 @@ everybody, and `cache` has it computed once for all viewers.
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from csp.constants import HEADER as POLICY
@@ -95,8 +95,7 @@ def _answer(request: HttpRequest, live: LivePart, page: str, live_url: str) -> H
         response = _whole_page(request, live, page, live_url)
     response["Cache-Control"] = "no-cache"
     patch_vary_headers(response, ["HX-Request", "Accept-Encoding"])  # gzip_page skips a 304
-    etag = response.get("ETag")
-    return cast(HttpResponse, get_conditional_response(request, etag, response=response))
+    return get_conditional_response(request, response.get("ETag"), response=response) or response
 
 
 def _whole_page(request: HttpRequest, live: LivePart, page: str, live_url: str) -> HttpResponse:

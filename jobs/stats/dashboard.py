@@ -4,15 +4,14 @@ All staff share the answer of the last half minute, so that the page can be left
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay, TruncHour
 
-from jobs.models import ACTIVE, Status, SubmissionGate, VideoJob
+from jobs.models import ACTIVE, Status, VideoJob
 from jobs.stats import queries
 from tokens_ledger.models import Entry, LedgerCheck
 
@@ -22,7 +21,6 @@ SAMPLE = 5_000  # of the newest jobs of a kind, for the durations
 CHECK_IS_OLD = timedelta(hours=3)
 EVER = timedelta(days=3650)  # the first tick's row is of the last century's end
 KINDS = {False: "Veo", True: "Mock"}
-ENDINGS = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 Figures = dict[str, Any]
 
@@ -95,14 +93,14 @@ def _kept(name: str, compute: Any, now: datetime) -> Figures:
 
 
 def _hour(hour: datetime, counts: Counter[str]) -> Figures:
-    decided = counts[Status.SUCCEEDED] + counts[Status.FAILED]
+    succeeded, failed = counts[Status.SUCCEEDED], counts[Status.FAILED]
     return {
         "at": hour,
-        "succeeded": counts[Status.SUCCEEDED],
-        "failed": counts[Status.FAILED],
+        "succeeded": succeeded,
+        "failed": failed,
         "cancelled": counts[Status.CANCELLED],
         "active": counts["active"],
-        "rate": round(100 * counts[Status.SUCCEEDED] / decided, 1) if decided else None,
+        "rate": queries.success_rate(succeeded=succeeded, failed=failed, digits=1),
     }
 
 
@@ -110,20 +108,13 @@ def _durations(since: datetime, hours: list[datetime]) -> Figures:
     """p50 and p95 in seconds of each kind that ran: of the whole day, and by the ends' hours."""
     columns, whole = [], []
     for mock_mode, name in KINDS.items():
-        ended = VideoJob.objects.filter(
-            status=Status.SUCCEEDED, mock_mode=mock_mode, completed_at__gte=since
-        ).order_by("-completed_at")
-        times = ended.values_list("started_at", "completed_at")[:SAMPLE]
+        runs = queries.runs(mock_mode=mock_mode, limit=SAMPLE, since=since)
         by_hour: dict[datetime, list[float]] = defaultdict(list)
-        for start, end in times:
-            if start is None or end is None:  # for the type checker: both are set at the end
-                continue
-            hour = end.replace(minute=0, second=0, microsecond=0)
-            by_hour[hour].append((end - start).total_seconds())
-        if by_hour:
-            everything = [seconds for each in by_hour.values() for seconds in each]
-            whole.append((name, *_percentiles(everything), len(everything)))
-            columns.append([_percentiles(by_hour.get(hour, [])) for hour in hours])
+        for run in runs:
+            by_hour[run.ended_at.replace(minute=0, second=0, microsecond=0)].append(run.seconds)
+        if runs:
+            whole.append((name, *_percentiles([run.seconds for run in runs]), len(runs)))
+            columns.append([_percentiles(by_hour[hour]) for hour in hours])
     rows = [
         (hour, [figure for column in columns for figure in column[number]])
         for number, hour in enumerate(hours)
@@ -131,35 +122,30 @@ def _durations(since: datetime, hours: list[datetime]) -> Figures:
     return {"names": [each[0] for each in whole], "whole": whole, "rows": rows, "sample": SAMPLE}
 
 
-def _percentiles(seconds: Iterable[float]) -> tuple[float | None, float | None]:
-    ordered = sorted(seconds)
-    if not ordered:
+def _percentiles(seconds: list[float]) -> tuple[float | None, float | None]:
+    if not seconds:
         return None, None
-    return round(ordered[len(ordered) // 2], 1), round(ordered[len(ordered) * 95 // 100], 1)
+    return round(queries.percentile(seconds, 50), 1), round(queries.percentile(seconds, 95), 1)
 
 
 def _queue(now: datetime) -> Figures:
-    rows = VideoJob.objects.active().order_by().values_list("status")
-    found = {
-        status: each for status, *each in rows.annotate(n=Count("pk"), since=Min("created_at"))
-    }
-    waiting, since = found.get(Status.PENDING, (0, now))
+    active = queries.active_jobs()
     return {
-        "waiting": waiting,
-        "running": found.get(Status.RUNNING, (0, now))[0],
-        "oldest_wait": (now - since).total_seconds(),
+        "waiting": active.pending,
+        "running": active.running,
+        "oldest_wait": active.oldest_wait(now=now),
     }
 
 
 def _clusters(now: datetime) -> Figures:
-    opens_at = SubmissionGate.objects.values_list("opens_at", flat=True).first()
-    age = queries.tick_age(now=now)
+    clocks = queries.clocks()
+    age = clocks.tick_age(now=now)
     return {
-        "alive": queries.workers_alive(now=now),
+        "alive": clocks.workers_alive(now=now),
         "ever": age < EVER,
-        "tick_age": max(0.0, age.total_seconds()),
+        "tick_age": age.total_seconds(),
         "tasks": queries.queued_tasks(),
-        "closed_until": opens_at if opens_at and opens_at > now else None,
+        "closed_until": clocks.paused_until if clocks.paused_until > now else None,
     }
 
 

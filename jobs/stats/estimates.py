@@ -7,7 +7,6 @@ time. The API's documentation says so.
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any
 
 from django.conf import settings
@@ -16,10 +15,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from jobs.models import ACTIVE, Stage, Status, VideoJob
+from jobs.stats import queries
 
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
 DEFAULT_SECONDS = 90  # if there are no earlier jobs
-SAMPLE = 20  # jobs
 CACHE_SECONDS = 5
 SLOW_SAMPLE, MIN_SLOW_SAMPLE = 200, 20  # jobs; with fewer, the 95th percentile means nothing
 LATE = timedelta(seconds=15)  # a running job whose next step is this late is stuck
@@ -31,18 +30,17 @@ def expected_seconds(*, mock_mode: bool) -> int | None:
 
     Each process caches the run times, because every new job needs them.
     """
-    seconds = caches["local"].get_or_set(
-        f"run-times:{mock_mode}", lambda: _run_times(mock_mode, SAMPLE), CACHE_SECONDS
+    typical = caches["local"].get_or_set(
+        f"typical-run:{mock_mode}", lambda: _typical_seconds(mock_mode), CACHE_SECONDS
     )
-    if not seconds:
-        return settings.MOCK_SECONDS + 1 if mock_mode else None
-    return math.ceil(median(seconds))
+    return None if typical is None else math.ceil(typical)
 
 
 def slow_seconds(*, mock_mode: bool) -> int | None:
     """The 95th percentile of the run times of this kind, in seconds; None with too few jobs."""
-    seconds = sorted(_run_times(mock_mode, SLOW_SAMPLE))
-    return math.ceil(seconds[len(seconds) * 95 // 100]) if len(seconds) >= MIN_SLOW_SAMPLE else None
+    seconds = [run.seconds for run in queries.runs(mock_mode=mock_mode, limit=SLOW_SAMPLE)]
+    enough = len(seconds) >= MIN_SLOW_SAMPLE
+    return math.ceil(queries.percentile(seconds, 95)) if enough else None
 
 
 def stuck(*, now: datetime) -> Q:
@@ -87,14 +85,11 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
     return max(minimum, math.ceil(left / ROUNDING_SECONDS) * ROUNDING_SECONDS)
 
 
-def _run_times(mock_mode: bool, limit: int) -> list[float]:
-    """The run times in seconds of the last `limit` jobs of this kind, newest first."""
-    recent = (
-        VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
-        .order_by("-completed_at")
-        .values_list("started_at", "completed_at")[:limit]
-    )
-    return [(end - start).total_seconds() for start, end in recent if start and end]
+def _typical_seconds(mock_mode: bool) -> float | None:
+    runs = queries.runs(mock_mode=mock_mode, limit=queries.TYPICAL_SAMPLE)
+    if runs:
+        return queries.typical_seconds(runs)
+    return settings.MOCK_SECONDS + 1 if mock_mode else None
 
 
 def queue_positions(jobs: Sequence[VideoJob]) -> dict:

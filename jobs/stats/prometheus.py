@@ -1,6 +1,6 @@
 """The service's figures, read from the database at each scrape: processes share nothing else.
 
-Six statements, however much there is: jobs are counted while they are active, which few are;
+Five statements, however much there is: jobs are counted while they are active, which few are;
 what ended is in the tallies; only the ledger is added up from its entries, since it must prove
 itself.
 """
@@ -12,7 +12,7 @@ from itertools import accumulate
 from math import inf
 from typing import Any
 
-from django.db.models import Count, Min, Q, Subquery, Sum, Value
+from django.db.models import Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
@@ -24,11 +24,10 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from jobs.models import Stage, Status, SubmissionGate, Tally, VideoJob
+from jobs.models import Stage, Status, Tally
 from jobs.stats import counters, queries
 from tokens_ledger.models import Account, Entry, LedgerCheck
 
-UPSTREAM = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 STATES = [(Status.PENDING, ""), *((Status.RUNNING, stage) for stage in Stage)]
 KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
 
@@ -55,27 +54,20 @@ def text() -> bytes:
 
 
 def _jobs(now: datetime) -> Iterator[Metric]:
-    rows = VideoJob.objects.active().values_list("status", "stage")
-    in_flight, oldest = Count("pk", filter=UPSTREAM), Min("created_at")
-    found = {
-        (status, stage): figures
-        for status, stage, *figures in rows.annotate(n=Count("pk"), up=in_flight, oldest=oldest)
-    }
-    jobs = {state: found.get(state, (0, 0, now)) for state in STATES}
-    waiting, _, since = jobs[Status.PENDING, ""]
-    counts = ((state, n) for state, (n, _, _) in jobs.items())
+    active = queries.active_jobs()
+    counts = ((state, active.counts.get(state, 0)) for state in STATES)
     yield _gauges("active_jobs", "Jobs that wait or run", ("status", "stage"), counts)
-    yield _gauge("queue_depth", "Jobs that wait (PENDING)", waiting)
-    yield _gauge("oldest_wait_seconds", "The oldest one's wait", (now - since).total_seconds())
-    busy = sum(up for _, up, _ in jobs.values())
-    yield _gauge("upstream_in_flight", "Jobs that take a place at Google Veo", busy)
+    yield _gauge("queue_depth", "Jobs that wait (PENDING)", active.pending)
+    yield _gauge("oldest_wait_seconds", "The oldest one's wait", active.oldest_wait(now=now))
+    yield _gauge("upstream_in_flight", "Jobs that take a place at Google Veo", active.in_flight)
 
 
 def _clock(now: datetime) -> Iterator[Metric]:
-    age = queries.tick_age(now=now).total_seconds()
-    closed = (SubmissionGate.objects.get().opens_at - now).total_seconds()
-    yield _gauge("tick_age_seconds", "Since a cluster last kept time", max(0, age))
-    yield _gauge("gate_closed_seconds", "Until Google wants to be asked again", max(0, closed))
+    clocks = queries.clocks()
+    age, closed = clocks.tick_age(now=now), clocks.paused_until - now
+    yield _gauge("tick_age_seconds", "Since a cluster last kept time", age.total_seconds())
+    closed_seconds = max(0, closed.total_seconds())
+    yield _gauge("gate_closed_seconds", "Until Google wants to be asked again", closed_seconds)
 
 
 def _tallied() -> Iterator[Metric]:

@@ -1,23 +1,108 @@
-"""What the monitor, the dashboard, /metrics and /readyz ask about the workers."""
+"""The figures that the monitor, the dashboard, /metrics, /readyz and the estimates share."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
+from typing import NamedTuple
 
+from django.db.models import Count, Min, Q, Subquery
 from django_q.models import OrmQ
 
-from jobs.models import Tick
+from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
 
 PERIOD = timedelta(seconds=1)  # between two ticks
-ALIVE = timedelta(seconds=15)  # without a tick for so long, no cluster is running
+MAX_TICK_AGE = timedelta(seconds=15)  # where the last tick is older, no cluster is running
+TYPICAL_SAMPLE = 20  # jobs, of which the median is a typical run
+OLDEST_PENDING = Min("created_at", filter=Q(status=Status.PENDING))
+IN_FLIGHT = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 
 
-def workers_alive(*, now: datetime) -> bool:
-    """Whether some cluster keeps the ticks running."""
-    return Tick.objects.filter(next_at__gt=now - ALIVE).exists()
+@dataclass(frozen=True)
+class Clocks:
+    last_tick: datetime
+    paused_until: datetime  # nothing is submitted to Google before
+
+    def tick_age(self, *, now: datetime) -> timedelta:
+        """How long ago the last tick ran; up to PERIOD while a cluster is running."""
+        return max(timedelta(0), now - self.last_tick)
+
+    def workers_alive(self, *, now: datetime) -> bool:
+        """Whether some cluster keeps the ticks running."""
+        return self.tick_age(now=now) < MAX_TICK_AGE
 
 
-def tick_age(*, now: datetime) -> timedelta:
-    """How long ago the last tick ran; up to PERIOD where all is well."""
-    return now + PERIOD - Tick.objects.get().next_at
+@dataclass(frozen=True)
+class ActiveJobs:
+    counts: Mapping[tuple[str, str], int]  # by status and stage
+    in_flight: int  # jobs that take a slot at Google Veo
+    oldest_pending: datetime | None
+
+    @property
+    def pending(self) -> int:
+        return self.counts.get((Status.PENDING, ""), 0)
+
+    @property
+    def running(self) -> int:
+        return sum(self.counts.values()) - self.pending
+
+    def oldest_wait(self, *, now: datetime) -> float:
+        """How many seconds the oldest PENDING job has waited; 0 where none waits."""
+        return (now - (self.oldest_pending or now)).total_seconds()
+
+
+class Run(NamedTuple):
+    """A job that succeeded, from its start to its end."""
+
+    seconds: float
+    ended_at: datetime
+    video_url: str
+
+
+def clocks() -> Clocks:
+    paused_until = SubmissionGate.objects.values("opens_at")[:1]
+    rows = Tick.objects.values_list("next_at", Subquery(paused_until))
+    next_tick, paused = rows.get()
+    return Clocks(last_tick=next_tick - PERIOD, paused_until=paused)
+
+
+def active_jobs() -> ActiveJobs:
+    rows = VideoJob.objects.active().order_by().values_list("status", "stage")
+    in_flight = Count("pk", filter=IN_FLIGHT)
+    found = list(rows.annotate(n=Count("pk"), in_flight=in_flight, oldest=OLDEST_PENDING))
+    return ActiveJobs(
+        counts={(status, stage): n for status, stage, n, *_ in found},
+        in_flight=sum(n for *_, n, _ in found),
+        oldest_pending=min((oldest for *_, oldest in found if oldest), default=None),
+    )
+
+
+def runs(*, mock_mode: bool, limit: int, since: datetime | None = None) -> list[Run]:
+    """The last `limit` jobs of this kind that succeeded, the newest first."""
+    jobs = VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
+    if since:
+        jobs = jobs.filter(completed_at__gte=since)
+    rows = jobs.order_by("-completed_at").values_list("started_at", "completed_at", "video_url")
+    return [
+        Run((end - start).total_seconds(), end, url)
+        for start, end, url in rows[:limit]
+        if start and end
+    ]
+
+
+def typical_seconds(runs: Sequence[Run]) -> float | None:
+    """The median of `runs`; None of no runs."""
+    return median(run.seconds for run in runs) if runs else None
+
+
+def percentile(seconds: Sequence[float], percent: int) -> float:
+    return sorted(seconds)[len(seconds) * percent // 100]
+
+
+def success_rate(*, succeeded: int, failed: int, digits: int | None = None) -> float | None:
+    """Percent of the jobs that ended by themselves."""
+    ended = succeeded + failed
+    return round(100 * succeeded / ended, digits) if ended else None
 
 
 def queued_tasks() -> int:

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from jobs.models import JobEvent, VideoJob
-from jobs.monitor import public_jobs, pulse
+from jobs.monitor import figures, public_jobs
 
 
 class TestAllowed:
@@ -37,12 +37,12 @@ class TestAllowed:
         }
 
     def test_fields_of_the_figures(self):
-        assert fields(pulse.Pulse) == {
-            *("counts", "oldest_waiting", "waiting_for_veo", "put_off", "throttled", "unstored"),
-            *("unanswered", "trouble_since", "failed_lately", "failing_since"),
-            *("succeeded_lately", "last_tick"),
+        assert fields(figures.Figures) == {
+            *("counts", "oldest_pending", "pending_for_veo", "submit_retries", "poll_retries"),
+            *("store_retries", "retrying_since", "throttled", "recent_failures", "failing_since"),
+            *("recent_successes", "workers_alive", "last_tick"),
         }
-        assert fields(pulse.Usual) == {"seconds", "is_mock", "hosts"}
+        assert fields(figures.TypicalRun) == {"seconds", "is_mock", "hosts"}
 
     def test_lines_that_are_for_staff_are_left_out(self, new_job):
         job = new_job()

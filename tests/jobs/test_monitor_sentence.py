@@ -11,7 +11,8 @@ from django.utils.html import strip_tags
 
 from jobs import failures, lifecycle
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
-from jobs.monitor import pulse, status_message
+from jobs.monitor import figures, status_message
+from jobs.stats.queries import PERIOD
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.jobs.conftest import bring
 
@@ -23,7 +24,7 @@ AWAY = failures.Failure(code="provider.unavailable", message="Google is away.", 
 def now(db):
     """The workers tick on time, and the submission gate is open."""
     now = timezone.now()
-    Tick.objects.update(next_at=now)
+    Tick.objects.update(next_at=now + PERIOD)
     SubmissionGate.objects.update(opens_at=now - HOUR)
     return now
 
@@ -49,7 +50,7 @@ def makes_two_videos(new_job, now):
 
 
 def has_silent_workers(new_job, now):
-    Tick.objects.update(next_at=now - HOUR)
+    Tick.objects.update(next_at=now - HOUR + PERIOD)
 
 
 def has_silent_workers_and_a_job(new_job, now):
@@ -94,51 +95,51 @@ def fails_once(job, now, *, internal=True, level="info"):
 
 State = Callable[..., None]
 STATES: dict[State, tuple[str, str]] = {
-    is_quiet: ("well", "All is well: nothing to do at the moment."),
-    has_a_new_job: ("well", "All is well: the next video is about to begin."),
-    makes_a_video: ("well", "All is well: 1 video in the making."),
-    makes_two_videos: ("well", "All is well: 2 videos in the making."),
+    is_quiet: ("ok", "All is well: nothing to do at the moment."),
+    has_a_new_job: ("ok", "All is well: the next video is about to begin."),
+    makes_a_video: ("ok", "All is well: 1 video in the making."),
+    makes_two_videos: ("ok", "All is well: 2 videos in the making."),
     has_silent_workers: (
-        "wrong",
+        "problem",
         (
             "The workers have been silent since {hour_ago}. No tokens are lost: everything goes on "
             "by itself once they are back."
         ),
     ),
     has_silent_workers_and_a_job: (
-        "wrong",
+        "problem",
         (
             "The workers have been silent since {hour_ago}; 1 job waits for them. No tokens are "
             "lost: everything goes on by itself once they are back."
         ),
     ),
     is_throttled_by_google: (
-        "wrong",
+        "problem",
         (
             "Google has been answering “too many requests” since {hour_ago}; 2 jobs wait; no "
             "tokens are lost."
         ),
     ),
     cannot_reach_google: (
-        "wrong",
+        "problem",
         "Google Veo has not been available since {hour_ago}; 2 jobs wait; no tokens are lost.",
     ),
     cannot_store: (
-        "wrong",
+        "problem",
         (
             "Storing finished videos has failed since {hour_ago}; 1 job waits to be tried again; "
             "no tokens are lost."
         ),
     ),
     hears_nothing_from_google: (
-        "wrong",
+        "problem",
         (
             "Google has not reported the progress of its videos since {hour_ago}; 1 job waits for "
             "the answer; no tokens are lost."
         ),
     ),
     mostly_fails: (
-        "wrong",
+        "problem",
         (
             "Most videos have failed since {now}; 3 jobs failed in the last quarter of an hour; "
             "their tokens were given back."
@@ -156,14 +157,14 @@ every_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state._
 
 
 def expected(state, now):
-    tone, text = STATES[state]
+    severity, text = STATES[state]
     times = {"now": now, "hour_ago": now - HOUR}
-    return tone, text.format(**{name: f"{at:%H:%M} UTC" for name, at in times.items()})
+    return severity, text.format(**{name: f"{at:%H:%M} UTC" for name, at in times.items()})
 
 
 def headline(now):
-    found = status_message.of(pulse.take(now=now), now=now)
-    return found.tone, strip_tags(found.text)
+    found = status_message.service_status(figures.read(now=now), now=now)
+    return found.severity, strip_tags(found.text)
 
 
 class TestSentence:
@@ -180,7 +181,7 @@ class TestSentence:
     def test_ignores_prompts_that_the_safety_filter_refused(self, now, new_job):
         for _ in range(3):
             bring(new_job(now=now), Status.FAILED, now=now)
-        assert headline(now)[0] == "well"
+        assert headline(now)[0] == "ok"
 
 
 # Where each line of each piece of text lies: a paragraph goes from left to right, then down.

@@ -124,5 +124,5 @@ class TestDatabase:
             raise OperationalError("10.0.0.7")
 
         monkeypatch.setattr("videostudio.health._oldest_waiting", fail)
-        monkeypatch.setattr("jobs.stats.queries.workers_alive", lambda now: fail())
+        monkeypatch.setattr("jobs.stats.queries.clocks", fail)
         assert failing() == {"workers": "cannot be checked"}

@@ -209,4 +209,4 @@ class TestPage:
             new_job("SUCCEEDED")
         with CaptureQueriesContext(connection) as captured:
             jobs(), tokens()
-        assert len(captured) == 10
+        assert len(captured) == 8

@@ -1,0 +1,134 @@
+"""The state of the service in figures that anyone may see: the last 24 hours, from few queries."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db.models import Count, F, Min, Q
+
+from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from jobs.monitor.public_jobs import shown
+from jobs.stats import queries
+
+RECENT = timedelta(minutes=15)
+THROTTLED = timedelta(minutes=2)  # after a pause has ended
+CLIENT_ERRORS = ("safety.prompt", "safety.output", "input.unsupported")  # no fault of the service
+SUBMIT_RETRY = Q(failure_count__gt=0) & (Q(status=Status.PENDING) | Q(stage=Stage.SUBMITTING))
+POLL_RETRY = Q(stage=Stage.GENERATING, failure_count__gt=1)
+STORE_RETRY = Q(stage=Stage.STORING, failure_count__gt=0)
+RETRIES = ("submit_retries", "poll_retries", "store_retries")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """`counts` by status. A retry is a job whose step failed and is tried again."""
+
+    counts: Mapping[str, int]
+    oldest_pending: datetime | None
+    pending_for_veo: int
+    submit_retries: int
+    poll_retries: int
+    store_retries: int
+    retrying_since: datetime | None
+    throttled: bool  # Google answered that there were too many requests
+    recent_failures: int  # of the service, not of what was asked for
+    failing_since: datetime | None
+    recent_successes: int
+    workers_alive: bool
+    last_tick: datetime
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def success_rate(self) -> float | None:
+        succeeded, failed = self.counts[Status.SUCCEEDED], self.counts[Status.FAILED]
+        return queries.success_rate(succeeded=succeeded, failed=failed)
+
+
+@dataclass(frozen=True)
+class TypicalRun:
+    """The median of the last jobs, and the hosts, other than ours, of their videos."""
+
+    seconds: float | None
+    is_mock: bool
+    hosts: tuple[str, ...]
+
+
+def read(*, now: datetime) -> Figures:
+    rows, clocks = list(_rows(now)), queries.clocks()
+    retries = {name: sum(row[name] for row in rows) for name in RETRIES}
+    counts = dict.fromkeys(Status.values, 0)
+    for row in rows:
+        counts[row["status"]] += row["n"]
+    failed = [
+        row
+        for row in rows
+        if row["status"] == Status.FAILED and row["error_code"] not in CLIENT_ERRORS
+    ]
+    return Figures(
+        **retries,
+        counts=counts,
+        oldest_pending=_earliest(rows, "oldest_pending"),
+        pending_for_veo=sum(row["for_veo"] for row in rows),
+        retrying_since=_retrying_since() if any(retries.values()) else None,
+        throttled=clocks.paused_until > now - THROTTLED,
+        recent_failures=sum(row["recent"] for row in failed),
+        failing_since=_earliest(failed, "recent_since"),
+        recent_successes=sum(r["recent"] for r in rows if r["status"] == Status.SUCCEEDED),
+        workers_alive=clocks.workers_alive(now=now),
+        last_tick=clocks.last_tick,
+    )
+
+
+def typical_run() -> TypicalRun:
+    """Of Veo's last videos; of the mock's where there are none."""
+    for is_mock in (False, True):
+        if runs := queries.runs(mock_mode=is_mock, limit=queries.TYPICAL_SAMPLE):
+            hosts = {origin(run.video_url) for run in runs} - {""}
+            return TypicalRun(queries.typical_seconds(runs), is_mock, tuple(sorted(hosts)))
+    return TypicalRun(None, False, ())
+
+
+def origin(url: str) -> str:
+    """Scheme and host of a URL that another host serves; "" for ours."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else ""
+
+
+def _rows(now: datetime) -> Iterable[Any]:
+    """One pass over the jobs that are shown, by status and error code."""
+    recent = Q(completed_at__gte=now - RECENT)
+    return (
+        VideoJob.objects.filter(shown(now=now))
+        .order_by()
+        .values("status", "error_code")
+        .annotate(
+            n=Count("pk"),
+            oldest_pending=queries.OLDEST_PENDING,
+            for_veo=Count("pk", filter=Q(status=Status.PENDING, mock_mode=False)),
+            submit_retries=Count("pk", filter=SUBMIT_RETRY),
+            poll_retries=Count("pk", filter=POLL_RETRY),
+            store_retries=Count("pk", filter=STORE_RETRY),
+            recent=Count("pk", filter=recent),
+            recent_since=Min("completed_at", filter=recent),
+        )
+    )
+
+
+def _retrying_since() -> datetime | None:
+    """When the first failure of a step that is now tried again was logged."""
+    of_this_step = (
+        Q(job__stage__in=("", Stage.SUBMITTING), level=JobEvent.Level.WARNING)
+        | Q(job__stage=Stage.GENERATING, internal=True, created_at__gte=F("job__submitted_at"))
+        | Q(job__stage=Stage.STORING, internal=True, created_at__gte=F("job__generated_at"))
+    )
+    events = JobEvent.objects.filter(of_this_step, job__status__in=ACTIVE, job__failure_count__gt=0)
+    return events.aggregate(since=Min("created_at"))["since"]
+
+
+def _earliest(rows: Iterable[Mapping[str, Any]], name: str) -> datetime | None:
+    return min((row[name] for row in rows if row[name]), default=None)
