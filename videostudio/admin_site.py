@@ -1,17 +1,13 @@
 """The admin site: access, names, and the front page."""
 
-import logging
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.db import InterfaceError, OperationalError
 from django.db.models.base import ModelBase
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import get_template
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
@@ -19,25 +15,10 @@ from django.utils import timezone
 from accounts.two_factor import TwoFactorForm
 from jobs.stats import dashboard
 
-logger = logging.getLogger(__name__)
-
 HIDDEN = {"django_q", "otp_totp"}  # apps whose rows hold payloads and secrets
 FIRST = ("jobs", "tokens_ledger", "accounts", "admin")  # order of the apps
 MAIN = {"jobs": "VideoJob"}  # the model listed first in its app
-NAMES = {"admin": "What staff did", "axes": "Failed logins", "token_blacklist": "API tokens"}
-
-
-def unavailable_page_on_database_error(view: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(view)
-    def guarded(*arguments: Any, **named: Any) -> Any:
-        try:
-            return view(*arguments, **named)
-        except (OperationalError, InterfaceError) as error:
-            logger.error("the database does not answer", exc_info=error)
-            page = get_template("admin/away.html").render()  # no user: a query would fail
-            return HttpResponse(page, status=503, headers={"Retry-After": "5"})
-
-    return guarded
+NAMES = {"admin": "What staff did", "axes": "Failed logins", "token_blacklist": "Refresh tokens"}
 
 
 class StaffAdminSite(admin.AdminSite):
@@ -66,13 +47,6 @@ class StaffAdminSite(admin.AdminSite):
     @property
     def login_form(self) -> type[AdminAuthenticationForm]:  # type: ignore[override]
         return TwoFactorForm if settings.ADMIN_OTP_REQUIRED else AdminAuthenticationForm
-
-    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        return unavailable_page_on_database_error(super().admin_view(view, cacheable))
-
-    @unavailable_page_on_database_error
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().login(request, extra_context)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff only, and only after the second login step if that is required."""

@@ -223,6 +223,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "videostudio.core.middleware.DatabaseUnavailableMiddleware",
 ]
 
 TEMPLATES = [
@@ -405,6 +406,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "jobs.api.errors.handle",
+    # No field of a body has this name in an error: `names.printable` replaces control characters.
+    "NON_FIELD_ERRORS_KEY": "\0",
     "DEFAULT_THROTTLE_RATES": {
         "auth": THROTTLE_AUTH,
         "login_name": THROTTLE_LOGIN_NAME,

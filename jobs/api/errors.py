@@ -4,7 +4,6 @@ All bodies have `detail`, a sentence for a person, and `code`, a word for a prog
 invalid request (400, 411, 413, 415, 422) also name the field and list all errors.
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,21 +14,20 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from jobs import job_creation, lifecycle
 from jobs.models import VideoJob
 from tokens_ledger import ledger
 
-logger = logging.getLogger(__name__)
-
+NON_FIELD_ERRORS = api_settings.NON_FIELD_ERRORS_KEY
 RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when one of the user's jobs ends
 
 
@@ -79,7 +77,7 @@ def _faults(details: Any, field: str | None) -> Iterator[dict]:
         yield {"field": field, "message": _sentence(str(details["message"]), field), "code": code}
     else:
         for name, item in details.items():
-            inner = field or (None if name == "non_field_errors" else str(name))
+            inner = field or (None if name == NON_FIELD_ERRORS else str(name))
             yield from _faults(item, inner)
 
 
@@ -151,16 +149,6 @@ def _not_ready(exc: NotReady) -> Response:
     return _one_fault(400, "not_ready", str(exc))
 
 
-def _database_gone(exc: Exception) -> Response:
-    logger.error("the database does not respond", exc_info=exc)
-    return problem(
-        503,
-        "The service is not available at the moment. Please try again.",
-        "unavailable",
-        {"Retry-After": "5"},
-    )
-
-
 def _fixed(status: int, detail: str, code: str) -> Callable[[Exception], Response]:
     return lambda exc: problem(status, detail, code)
 
@@ -191,7 +179,6 @@ ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
         _fixed(409, "The job has already finished.", "already_finished"),
     ),
     (NotReady, _not_ready),
-    ((OperationalError, InterfaceError), _database_gone),
 ]
 
 

@@ -200,7 +200,8 @@ class TestBrokenService:
         assert set(body) == {"detail", "code"}
         assert int(answer["Retry-After"]) > 0
         assert "hunter2" not in answer.text
-        assert [each for each in caplog.records if each.exc_info]
+        [record] = [each for each in caplog.records if each.exc_info]
+        assert record.getMessage() == "the database does not respond"
 
     @pytest.mark.parametrize("path", [JOBS, f"{JOBS}/{ID}", "/api/v1/tokens", "/api/v1/auth/me"])
     def test_that_cannot_look_up_the_user_is_503(self, client, monkeypatch, path):

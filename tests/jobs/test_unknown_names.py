@@ -175,6 +175,13 @@ class TestField:
         for answer in (client.create(**{name: "4"}), client.create_json(**{name: 4})):
             fault(answer, field=name, message=message)
 
+    def test_named_like_drfs_key_of_other_errors_is_reported_by_its_name(self, client):
+        for answer in (
+            client.create(non_field_errors="4"),
+            client.create_json(non_field_errors=4),
+        ):
+            fault(answer, field="non_field_errors", message="Unknown field 'non_field_errors'")
+
     def test_that_is_a_file_is_refused(self, client):
         fault(client.create(image=picture()), field="image")
         fault(client.create(initialimage=picture()), field="initialimage")
