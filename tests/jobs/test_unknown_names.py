@@ -10,7 +10,6 @@ from django.contrib.admindocs.views import simplify_regex
 from django.core.cache import cache
 from django.urls import URLPattern, get_resolver
 
-from jobs.api import errors
 from jobs.models import VideoJob
 from tests.jobs.conftest import (
     COST,
@@ -22,6 +21,7 @@ from tests.jobs.conftest import (
     assert_problem,
     picture,
 )
+from videostudio.core.api import errors
 
 JSON = "application/json"
 
