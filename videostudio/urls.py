@@ -1,4 +1,4 @@
-"""Every path of the service."""
+"""The URL configuration."""
 
 from django.contrib import admin
 from django.templatetags.static import static

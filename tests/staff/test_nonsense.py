@@ -64,7 +64,7 @@ class TestLists:
         chosen = [str(job.pk), "abc"]
         form = {"action": "refund", "_selected_action": chosen}
         answer = operator.post(LIST, form, follow=True)
-        assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
+        assert said(answer) == ["The selection is invalid: nothing was done. Select again."]
         assert not Entry.objects.filter(kind="refund").exists()
 
 
