@@ -58,7 +58,7 @@ class VideoJob(models.Model):
     tokens_consumed = models.PositiveIntegerField(default=0)
     tokens_refunded = models.PositiveIntegerField(default=0)
     expected_seconds = models.PositiveIntegerField(
-        null=True, blank=True, help_text="From start to end, by the jobs before it."
+        null=True, blank=True, help_text="Time from start to end, estimated from recent jobs."
     )
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
@@ -69,14 +69,16 @@ class VideoJob(models.Model):
     stage = models.CharField(max_length=16, choices=Stage, blank=True)
     next_step_at = models.DateTimeField(null=True, blank=True)
     failure_count = models.PositiveIntegerField(
-        default=0, db_column="attempts", help_text="Failed tries in a row at this stage."
+        default=0, db_column="attempts", help_text="Consecutive failures at this stage."
     )
     crash_count = models.PositiveSmallIntegerField(
         default=0,
         db_column="unanswered",
-        help_text="Steps begun in a row that no worker lived to finish.",
+        help_text="Consecutive steps whose worker died.",
     )
-    operation = models.CharField(max_length=300, blank=True, help_text="The provider's name of it.")
+    operation = models.CharField(
+        max_length=300, blank=True, help_text="The provider's name for the video."
+    )
     submitted_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
     generated_at = models.DateTimeField(null=True, blank=True)
@@ -95,7 +97,7 @@ class VideoJob(models.Model):
         related_name="reruns",
         db_column="made_from_id",
         db_index=False,
-        help_text="The job that staff had done again as this one.",
+        help_text="The job that staff retried or fetched again.",
     )
 
     log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
@@ -218,7 +220,7 @@ class JobImage(models.Model):
     mime_type = models.CharField(max_length=32)
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
-    sha256 = models.CharField(max_length=64, help_text="Of the file as it was uploaded.")
+    sha256 = models.CharField(max_length=64, help_text="Of the uploaded file.")
 
     class Meta:
         constraints = [
@@ -253,7 +255,7 @@ class JobEvent(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         db_index=False,
-        help_text="Who of the staff did it; empty where nobody did.",
+        help_text="The member of staff; empty if the service wrote it.",
     )
 
     class Meta:
@@ -304,9 +306,9 @@ class Tick(models.Model):
 class SubmissionGate(models.Model):
     """A single row. A worker locks it to start jobs, so that limits apply across all clusters."""
 
-    opens_at = models.DateTimeField(help_text="Until then the provider asked us to send nothing.")
+    opens_at = models.DateTimeField(help_text="The provider asked for a pause until then.")
     looked_at = models.DateTimeField(
-        null=True, help_text="When somebody last looked who may start."
+        null=True, help_text="When a worker last checked which jobs can start."
     )
 
     def __str__(self) -> str:

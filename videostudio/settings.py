@@ -223,6 +223,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "videostudio.core.middleware.DatabaseUnavailableMiddleware",
 ]
 
 TEMPLATES = [
@@ -236,7 +237,10 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"monitor": "jobs.monitor.formatting"},
+            "libraries": {
+                "monitor": "jobs.monitor.formatting",
+                "staff": "videostudio.core.templatetags.staff",
+            },
         },
     }
 ]
@@ -404,7 +408,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
-    "EXCEPTION_HANDLER": "jobs.api.errors.handle",
+    "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
+    # No field of a body has this name in an error: `names.printable` replaces control characters.
+    "NON_FIELD_ERRORS_KEY": "\0",
     "DEFAULT_THROTTLE_RATES": {
         "auth": THROTTLE_AUTH,
         "login_name": THROTTLE_LOGIN_NAME,

@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
-from jobs.api import errors
 from tests.docs.markdown import anchors, blocks
 from tests.image import image_files
 from tests.run import PROJECT
+from videostudio.core.api import errors
 
 pytestmark = pytest.mark.once
 
