@@ -427,11 +427,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {"name": "video-models", "description": "The models to choose from."},
         {
             "name": "video-jobs",
             "description": "Create videos, follow their progress, download them.",
         },
-        {"name": "video-models", "description": "The models to choose from."},
         {"name": "tokens", "description": "Your token balance, and each change of it."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -440,12 +440,16 @@ SPECTACULAR_SETTINGS = {
         "deepLinking": True,
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
+        "persistAuthorization": True,  # the access token survives a reload of the page
         "defaultModelsExpandDepth": 0,
         "validatorUrl": None,  # the default sends every visitor's request to swagger.io
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "EXTERNAL_DOCS": {"url": "/docs", "description": "API guide"},
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SORT_OPERATIONS": False,
+    "PREPROCESSING_HOOKS": ["jobs.api.openapi_views.in_order_of_use"],
 }
 
 # ---- Workers ----
