@@ -5,8 +5,8 @@ from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from accounts import jwt
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
+from videostudio.core.api.throttling import WindowThrottle
 
 PASSWORD = "tall ships at anchor"
 

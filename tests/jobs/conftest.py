@@ -17,7 +17,6 @@ from PIL import Image
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 from jobs import job_creation, lifecycle
 from jobs.catalog import VideoSpec
@@ -29,6 +28,7 @@ from jobs.worker import leases
 from tests.client import MOCK_JOB
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
+from videostudio.core.api.throttling import WindowThrottle
 
 JOBS = "/api/v1/video-jobs"
 FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
