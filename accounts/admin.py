@@ -1,4 +1,4 @@
-"""The staff's view of users and of refresh tokens. No page shows or searches a token itself."""
+"""The admin of users and of refresh tokens. No page shows or searches the tokens themselves."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ from accounts.staff_log import StaffLogMixin
 from videostudio.core.admin import CappedModelAdmin, ReadOnlyAdmin
 from videostudio.core.admin_actions import ActionRefused, ConfirmedAction, ConfirmedActionsMixin
 
-# simplejwt's pages print the whole token: whoever may look could log in as anybody.
+# simplejwt's pages print whole tokens: everybody with access to the page could log in as any user.
 admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken, Group])
 
 MAY_SEE_ACTIONS = "admin.view_logentry"
@@ -54,8 +54,8 @@ ACTIONS = [
         name="deactivate",
         label="Deactivate",
         summary=lambda user: (
-            "can neither log in nor use the API any more, from this moment on. "
-            "Jobs at work are finished, and nothing is deleted"
+            "loses access to the site and the API at once. "
+            "Running jobs continue, and nothing is deleted"
         ),
         permission="accounts.deactivate_user",
         execute=lambda user, actor, answers: _set_active(user, actor, active=False),
@@ -76,13 +76,13 @@ ACTIONS = [
 
 @admin.register(User)
 class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUserAdmin):
-    """Who may only look sees nothing of passwords and permissions.
+    """Without the permission to change users, passwords and permissions are hidden.
 
-    Apps that know users, and are not known here, add what they show of one to `panels`, functions
-    of the request and the user that return HTML, and what can be done to `confirmed_actions`.
+    Other apps add to a user's page: to `panels`, functions of the request and the user that return
+    HTML, and to `confirmed_actions`, staff actions.
     """
 
-    actions = None  # a user is deleted on a page of its own, with all that depends on the user
+    actions = None  # no bulk deletion: the user's own page shows what would be deleted too
     confirmed_actions = [*ACTIONS]
     panels: list[Callable[[HttpRequest, User], str]] = []
 
@@ -143,7 +143,7 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What staff did to the user, the account and the jobs; Django looks at the user alone."""
+        """What staff did to the user, the account and the jobs; Django shows the user only."""
         user = self.get_object(request, unquote(object_id))
         if user is None or not self.has_view_permission(request, user):
             return super().history_view(request, object_id, extra_context)
@@ -168,7 +168,7 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
 
 
 def _staff_actions_panel(request: HttpRequest, user: User) -> str:
-    """The newest actions of staff, on the user's page."""
+    """The newest staff actions, on the user's page."""
     if not request.user.has_perm(MAY_SEE_ACTIONS):
         return ""
     actions = StaffActions(user=user, viewer=request.user)[:ACTIONS_SHOWN]
@@ -178,7 +178,7 @@ def _staff_actions_panel(request: HttpRequest, user: User) -> str:
 
 @admin.register(Group)
 class GroupAdmin(CappedModelAdmin, DjangoGroupAdmin):
-    """The roles, which the migrations make; superusers may make more."""
+    """The roles. Migrations create three of them; superusers may add more."""
 
 
 @admin.register(OutstandingToken)
@@ -212,7 +212,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(AccessAttempt)
 class AccessAttemptAdmin(ReadOnlyAdmin):
-    """Failed logins of the last minutes; `manage.py axes_reset_username` lets somebody back in."""
+    """Recent failed logins. `manage.py axes_reset_username` unlocks a user."""
 
     fields = ("username", "ip_address", "user_agent", "attempt_time", "failures_since_start")
     list_display = ("attempt_time", "username", "ip_address", "failures_since_start")

@@ -1,4 +1,4 @@
-"""The people who use the service: clients of the API and staff."""
+"""Users: API clients and staff."""
 
 import uuid
 
@@ -30,10 +30,10 @@ class User(AbstractUser):
 
 
 class StaffAction(models.Model):
-    """Which user a row of Django's admin log concerns: as such, or by their account or a job.
+    """The user whom a row of Django's admin log concerns: directly, by an account or by a job.
 
-    The log itself names an object alone, and a deleted job no longer tells whose it was. This is
-    written with each row, so that what staff did to a user is one short read of an index.
+    The log itself names only the object, and the owner of a deleted job is unknown. This row is
+    written together with the log's row, so that one indexed query finds what staff did to a user.
     """
 
     log_entry = models.OneToOneField(

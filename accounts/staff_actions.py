@@ -1,7 +1,7 @@
-"""What staff did to one user, to the user's account and to the user's jobs, newest first.
+"""What staff did to one user, the user's account and the user's jobs, newest first.
 
-Actions in the admin are in Django's log. An app that records others elsewhere, without a row of
-that log, adds where they are to `sources`.
+Actions in the admin are rows of Django's admin log. An app that records actions elsewhere adds a
+Source to `sources`.
 """
 
 import heapq
@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 
 from accounts.models import StaffAction, User
 
-MOST = 5_000  # actions on one user that are counted and shown, the newest
+MOST = 5_000  # the newest actions on one user; older ones are neither counted nor shown
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Action:
 
 @dataclass(frozen=True)
 class Source:
-    """`rows` returns a user's, newest first; `at` is the time of one; `read` makes actions."""
+    """A table with actions. `rows` returns a user's rows, newest first; `at` returns a row's time;
+    `read` converts rows to actions.
+    """
 
     permission: str
     rows: Callable[[User], QuerySet[Any]]
@@ -43,9 +45,9 @@ class Source:
 
 
 class StaffActions:
-    """The actions on `user` that `viewer` may see, for a paginator.
+    """The actions on `user` that `viewer` may see, as a sequence for a paginator.
 
-    A page reads as many rows of each source as end it, however many there are.
+    For a page that ends at row n, it reads at most n rows of each source.
     """
 
     def __init__(self, *, user: User, viewer: Any) -> None:
@@ -75,10 +77,10 @@ class StaffActions:
 
 
 def _logged(user: User) -> QuerySet[Any]:
-    """By the index of StaffAction alone, which is the only one that has this order.
+    """The user's rows, found by an index that starts with the user, newest first.
 
-    With `user=user`, or joined to the log, PostgreSQL may walk through all users' rows by the
-    primary key instead, where it expects the newest of them to be this user's.
+    The range condition forces that index. With `user=user`, or a join with the log, PostgreSQL may
+    scan the rows of all users by primary key, because it expects to find this user's rows soon.
     """
     rows = StaffAction.objects.filter(user__gte=user, user__lte=user)
     newest_first = rows.order_by("user_id", "-log_entry_id")
@@ -101,7 +103,7 @@ def _read(rows: list[StaffAction]) -> Iterator[Action]:
 
 
 def _existing(entries: list[LogEntry]) -> Iterator[tuple[int | None, str | None]]:
-    """Content type and id of each object that was not deleted; one query for each type."""
+    """Content type and id of each object that still exists; one query for each type."""
     by_type = defaultdict(list)
     for entry in entries:
         if entry.content_type:

@@ -1,4 +1,4 @@
-"""Which user a row of Django's admin log concerns, written with the row."""
+"""Link each row of Django's admin log to the user concerned, when the row is written."""
 
 from typing import Any
 
@@ -11,9 +11,10 @@ from accounts.models import StaffAction, User
 
 
 class StaffLogMixin(ModelAdmin):
-    """For the admin of users, and of objects that have a `user_id`.
+    """For the admins of users, and of objects with a `user_id`.
 
-    Both rows are one transaction: the hourly cleanup links each row of the log that it sees alone.
+    Row and link are written in one transaction, because the hourly cleanup adds missing links to
+    rows without one.
     """
 
     @transaction.atomic

@@ -16,7 +16,7 @@ class TwoFactorForm(OTPAdminAuthenticationForm):
     otp_error_messages = OTPAdminAuthenticationForm.otp_error_messages | {
         "token_required": "Please enter the code that your phone shows.",
         "invalid_token": "That code is wrong, or was used before. Wait for the next one.",
-        "device_required": "No phone is registered for you. Ask whoever runs the service.",
+        "device_required": "No phone is registered for you. Ask the operator of the service.",
     }
 
     def _chosen_device(self, user: User) -> Any:

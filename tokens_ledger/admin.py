@@ -1,4 +1,4 @@
-"""The ledger's lists, to look at; and two actions on a user, grant and adjust."""
+"""The ledger's tables, read-only, and two staff actions on users: grant and adjust."""
 
 import re
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ from videostudio.core.admin_actions import ConfirmedAction
 from videostudio.core.admin_forms import SingleUseForm
 
 SHOWN = 10  # entries on a user's page
-NOTE_HELP_TEXT = "The customer reads it among their tokens' entries."
+NOTE_HELP_TEXT = "The customer can read it in their list of entries."
 
 
 class AmountField(forms.IntegerField):
-    """Django's takes "10.000" for 10, "1_0" for 10, and the digits of any script."""
+    """Accepts ASCII digits only. Django's field reads "10.000" as 10 and "1_0" as 10."""
 
     def to_python(self, value: Any) -> int | None:
         if value and not re.fullmatch(r"[+-]?[0-9]+", str(value).strip(), re.ASCII):
@@ -57,7 +57,7 @@ class AdjustForm(GrantForm):
     amount = AmountField(
         min_value=-ledger.MAX_AMOUNT,
         max_value=ledger.MAX_AMOUNT,
-        help_text="Tokens to add; below 0 to take them. No balance falls below 0.",
+        help_text="Tokens to add, or to deduct with a minus sign. No balance falls below 0.",
         widget=forms.NumberInput(attrs={"autofocus": True}),
     )
 
@@ -75,7 +75,7 @@ def _append(write: Any, user: User, actor: User, answers: dict[str, Any]) -> str
     try:
         entry = write(user=user, amount=amount, note=answers["reason"], actor=actor)
     except ledger.InsufficientTokens as short:
-        sentence = f"The account holds {short.available:,} tokens, no more."
+        sentence = f"The account has only {short.available:,} tokens."
         raise ValidationError({"amount": sentence}) from short
     except ValueError as error:
         raise ValidationError({"amount": f"{error}."}) from error
@@ -106,7 +106,7 @@ ACTIONS = [
         ("adjust", "Adjust balance", AdjustForm, _adjust),
     )
 ]
-UserAdmin.confirmed_actions += ACTIONS  # on the user, who may have no account yet
+UserAdmin.confirmed_actions += ACTIONS  # on the user's page, because a new user has no account yet
 
 
 @admin.register(Account)
@@ -157,7 +157,9 @@ class EntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="reference")
     def what_for(self, entry: Entry) -> str:
-        """The beginning of a job's id, by which the search finds it: a whole one fills a row."""
+        """The first characters of a job's id, which the search accepts; a whole id would fill a
+        row.
+        """
         shown = Truncator(entry.reference).chars(9)
         return format_html('<span class="id" title="{}">{}</span>', entry.reference, shown)
 
@@ -184,7 +186,7 @@ class LedgerCheckAdmin(ReadOnlyAdmin):
 
 
 def panel(request: HttpRequest, user: User) -> str:
-    """A user's tokens, on the user's page."""
+    """Balance and newest entries, on the user's page."""
     if not request.user.has_perm("tokens_ledger.view_entry"):
         return ""
     entries = Entry.objects.filter(account=user.pk).select_related("actor").order_by("-id")
@@ -202,11 +204,11 @@ def panel(request: HttpRequest, user: User) -> str:
 UserAdmin.panels.append(panel)
 
 
-# ---- What was granted without the admin, and so without a row of its log ----
+# ---- Grants without the admin, which have no row in Django's admin log ----
 
 
 def _granted_elsewhere(user: User) -> QuerySet[Any]:
-    """By the index `entry_granted_by_command`, as Django's log in `accounts.staff_actions`."""
+    """The user's rows, by the index `entry_granted_by_command`."""
     granted = Entry.objects.filter(kind__in=(Entry.Kind.GRANT, Entry.Kind.ADJUSTMENT), actor=None)
     rows = granted.filter(account__gte=user.pk, account__lte=user.pk).order_by("account_id", "-id")
     return rows.prefetch_related("account__user")

@@ -19,7 +19,7 @@ class Account(models.Model):
         primary_key=True,
         related_name="token_account",
     )
-    balance = models.BigIntegerField(default=0, help_text="Tokens; the sum of the entries.")
+    balance = models.BigIntegerField(default=0, help_text="In tokens; the sum of the entries.")
 
     class Meta:
         permissions = [
@@ -50,8 +50,8 @@ class Entry(models.Model):
         Account, on_delete=models.PROTECT, related_name="entries", db_index=False
     )
     kind = models.CharField(max_length=10, choices=Kind)
-    amount = models.BigIntegerField(help_text="Tokens; below 0 where they were taken.")
-    balance_after = models.BigIntegerField(help_text="Tokens on the account after this entry.")
+    amount = models.BigIntegerField(help_text="In tokens; negative if they were deducted.")
+    balance_after = models.BigIntegerField(help_text="The balance after this entry.")
     reference = models.CharField(max_length=64, blank=True, default="")
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -59,10 +59,10 @@ class Entry(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Who did it; empty where the service did.",
+        help_text="The member of staff; empty if the service wrote it.",
     )
     note = models.CharField(
-        max_length=500, blank=True, default="", help_text="The account's user reads it."
+        max_length=500, blank=True, default="", help_text="The user can read it."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -73,10 +73,10 @@ class Entry(models.Model):
             ("refund_without_limit", "Can refund more than the daily limit"),
         ]
         indexes = [
-            # The account's list, its last entry, and the reconciliation of each account.
+            # For the list of an account, its last entry, and the reconciliation of each account.
             models.Index(F("account"), F("id").desc(), name="entry_account_newest_first"),
             models.Index(fields=["created_at"], name="entry_by_time"),
-            # Finds grants made by command among any number of charges.
+            # Finds grants by command without reading the charges.
             models.Index(
                 F("account"),
                 F("id").desc(),

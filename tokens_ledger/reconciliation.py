@@ -1,9 +1,9 @@
-"""What is wrong with the ledger, if anything: the promises of the constraints, checked afterwards.
+"""Check from the rows that the ledger is in order.
 
-The database keeps most of them by itself. The audit looks for what a dropped trigger, a restored
-backup or a hand in the database could have broken. Findings name accounts by their user's id, never
-by a name. Each rule is one statement and so sees one moment, whoever writes meanwhile; statements
-are transactions of their own, so that a check keeps no locks.
+Constraints and triggers enforce these rules. The check finds what a dropped trigger, a restored
+backup or a manual change in the database may have broken. Findings name accounts by their user's
+id, never by a user name. Each rule is one statement, so simultaneous writes cannot cause false
+findings. Each statement is its own transaction, so that the check holds no locks.
 """
 
 import logging
@@ -22,10 +22,10 @@ from tokens_ledger.time_limit import TimeLimitReached, time_limit
 
 logger = logging.getLogger(__name__)
 
-SHOWN = 20  # findings that are kept with a check
-MAX_SECONDS = 180  # a worker that is busy for `timeout` of settings.Q_CLUSTER, 300, is killed
+SHOWN = 20  # findings that are stored with a check
+MAX_SECONDS = 180  # below the `timeout` in settings.Q_CLUSTER, which kills a busy worker
 
-# Migration 0002's, and how each database lists those that work.
+# The triggers of migration 0002, and the query for the active ones.
 TRIGGERS = {
     "postgresql": ["unchanged", "untruncated", "continued", "followed"],
     "sqlite": ["unchanged", "undeleted", "unreplaced", "continued", "followed"],
@@ -38,10 +38,9 @@ WORKING_TRIGGERS = {
 
 
 def run(*, now: datetime) -> tuple[LedgerCheck, list[str]]:
-    """Look for findings, and write down for the staff how it went.
+    """Run all rules, and store the result for staff.
 
-    After MAX_SECONDS the check stops and counts as not completed: what it found by then is kept,
-    and says nothing about the rest.
+    After MAX_SECONDS the check stops and is stored as not completed, with the findings until then.
     """
     started = monotonic()
     found: list[str] = []
@@ -49,7 +48,7 @@ def run(*, now: datetime) -> tuple[LedgerCheck, list[str]]:
     completed = False
     try:
         with time_limit(seconds=MAX_SECONDS):
-            found.extend(findings())  # those before a time-out stay in it
+            found.extend(findings())  # keeps the findings that came before a time-out
             totals = _totals()
         completed = True
     except TimeLimitReached:
@@ -73,11 +72,11 @@ def _totals() -> dict[str, int]:
 
 
 def findings() -> Iterator[str]:
-    """Each thing that is wrong, as a sentence; nothing where the ledger is in order.
+    """One sentence for each fault; none if the ledger is in order.
 
     `settings.LEDGER_AUDITS` names further functions like this one (dotted paths), for rules that
-    need more than the ledger to judge. Reads every entry: with the
-    jobs' rules 8 to 10 seconds for a million jobs, on two cores at PostgreSQL's own settings.
+    also need other tables. With the rules for jobs, this takes 8 to 10 seconds for a million jobs,
+    on two cores with PostgreSQL's default settings.
     """
     yield from _triggers()
     yield from _balances()
@@ -101,11 +100,11 @@ def _balances() -> Iterator[str]:
     accounts = Account.objects.annotate(total=Coalesce(Sum("entries__amount"), 0))
     wrong = accounts.exclude(balance=F("total")).values_list("pk", "balance", "total")
     for pk, balance, total in wrong:
-        yield f"Account {pk}: the balance is {balance}, the sum of its entries {total}."
+        yield f"Account {pk}: the balance is {balance}, but the sum of its entries is {total}."
 
 
 def _entries() -> Iterator[str]:
-    # Newest first, as the index has them: the next in line is the entry before.
+    # Newest first, in the order of the index: Lead() then returns the entry before.
     before = Window(
         Lead("balance_after", default=0), partition_by="account", order_by=F("id").desc()
     )
@@ -116,7 +115,7 @@ def _entries() -> Iterator[str]:
         .values_list("account", "pk", "amount", "before", "balance_after")
     )
     for account, pk, amount, start, end in wrong:
-        yield f"Account {account}: entry {pk} makes {end} of {start} and {amount:+d}."
+        yield f"Account {account}: entry {pk} has {end} instead of {start} {amount:+d}."
 
 
 def _doubles() -> Iterator[str]:
@@ -141,7 +140,7 @@ def _refunds() -> Iterator[str]:
 
 def _what_is_wrong(refunded: int, charged: int | None) -> str:
     if charged is None:
-        return f"{refunded} tokens were refunded, but none charged"
+        return f"{refunded} tokens were refunded, but none were charged"
     if refunded != -charged:
-        return f"{-charged} tokens were charged, but {refunded} refunded"
-    return "one account was charged, another refunded"
+        return f"{-charged} tokens were charged, but {refunded} were refunded"
+    return "one account was charged, but another was refunded"

@@ -1,4 +1,4 @@
-"""A time limit for all statements of a block together. PostgreSQL keeps it; SQLite has none."""
+"""A time limit for all statements of a block together, on PostgreSQL. SQLite has no limit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,18 +11,18 @@ QUERY_CANCELED = "57014"  # SQLSTATE
 
 
 class TimeLimitReached(Exception):
-    """PostgreSQL cancelled a statement, since the block's time was over."""
+    """PostgreSQL cancelled a statement because the time limit was reached."""
 
 
 @contextmanager
 def time_limit(*, seconds: float) -> Iterator[None]:
-    """Run the block, whose statements take at most `seconds` in all.
+    """Run a block whose statements may take at most `seconds` in total.
 
-    Each statement is a transaction. The locks that it needs are released at its end, so a migration
-    waits for one statement and not for the block. Where the caller has opened a transaction, a
-    savepoint lets it continue after a time-out.
+    Each statement is a transaction and releases its locks at its end, so that a migration waits for
+    one statement and not for the block. If the caller has an open transaction, a savepoint lets it
+    continue after a time-out.
 
-    Raises TimeLimitReached, also where an administrator cancels a statement.
+    Raises TimeLimitReached, also if an administrator cancels a statement.
     """
     if connection.vendor != "postgresql":
         yield
@@ -39,9 +39,10 @@ def time_limit(*, seconds: float) -> Iterator[None]:
 
 def _until(end: float) -> Callable[..., Any]:
     def execute_in_time(execute, sql, params, many, context):
-        left = max(1, round(1000 * (end - monotonic())))  # 0 would switch the time-out off
-        # SET LOCAL ends with the transaction: a connection pooler may give the session to another
-        # client afterwards. A savepoint's own statements would come through this wrapper as well.
+        left = max(1, round(1000 * (end - monotonic())))  # 0 would disable the time-out
+        # SET LOCAL ends with the transaction, because a connection pooler may give the session to
+        # another client next. No savepoint, since its statements would run through this wrapper
+        # too.
         with transaction.atomic(savepoint=False):
             execute(f"SET LOCAL statement_timeout = {left}", None, False, context)
             return execute(sql, params, many, context)

@@ -1,17 +1,13 @@
-"""The staff's site: who may enter, what it is called, and its front page."""
+"""The admin site: access, names, and the front page."""
 
-import logging
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.db import InterfaceError, OperationalError
 from django.db.models.base import ModelBase
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import get_template
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
@@ -19,36 +15,21 @@ from django.utils import timezone
 from accounts.two_factor import TwoFactorForm
 from jobs.stats import dashboard
 
-logger = logging.getLogger(__name__)
-
 HIDDEN = {"django_q", "otp_totp"}  # apps whose rows hold payloads and secrets
-FIRST = ("jobs", "tokens_ledger", "accounts", "admin")  # what staff come for
-MAIN = {"jobs": "VideoJob"}  # the model that leads its app
-NAMES = {"admin": "What staff did", "axes": "Failed logins", "token_blacklist": "API tokens"}
-
-
-def unavailable_page_on_database_error(view: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(view)
-    def guarded(*arguments: Any, **named: Any) -> Any:
-        try:
-            return view(*arguments, **named)
-        except (OperationalError, InterfaceError) as error:
-            logger.error("the database does not answer", exc_info=error)
-            page = get_template("admin/away.html").render()  # without the user, whom it knows
-            return HttpResponse(page, status=503, headers={"Retry-After": "5"})
-
-    return guarded
+FIRST = ("jobs", "tokens_ledger", "accounts", "admin")  # order of the apps
+MAIN = {"jobs": "VideoJob"}  # the model listed first in its app
+NAMES = {"admin": "What staff did", "axes": "Failed logins", "token_blacklist": "Refresh tokens"}
 
 
 class StaffAdminSite(admin.AdminSite):
     site_title = site_header = "Video Studio"
     index_title = "Overview"
-    enable_nav_sidebar = False  # lists need the room
+    enable_nav_sidebar = False  # lists need the width
     index_template = "admin/overview.html"
     login_template = "admin/staff_login.html"
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """As always, but for models that nobody should see."""
+        """Register models, except those that nobody should see."""
         is_one = isinstance(model_or_iterable, ModelBase)
         given: Iterable[Any] = [model_or_iterable] if is_one else model_or_iterable
         shown = [model for model in given if model._meta.app_label not in HIDDEN]
@@ -67,20 +48,13 @@ class StaffAdminSite(admin.AdminSite):
     def login_form(self) -> type[AdminAuthenticationForm]:  # type: ignore[override]
         return TwoFactorForm if settings.ADMIN_OTP_REQUIRED else AdminAuthenticationForm
 
-    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        return unavailable_page_on_database_error(super().admin_view(view, cacheable))
-
-    @unavailable_page_on_database_error
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().login(request, extra_context)
-
     def has_permission(self, request: HttpRequest) -> bool:
-        """Staff only and, where a second step is required, only after it."""
+        """Staff only, and only after the second login step if that is required."""
         verified = not settings.ADMIN_OTP_REQUIRED or cast(Any, request.user).is_verified()
         return super().has_permission(request) and verified
 
     def get_urls(self) -> list[Any]:
-        """Without Django's short cut to a row's public page, since no row here has one."""
+        """Without Django's redirect to an object's public page: no model has one."""
         figures = path("overview/", self.admin_view(self.overview), name="overview")
         stock = [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
         return [figures, *stock]
@@ -91,7 +65,7 @@ class StaffAdminSite(admin.AdminSite):
         return super().index(request, (extra_context or {}) | _figures(request))
 
     def overview(self, request: HttpRequest) -> HttpResponse:
-        """The front page's figures alone, for the page to renew itself."""
+        """The figures of the front page, which its script fetches to refresh them."""
         return TemplateResponse(request, "admin/overview/figures.html", _figures(request))
 
 

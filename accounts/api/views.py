@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
-from rest_framework.parsers import FormParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +19,7 @@ from accounts.api.serializers import (
     UserSerializer,
 )
 from accounts.api.throttling import AddressThrottle, LoginNameThrottle
+from videostudio.core.api.parsers import BoundedFormParser
 from videostudio.core.api.strict import StrictView, read
 
 
@@ -29,7 +29,7 @@ class PublicView(StrictView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     reads_body = {"post"}
-    parser_classes = (*StrictView.parser_classes, FormParser)
+    parser_classes = (*StrictView.parser_classes, BoundedFormParser)
     throttle_classes: Sequence[type[BaseThrottle]] = (AddressThrottle,)
 
     def get_authenticate_header(self, request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from accounts.api.schema import (
@@ -104,6 +105,24 @@ MODEL = {
     "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
     "tokenCost": 50,
 }
+
+
+class OrderExtension(OpenApiSerializerExtension):
+    """Gives each field its example, with which Swagger UI fills in the form.
+
+    Without one it would send the word "string" as the prompt and as a reference image.
+    """
+
+    target_class = CreateVideoJobSerializer
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        for name, value in (ORDER | {"referenceImages": []}).items():
+            if name in schema["properties"]:
+                schema["properties"][name]["example"] = value
+        return schema
+
 
 # ---- Answers ----
 

@@ -4,15 +4,12 @@ Each has a live part, which htmx requests under the page's own address. It is th
 everybody, and `cache` has it computed once for all viewers.
 """
 
-import logging
 import re
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from csp.constants import HEADER as POLICY
 from csp.utils import build_policy
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -27,29 +24,12 @@ from jobs.monitor import rendering
 from jobs.monitor.cache import get_or_compute
 from jobs.monitor.rendering import LivePart
 
-logger = logging.getLogger(__name__)
 PAGE_NUMBER = re.compile(r"[1-9]\d{0,5}")
-
-View = Callable[..., HttpResponse]
-
-
-def _while_the_database_answers(view: View) -> View:
-    def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
-        try:
-            return view(request, **arguments)
-        except (OperationalError, InterfaceError):
-            logger.warning("the database does not answer")
-            response = render(request, "monitor/away.html", status=503)
-            response["Retry-After"] = "5"
-            return response
-
-    return guarded
 
 
 @csrf_exempt  # anything but a look is 405
 @require_safe
 @gzip_page  # no secret and no CSRF token is in it, so its length reveals nothing (BREACH)
-@_while_the_database_answers
 def board(request: HttpRequest) -> HttpResponse:
     """A page of the newest jobs, of one status or of all."""
     status, page = request.GET.get("status", "").upper(), request.GET.get("page", "1")
@@ -70,7 +50,6 @@ def board(request: HttpRequest) -> HttpResponse:
 @csrf_exempt  # anything but a look is 405
 @require_safe
 @gzip_page  # no secret and no CSRF token is in it, so its length reveals nothing (BREACH)
-@_while_the_database_answers
 def single(request: HttpRequest, id: UUID) -> HttpResponse:
     """One job, until it is deleted."""
     try:

@@ -6,10 +6,10 @@ from django.core.exceptions import BadRequest
 from django.template.loader import get_template
 from django.test import Client, RequestFactory
 
-from jobs.api import errors
 from jobs.monitor import rendering
 from jobs.stats import dashboard
 from tests.api import assert_problem
+from videostudio.core.api import errors
 
 BAD_REQUEST = "This request cannot be answered."
 SERVER_ERROR = "Something went wrong on our side."

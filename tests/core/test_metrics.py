@@ -73,6 +73,7 @@ class TestMetrics:
         monkeypatch.setattr("videostudio.metrics.text", fail)
         answer = anonymous.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
         assert (answer.status_code, answer.content) == (503, b"")
+        assert answer["Content-Type"] == "text/plain"
 
     def test_of_an_empty_service_are_zero(self, scrape, db):
         Tick.objects.update(next_at=timezone.now() + timedelta(seconds=1))

@@ -10,10 +10,10 @@ from django.contrib.admindocs.views import simplify_regex
 from django.core.cache import cache
 from django.urls import URLPattern, get_resolver
 
-from jobs.api import errors
 from jobs.models import VideoJob
 from tests.api import COST, FORM, JOBS, TOKENS, Client, assert_fault, assert_problem
 from tests.uploads import picture
+from videostudio.core.api import errors
 
 JSON = "application/json"
 
@@ -166,6 +166,13 @@ class TestField:
         message = f"Unknown field '{name}'{hint}"
         for answer in (client.create(**{name: "4"}), client.create_json(**{name: 4})):
             fault(answer, field=name, message=message)
+
+    def test_named_like_drfs_key_of_other_errors_is_reported_by_its_name(self, client):
+        for answer in (
+            client.create(non_field_errors="4"),
+            client.create_json(non_field_errors=4),
+        ):
+            fault(answer, field="non_field_errors", message="Unknown field 'non_field_errors'")
 
     def test_that_is_a_file_is_refused(self, client):
         fault(client.create(image=picture()), field="image")

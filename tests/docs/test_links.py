@@ -11,10 +11,10 @@ import pytest
 from django.core.management import get_commands
 from django.urls import resolve
 
-from jobs.api import errors
 from jobs.models import Stage, Status
 from tests.docs.markdown import anchors, links, prose
 from tests.run import PROJECT
+from videostudio.core.api import errors
 
 pytestmark = pytest.mark.once
 

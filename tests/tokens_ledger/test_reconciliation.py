@@ -48,13 +48,13 @@ class TestFindings:
         with unguarded():
             Account.objects.update(balance=1000)
         assert list(reconciliation.findings()) == [
-            f"Account {alice.pk}: the balance is 1000, the sum of its entries 70."
+            f"Account {alice.pk}: the balance is 1000, but the sum of its entries is 70."
         ]
 
     def test_name_a_balance_without_entries(self, bob):
         Account.objects.create(user=bob, balance=5)
         assert list(reconciliation.findings()) == [
-            f"Account {bob.pk}: the balance is 5, the sum of its entries 0."
+            f"Account {bob.pk}: the balance is 5, but the sum of its entries is 0."
         ]
 
     def test_name_a_broken_chain(self, entries, alice, unguarded):
@@ -62,15 +62,15 @@ class TestFindings:
         with unguarded():
             Entry.objects.filter(pk=second.pk).update(balance_after=71)
         assert list(reconciliation.findings()) == [
-            f"Account {alice.pk}: entry {second.pk} makes 71 of 120 and -50.",
-            f"Account {alice.pk}: entry {entries[2].pk} makes 120 of 71 and +50.",
+            f"Account {alice.pk}: entry {second.pk} has 71 instead of 120 -50.",
+            f"Account {alice.pk}: entry {entries[2].pk} has 120 instead of 71 +50.",
         ]
 
     def test_name_a_wrong_start(self, entries, alice, unguarded):
         first = entries[0]
         with unguarded():
             Entry.objects.filter(pk=first.pk).update(amount=100)
-        assert f"Account {alice.pk}: entry {first.pk} makes 120 of 0 and +100." in list(
+        assert f"Account {alice.pk}: entry {first.pk} has 120 instead of 0 +100." in list(
             reconciliation.findings()
         )
 
@@ -95,20 +95,20 @@ class TestFindings:
     def test_name_a_refund_without_a_charge(self, entries, alice):
         append(alice, kind="refund", amount=50, reference="job-3")
         assert list(reconciliation.findings()) == [
-            "Reference job-3: 50 tokens were refunded, but none charged."
+            "Reference job-3: 50 tokens were refunded, but none were charged."
         ]
 
     def test_name_a_refund_of_another_amount(self, entries, alice):
         append(alice, kind="refund", amount=49, reference="job-2")
         assert list(reconciliation.findings()) == [
-            "Reference job-2: 50 tokens were charged, but 49 refunded."
+            "Reference job-2: 50 tokens were charged, but 49 were refunded."
         ]
 
     def test_name_a_refund_to_another_account(self, entries, bob):
         ledger.lock(user=bob)
         append(bob, kind="refund", amount=50, reference="job-2")
         assert list(reconciliation.findings()) == [
-            "Reference job-2: one account was charged, another refunded."
+            "Reference job-2: one account was charged, but another was refunded."
         ]
 
     def test_name_a_missing_trigger(self, db, sql):
@@ -156,8 +156,8 @@ class TestCheckLedger:
         lines = capsys.readouterr().out.splitlines()
         assert sorted(lines) == sorted(
             [
-                f"Account {alice.pk}: the balance is 71, the sum of its entries 70.",
-                f"Account {bob.pk}: the balance is 8, the sum of its entries 7.",
+                f"Account {alice.pk}: the balance is 71, but the sum of its entries is 70.",
+                f"Account {bob.pk}: the balance is 8, but the sum of its entries is 7.",
             ]
         )
 

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the tokens."""
+"""The OpenAPI documentation of balances and entries."""
 
 from drf_spectacular.utils import extend_schema
 
@@ -16,18 +16,18 @@ ENTRY = {
     "createdAt": "2026-01-15T10:30:00Z",
 }
 BAD_LIMIT = at_fault(
-    "A fault in the query.",
+    "The query is invalid.",
     code="invalid",
     faults=[("limit", "Limit must be a whole number from 1 to 100", "max_value")],
 )
 
 retrieve = extend_schema(
-    summary="Your tokens, and what things cost",
-    description="How many tokens can be spent now. The balance is always the sum of the entries.",
+    summary="Get your token balance",
+    description="Your balance, which is always the sum of your entries, and the prices.",
     responses={
         200: answer(
             TokensSerializer,
-            "Your balance, and the price list.",
+            "The balance and the prices.",
             {"availableTokens": 450, "costs": {"video_generation": 50}},
         ),
         400: UNKNOWN,
@@ -35,11 +35,11 @@ retrieve = extend_schema(
     },
 )
 entries = extend_schema(
-    summary="How your tokens came and went",
-    description="What was granted, charged and given back, newest first. Nobody can change these.",
+    summary="List the entries of your balance",
+    description="Grants, charges, refunds and adjustments, newest first. Nobody can change them.",
     parameters=[PageSerializer],
     responses={
-        200: answer(EntriesSerializer, "A part of the entries.", {"entries": [ENTRY], "total": 2}),
+        200: answer(EntriesSerializer, "A page of your entries.", {"entries": [ENTRY], "total": 2}),
         400: BAD_LIMIT,
         401: UNAUTHORIZED,
     },

@@ -1,4 +1,4 @@
-"""What the tokens' endpoints answer. Who acted is not in it: that is for staff."""
+"""Serializers of balances and entries. The actor is not included: only staff may see it."""
 
 from rest_framework import serializers
 
@@ -13,17 +13,17 @@ class TokensSerializer(serializers.Serializer):
 
 
 class EntrySerializer(serializers.ModelSerializer):
-    id = serializers.IntegerField(help_text="Grows with every entry.")
+    id = serializers.IntegerField(help_text="Increases with every entry.")
     kind = serializers.ChoiceField(
         choices=Entry.Kind.choices,
-        help_text="`grant` and `refund` add, `charge` takes, `adjustment` does either.",
+        help_text="`grant` and `refund` add, `charge` deducts, `adjustment` does either.",
     )
-    amount = serializers.IntegerField(help_text="Tokens; below 0 where they were taken.")
+    amount = serializers.IntegerField(help_text="In tokens; negative if they were deducted.")
     balanceAfter = serializers.IntegerField(
-        source="balance_after", help_text="Tokens on the account after this entry."
+        source="balance_after", help_text="The balance after this entry."
     )
-    reference = serializers.CharField(help_text="What was paid for: a job's id, or empty.")
-    note = serializers.CharField(help_text="Why, in words.")
+    reference = serializers.CharField(help_text="The job's id, or empty.")
+    note = serializers.CharField(help_text="The reason, for a person.")
     createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
 
     class Meta:
@@ -33,4 +33,4 @@ class EntrySerializer(serializers.ModelSerializer):
 
 class EntriesSerializer(serializers.Serializer):
     entries = EntrySerializer(many=True, help_text="Newest first.")
-    total = serializers.IntegerField(help_text="How many entries there are in all.")
+    total = serializers.IntegerField(help_text="The number of entries.")

@@ -1,4 +1,4 @@
-"""A user's own tokens: how many, and how that came."""
+"""A user's own balance and entries."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Lists and pages of tables in the admin: to look at, and cheap however long the table is."""
+"""Base classes for read-only lists in the admin that stay fast with many rows."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ NONSENSE = (DisallowedModelAdminLookup, ValidationError, ValueError, OverflowErr
 
 
 class CappedPaginator(Paginator):
-    """Counts no further than MOST, so that no page costs a walk through the whole table.
+    """Counts at most MOST rows, so that no page scans a large table.
 
-    Where all rows fit the first page, one look is both the rows and their count.
+    If all rows fit on the first page, one query gets both the rows and their number.
     """
 
     MOST = 5_000
@@ -49,20 +49,20 @@ class CappedPaginator(Paginator):
         return self.count >= self.MOST
 
     def rows(self, number: int) -> list[Any]:
-        """What a page shows. InvalidPage where there is none of this number."""
+        """The rows of a page. Raises InvalidPage if there is no such page."""
         number = self.validate_number(number)
         return self.first_rows[: self.per_page] if number == 1 else list(self.page(number))
 
 
 class CappedChangeList(ChangeList):
-    """A list that takes its rows from the paginator, which may have them already."""
+    """A list whose paginator caches the rows of the first page."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet:
         with _nonsense_leads_back():
             return super().get_queryset(request, exclude_parameters)
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """None for what has no arrow at its head: it must not be sorted by an address either."""
+        """None for columns that are not in `sortable_by`: the URL must not sort by them either."""
         can = self.sortable_by is None or field_name in self.sortable_by
         return super().get_ordering_field(field_name) if can else None
 
@@ -74,7 +74,7 @@ class CappedChangeList(ChangeList):
 
 @contextmanager
 def _nonsense_leads_back() -> Iterator[None]:
-    """An address that asks for the year 0, or with a NUL: Django leads back to the whole list."""
+    """For invalid values, such as the year 0 or a NUL, Django redirects to the unfiltered list."""
     try:
         yield
     except NONSENSE as error:
@@ -82,20 +82,20 @@ def _nonsense_leads_back() -> Iterator[None]:
 
 
 class CappedModelAdmin(admin.ModelAdmin):
-    """A list that stays cheap, and answers nothing that it does not offer."""
+    """A list that stays fast, and that only its own filters and links can narrow."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = CappedPaginator
     list_per_page = 50
     list_max_show_all = 0
-    extra_lookups: tuple[str, ...] = ()  # fields by whose values other pages lead to this list
+    extra_lookups: tuple[str, ...] = ()  # fields that links from other pages filter by
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CappedChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """By its filters and links alone: `?token__startswith=…` would find tokens out."""
+        """Allow its own filters and links only: `?token__startswith=…` could reveal a token."""
         field, _, how = lookup.partition("__")
         return how in LOOKUPS and field in self._asked_for_by(request)
 
@@ -111,13 +111,13 @@ class CappedModelAdmin(admin.ModelAdmin):
             for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
                 self.opts.pk.clean(chosen, None)
         except ValidationError:
-            messages.error(request, "The selection is broken: nothing was done. Select anew.")
+            messages.error(request, "The selection is invalid: nothing was done. Select again.")
             return None
         return super().response_action(request, queryset, *more)
 
 
 class ReadOnlyAdmin(CappedModelAdmin):
-    """No adding, changing or deleting by hand, for superusers neither."""
+    """No adding, changing or deleting, for superusers either."""
 
     actions: Any = None
 
@@ -140,9 +140,9 @@ class ReadOnlyAdmin(CappedModelAdmin):
 def export(
     request: HttpRequest, rows: QuerySet, columns: dict[str, Callable[[Any], object]]
 ) -> StreamingHttpResponse:
-    """`rows` as a CSV file that streams; each column has a name and a function of the row.
+    """Stream `rows` as a CSV file; `columns` maps names to functions of the row.
 
-    Who took what, how many, and how the list was narrowed, is in the log.
+    The admin log records the person, the number of rows and the filters.
     """
     name = str(rows.model._meta.verbose_name_plural)
     query = request.META.get("QUERY_STRING", "")
@@ -174,14 +174,14 @@ def export(
 
 
 class Echo:
-    """A file that gives each line back instead of keeping it."""
+    """A file whose `write` returns the line, for csv.writer."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def escape_formula(value: object) -> object:
-    """A cell that no spreadsheet takes for a formula; numbers stay numbers."""
+    """Prefix text that a spreadsheet would read as a formula; numbers are unchanged."""
     if isinstance(value, str):
         seen = (sign for sign in value if sign in FORMULA or category(sign)[0] not in "CZ")
         return f"'{value}" if next(seen, "x") in FORMULA else value

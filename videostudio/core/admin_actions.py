@@ -1,4 +1,4 @@
-"""Actions of staff on objects that ask first: a page shows what would happen and asks for a reason.
+"""Staff actions with a confirmation page, which shows what will happen and asks for a reason.
 
 An action is offered in the list, for the selected objects, and on the page of each object.
 """
@@ -19,13 +19,13 @@ from django.urls import URLPattern, path, reverse
 
 from videostudio.core.admin_forms import ReasonForm, SingleUseForm
 
-MAX_OBJECTS = 500  # that one form acts on; each in a transaction of its own
+MAX_OBJECTS = 500  # per form; each object in its own transaction
 MAX_WITHOUT_SUMMARY = 5
-CONFIRMED = "post"  # the field of Django's own confirmation page, that of "delete_selected"
+CONFIRMED = "post"  # the field of Django's confirmation page for "delete_selected"
 
 
 class ActionRefused(Exception):
-    """Why an action does nothing to an object: a sentence about it, without subject and stop."""
+    """Why an action skips an object: a sentence without its subject and full stop."""
 
 
 class FormSentBefore(Exception):
@@ -38,14 +38,15 @@ def _accept_all(objects: list[Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class ConfirmedAction:
-    """What staff may do to an object, and what they see before.
+    """An action of staff on an object, and its preview.
 
     `execute(object, actor, answers)` acts on one object and returns what was done. It raises
-    ActionRefused, or ValidationError where an answer in the form is at fault. The preview shows,
-    as far as the objects alone tell, why each would be skipped (`refusal_reasons`, "" where it
-    would not), else a sentence about it without subject and stop (`summary`), and how many tokens
-    its owner would get (`token_change`). `log_message` is formatted with `label`, `done` and the
-    form's answers.
+    ActionRefused, or ValidationError if an answer in the form is wrong.
+
+    For the preview, `refusal_reasons` returns why each object would be skipped, "" if it would not.
+    The check reads the given rows only. `summary` is a sentence about the object without its
+    subject and full stop. `token_change` is the number of tokens that its owner would receive.
+    `log_message` is formatted with `label`, `done` and the form's answers.
     """
 
     name: str
@@ -79,9 +80,10 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """The objects by primary key, None for a deleted one; `left_out` are beyond MAX_OBJECTS.
+    """The selected objects by primary key, None for a deleted one.
 
-    `page_of` is the object on whose page the action was chosen, if it was not in the list.
+    `left_out` objects exceed MAX_OBJECTS. `page_of` is the object on whose page the action was
+    chosen; None in a list.
     """
 
     objects: dict[Any, Any]
@@ -101,7 +103,7 @@ def _preview(action: ConfirmedAction, selection: Selection) -> list[PreviewRow]:
 
 
 class ConfirmedActionsMixin(admin.ModelAdmin):
-    """As usual, a list without actions has `actions = None`: buttons are then all that is left."""
+    """With `actions = None` the list offers no actions, and only the buttons remain."""
 
     confirmed_actions: list[ConfirmedAction] = []
     objects_name = "objects"
@@ -139,7 +141,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
     def act_on_selected(
         self, request: HttpRequest, queryset: QuerySet, *, action: ConfirmedAction
     ) -> HttpResponse:
-        """Called for the list's form, and for the confirmation page, which has the same fields."""
+        """Handle the list's form, and the confirmation page's, which has the same fields."""
         selection = self._selection(request, queryset)
         return self._respond(request, action, selection, confirmed=CONFIRMED in request.POST)
 
@@ -154,7 +156,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
         return self._respond(request, action, selection, confirmed=request.method == "POST")
 
     def _selection(self, request: HttpRequest, queryset: QuerySet) -> Selection:
-        """What was ticked, even if the list's filters exclude it by now; or all that they match."""
+        """The ticked objects, even if they no longer match the filters; or all that match."""
         if request.POST.get("select_across") == "1":
             every = list(queryset[: MAX_OBJECTS + 1])
             found, chosen = every, [obj.pk for obj in every]
@@ -211,7 +213,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
         return TemplateResponse(request, names, context)
 
     def get_preview_context(self, rows: list[PreviewRow]) -> dict[str, Any]:
-        """What the template shows beside the rows, such as `balances`."""
+        """Additional context for the preview, such as `balances`."""
         return {}
 
     def _execute_all(
@@ -222,7 +224,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             for pk, obj in selection.objects.items():
                 results.append(self._execute(request, action, pk, obj, form))
         except FormSentBefore:
-            messages.warning(request, "This form was sent before: nothing was done again.")
+            messages.warning(request, "This form was already sent: nothing was done a second time.")
         except ValidationError as error:
             form.add_error(None, error)
         self._report(request, action, results, selection.left_out)
@@ -247,12 +249,12 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
     def _report(
         self, request: HttpRequest, action: ConfirmedAction, results: list[Result], left_out: int
     ) -> None:
-        """A message for each object; above many of them, how many were done and skipped."""
+        """A message for each object; if there are many, first a summary."""
         if left_out:
             messages.warning(
                 request,
-                f"One form takes {MAX_OBJECTS} {self.objects_name}: {left_out} more were sent, and "
-                "nothing was done to them. Do them afterwards.",
+                f"One form handles {MAX_OBJECTS} {self.objects_name}: {left_out} more were chosen. "
+                "Nothing was done to them. Repeat the action for them.",
             )
         if len(results) > MAX_WITHOUT_SUMMARY:
             done = sum(result.is_done for result in results)

@@ -1,4 +1,4 @@
-"""How the staff's pages say times, amounts and states."""
+"""Formats of durations, amounts and labels on the staff's pages."""
 
 from datetime import datetime
 
@@ -35,5 +35,5 @@ def format_tokens(amount: int | None) -> str:
 
 
 def badge(value: str, text: str = "") -> str:
-    """A coloured label; its text says what its colour says."""
+    """A coloured label, whose text has the same meaning as its colour."""
     return format_html('<span class="label label-{}">{}</span>', value.lower(), text or value)

@@ -1,4 +1,4 @@
-"""Middleware: request log, fast path for the API, trailing slashes."""
+"""Middleware: request log, 503 without the database, fast path for the API, trailing slashes."""
 
 import logging
 import re
@@ -8,11 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.handlers.exception import convert_exception_to_response
-from django.http import HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.urls import resolve
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 
+from videostudio.core.api.errors import is_api
 from videostudio.core.logs import request_id
 
 logger = logging.getLogger("videostudio.requests")
@@ -20,6 +23,9 @@ logger = logging.getLogger("videostudio.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API_PATH = re.compile(r"/api/v1/(video-jobs|video-models|tokens)(/|\Z)")
 PROBES = ("/healthz", "/readyz")
+METRICS = "/metrics"
+DATABASE_DOWN = (OperationalError, InterfaceError)
+RETRY_AFTER = {"Retry-After": "5"}  # seconds
 SLOW_SECONDS = 1.0
 
 
@@ -82,6 +88,35 @@ def _user_id(request: HttpRequest) -> str | None:
     return str(user.pk) if user and user.pk else None
 
 
+class DatabaseUnavailableMiddleware:
+    """503 to a request whose view fails because the database does not respond."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, DATABASE_DOWN):
+            return None
+        return database_unavailable(request, exception)
+
+
+def database_unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """JSON under /api/, an empty body for Prometheus, else a page."""
+    logger.error("the database does not respond", exc_info=exception)
+    if is_api(request):
+        detail = "The service is not available at the moment. Please try again."
+        body = {"detail": detail, "code": "unavailable"}
+        return JsonResponse(body, status=503, headers=RETRY_AFTER)
+    if request.path == METRICS:
+        return HttpResponse(status=503, content_type="text/plain", headers=RETRY_AFTER)
+    # Without the request: a context processor would read the user from the database.
+    page = render_to_string("503.html", {"reload": request.method in ("GET", "HEAD")})
+    return HttpResponse(page, status=503, headers=RETRY_AFTER)
+
+
 def api_bypass_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
@@ -93,7 +128,10 @@ def api_bypass_middleware(
     def answer(request: HttpRequest) -> Any:
         request.get_host()  # raises DisallowedHost, as Django's own middleware does
         match = request.resolver_match = resolve(request.path_info)
-        response = match.func(request, *match.args, **match.kwargs)
+        try:
+            response = match.func(request, *match.args, **match.kwargs)
+        except DATABASE_DOWN as error:  # no `process_exception` is called for this view
+            return database_unavailable(request, error)
         return response.render() if hasattr(response, "render") else response
 
     handler: Any = convert_exception_to_response(answer)

@@ -1,12 +1,12 @@
-"""Static files under names that hold a hash of their content, where they were collected."""
+"""Static files with a hash of their content in the name, once they have been collected."""
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class CollectedStaticFiles(CompressedManifestStaticFilesStorage):
-    """Where nothing was collected there is no manifest, and files keep the names they have.
+    """Without collected files there is no manifest, and the names have no hash.
 
-    Then WhiteNoise serves them from the packages, by the same rule (WHITENOISE_USE_FINDERS).
+    WhiteNoise then serves the packages' files directly (WHITENOISE_USE_FINDERS).
     """
 
     def stored_name(self, name: str) -> str:

@@ -86,7 +86,7 @@ class TestGrant:
         once = uuid.uuid4()
         press(finance, "grant", alice, once=once)
         assert said(press(finance, "grant", alice, once=once)) == [
-            "This form was sent before: nothing was done again."
+            "This form was already sent: nothing was done a second time."
         ]
         assert ledger.balance(user=alice) == TOKENS + 100
 
@@ -101,7 +101,7 @@ class TestGrant:
     def test_needs_its_own_page(self, finance, alice, once):
         path = f"/admin/accounts/user/{alice.pk}/grant/"
         page = finance.post(path, {"amount": "5", "reason": "x", "once": once})
-        assert "Please open it again" in page.text
+        assert "Please reload the page" in page.text
         assert ledger.balance(user=alice) == TOKENS
 
     def test_opens_an_account_where_there_was_none(self, finance, member):
@@ -124,7 +124,7 @@ class TestAdjust:
 
     def test_never_goes_below_zero(self, finance, alice):
         page = press(finance, "adjust", alice, amount=-(TOKENS + 1))
-        assert "The account holds 1,000 tokens, no more." in page.text
+        assert "The account has only 1,000 tokens." in page.text
         assert ledger.balance(user=alice) == TOKENS
 
     @pytest.mark.parametrize("amount", ["0", "-1000000001", "1000000001", "-0"])

@@ -13,7 +13,7 @@ from tests.staff_site import LIST, choose, page_of, press, said, url_of
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
 
-BROKEN = "The selection is broken: nothing was done. Select anew."
+BROKEN = "The selection is invalid: nothing was done. Select again."
 NONE_SELECTED = (
     "Items must be selected in order to perform actions on them. No items have been changed."
 )
@@ -334,7 +334,7 @@ class TestEveryAction:
         monkeypatch.setattr("videostudio.core.admin_actions.MAX_OBJECTS", 2)
         jobs = [new_job("CANCELLED") for _ in range(5)]
         [left, *each] = said(press(operator, "refund", *jobs, jobs[0]))
-        assert left.startswith("One form takes 2 jobs: 3 more were sent, and nothing was done")
+        assert left.startswith("One form handles 2 jobs: 3 more were chosen. Nothing was done")
         assert len(each) == 2
         page = choose(operator, "refund", *jobs)
         assert "these are the first 2" in page.text

@@ -64,7 +64,7 @@ class TestLists:
         chosen = [str(job.pk), "abc"]
         form = {"action": "refund", "_selected_action": chosen}
         answer = operator.post(LIST, form, follow=True)
-        assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
+        assert said(answer) == ["The selection is invalid: nothing was done. Select again."]
         assert not Entry.objects.filter(kind="refund").exists()
 
 
@@ -80,6 +80,8 @@ class TestWithoutADatabase:
         for each in (answer, sent):
             assert (each.status_code, each["Retry-After"]) == (503, "5")
             assert "The database does not answer." in each.text
+        assert "tries again by itself" in answer.text
+        assert "check first" in sent.text
 
 
 @pytest.mark.parametrize("path", ["r/1/1/", "r/1/abc/", "r/999/1/", "r/x/y/"])

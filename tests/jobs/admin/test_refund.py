@@ -93,7 +93,7 @@ class TestRefund:
     def test_takes_nonsense_for_no_job(self, support):
         answer = press(support, "refund", "nonsense", "../../etc")
         assert answer.status_code == 200
-        assert said(answer) == ["The selection is broken: nothing was done. Select anew."]
+        assert said(answer) == ["The selection is invalid: nothing was done. Select again."]
         assert not refunds()
 
     def test_sums_up_where_there_are_many(self, support, new_job, settings):

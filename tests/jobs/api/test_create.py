@@ -164,7 +164,14 @@ class TestDefaults:
         job = client.create(durationSeconds=None, generateAudio=None).json()
         assert (job["durationSeconds"], job["generateAudio"]) == (8, False)
 
-    @pytest.mark.parametrize("fields", [{"durationSeconds": ""}, {"generateAudio": ""}])
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"durationSeconds": ""},
+            {"generateAudio": ""},
+            {"initialImage": "", "endFrame": "", "referenceImages": ""},
+        ],
+    )
     def test_stand_for_a_field_of_a_form_left_empty(self, client, fields):
         job = client.create(**fields).json()
         assert (job["durationSeconds"], job["generateAudio"]) == (8, False)

@@ -60,6 +60,22 @@ class TestSchema:
         assert answer.status_code == 200
         assert answer.content.startswith(b"openapi: 3.")
 
+    def test_lists_the_calls_in_the_order_of_their_use(self, schema):
+        tags = [tag["name"] for tag in schema["tags"]]
+        assert tags == ["auth", "video-models", "video-jobs", "tokens"]
+        paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
+        auth = [path.removeprefix("auth/") for path in paths if path.startswith("auth/")]
+        assert auth == ["register", "token", "token/refresh", "me", "logout"]
+        assert paths.index("video-models") < paths.index("video-jobs") < paths.index("tokens")
+        assert list(schema["paths"]["/api/v1/video-jobs"]) == ["post", "get"]
+
+    @pytest.mark.parametrize("kind", ["multipart/form-data", "application/json"])
+    def test_gives_each_field_of_an_order_an_example(self, schema, kind):
+        create = operations(schema)["/api/v1/video-jobs", "post"]
+        name = create["requestBody"]["content"][kind]["schema"]["$ref"].rpartition("/")[2]
+        for field, said in schema["components"]["schemas"][name]["properties"].items():
+            assert "example" in said or field in ("initialImage", "endFrame"), field
+
     def test_names_every_endpoint_once(self, schema):
         assert set(operations(schema)) == set(OPERATIONS)
 

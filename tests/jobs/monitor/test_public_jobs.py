@@ -186,7 +186,8 @@ class TestAnswer:
             answer = anonymous.get(path)
         assert answer.status_code == 503
         assert answer["Retry-After"] == "5"
-        assert "cannot see the jobs" in answer.text
+        assert "The database does not answer." in answer.text
+        assert '<meta http-equiv="refresh" content="5">' in answer.text
         assert anonymous.get(path).status_code != 503
 
 

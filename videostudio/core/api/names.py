@@ -1,4 +1,4 @@
-"""The names of fields and query parameters that a client sent, and what is said of them."""
+"""Check the names of fields and query parameters that a client sent."""
 
 import difflib
 import re
@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-# A body may hold a million names, and each may be long: the answer stays short.
+# A body may hold a million names, and each may be long: the response stays short.
 MAX_NAMES = 20
 MAX_NAME_CHARACTERS = 60
-# Between "duration" and "durationSeconds" (0.70), and "negativePrompt" and "prompt" (0.60).
+# Lies between "duration"/"durationSeconds" (0.70) and "negativePrompt"/"prompt" (0.60).
 CLOSE = 0.65
 
 
 def refuse_repeated(names: Iterable[str], *, noun: str = "field") -> None:
-    """Raises ValidationError if there are any: which of its values was meant is unknown."""
+    """Raises ValidationError if a name was sent twice: it is unknown which value was meant."""
     sentence = ErrorDetail(f"This {noun} was sent more than once", "repeated")
     repeated = {printable(name): sentence for name in [*names][:MAX_NAMES]}
     if repeated:
@@ -22,7 +22,7 @@ def refuse_repeated(names: Iterable[str], *, noun: str = "field") -> None:
 
 
 def printable(name: str) -> str:
-    """A client's text, fit for an answer: short, without control and other invisible characters."""
+    """Text from a client, safe for a response: short, without control and invisible characters."""
     shown = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for character in name[:MAX_NAME_CHARACTERS]
@@ -31,7 +31,7 @@ def printable(name: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is spelt most like this one, whatever its case and its punctuation."""
+    """The most similar known name, ignoring case and punctuation."""
     spellings = {_letters(each): each for each in known}
     found = difflib.get_close_matches(_letters(name), spellings, n=1, cutoff=CLOSE)
     return spellings[found[0]] if found else None

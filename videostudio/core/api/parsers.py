@@ -64,7 +64,7 @@ class BoundedFormParser(FormParser):
 
 
 class WholeMultiPartParser(MultiPartParser):
-    """Multipart of at most 60 MB, whole: Django's parser takes one that is cut off for whole."""
+    """Multipart of at most 60 MB. Django's parser accepts a truncated body; this one does not."""
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         request = parser_context["request"]

@@ -1,7 +1,7 @@
-"""Unknown fields and query parameters are refused: a misspelt one must not become a paid video.
+"""Refuse unknown fields and query parameters: a misspelt option must not make a paid video.
 
 Every serializer that reads a request is a `StrictSerializer`, every view a `StrictView`. A test
-walks all paths and finds those that are not.
+checks this for all paths.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,12 +21,12 @@ from videostudio.core.api.parsers import (
     WholeMultiPartParser,
 )
 
-# A call without a body names the fields that it was sent, whatever their format.
+# A call without a body refuses fields by name, so it reads every format.
 PARSERS_WITHOUT_BODY = (OptionalJSONParser, WholeMultiPartParser, BoundedFormParser)
 
 
 class StrictSerializer(serializers.Serializer):
-    """Refuses names that are not among its fields, beside all other faults."""
+    """Refuses names that are not among its fields, together with all other errors."""
 
     noun = "field"
 
@@ -37,7 +37,7 @@ class StrictSerializer(serializers.Serializer):
         except ValidationError as refusal:
             if not unknown or not isinstance(refusal.detail, dict):
                 raise
-            # The unknown name first: it is often why another field is missing.
+            # Unknown names first: they are often why another field is missing.
             raise ValidationError(unknown | refusal.detail) from refusal
         if unknown:
             raise ValidationError(unknown)
@@ -66,30 +66,30 @@ class StrictSerializer(serializers.Serializer):
 
 
 class StrictQuerySerializer(StrictSerializer):
-    """Reads a query; a subclass has a field for each parameter."""
+    """For query parameters; a subclass has a field for each."""
 
     noun = "query parameter"
 
 
 class StrictView(APIView):
-    """Reads the query of every call, and refuses a body where the call has no use for one.
+    """Validates the query of every call, and refuses a body unless the call reads one.
 
     Calls are named by their action in a viewset, elsewhere by their method in lower case.
     """
 
     query_serializers: Mapping[str, type[StrictQuerySerializer]] = {}
-    reads_body: Collection[str] = ()  # the calls that read it by a StrictSerializer
+    reads_body: Collection[str] = ()  # calls that read a body, with a StrictSerializer
     query: Mapping[str, Any]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """After authentication and throttles, before anything is looked up."""
+        """Runs after authentication and throttles, before any object is loaded."""
         super().initial(request, *args, **kwargs)
         method = str(request.method).lower()
         if not hasattr(self, method):
             return  # 405
         call = getattr(self, "action", None) or method.replace("head", "get")
         serializer_class = self.query_serializers.get(call, StrictQuerySerializer)
-        # A dict, since from a QueryDict DRF reads `limit=` as left out.
+        # A dict, because DRF treats an empty `limit=` in a QueryDict as missing.
         self.query = read(serializer_class, request.query_params.dict())
         refuse_repeated(
             (name for name, values in request.query_params.lists() if len(values) > 1),

@@ -1,3 +1,3 @@
-"""How the staff's pages write times: to the second, and by the 24-hour clock."""
+"""The date and time formats of the staff's pages: 24-hour clock, with seconds."""
 
 DATETIME_FORMAT = "j M Y, H:i:s"

@@ -1,4 +1,4 @@
-"""Small forms that the staff's pages share."""
+"""Template filters and tags for the staff's pages."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ register.filter("tokens", formatting.format_tokens)
 
 @register.filter
 def moment(at: datetime | None) -> str:
-    """A time to the second, with its zone, for people and for machines."""
+    """A time to the second, with its date and zone in the tooltip."""
     if at is None:
         return ""
     shown = f"{at:%d %b %H:%M:%S}"
@@ -29,5 +29,5 @@ def ago(at: datetime) -> str:
 
 @register.simple_tag
 def label(value: str, text: str = "") -> str:
-    """A coloured label that says what it means."""
+    """A coloured label."""
     return formatting.badge(value, text)

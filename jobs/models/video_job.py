@@ -1,9 +1,9 @@
-"""The tables for video jobs. Only `lifecycle` changes a job's status; constraints guard it."""
+"""The jobs. Only `lifecycle` changes a job's status; constraints guard it."""
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -12,6 +12,9 @@ from django.db.models import F, Q
 from jobs.catalog import VideoSpec
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
+
+if TYPE_CHECKING:
+    from jobs.models.job_parts import JobEvent
 
 # Maps the fields of a VideoSpec to the columns that hold them.
 SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
@@ -58,7 +61,7 @@ class VideoJob(models.Model):
     tokens_consumed = models.PositiveIntegerField(default=0)
     tokens_refunded = models.PositiveIntegerField(default=0)
     expected_seconds = models.PositiveIntegerField(
-        null=True, blank=True, help_text="From start to end, by the jobs before it."
+        null=True, blank=True, help_text="Time from start to end, estimated from recent jobs."
     )
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
@@ -69,14 +72,16 @@ class VideoJob(models.Model):
     stage = models.CharField(max_length=16, choices=Stage, blank=True)
     next_step_at = models.DateTimeField(null=True, blank=True)
     failure_count = models.PositiveIntegerField(
-        default=0, db_column="attempts", help_text="Failed tries in a row at this stage."
+        default=0, db_column="attempts", help_text="Consecutive failures at this stage."
     )
     crash_count = models.PositiveSmallIntegerField(
         default=0,
         db_column="unanswered",
-        help_text="Steps begun in a row that no worker lived to finish.",
+        help_text="Consecutive steps whose worker died.",
     )
-    operation = models.CharField(max_length=300, blank=True, help_text="The provider's name of it.")
+    operation = models.CharField(
+        max_length=300, blank=True, help_text="The provider's name for the video."
+    )
     submitted_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
     generated_at = models.DateTimeField(null=True, blank=True)
@@ -95,7 +100,7 @@ class VideoJob(models.Model):
         related_name="reruns",
         db_column="made_from_id",
         db_index=False,
-        help_text="The job that staff had done again as this one.",
+        help_text="The job that staff retried or fetched again.",
     )
 
     log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
@@ -187,146 +192,3 @@ class VideoJob(models.Model):
     def has_input_images(self) -> bool:
         """Whether the request included images; their rows are deleted when the job ends."""
         return self.has_initial_image or self.has_end_frame or self.reference_image_count > 0
-
-
-class JobCount(models.Model):
-    """How many jobs a user has, maintained by `stats.job_totals`. No row means none."""
-
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
-    )
-    jobs = models.IntegerField()
-
-    def __str__(self) -> str:
-        return str(self.jobs)
-
-
-class JobImage(models.Model):
-    """An input image, stored until its job ends: web and workers share only the database."""
-
-    class Role(models.TextChoices):
-        INITIAL = "initialImage"
-        END = "endFrame"
-        REFERENCE = "referenceImages"
-
-    job = models.ForeignKey(
-        VideoJob, on_delete=models.CASCADE, related_name="images", db_index=False
-    )
-    role = models.CharField(max_length=16, choices=Role)
-    position = models.PositiveSmallIntegerField(default=0)
-    content = models.BinaryField()
-    mime_type = models.CharField(max_length=32)
-    width = models.PositiveIntegerField()
-    height = models.PositiveIntegerField()
-    sha256 = models.CharField(max_length=64, help_text="Of the file as it was uploaded.")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["job", "role", "position"], name="image_once_a_place")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.role} {self.position} of {self.job_id}"
-
-
-class JobEvent(models.Model):
-    """A line of a job's log. `internal` lines, `detail` and `actor` are for staff only."""
-
-    class Level(models.TextChoices):
-        DEBUG = "debug"
-        INFO = "info"
-        WARNING = "warning"
-        ERROR = "error"
-
-    job = models.ForeignKey(
-        VideoJob, on_delete=models.CASCADE, related_name="events", db_index=False
-    )
-    created_at = models.DateTimeField()
-    level = models.CharField(max_length=8, choices=Level, default=Level.INFO)
-    message = models.CharField(max_length=300)
-    internal = models.BooleanField(default=False)
-    detail = models.TextField(blank=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-        help_text="Who of the staff did it; empty where nobody did.",
-    )
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["job", "id"], name="event_of_job"),
-            models.Index(
-                fields=["actor", "-created_at"],
-                condition=Q(actor__isnull=False),
-                name="event_by_staff",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.message
-
-
-class IdempotencyKey(models.Model):
-    """A client's key, the fingerprint of its request, and the job created, deleted or not."""
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
-    key = models.CharField(max_length=255)
-    fingerprint = models.CharField(max_length=64)
-    job_id = models.UUIDField()
-    created_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once_a_user")
-        ]
-        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
-
-    def __str__(self) -> str:
-        return self.key
-
-
-class Tick(models.Model):
-    """A single row: the token that the next tick must carry, and when that tick is due."""
-
-    token = models.PositiveBigIntegerField(default=0)
-    next_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"tick {self.token}"
-
-
-class SubmissionGate(models.Model):
-    """A single row. A worker locks it to start jobs, so that limits apply across all clusters."""
-
-    opens_at = models.DateTimeField(help_text="Until then the provider asked us to send nothing.")
-    looked_at = models.DateTimeField(
-        null=True, help_text="When somebody last looked who may start."
-    )
-
-    def __str__(self) -> str:
-        return f"open from {self.opens_at}"
-
-
-class Tally(models.Model):
-    """A counter for the metrics. It only increases, even when jobs are deleted."""
-
-    name = models.CharField(max_length=32)
-    kind = models.CharField(max_length=32)
-    value = models.CharField(max_length=64)
-    count = models.PositiveBigIntegerField(default=0)
-    seconds = models.FloatField(default=0)
-
-    class Meta:
-        verbose_name_plural = "tallies"
-        constraints = [
-            models.UniqueConstraint(fields=["name", "kind", "value"], name="tally_once_a_thing")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.kind} {self.value}"

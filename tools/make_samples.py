@@ -1,9 +1,9 @@
 """Draw the mock provider's sample videos: a sun that crosses a landscape, its facts burnt in.
 
-Run as `.venv/bin/python jobs/providers/samples/make_samples.py`; everything lands beside this file:
-a silent and a sounding H.264 MP4 for every size, ratio and length, and a JPEG of their common first
-frame. A picture depends on its frame number alone, so a second run makes the same files. PyAV is a
-development dependency: the service hands these files out, it never makes them.
+Run it with `make samples`. It writes to jobs/providers/samples: for every size, ratio and length a
+silent and a sounding H.264 MP4, and a JPEG of their common first frame. A picture depends on its
+frame number alone, so a second run makes the same files. PyAV is a development dependency: the
+service hands these files out, it never makes them.
 """
 
 import math
@@ -17,6 +17,7 @@ from typing import NamedTuple
 import av
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+SAMPLES = Path(__file__).parents[1] / "jobs" / "providers" / "samples"
 FPS = 24
 SHORTER_SIDES = {"720p": 720, "1080p": 1080}  # pixels
 # For a second run to give the same bytes: x264's choices depend on its number of threads,
@@ -50,7 +51,7 @@ class Sample(NamedTuple):
 
     def path(self, suffix):
         name = f"{self.resolution}-{self.ratio.replace(':', 'x')}-{self.seconds}s{suffix}"
-        return Path(__file__).with_name(name)
+        return SAMPLES / name
 
 
 def samples():
