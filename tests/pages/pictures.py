@@ -16,9 +16,9 @@ from tests import chromium
 from tests.browser import FLAGS
 from tests.front_end import serve_front_end
 from tests.pages import scene
+from tests.pages.staff_studio import PASSWORD, open_studio
 from tests.run import PROJECT
 from tests.stack import Stack
-from tests.staff.studio import PASSWORD, open_studio
 
 FOLDER = PROJECT / "docs" / "pictures"
 MOST = 150_000  # bytes
