@@ -113,7 +113,7 @@ pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
 	env -u DATABASE_URL $(RUN) -m tests.pages.pictures
 
 samples: $(VENV)/dev.stamp ## the mock's sample videos
-	$(RUN) jobs/providers/samples/make_samples.py
+	$(RUN) tools/make_samples.py
 
 # ---- The virtual environment: made anew when its requirements change ----
 

@@ -20,7 +20,7 @@ from jobs import wakeup
 from tests.run import PROJECT
 from tests.stack import Stack
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.browser", "tests.fixtures"]
 
 HERE = ("127.0.0.1", "::1", "localhost", None)
 HOST_OF: dict[str, Callable[..., object]] = {

@@ -30,7 +30,8 @@ preload_app = True
 def on_starting(master: Any) -> None:
     """Run the system checks, as every manage.py command does, without a database query.
 
-    They load the rest of the application. The API's schema is generated here once for all workers.
+    They load the rest of the application. The API's schema and guide are made here, once for all
+    workers.
     """
     try:
         BaseCommand().check()
@@ -38,5 +39,6 @@ def on_starting(master: Any) -> None:
         raise SystemExit(str(error)) from None
     import_module("jwt")
     import_module("jobs.api.openapi_views").documents()
+    import_module("videostudio.guide").load()
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared between processes

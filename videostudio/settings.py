@@ -237,7 +237,10 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"monitor": "jobs.monitor.formatting"},
+            "libraries": {
+                "monitor": "jobs.monitor.formatting",
+                "staff": "videostudio.core.templatetags.staff",
+            },
         },
     }
 ]
@@ -405,7 +408,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
-    "EXCEPTION_HANDLER": "jobs.api.errors.handle",
+    "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
     # No field of a body has this name in an error: `names.printable` replaces control characters.
     "NON_FIELD_ERRORS_KEY": "\0",
     "DEFAULT_THROTTLE_RATES": {
@@ -424,11 +427,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {"name": "video-models", "description": "The models to choose from."},
         {
             "name": "video-jobs",
             "description": "Create videos, follow their progress, download them.",
         },
-        {"name": "video-models", "description": "The models to choose from."},
         {"name": "tokens", "description": "Your token balance, and each change of it."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -437,12 +440,16 @@ SPECTACULAR_SETTINGS = {
         "deepLinking": True,
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
+        "persistAuthorization": True,  # the access token survives a reload of the page
         "defaultModelsExpandDepth": 0,
         "validatorUrl": None,  # the default sends every visitor's request to swagger.io
     },
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "EXTERNAL_DOCS": {"url": "/docs", "description": "API guide"},
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "SORT_OPERATIONS": False,
+    "PREPROCESSING_HOOKS": ["jobs.api.openapi_views.in_order_of_use"],
 }
 
 # ---- Workers ----

@@ -7,10 +7,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView, TemplateView
 
 from accounts.api.urls import auth_urls
-from jobs.api import errors
 from jobs.storage import serve_video
 from tokens_ledger import ledger
-from videostudio import health, metrics
+from videostudio import guide, health, metrics
+from videostudio.core.api import errors
 
 urlpatterns = [
     path("", csrf_exempt(TemplateView.as_view(template_name="home.html")), name="home"),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/<path:unknown>", errors.not_found),
+    path("docs", guide.page, name="guide"),
+    path("docs/", guide.page),
+    path("docs/api.md", guide.markdown, name="guide-markdown"),
+    path("llms.txt", guide.llms_txt),
     path("", include("jobs.monitor.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),

@@ -1,212 +1,71 @@
-"""Map every exception raised in the API to a status and a body.
+"""The API's errors for the exceptions of jobs and of the ledger."""
 
-All bodies have `detail`, a sentence for a person, and `code`, a word for a program. Those for an
-invalid request (400, 411, 413, 415, 422) also name the field and list all errors.
-"""
-
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from django.core.exceptions import (
-    BadRequest,
-    PermissionDenied,
-    RequestDataTooBig,
-    SuspiciousOperation,
-)
-from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
-from django.views import defaults
-from django.views.decorators.csrf import csrf_exempt
-from rest_framework import exceptions
-from rest_framework.renderers import JSONRenderer
-from rest_framework.response import Response
-from rest_framework.settings import api_settings
-from rest_framework.views import set_rollback
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 
 from jobs import job_creation, lifecycle
 from jobs.models import VideoJob
 from tokens_ledger import ledger
+from videostudio.core.api.errors import Problem
 
-NON_FIELD_ERRORS = api_settings.NON_FIELD_ERRORS_KEY
 RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when one of the user's jobs ends
 
 
-class NotReady(Exception):
+class NotReady(APIException):
     """The job has no video yet, or ended without one."""
 
-
-def handle(exc: Exception, context: dict) -> Response | None:
-    """The response to `exc`; None for other exceptions, which Django logs and answers with 500."""
-    for kinds, answer in ANSWERS:
-        if isinstance(exc, kinds):
-            set_rollback()
-            request = context["request"]  # the view may render HTML, but errors are JSON
-            request.accepted_renderer = JSONRenderer()
-            request.accepted_media_type = JSONRenderer.media_type
-            return answer(exc)
-    return None
+    status_code = 400
+    default_code = "not_ready"
 
 
-def problem(
-    status: int, detail: str, code: str, headers: dict | None = None, **more: Any
-) -> Response:
-    return Response({"detail": detail, "code": code} | more, status=status, headers=headers)
+class IdempotencyKeyReused(ValidationError):
+    status_code = 422
+    code = "idempotency_mismatch"
+
+    def __init__(self) -> None:
+        message = "This Idempotency-Key was used with other content"
+        super().__init__({"Idempotency-Key": ErrorDetail(message, self.code)})
 
 
-def fault(status: int, code: str, faults: list[dict]) -> Response:
-    """An invalid request. Each of `faults` has `field` (or None), `message` and `code`."""
-    first = faults[0]
-    return problem(status, first["message"], code, field=first["field"], errors=faults)
+def api_exception(exc: Exception) -> Exception:
+    """The APIException for an exception of the domain; any other exception unchanged."""
+    for kind, translate in TRANSLATIONS.items():
+        if isinstance(exc, kind):
+            return translate(exc)
+    return exc
 
 
-# ---- One function for each kind of response ----
-
-
-def _invalid(exc: exceptions.ValidationError) -> Response:
-    faults = list(_faults(exc.get_full_details(), None))
-    return fault(400, getattr(exc, "code", "invalid"), faults)
-
-
-def _faults(details: Any, field: str | None) -> Iterator[dict]:
-    """Flatten DRF's nested details: one fault for each message, named by the outermost field."""
-    if isinstance(details, list):
-        for item in details:
-            yield from _faults(item, field)
-    elif "message" in details and "code" in details and not isinstance(details["code"], list):
-        code = str(details["code"])
-        yield {"field": field, "message": _sentence(str(details["message"]), field), "code": code}
-    else:
-        for name, item in details.items():
-            inner = field or (None if name == NON_FIELD_ERRORS else str(name))
-            yield from _faults(item, inner)
-
-
-def _sentence(message: str, field: str | None) -> str:
-    """DRF's "This field is required." as "Aspect ratio is required", in the guide's style."""
-    if field and message.startswith("This field "):
-        message = f"{label(field)} {message.removeprefix('This field ')}"
-    return message.removesuffix(".")
-
-
-def label(field: str) -> str:
-    """A field's name for a person: "Aspect ratio" for "aspectRatio"."""
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda m: f" {m[1].lower()}", field).capitalize()
-
-
-def _api_exception(exc: exceptions.APIException) -> Response:
-    details: Any = exc.get_full_details()
-    code = details.get("code", exc.default_code)
-    message = details.get("detail") or details.get("message")
-    if isinstance(message, dict):  # simplejwt nests its details
-        message, code = message["message"], details["code"]["message"]
-    headers = {}
-    if challenge := getattr(exc, "auth_header", None):
-        headers["WWW-Authenticate"] = challenge
-    if wait := getattr(exc, "wait", None):
-        headers["Retry-After"] = str(int(wait))
-    if exc.status_code in (400, 411, 413, 415):
-        code = {"parse_error": "malformed"}.get(code, code)
-        message = str(message).removesuffix(".")
-        return fault(
-            exc.status_code, code, [{"field": None, "message": message, "code": str(code)}]
-        )
-    return problem(exc.status_code, str(message), str(code), headers)
-
-
-def _body_refused(exc: Exception) -> Response:
-    if isinstance(exc, RequestDataTooBig):
-        return _one_fault(413, "too_large", "The fields of a request must be at most 1 MB in all")
-    return _one_fault(400, "malformed", "The request body cannot be read")
-
-
-def _one_fault(status: int, code: str, message: str, field: str | None = None) -> Response:
-    return fault(status, code, [{"field": field, "message": message, "code": code}])
-
-
-def _insufficient_tokens(exc: ledger.InsufficientTokens) -> Response:
+def _insufficient_tokens(exc: ledger.InsufficientTokens) -> Problem:
     message = (
         f"Insufficient tokens. Operation '{exc.operation}' costs {exc.cost} tokens "
         f"but you have {exc.available}."
     )
     detail = {"message": message, "cost": exc.cost, "availableTokens": exc.available}
-    return Response({"detail": detail, "code": "insufficient_tokens"}, status=402)
+    return Problem(402, detail, "insufficient_tokens")
 
 
-def _too_many_active_jobs(exc: job_creation.TooManyActiveJobs) -> Response:
-    return problem(
+def _too_many_active_jobs(exc: job_creation.TooManyActiveJobs) -> Problem:
+    return Problem(
         429,
         f"Maximum {exc.limit} concurrent video jobs allowed. "
         "Please wait for existing jobs to complete.",
         "too_many_active_jobs",
-        {"Retry-After": str(exc.wait_seconds or RETRY_UNKNOWN_WAIT)},
+        headers={"Retry-After": str(exc.wait_seconds or RETRY_UNKNOWN_WAIT)},
         activeJobs=exc.active,
         limit=exc.limit,
         estimatedWaitSeconds=exc.wait_seconds,
     )
 
 
-def _not_ready(exc: NotReady) -> Response:
-    return _one_fault(400, "not_ready", str(exc))
-
-
-def _fixed(status: int, detail: str, code: str) -> Callable[[Exception], Response]:
-    return lambda exc: problem(status, detail, code)
-
-
-ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
-    (exceptions.ValidationError, _invalid),
-    (exceptions.APIException, _api_exception),
-    # DoesNotExist: the job was deleted during this request.
-    (
-        (Http404, job_creation.JobDeleted, VideoJob.DoesNotExist),
-        _fixed(404, "Not found.", "not_found"),
+TRANSLATIONS: dict[type[Exception], Callable[[Any], APIException]] = {
+    ledger.InsufficientTokens: _insufficient_tokens,
+    job_creation.TooManyActiveJobs: _too_many_active_jobs,
+    job_creation.IdempotencyMismatch: lambda exc: IdempotencyKeyReused(),
+    job_creation.JobDeleted: lambda exc: NotFound(),
+    VideoJob.DoesNotExist: lambda exc: NotFound(),  # deleted during this request
+    lifecycle.AlreadyFinished: lambda exc: Problem(
+        409, "The job has already finished.", "already_finished"
     ),
-    (PermissionDenied, _fixed(403, "Permission denied.", "permission_denied")),
-    ((SuspiciousOperation, BadRequest, UnreadablePostError), _body_refused),
-    (ledger.InsufficientTokens, _insufficient_tokens),
-    (job_creation.TooManyActiveJobs, _too_many_active_jobs),
-    (
-        job_creation.IdempotencyMismatch,
-        lambda exc: _one_fault(
-            422,
-            "idempotency_mismatch",
-            "This Idempotency-Key was used with other content",
-            "Idempotency-Key",
-        ),
-    ),
-    (
-        lifecycle.AlreadyFinished,
-        _fixed(409, "The job has already finished.", "already_finished"),
-    ),
-    (NotReady, _not_ready),
-]
-
-
-# ---- Django's own error responses, in the same form under /api/ ----
-
-
-def _is_api(request: HttpRequest) -> bool:
-    return f"/{request.path.lstrip('/')}/".startswith("/api/")
-
-
-@csrf_exempt  # it only returns 404
-def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
-    if _is_api(request):
-        return JsonResponse({"detail": "Not found.", "code": "not_found"}, status=404)
-    return defaults.page_not_found(request, exception)
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> Any:
-    if _is_api(request):
-        message = "The request cannot be read"
-        body: dict[str, Any] = {"detail": message, "code": "malformed", "field": None}
-        body["errors"] = [{"field": None, "message": message, "code": "malformed"}]
-        return JsonResponse(body, status=400)
-    return defaults.bad_request(request, exception)
-
-
-def server_error(request: HttpRequest) -> Any:
-    if _is_api(request):
-        detail = "Something went wrong on our side."
-        return JsonResponse({"detail": detail, "code": "internal"}, status=500)
-    return defaults.server_error(request)
+}

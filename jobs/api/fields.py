@@ -7,6 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
+from rest_framework.utils import html
 
 from jobs import catalog, input_images
 
@@ -117,6 +118,13 @@ class ImageField(serializers.FileField):
 
 class ReferenceImagesField(serializers.ListField):
     MESSAGE = f"At most {catalog.MAX_REFERENCE_IMAGES} reference images are allowed"
+
+    def get_value(self, dictionary: Any) -> Any:
+        """An empty text in a form means no image, as for the other images."""
+        value = super().get_value(dictionary)
+        if html.is_html_input(dictionary) and isinstance(value, list):
+            return [each for each in value if each != ""]
+        return value
 
     def to_internal_value(self, data: Any) -> list[input_images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:

@@ -20,6 +20,15 @@ from rest_framework.request import Request
 
 from videostudio.core.api.strict import StrictQuerySerializer, StrictView
 
+AUTH, JOBS, TOKENS = "/api/v1/auth/", "/api/v1/video-jobs", "/api/v1/tokens"
+ORDER_OF_USE = [
+    *(f"{AUTH}register", f"{AUTH}token", f"{AUTH}token/refresh", f"{AUTH}me", f"{AUTH}logout"),
+    *("/api/v1/video-models", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
+    *(f"{JOBS}/{{pk}}/cancel", TOKENS, f"{TOKENS}/entries"),
+]
+METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]
+Endpoint = tuple[str, str, str, Any]  # path, regular expression, method, view
+
 
 class Document(NamedTuple):
     body: bytes
@@ -39,6 +48,20 @@ def documents() -> Mapping[str, Document]:
         if not _documents:
             _documents.update(_generate())
     return _documents
+
+
+def in_order_of_use(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """A hook of drf-spectacular's: the order in which a newcomer needs the calls.
+
+    Those that ORDER_OF_USE does not name come last.
+    """
+
+    def place(endpoint: Endpoint) -> tuple[int, str, int]:
+        path, _, method, _ = endpoint
+        number = ORDER_OF_USE.index(path) if path in ORDER_OF_USE else len(ORDER_OF_USE)
+        return number, path, METHODS.index(method)
+
+    return sorted(endpoints, key=place)
 
 
 def _generate() -> dict[str, Document]:
@@ -91,6 +114,7 @@ class SchemaView(StrictView, SpectacularAPIView):
 
 
 class DocsView(StrictView, SpectacularSwaggerSplitView):
+    title = "Try the API · Video Studio"
     http_method_names = ["get", "head"]
     content_negotiation_class = FormatParameter
     query_serializers = {"get": DocsQuerySerializer}

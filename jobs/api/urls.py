@@ -4,9 +4,9 @@ from django.urls import path
 from django.views.decorators.gzip import gzip_page
 from rest_framework.routers import SimpleRouter
 
-from jobs.api import errors
 from jobs.api.openapi_views import DocsView, SchemaView
 from jobs.api.views import VideoJobViewSet, VideoModelViewSet
+from videostudio.core.api import errors
 
 router = SimpleRouter(trailing_slash=False)
 router.register("video-jobs", VideoJobViewSet, basename="video-job")

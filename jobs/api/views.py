@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from jobs import catalog, job_creation, lifecycle
 from jobs.api import request_serializers, schema
-from jobs.api.errors import NotReady
+from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttling import CreateThrottle
@@ -54,6 +54,9 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         if job is None:
             raise NotFound
         return job
+
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(api_exception(exc))
 
     def get_throttles(self) -> Any:
         return [CreateThrottle()] if self.action == "create" else []

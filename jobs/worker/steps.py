@@ -20,6 +20,8 @@ from jobs.worker import leases, outage, staging, step_failures
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
 
+MAX_CRASHES = 3  # a job fails after its step has killed this many workers
+
 
 def tick() -> None:
     """Run whatever is due; called once a second."""
@@ -202,7 +204,7 @@ def _claim_due(stage: Stage, limit: int) -> list[VideoJob]:
     """Claim due jobs at `stage`. Fail those whose step has killed MAX_CRASHES workers."""
     now, claimed = timezone.now(), []
     for job in leases.claim_due(stage=stage, limit=limit, now=now):
-        if job.crash_count < lifecycle.MAX_CRASHES:
+        if job.crash_count < MAX_CRASHES:
             claimed.append(job)
             continue
         detail = f"{job.crash_count} workers died in the step of {stage}"

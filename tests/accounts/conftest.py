@@ -2,23 +2,11 @@ import json
 
 import pytest
 from django.core.cache import cache
-from rest_framework.test import APIClient
 
 from accounts import jwt
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
-
-PASSWORD = "tall ships at anchor"
-
-
-@pytest.fixture
-def alice(db):
-    return User.objects.create_user("alice", "alice@example.com", PASSWORD)
-
-
-@pytest.fixture
-def bob(db):
-    return User.objects.create_user("bob", "bob@example.com", PASSWORD)
+from tests.api import PASSWORD
+from videostudio.core.api.throttling import WindowThrottle
 
 
 @pytest.fixture
@@ -26,28 +14,34 @@ def pair(alice):
     return jwt.issue(user=alice)
 
 
-@pytest.fixture
-def client(db):
+@pytest.fixture(autouse=True)
+def empty_cache(db):
+    """The counts of the throttles are in it."""
     cache.clear()
-    return APIClient(raise_request_exception=False)
 
 
 @pytest.fixture
-def post(client):
+def carol(db):
+    """A user without tokens: one whom the ledger knows cannot be deleted."""
+    return User.objects.create_user("carol", "carol@example.com", PASSWORD)
+
+
+@pytest.fixture
+def post(anonymous):
     """`post("token", username=…)`: the answer of that path to a JSON object of these fields."""
 
     def post(path, headers=None, **body):
         text = json.dumps(body)
         type_ = "application/json"
-        return client.post(f"/api/v1/auth/{path}", text, content_type=type_, headers=headers)
+        return anonymous.post(f"/api/v1/auth/{path}", text, content_type=type_, headers=headers)
 
     return post
 
 
 @pytest.fixture
-def me(client):
+def me(anonymous):
     """`me(access)`: the answer of `me` to that access token."""
-    return lambda access: client.get(
+    return lambda access: anonymous.get(
         "/api/v1/auth/me", headers={"authorization": f"Bearer {access}"}
     )
 

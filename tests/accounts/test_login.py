@@ -8,7 +8,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts import jwt
 from accounts.api.urls import auth_urls
-from tests.accounts.conftest import PASSWORD
+from tests.api import PASSWORD
 
 
 class TestLogin:
@@ -63,9 +63,9 @@ class TestLogin:
 
 class TestMe:
     @pytest.mark.parametrize("path", ["me", "me/"])
-    def test_answers_who_one_is(self, client, pair, alice, path):
+    def test_answers_who_one_is(self, anonymous, pair, alice, path):
         headers = {"authorization": f"Bearer {pair.access}"}
-        answer = client.get(f"/api/v1/auth/{path}", headers=headers)
+        answer = anonymous.get(f"/api/v1/auth/{path}", headers=headers)
         assert answer.status_code == 200
         assert answer.json() == {
             "id": str(alice.pk),
@@ -74,8 +74,8 @@ class TestMe:
             "dateJoined": f"{alice.date_joined:%Y-%m-%dT%H:%M:%SZ}",
         }
 
-    def test_is_401_without_a_token(self, client):
-        answer = client.get("/api/v1/auth/me")
+    def test_is_401_without_a_token(self, anonymous):
+        answer = anonymous.get("/api/v1/auth/me")
         assert answer.status_code == 401
         assert answer.json()["code"] == "not_authenticated"
 
@@ -91,9 +91,10 @@ class TestMe:
         alice.save()
         assert me(pair.access).json()["code"] == "password_changed"
 
-    def test_is_401_once_the_user_is_gone(self, me, pair, alice):
-        alice.delete()
-        assert me(pair.access).json()["code"] == "user_not_found"
+    def test_is_401_once_the_user_is_gone(self, me, carol):
+        access = jwt.issue(user=carol).access
+        carol.delete()
+        assert me(access).json()["code"] == "user_not_found"
 
     def test_is_401_for_a_name_that_no_user_can_have(self, me, alice):
         access = AccessToken.for_user(alice)

@@ -45,9 +45,10 @@ class TestRefresh:
         alice.save()
         assert post("token/refresh", refresh=pair.refresh).status_code == 200
 
-    def test_is_401_for_a_deleted_user(self, post, pair, alice):
-        alice.delete()
-        answer = post("token/refresh", refresh=pair.refresh)
+    def test_is_401_for_a_deleted_user(self, post, carol):
+        refresh = jwt.issue(user=carol).refresh
+        carol.delete()
+        answer = post("token/refresh", refresh=refresh)
         assert answer.status_code == 401
         assert answer.json()["code"] == "user_not_found"
 

@@ -7,7 +7,7 @@ from rest_framework.test import APIRequestFactory
 
 from accounts.api.views import RegisterView
 from accounts.models import User
-from tests.accounts.conftest import PASSWORD
+from tests.api import PASSWORD
 
 ALICE = {"username": "alice", "email": "alice@example.com", "password": PASSWORD}
 NAME_TAKEN = "A user with that username already exists"
@@ -44,10 +44,10 @@ class TestRegister:
         access = post("token", username="alice", password=PASSWORD).json()["access"]
         assert me(access).json() == user
 
-    def test_takes_a_form_as_well(self, client):
+    def test_takes_a_form_as_well(self, anonymous):
         body = "username=alice&email=alice@example.com&password=tall+ships+at+anchor"
         type_ = "application/x-www-form-urlencoded"
-        answer = client.post("/api/v1/auth/register", body, content_type=type_)
+        answer = anonymous.post("/api/v1/auth/register", body, content_type=type_)
         assert answer.status_code == 201
         assert User.objects.get().check_password(PASSWORD)
 
@@ -130,8 +130,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "body", [b"", b"{", b"[]", b"null", b"1", b'"a"', b"\xff\xfe", b"[" * 5000, b'{"a": NaN}']
     )
-    def test_is_400_where_the_body_is_no_object(self, client, path, body):
-        answer = client.post(f"/api/v1/auth/{path}", body, content_type="application/json")
+    def test_is_400_where_the_body_is_no_object(self, anonymous, path, body):
+        answer = anonymous.post(f"/api/v1/auth/{path}", body, content_type="application/json")
         assert answer.status_code == 400
         assert set(answer.json()) == {"detail", "code", "field", "errors"}
 
@@ -140,29 +140,29 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "body", [b"username=%00", b"refresh=%ff%00&username=%ed%a0%80", b"&=&"]
     )
-    def test_refuses_a_broken_form(self, client, path, charset, body):
+    def test_refuses_a_broken_form(self, anonymous, path, charset, body):
         type_ = f"application/x-www-form-urlencoded; charset={charset}"
-        answer = client.post(f"/api/v1/auth/{path}", body, content_type=type_)
+        answer = anonymous.post(f"/api/v1/auth/{path}", body, content_type=type_)
         assert answer.status_code in (400, 401)
 
-    def test_is_400_for_a_form_of_too_many_fields(self, client):
+    def test_is_400_for_a_form_of_too_many_fields(self, anonymous):
         body = "&".join(f"a{n}=1" for n in range(1500))
         type_ = "application/x-www-form-urlencoded"
-        assert client.post("/api/v1/auth/token", body, content_type=type_).status_code == 400
+        assert anonymous.post("/api/v1/auth/token", body, content_type=type_).status_code == 400
 
-    def test_is_413_for_a_form_over_the_limit(self, client, settings):
+    def test_is_413_for_a_form_over_the_limit(self, anonymous, settings):
         body = "username=" + "a" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         type_ = "application/x-www-form-urlencoded"
-        assert client.post("/api/v1/auth/token", body, content_type=type_).status_code == 413
+        assert anonymous.post("/api/v1/auth/token", body, content_type=type_).status_code == 413
 
-    def test_is_415_for_another_type(self, client):
-        answer = client.post("/api/v1/auth/token", "<a/>", content_type="text/xml")
+    def test_is_415_for_another_type(self, anonymous):
+        answer = anonymous.post("/api/v1/auth/token", "<a/>", content_type="text/xml")
         assert answer.status_code == 415
 
 
 class TestWelcome:
     @pytest.fixture
-    def register(self, client):
+    def register(self, anonymous):
         """Registers Alice at a view with this welcome."""
 
         def register(welcome):

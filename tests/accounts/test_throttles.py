@@ -2,9 +2,9 @@ import pytest
 from django.core.cache import cache, caches
 from rest_framework.test import APIRequestFactory
 
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
-from tests.accounts.conftest import PASSWORD
+from tests.api import PASSWORD
+from videostudio.core.api.throttling import WindowThrottle
 
 
 class Throttle(WindowThrottle):
@@ -99,10 +99,10 @@ class TestThrottledPaths:
             assert set(answer.json()) == {"detail", "code"}
             assert answer["Retry-After"] == "60"
 
-    def test_are_429_before_the_body_is_read(self, client, rates, clock):
+    def test_are_429_before_the_body_is_read(self, anonymous, rates, clock):
         rates(auth="1/min")
         answers = [
-            client.post("/api/v1/auth/token", "{", content_type="application/json")
+            anonymous.post("/api/v1/auth/token", "{", content_type="application/json")
             for _ in range(2)
         ]
         assert [answer.status_code for answer in answers] == [400, 429]
@@ -112,18 +112,18 @@ class TestThrottledPaths:
         assert [post("logout", refresh="wrong").status_code for _ in range(3)] == [401] * 3
         assert [me(pair.access).status_code for _ in range(3)] == [200] * 3
 
-    def test_do_not_count_what_is_no_post(self, client, post, alice, rates, clock):
+    def test_do_not_count_what_is_no_post(self, anonymous, post, alice, rates, clock):
         rates(auth="1/min")
-        assert [client.get("/api/v1/auth/token").status_code for _ in range(3)] == [405] * 3
+        assert [anonymous.get("/api/v1/auth/token").status_code for _ in range(3)] == [405] * 3
         assert post("token", username="alice", password=PASSWORD).status_code == 200
 
 
 class TestLoginName:
-    def test_is_counted_across_addresses_and_spellings(self, client, alice, rates, clock):
+    def test_is_counted_across_addresses_and_spellings(self, anonymous, alice, rates, clock):
         rates(login_name="5/min")
         names = ["alice", "ALICE", " alice ", "ａｌｉｃｅ", "Alice", "alice"]
         codes = [
-            client.post(
+            anonymous.post(
                 "/api/v1/auth/token",
                 {"username": name, "password": PASSWORD},
                 format="json",

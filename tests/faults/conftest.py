@@ -10,7 +10,6 @@ from jobs.worker import staging
 from tests.faults import table
 from tests.faults.fault import Fault
 from tests.faults.studio import Cloudinary, Google, Studio
-from tests.jobs.conftest import alice, bob, client, client_of, stranger  # noqa: F401
 
 ACCOUNT = {
     "GOOGLE_API_KEY": "test-google-key",
@@ -58,7 +57,7 @@ def one_client() -> Iterator[None]:
 
 
 @pytest.fixture
-def studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path):  # noqa: F811
+def studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path):
     for service in (google, cloudinary):
         service.clear_faults()
         service.calls = Counter()

@@ -24,9 +24,9 @@ from jobs import providers
 from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, VideoJob
 from jobs.providers import veo
 from jobs.worker import outage, staging, steps
+from tests.api import Client
 from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.fakes.server import Answer, Request
-from tests.jobs.conftest import Client
 from tests.run import PROJECT
 
 NEVER = 1e9  # seconds that an operation takes

@@ -5,10 +5,10 @@ import re
 import pytest
 from django.core.management import call_command
 
+from tests.api import COST, TOKENS
 from tests.faults import table
 from tests.faults.fault import KEPT, SUCCEEDED
 from tests.faults.lists import FAULTS
-from tests.jobs.conftest import COST, TOKENS
 
 EACH = [(section, fault) for section, faults in FAULTS.items() for fault in faults]
 SENTENCE = re.compile(r"[A-Z][\w\s,']{15,100}\.")

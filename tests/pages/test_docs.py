@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser import screenshot
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
@@ -43,6 +45,32 @@ class TestTryOut:
         assert docs.request.get(job["cloudinaryUrl"]).headers["content-type"] == "video/mp4"
         assert send(docs, "tokens_retrieve", 200)["availableTokens"] == 50
 
+    @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data"])
+    def test_first_order_is_accepted_as_it_is_filled_in(self, docs, studio, kind):
+        alice = studio.user(kind.partition("/")[0], tokens=50)
+        authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
+        choose_body(docs, "video_jobs_create", kind)
+        job = send(docs, "video_jobs_create", 202)
+        assert job["prompt"] == "A lighthouse at dusk, waves rolling in"
+        assert job["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 0}
+
+    def test_sends_images(self, docs, studio, tmp_path):
+        alice = studio.user("painter", tokens=50)
+        Image.new("RGB", (64, 36), "navy").save(file := tmp_path / "first.png")
+        authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
+        choose_body(docs, "video_jobs_create", "multipart/form-data")
+        form = opened(docs, "video_jobs_create")
+        form.get_by_role("button", name="Add string item").click()
+        form.locator(".json-schema-array input[type=file]").set_input_files(file)
+        job = send(docs, "video_jobs_create", 202)
+        assert job["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 1}
+
+    def test_keeps_the_access_token_when_the_page_is_loaded_again(self, docs, studio):
+        alice = studio.user("reloader", tokens=50)
+        authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
+        docs.reload()
+        assert send(docs, "tokens_retrieve", 200)["availableTokens"] == 150
+
     def test_shows_a_refusal(self, open_page, studio):
         page = open_page(tolerate="401")
         page.goto(f"{studio.url}/api/v1/docs")
@@ -50,6 +78,18 @@ class TestTryOut:
 
 
 class TestPage:
+    def test_leads_to_the_other_pages(self, docs, studio):
+        assert docs.title() == "Try the API · Video Studio"
+        pages = docs.get_by_role("navigation", name="Pages").get_by_role("link")
+        paths = [link.get_attribute("href") for link in pages.all()]
+        assert paths == ["/", "/video-monitor", "/docs", "/api/v1/docs"]
+
+    def test_fits_a_narrow_window(self, docs):
+        screenshot(docs, "try-the-api-1280", whole=False)
+        docs.set_viewport_size({"width": 390, "height": 844})
+        assert docs.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        screenshot(docs, "try-the-api-390", whole=False)
+
     def test_tells_how_to_begin(self, docs):
         expect(docs.get_by_text("Try it here.")).to_be_visible()
         expect(docs.get_by_text("Your token balance, and each change of it.")).to_be_visible()
@@ -89,6 +129,11 @@ def opened(page: Page, name: str) -> Locator:
     if "is-open" not in (block.get_attribute("class") or ""):
         block.locator(".opblock-summary-control").click()
     return block
+
+
+def choose_body(page: Page, name: str, kind: str) -> None:
+    block = opened(page, name)
+    block.get_by_label("Request content type").select_option(kind)
 
 
 def authorize(page: Page, access: str) -> None:

@@ -13,7 +13,7 @@ from django_otp.oath import totp
 from playwright.sync_api import Page, expect
 
 from tests.browser import NARROW, screenshot
-from tests.staff.studio import PASSWORD, open_studio
+from tests.pages.staff_studio import PASSWORD, open_studio
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 

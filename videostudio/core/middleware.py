@@ -15,6 +15,7 @@ from django.urls import resolve
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 
+from videostudio.core.api.errors import is_api
 from videostudio.core.logs import request_id
 
 logger = logging.getLogger("videostudio.requests")
@@ -105,7 +106,7 @@ class DatabaseUnavailableMiddleware:
 def database_unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
     """JSON under /api/, an empty body for Prometheus, else a page."""
     logger.error("the database does not respond", exc_info=exception)
-    if request.path.startswith("/api/"):
+    if is_api(request):
         detail = "The service is not available at the moment. Please try again."
         body = {"detail": detail, "code": "unavailable"}
         return JsonResponse(body, status=503, headers=RETRY_AFTER)

@@ -1,0 +1,194 @@
+"""The jobs. Only `lifecycle` changes a job's status; constraints guard it."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from jobs.catalog import VideoSpec
+from jobs.querysets import VideoJobQuerySet
+from jobs.statuses import ACTIVE, Stage, Status
+
+if TYPE_CHECKING:
+    from jobs.models.job_parts import JobEvent
+
+# Maps the fields of a VideoSpec to the columns that hold them.
+SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
+    "initial_image": "has_initial_image",
+    "end_frame": "has_end_frame",
+    "reference_images": "reference_image_count",
+}
+
+
+class VideoJob(models.Model):
+    """One requested video.
+
+    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished.
+    `crash_count` is incremented when a step is claimed and reset when it ends, so it counts steps
+    that killed their worker. `version` is incremented by every change that a client can see.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="video_jobs",
+        db_index=False,  # here and below: another index begins with this column
+    )
+
+    # The request
+    prompt = models.TextField(blank=True)
+    model = models.CharField(max_length=64)
+    resolution = models.CharField(max_length=8)
+    aspect_ratio = models.CharField(max_length=8)
+    duration_seconds = models.PositiveSmallIntegerField(help_text="Length of the video.")
+    generate_audio = models.BooleanField(default=False)
+    mock_mode = models.BooleanField(default=False)
+    has_initial_image = models.BooleanField(default=False)
+    has_end_frame = models.BooleanField(default=False)
+    reference_image_count = models.PositiveSmallIntegerField(default=0)
+
+    # The state that clients see
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    status_message = models.CharField(max_length=200)
+    progress_percentage = models.PositiveSmallIntegerField(default=0)
+    error_code = models.CharField(max_length=64, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)
+    tokens_consumed = models.PositiveIntegerField(default=0)
+    tokens_refunded = models.PositiveIntegerField(default=0)
+    expected_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Time from start to end, estimated from recent jobs."
+    )
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    # Processing; never shown to clients
+    stage = models.CharField(max_length=16, choices=Stage, blank=True)
+    next_step_at = models.DateTimeField(null=True, blank=True)
+    failure_count = models.PositiveIntegerField(
+        default=0, db_column="attempts", help_text="Consecutive failures at this stage."
+    )
+    crash_count = models.PositiveSmallIntegerField(
+        default=0,
+        db_column="unanswered",
+        help_text="Consecutive steps whose worker died.",
+    )
+    operation = models.CharField(
+        max_length=300, blank=True, help_text="The provider's name for the video."
+    )
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+    generated_at = models.DateTimeField(null=True, blank=True)
+
+    # The stored video; a URL is relative if this server delivers it
+    video_name = models.CharField(max_length=200, blank=True)
+    video_url = models.CharField(max_length=500, blank=True)
+    poster_url = models.CharField(max_length=500, blank=True)
+    video_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+
+    rerun_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="reruns",
+        db_column="made_from_id",
+        db_index=False,
+        help_text="The job that staff retried or fetched again.",
+    )
+
+    log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
+
+    objects = VideoJobQuerySet.as_manager()
+
+    class Meta:
+        permissions = [
+            ("refund_videojob", "Can refund a job's tokens"),
+            ("cancel_videojob", "Can cancel a job"),
+            ("retry_videojob", "Can have a job done again"),
+            ("fetch_videojob", "Can fetch a job's video again"),
+            ("fail_videojob", "Can mark a job as failed and refund it"),
+            ("export_videojob", "Can export jobs"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
+            models.CheckConstraint(
+                condition=Q(progress_percentage__lte=100), name="job_progress_at_most_100"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ACTIVE, next_step_at__isnull=False, completed_at=None)
+                | (~Q(status__in=ACTIVE) & Q(next_step_at=None, completed_at__isnull=False)),
+                name="job_active_has_next_step",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status=Status.RUNNING) & ~Q(stage=""))
+                | (~Q(status=Status.RUNNING) & Q(stage="")),
+                name="job_running_has_stage",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SUCCEEDED) | ~Q(video_url=""),
+                name="job_succeeded_has_video",
+            ),
+            models.CheckConstraint(
+                condition=Q(tokens_refunded__lte=F("tokens_consumed")),
+                name="job_refund_at_most_charge",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "-id"], name="job_of_user_newest_first"),
+            models.Index(fields=["-created_at", "-id"], name="job_newest_first"),
+            models.Index(
+                fields=["stage", "next_step_at"],
+                # Not on status: the planner would then use this index for a user's active jobs.
+                condition=Q(next_step_at__isnull=False),
+                name="job_next_step",
+            ),
+            models.Index(
+                fields=["user", "status"],
+                condition=Q(status__in=ACTIVE),
+                name="job_active_of_user",
+            ),
+            models.Index(
+                fields=["started_at"], condition=Q(started_at__isnull=False), name="job_started"
+            ),
+            models.Index(
+                fields=["mock_mode", "-completed_at"],
+                condition=Q(status=Status.SUCCEEDED),
+                name="job_recent_successes",
+            ),
+            models.Index(
+                fields=["error_code", "-created_at"],
+                condition=Q(status=Status.FAILED),
+                name="job_failures_by_code",
+            ),
+            models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            models.Index(
+                fields=["rerun_of"], condition=Q(rerun_of__isnull=False), name="job_made_again"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @classmethod
+    def from_spec(cls, spec: VideoSpec, **columns: Any) -> "VideoJob":
+        """An unsaved job for `spec`."""
+        requested = {column: getattr(spec, name) for name, column in SPEC_COLUMNS.items()}
+        return cls(**requested | {"prompt": spec.prompt or ""} | columns)
+
+    @property
+    def spec(self) -> VideoSpec:
+        """The request."""
+        requested = {name: getattr(self, column) for name, column in SPEC_COLUMNS.items()}
+        return VideoSpec(**requested | {"prompt": self.prompt or None})
+
+    @property
+    def has_input_images(self) -> bool:
+        """Whether the request included images; their rows are deleted when the job ends."""
+        return self.has_initial_image or self.has_end_frame or self.reference_image_count > 0

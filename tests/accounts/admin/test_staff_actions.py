@@ -1,0 +1,314 @@
+"""What staff did to a user: the panel on the user's page, and the user's History."""
+
+import re
+import uuid
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+from django.apps import apps
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from accounts.models import StaffAction, User
+from jobs import lifecycle
+from jobs.models import JobEvent, VideoJob
+from jobs.worker import cleanup, staff_log
+from tests.accounts.admin.test_users import page_of
+from tests.accounts.admin.test_users import press as press_tokens
+from tests.job_states import kept
+from tests.staff_site import LIST, press
+from tokens_ledger.models import Entry
+
+past_staff_actions = import_module("jobs.migrations.0010_past_staff_actions")
+
+
+def history_of(user):
+    return f"/admin/accounts/user/{user.pk}/history/"
+
+
+def rows(text):
+    """The rows of the table of actions, tags removed."""
+    table = text[text.index("What, and why") :].partition("</table>")[0]
+    found = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [[strip_tags(cell).strip() for cell in row.split("</td>")[:-1]] for row in found]
+
+
+def shown(browser, page):
+    """By, what, on: of each action that the page shows."""
+    text = browser.get(page).text
+    return [tuple(row[1:]) for row in rows(text)] if "What, and why" in text else []
+
+
+@pytest.fixture(params=["panel", "history"])
+def page(request):
+    """The address of a user's page, or of the user's History."""
+    return {"panel": page_of, "history": history_of}[request.param]
+
+
+@pytest.fixture
+def carol(db):
+    """A user to whom nothing was done."""
+    return User.objects.create_user("carol", "carol@example.com")
+
+
+class TestActions:
+    def test_on_user_account_and_jobs_are_shown_newest_first(
+        self, page, operator, finance, alice, new_job
+    ):
+        job = new_job("SUCCEEDED")
+        press_tokens(finance, "grant", alice, amount=200, reason="Goodwill")
+        press(operator, "refund", job, reason="Black frame")
+        form = {"reason": "Charge-back"}
+        operator.post(f"/admin/accounts/user/{alice.pk}/deactivate/", form)
+        assert shown(operator, page(alice)) == [
+            ("operator", "Deactivated: Charge-back", "User alice"),
+            ("operator", "Refund: 50 tokens refunded. Reason: Black frame", f"Video job {job.pk}"),
+            ("finance", "Grant tokens: +200. Goodwill", "Account alice"),
+            ("Command line or sign-up", "Grant: +1,000. For tests", "Account alice"),
+        ]
+
+    def test_lead_to_what_they_concern(self, page, operator, finance, alice, new_job):
+        job = new_job("SUCCEEDED")
+        press(operator, "refund", job)
+        press_tokens(finance, "grant", alice)
+        text = operator.get(page(alice)).text
+        for url in (f"{LIST}{job.pk}/change/", f"/admin/tokens_ledger/account/{alice.pk}/change/"):
+            assert f'<td><a href="{url}">' in text
+            assert operator.get(url).status_code == 200
+
+    def test_say_when(self, page, operator, alice, new_job):
+        press(operator, "refund", new_job("SUCCEEDED"))
+        at = LogEntry.objects.get().action_time
+        assert rows(operator.get(page(alice)).text)[0][0] == f"{at.day} {at:%b %Y, %H:%M:%S}"
+
+    def test_on_others_are_not_shown(self, page, operator, alice, carol, new_job):
+        press(operator, "refund", new_job("SUCCEEDED"))
+        assert shown(operator, page(carol)) == []
+        assert "Staff have done nothing to this user" in operator.get(page(carol)).text
+
+    def test_are_shown_once_each_whatever_the_action(self, page, operator, finance, alice, new_job):
+        """An action writes to the log, to the job's events, and to the ledger."""
+        before = len(shown(operator, page(alice)))
+        press(operator, "refund", new_job("SUCCEEDED"))
+        press(operator, "cancel", new_job())
+        press(operator, "fail", new_job("generating"))
+        press(operator, "retry", new_job("FAILED"), price="charged")
+        lost = new_job("FAILED")
+        VideoJob.objects.filter(pk=lost.pk).update(operation="operations/of-its-own")
+        press(operator, "fetch", lost, price="free")
+        press_tokens(finance, "grant", alice)
+        press_tokens(finance, "adjust", alice, amount=-5)
+        names = [what.partition(":")[0] for _, what, _ in shown(operator, page(alice))]
+        assert names[: len(names) - before] == [
+            *("Adjust balance", "Grant tokens", "Fetch again", "Retry"),
+            *("Mark as failed and refund", "Cancel", "Refund"),
+        ]
+
+    def test_with_an_actor_are_all_in_the_log(self, operator, finance, alice, new_job):
+        """So that jobs' events and the ledger's entries that name an actor add nothing to it."""
+        jobs = [new_job("SUCCEEDED"), new_job(), new_job("generating"), new_job("FAILED")]
+        for door, job in zip(("refund", "cancel", "fail", "retry"), jobs, strict=True):
+            press(operator, door, job, price="free")
+        press_tokens(finance, "grant", alice)
+        logged = set(LogEntry.objects.values_list("object_id", flat=True))
+        reruns = set(VideoJob.objects.exclude(rerun_of=None).values_list("pk", flat=True))
+        events = JobEvent.objects.exclude(actor=None).exclude(job__in=reruns)
+        assert {str(pk) for pk in events.values_list("job", flat=True)} <= logged
+        entries = Entry.objects.exclude(actor=None)
+        assert entries.count() == 3
+        for entry in entries:
+            assert (entry.reference or str(entry.account_id)) in logged
+
+    def test_by_command_are_shown_with_their_note(self, page, support, carol):
+        call_command("grant_tokens", "carol", "500", "--note", "Paid by transfer")
+        told = ("Command line or sign-up", "Grant: +500. Paid by transfer", "Account carol")
+        assert shown(support, page(carol)) == [told]
+
+    def test_on_a_deleted_job_are_still_shown(self, page, operator, alice, new_job):
+        job = new_job("SUCCEEDED")
+        press(operator, "refund", job, reason="Black frame")
+        lifecycle.delete(job=job, now=timezone.now())
+        assert kept(job) is None
+        by, what, on = shown(operator, page(alice))[0]
+        assert (by, on) == ("operator", f"Video job {job.pk} (deleted)")
+        assert what == "Refund: 50 tokens refunded. Reason: Black frame"
+        assert f'<td><a href="{LIST}{job.pk}/change/">Video job' not in (
+            operator.get(page(alice)).text
+        )
+
+    def test_on_a_free_job_that_was_deleted_are_still_shown(self, page, operator, alice, new_job):
+        press(operator, "retry", new_job("FAILED"), price="free")
+        free = VideoJob.objects.exclude(rerun_of=None).get()
+        press(operator, "cancel", free, reason="Not needed")
+        lifecycle.delete(job=free, now=timezone.now())
+        assert shown(operator, page(alice))[0][2] == f"Video job {free.pk} (deleted)"
+
+    def test_by_a_superuser_with_djangos_forms_are_shown(self, page, boss, carol):
+        form = {"username": "carol", "email": "new@example.com", "first_name": "", "last_name": ""}
+        boss.post(page_of(carol), form)
+        assert shown(boss, page(carol))[0][:2] == ("boss", "Changed Email address and Active.")
+
+
+class TestLength:
+    @pytest.fixture
+    def busy(self, member, carol):
+        """Carol, to whom 250 things were done, number 249 last."""
+        olga, now = member("Operator", "olga"), timezone.now()
+        entries = LogEntry.objects.bulk_create(
+            LogEntry(
+                user=olga,
+                content_type=ContentType.objects.get_for_model(User),
+                object_id=str(carol.pk),
+                object_repr="carol",
+                action_flag=CHANGE,
+                change_message=f"Number {number}",
+                action_time=now - timedelta(seconds=250 - number),
+            )
+            for number in range(250)
+        )
+        StaffAction.objects.bulk_create(StaffAction(log_entry=e, user=carol) for e in entries)
+        return carol
+
+    def numbers(self, browser, page):
+        return [int(what.split()[1]) for _, what, _ in shown(browser, page)]
+
+    def test_of_the_panel_is_ten_with_a_way_to_all(self, support, busy):
+        assert self.numbers(support, page_of(busy)) == list(range(249, 239, -1))
+        assert f'<a href="{history_of(busy)}">All actions of staff</a>' in (
+            support.get(page_of(busy)).text
+        )
+
+    def test_of_a_page_of_the_history_is_a_hundred(self, support, busy):
+        pages = [self.numbers(support, f"{history_of(busy)}?p={number}") for number in (1, 2, 3)]
+        assert [len(each) for each in pages] == [100, 100, 50]
+        assert [number for each in pages for number in each] == list(range(249, -1, -1))
+        text = support.get(history_of(busy)).text
+        assert '<a href="?p=3">3</a>' in text
+        assert "250 entries" in text
+
+    def test_is_of_log_and_ledger_together(self, support, busy):
+        call_command("grant_tokens", "carol", "500", "--note", "Number 250")
+        every = [
+            int(re.findall(r"Number (\d+)", what)[0])
+            for page in (1, 2, 3)
+            for _, what, _ in shown(support, f"{history_of(busy)}?p={page}")
+        ]
+        assert every == list(range(250, -1, -1))
+
+    @pytest.mark.parametrize("number", ["0", "99", "x", "-1"])
+    def test_answers_a_page_that_is_not_there(self, support, busy, number):
+        assert support.get(f"{history_of(busy)}?p={number}").status_code == 200
+
+
+class TestPermissions:
+    @pytest.fixture
+    def limited(self, browser_of):
+        """Signs in a member of staff with these permissions alone."""
+
+        def limited(*codenames):
+            user = User.objects.create_user("lee", is_staff=True)
+            user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+            return browser_of(user)
+
+        return limited
+
+    def test_of_every_role_suffice(self, page, support, operator, finance, alice, new_job):
+        press(operator, "refund", new_job("SUCCEEDED"))
+        for browser in (support, operator, finance):
+            assert len(shown(browser, page(alice))) == 2
+
+    def test_without_the_log_show_no_action_on_jobs(self, page, limited, operator, alice, new_job):
+        press(operator, "refund", new_job("SUCCEEDED"), reason="Black frame")
+        answer = limited("view_user", "view_videojob", "view_entry").get(page(alice))
+        assert answer.status_code == 200
+        assert "What staff did" not in answer.text
+        assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
+
+    @pytest.mark.parametrize("codenames", [("view_user",), ("view_user", "view_entry")])
+    def test_without_the_log_have_the_history_say_so(self, limited, operator, carol, codenames):
+        form = {"reason": "Spam"}
+        operator.post(f"/admin/accounts/user/{carol.pk}/deactivate/", form)
+        call_command("grant_tokens", "carol", "500", "--note", "By transfer")
+        text = limited(*codenames).get(history_of(carol)).text
+        assert "You may not see what staff did to this user, their tokens and their jobs." in text
+        for claim in ("No member of staff", "Staff have done nothing", "Spam", "By transfer"):
+            assert claim not in text
+
+    def test_without_the_ledger_show_no_grant_by_command(self, page, limited, carol):
+        call_command("grant_tokens", "carol", "500", "--note", "By transfer")
+        assert "By transfer" not in limited("view_user", "view_logentry").get(page(carol)).text
+
+    def test_without_users_open_nothing(self, page, limited, alice):
+        assert limited("view_logentry", "view_entry").get(page(alice)).status_code == 403
+
+    def test_of_a_user_who_is_not_there_lead_away(self, support):
+        assert support.get(f"/admin/accounts/user/{uuid.uuid4()}/history/").status_code == 302
+
+
+class TestOfProcessesOfTheLastRelease:
+    """They write Django's log alone."""
+
+    @pytest.fixture
+    def link(self):
+        return lambda: cleanup.purge_expired(now=timezone.now())
+
+    def test_are_shown_after_the_hourly_cleanup(
+        self, page, operator, finance, alice, bob, new_job, link
+    ):
+        deleted = new_job("SUCCEEDED", user=bob)
+        press(operator, "refund", new_job("SUCCEEDED"), deleted)
+        for user in (alice, bob):
+            press_tokens(finance, "grant", user)
+            form = {"active": "no", "reason": "Spam"}
+            operator.post(f"/admin/accounts/user/{user.pk}/deactivate/", form)
+        lifecycle.delete(job=deleted, now=timezone.now())
+        wanted = [shown(operator, page(user)) for user in (alice, bob)]
+        assert [len(each) for each in wanted] == [4, 4]
+        StaffAction.objects.all().delete()
+        link()
+        assert [shown(operator, page(user)) for user in (alice, bob)] == wanted
+
+    def test_are_linked_in_batches(self, operator, new_job, link, monkeypatch):
+        monkeypatch.setattr(staff_log, "BATCH_SIZE", 2)
+        press(operator, "refund", *(new_job("SUCCEEDED") for _ in range(5)))
+        StaffAction.objects.all().delete()
+        link()
+        assert StaffAction.objects.count() == 5
+
+    def test_are_linked_while_they_are_recent(self, operator, new_job, link, monkeypatch):
+        monkeypatch.setattr(staff_log, "RECENT", 3)
+        press(operator, "refund", *(new_job("SUCCEEDED") for _ in range(5)))
+        StaffAction.objects.all().delete()
+        link()
+        newest = LogEntry.objects.order_by("-pk").values_list("pk", flat=True)[:3]
+        assert set(StaffAction.objects.values_list("pk", flat=True)) == set(newest)
+
+    def test_of_a_user_who_was_deleted_are_left_out(self, boss, carol, link):
+        boss.post(page_of(carol), {"username": "caroline"})
+        StaffAction.objects.all().delete()
+        carol.delete()
+        link()
+        assert not StaffAction.objects.exists()
+
+
+class TestMigration:
+    def test_finds_the_users_of_rows_that_were_there_before(
+        self, operator, finance, alice, bob, new_job
+    ):
+        paid, deleted = new_job("SUCCEEDED"), new_job("SUCCEEDED", user=bob)
+        press(operator, "refund", paid, deleted)
+        press_tokens(finance, "grant", bob)
+        operator.post(f"/admin/accounts/user/{alice.pk}/deactivate/", {"reason": "Spam"})
+        lifecycle.delete(job=deleted, now=timezone.now())
+        wanted = set(StaffAction.objects.values_list("log_entry", "user"))
+        assert len(wanted) == 4
+        StaffAction.objects.all().delete()
+        for _ in range(2):  # a try that was interrupted can be repeated
+            past_staff_actions.fill(apps, connection.schema_editor())
+            assert set(StaffAction.objects.values_list("log_entry", "user")) == wanted

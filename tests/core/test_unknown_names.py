@@ -1,0 +1,366 @@
+"""Fields and query parameters that a call does not know are refused (contract 3)."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.admindocs.views import simplify_regex
+from django.core.cache import cache
+from django.urls import URLPattern, get_resolver
+
+from jobs.models import VideoJob
+from tests.api import COST, FORM, JOBS, TOKENS, Client, assert_fault, assert_problem
+from tests.uploads import picture
+from videostudio.core.api import errors
+
+JSON = "application/json"
+
+
+def patterns(resolver: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for each in resolver.url_patterns:
+        path = prefix + str(each.pattern)
+        if isinstance(each, URLPattern):
+            yield path, each.callback
+        else:
+            yield from patterns(each, path)
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    """Every path and method of the API, as the URLs have them."""
+    for pattern, callback in patterns(get_resolver()):
+        path = simplify_regex(pattern)
+        if path.startswith("/api/") and callback is not errors.not_found:
+            yield from ((path, method) for method in methods(callback))
+
+
+def methods(callback: Any) -> list[str]:
+    """A viewset's route names them; any other view has a function for each."""
+    view = callback.cls
+    handled = [method for method in view.http_method_names if hasattr(view, method)]
+    return [*(getattr(callback, "actions", None) or set(handled) - {"options"})]
+
+
+CALLS = sorted(set(calls()))
+WRITING = [(path, method) for path, method in CALLS if method != "get"]
+
+
+@pytest.fixture
+def send(client, new_job):
+    """Alice's call; a path with an id names her job."""
+
+    def send(path: str, method: str, query: str = "", **fields: Any) -> Any:
+        cache.clear()  # the throttles' counts
+        path = path.replace("<pk>", str(new_job().pk))
+        assert "<" not in path
+        body = json.dumps(fields) if fields else ""
+        return client.generic(method.upper(), path + query, body, JSON)
+
+    return send
+
+
+def fault(answer: Any, *, field: str, message: str | None = None) -> dict[str, Any]:
+    """The first fault of an answer that begins with an unknown name."""
+    first = assert_fault(answer, field=field)["errors"][0]
+    assert first["code"] == "unknown_field"
+    assert message is None or first["message"] == message
+    return first
+
+
+class TestEveryCall:
+    def test_is_found_in_the_urls(self):
+        assert {("/api/v1/video-jobs/<pk>", "delete"), ("/api/v1/schema", "get")} <= set(CALLS)
+        assert len(CALLS) >= 16
+        assert len(WRITING) >= 7
+
+    @pytest.mark.parametrize(("path", "method"), CALLS)
+    def test_refuses_an_unknown_query_parameter(self, send, path, method):
+        message = "Unknown query parameter 'zzz'"
+        fault(send(path, method, "?zzz=1"), field="zzz", message=message)
+
+    @pytest.mark.parametrize(("path", "method"), CALLS)
+    @pytest.mark.parametrize("name", ["_", "format"])
+    def test_refuses_usual_parameters_that_it_does_not_have(self, send, path, method, name):
+        if name == "format" and path in ("/api/v1/schema", "/api/v1/docs"):
+            assert send(path, method, "?format=").status_code == 200
+        else:
+            fault(send(path, method, f"?{name}=xml"), field=name)
+
+    @pytest.mark.parametrize(("path", "method"), WRITING)
+    def test_refuses_an_unknown_field(self, send, path, method):
+        fault(send(path, method, zzz=1), field="zzz", message="Unknown field 'zzz'")
+
+    @pytest.mark.parametrize(
+        ("path", "method"), [(path, method) for path, method in CALLS if method == "get"]
+    )
+    def test_by_head_refuses_it_too(self, send, path, method):
+        assert send(path, "head", "?zzz=1").status_code == 400
+
+    @pytest.mark.parametrize(("path", "method"), WRITING)
+    def test_leaves_everything_as_it_was(self, client, alice, new_job, path, method, tokens):
+        job = new_job()
+        answer = client.generic(
+            method.upper(), path.replace("<pk>", str(job.pk)) + "?zzz=1", "{}", JSON
+        )
+        assert answer.status_code == 400
+        job.refresh_from_db()
+        assert job.status == "PENDING"
+        assert VideoJob.objects.count() == 1
+        assert tokens(alice) == TOKENS - COST
+
+
+class TestOrder:
+    def test_comes_after_authentication(self, anonymous, new_job):
+        job = new_job()
+        for path in (JOBS, f"{JOBS}/{job.pk}", "/api/v1/auth/me"):
+            for query in ("?zzz=1", "?format=xml"):
+                assert_problem(anonymous.get(path + query), 401, "not_authenticated")
+        answer = anonymous.post(JOBS, FORM | {"zzz": "1"}, format="json")
+        assert_problem(answer, 401, "not_authenticated")
+
+    def test_comes_before_the_job_is_looked_up(self, stranger, new_job):
+        """So nobody learns by it whether a job exists."""
+        for id in (new_job().pk, "550e8400-e29b-41d4-a716-446655440000", "nonsense"):
+            fault(stranger.get(f"{JOBS}/{id}?zzz=1"), field="zzz")
+            fault(stranger.delete(f"{JOBS}/{id}?zzz=1"), field="zzz")
+
+    def test_comes_before_tokens_and_active_jobs(self, client, alice, tokens, new_job):
+        for _ in range(3):
+            new_job()
+        tokens(alice, 0)
+        fault(client.create(zzz="1"), field="zzz")
+
+    def test_comes_after_a_method_that_is_not_allowed(self, client):
+        answer = client.put(f"{JOBS}?zzz=1", {"zzz": 1}, format="json")
+        assert_problem(answer, 405, "method_not_allowed")
+
+
+class TestPoll:
+    @pytest.mark.parametrize("query", ["?x=1", "?x", "?x=&limit=1", "?&x=1", "?x=1&x=2"])
+    def test_with_a_parameter_is_refused(self, client, new_job, query):
+        path = f"{JOBS}/{new_job().pk}"
+        fault(client.get(path + query), field="x")
+
+    @pytest.mark.parametrize("query", ["?", "?&", "?&&"])
+    def test_with_an_empty_query_is_answered(self, client, new_job, query):
+        path = f"{JOBS}/{new_job().pk}"
+        assert client.get(path + query).json() == client.get(path).json()
+
+
+@pytest.mark.usefixtures("nothing_happens")
+class TestField:
+    @pytest.mark.parametrize(
+        ("name", "near"),
+        [
+            *(("aspect_ratio", "aspectRatio"), ("aspectratio", "aspectRatio")),
+            *(("duration", "durationSeconds"), ("duration_seconds", "durationSeconds")),
+            *(("generate_audio", "generateAudio"), ("mock_mode", "mockMode"), ("promt", "prompt")),
+            *(("reference_images", "referenceImages"), ("referenceImage", "referenceImages")),
+            *(("initial_image", "initialImage"), ("Prompt", "prompt"), ("end-frame", "endFrame")),
+            *((name, None) for name in ("zzz", "sample", "webhook", "n", "日本", "user")),
+        ],
+    )
+    def test_is_refused_with_the_nearest_name(self, client, name, near):
+        hint = f": did you mean '{near}'?" if near else ""
+        message = f"Unknown field '{name}'{hint}"
+        for answer in (client.create(**{name: "4"}), client.create_json(**{name: 4})):
+            fault(answer, field=name, message=message)
+
+    def test_named_like_drfs_key_of_other_errors_is_reported_by_its_name(self, client):
+        for answer in (
+            client.create(non_field_errors="4"),
+            client.create_json(non_field_errors=4),
+        ):
+            fault(answer, field="non_field_errors", message="Unknown field 'non_field_errors'")
+
+    def test_that_is_a_file_is_refused(self, client):
+        fault(client.create(image=picture()), field="image")
+        fault(client.create(initialimage=picture()), field="initialimage")
+
+    @pytest.mark.parametrize("name", ["referenceImages[]", "referenceImages[0]"])
+    def test_of_a_forms_list_is_unknown_in_json(self, client, name):
+        message = f"Unknown field '{name}': did you mean 'referenceImages'?"
+        fault(client.create_json(**{name: []}), field=name, message=message)
+
+    @pytest.mark.parametrize(
+        "name", ["prompt[]", "referenceImages[x]", "referenceImages[0]x", "referenceImages[99999]"]
+    )
+    def test_that_only_looks_like_a_list_is_refused(self, client, name):
+        fault(client.create(**{name: "x"}), field=name)
+
+    def test_is_listed_before_all_other_faults(self, client):
+        answer = client.create(aspect_ratio="16:9", aspectRatio=None, resolution="4k", zzz="1")
+        faults = assert_fault(answer, field="aspect_ratio")["errors"]
+        assert [(each["field"], each["code"]) for each in faults] == [
+            ("aspect_ratio", "unknown_field"),
+            ("zzz", "unknown_field"),
+            ("resolution", "invalid_choice"),
+            ("aspectRatio", "required"),
+        ]
+
+    def test_is_listed_beside_a_combination_that_is_refused(self, client):
+        answer = client.create(zzz="1", resolution="1080p", durationSeconds="4")
+        assert len(fault_codes(answer)) == 2
+        assert "combination" in fault_codes(answer)
+
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            ("x" * 900_000, "x" * 60 + "…"),
+            ("a\n\r\x00\x1b[31m\u202eb", "a����[31m�b"),
+            ("\ud800", "�"),
+            ("", ""),
+            ("<script>'\"", "<script>'\""),
+            ("message", "message"),
+            ("code", "code"),
+        ],
+        ids=lambda text: ascii(text)[:20],
+    )
+    def test_is_shown_short_and_printable(self, client, name, shown):
+        answer = client.create_json(**{name: 1})
+        message = fault(answer, field=shown)["message"]
+        assert message.startswith(f"Unknown field '{shown}'")
+        assert len(answer.content) < 1_000
+
+    def test_is_refused_quickly_among_many_thousands(self, client):
+        body = json.dumps(FORM | {f"f{n}": 1 for n in range(60_000)})
+        started = time.monotonic()
+        faults = assert_fault(client.create_json(body), field="f0")["errors"]
+        assert time.monotonic() - started < 2
+        assert len(faults) == 20
+
+
+def fault_codes(answer: Any) -> list[str]:
+    return [each["code"] for each in answer.json()["errors"]]
+
+
+class TestParameter:
+    @pytest.mark.parametrize(
+        ("query", "name", "near"),
+        [
+            ("?status=RUNNING", "status", "status_filter"),
+            ("?statusFilter=RUNNING", "statusFilter", "status_filter"),
+            ("?Limit=5", "Limit", "limit"),
+            ("?offest=5", "offest", "offset"),
+            ("?page=2", "page", None),
+            ("?kind=charge", "kind", None),
+        ],
+    )
+    def test_of_the_list_is_refused_with_the_nearest_name(self, client, query, name, near):
+        hint = f": did you mean '{near}'?" if near else ""
+        message = f"Unknown query parameter '{name}'{hint}"
+        fault(client.get(JOBS + query), field=name, message=message)
+
+    def test_is_listed_before_all_other_faults(self, client):
+        for path in (JOBS, "/api/v1/tokens/entries"):
+            answer = client.get(f"{path}?limit=0&page=2&offset=x")
+            faults = assert_fault(answer, field="page")["errors"]
+            assert [each["field"] for each in faults] == ["page", "limit", "offset"]
+
+    def test_is_shown_short_and_printable(self, client):
+        fault(client.get(f"{JOBS}?{'x' * 3000}=1"), field="x" * 60 + "…")
+        fault(client.get(f"{JOBS}?a%0d%0ab%ff=1"), field="a��b�")
+
+
+class TestAccounts:
+    @pytest.mark.parametrize("content_type", [JSON, "application/x-www-form-urlencoded"])
+    def test_refuse_an_unknown_field_of_a_form_and_of_json(self, db, content_type):
+        body = {"username": "carol", "password": "x", "name": "Carol"}
+        text = json.dumps(body) if content_type == JSON else "username=carol&password=x&name=Carol"
+        answer = Client().generic("POST", "/api/v1/auth/token", text, content_type)
+        message = "Unknown field 'name': did you mean 'username'?"
+        fault(answer, field="name", message=message)
+
+
+class TestSchema:
+    @pytest.mark.parametrize(
+        ("query", "starts"),
+        [("", b"openapi:"), ("?format=json", b"{"), ("?format=yaml", b"openapi:")],
+    )
+    def test_has_its_own_parameters(self, anonymous, query, starts):
+        answer = anonymous.get(f"/api/v1/schema{query}")
+        assert answer.status_code == 200
+        assert answer.content.startswith(starts)
+        assert anonymous.get("/api/v1/schema?version=1&lang=en").status_code == 200
+        assert anonymous.get("/api/v1/docs?version=1&lang=en&script=").status_code == 200
+
+
+class TestRepeatedName:
+    @pytest.mark.parametrize(
+        ("query", "name"),
+        [
+            ("?limit=5&limit=6", "limit"),
+            ("?limit=5&limit=5", "limit"),
+            ("?status_filter=running&status_filter=failed", "status_filter"),
+        ],
+    )
+    def test_in_a_query_is_refused(self, client, query, name):
+        repeated(client.get(JOBS + query), field=name)
+
+    @pytest.mark.usefixtures("nothing_happens")
+    def test_in_json_is_refused(self, client):
+        body = json.dumps(FORM).removesuffix("}") + ', "prompt": "another"}'
+        repeated(client.create_json(body), field="prompt")
+
+    @pytest.mark.usefixtures("nothing_happens")
+    def test_in_a_multipart_form_is_refused(self, client):
+        repeated(client.create(prompt=["A", "B"]), field="prompt")
+
+    def test_in_a_form_is_refused(self, db):
+        answer = Client().generic(
+            "POST",
+            "/api/v1/auth/token",
+            "username=a&username=b&password=x",
+            "application/x-www-form-urlencoded",
+        )
+        repeated(answer, field="username")
+
+    def test_in_json_is_refused_quickly_among_many_thousands(self, client):
+        body = "{" + ",".join(f'"f{n}":1,"f{n}":2' for n in range(30_000)) + "}"
+        started = time.monotonic()
+        assert len(assert_fault(client.create_json(body), field="f0")["errors"]) == 20
+        assert time.monotonic() - started < 2
+
+
+def repeated(answer: Any, *, field: str) -> None:
+    first = assert_fault(answer, field=field)["errors"][0]
+    assert first["code"] == "repeated"
+    assert first["message"].endswith("was sent more than once")
+
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+WITHOUT_BODY = [("post", "/cancel", 200), ("delete", "", 204)]
+
+
+@pytest.mark.parametrize(("method", "suffix", "status"), WITHOUT_BODY)
+class TestCallWithoutBody:
+    @pytest.fixture
+    def send_body(self, client, new_job, method, suffix):
+        path = f"{JOBS}/{new_job().pk}{suffix}"
+        return lambda body, kind: client.generic(method.upper(), path, body, kind)
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [("null", JSON), ("{}", JSON), *(("", kind) for kind in (JSON, FORM_TYPE, "text/plain"))],
+    )
+    def test_accepts_an_empty_body(self, send_body, status, body, kind):
+        assert send_body(body, kind).status_code == status
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            ('{"zzz": 1}', JSON),
+            ("zzz=1", FORM_TYPE),
+            (
+                '--b\r\nContent-Disposition: form-data; name="zzz"\r\n\r\n1\r\n--b--\r\n',
+                "multipart/form-data; boundary=b",
+            ),
+        ],
+    )
+    def test_refuses_a_field_in_every_format(self, send_body, status, body, kind):
+        fault(send_body(body, kind), field="zzz")
+
+    def test_refuses_other_bodies(self, send_body, status):
+        assert_fault(send_body("x", "text/plain"), 415, "unsupported_media_type")
+        assert_fault(send_body("[]", JSON), 400, "malformed")

@@ -1,0 +1,139 @@
+"""docs/api.md as the service serves it, for readers who know only its URL."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import resolve
+
+from tests.docs.markdown import anchors, blocks
+from tests.image import image_files
+from tests.run import PROJECT
+from videostudio.core.api import errors
+
+pytestmark = pytest.mark.once
+
+GUIDE = PROJECT / "docs" / "api.md"
+PATHS = ["/docs", "/docs/api.md", "/llms.txt"]
+
+
+class Links(HTMLParser):
+    """The ids and the link targets of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.targets: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.ids.add(found.get("id") or "")
+        self.targets.add((found.get("href") if tag == "a" else "") or "")
+
+
+@pytest.fixture
+def client():
+    return Client(headers={"host": "videos.example.org"})
+
+
+@pytest.fixture(autouse=True)
+def hosts(settings):
+    settings.ALLOWED_HOSTS = ["videos.example.org"]
+
+
+class TestPage:
+    def test_has_every_section_under_the_anchor_that_github_gives_it(self, client):
+        page = Links(client.get("/docs").text)
+        headings = re.findall(r"^## (.+)$", GUIDE.read_text(), re.MULTILINE)
+        assert len(headings) > 10
+        assert anchors(GUIDE) - {"api-guide-for-client-developers"} <= page.ids
+
+    def test_lists_its_sections(self, client):
+        contents = client.get("/docs").text.partition("</nav>\n  <article>")[0]
+        for heading in re.findall(r"^## (.+)$", GUIDE.read_text(), re.MULTILINE):
+            assert f">{heading}</a>" in contents
+
+    def test_links_lead_somewhere(self, client):
+        page = Links(client.get("/docs").text)
+        for target in page.targets - {""}:
+            path, _, anchor = target.partition("#")
+            assert not anchor or anchor in page.ids | {"main"}, target
+            assert not path or resolve(path).func is not errors.not_found, target
+
+    def test_shows_the_code_of_the_guide(self, client):
+        html = client.get("/docs").text
+        assert html.count('<pre tabindex="0">') == len(list(blocks(GUIDE)))
+
+
+class TestEvery:
+    @pytest.mark.parametrize("path", PATHS)
+    def test_page_names_the_host_of_the_request(self, client, path):
+        text = client.get(path).text
+        assert "http://videos.example.org" in text
+        assert "localhost:8000" not in text
+        assert "studio.example.com" not in text
+        assert "https://videos.example.org" in client.get(path, secure=True).text
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_page_that_the_reader_has_is_an_empty_304(self, client, path):
+        etag = client.get(path)["ETag"]
+        answer = client.get(path, headers={"If-None-Match": etag})
+        assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", etag)
+        elsewhere = client.get(path, headers={"If-None-Match": etag}, secure=True)
+        assert elsewhere.status_code == 200
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_page_answers_head_as_get(self, client, path):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("ETag", "Content-Type", "Content-Length"):
+            assert head[name] == get[name]
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_page_refuses_other_methods(self, client, path):
+        answer = client.post(path)
+        assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+
+
+class TestMarkdown:
+    def test_is_the_file_with_the_host_of_the_request(self, client):
+        answer = client.get("/docs/api.md")
+        assert answer["Content-Type"] == "text/markdown; charset=utf-8"
+        origin = "http://videos.example.org"
+        text = GUIDE.read_text().replace("http://localhost:8000", origin)
+        assert answer.text == text.replace("https://studio.example.com", origin)
+
+    @pytest.mark.parametrize(
+        "path", ["/docs/staff.md", "/docs/operations.md", "/docs/../README.md"]
+    )
+    def test_is_the_only_file_that_is_served(self, client, path):
+        assert client.get(path).status_code == 404
+
+
+class TestLlmsTxt:
+    def test_has_the_form_of_llmstxt_org(self, client):
+        answer = client.get("/llms.txt")
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
+        title, summary, _, *sections = answer.text.split("\n\n")
+        assert title == "# Video Studio"
+        assert summary.startswith("> ")
+        assert sections[0] == "## Docs"
+        for line in sections[1].splitlines():
+            assert re.fullmatch(r"- \[[^]]+\]\(http://[^)\s]+\): .+", line)
+
+    def test_links_lead_somewhere(self, client):
+        links = re.findall(
+            r"\]\(http://videos\.example\.org(/[^)]+)\)", client.get("/llms.txt").text
+        )
+        assert links[:3] == ["/docs/api.md", "/api/v1/schema?format=json", "/api/v1/video-models"]
+        for link in links:
+            assert resolve(link.partition("?")[0]).func is not errors.not_found
+
+
+class TestImage:
+    def test_contains_the_guide_and_no_other_document(self, tmp_path):
+        documents = image_files(tmp_path) / "docs"
+        assert [Path(file).name for file in documents.iterdir()] == ["api.md"]

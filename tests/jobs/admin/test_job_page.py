@@ -1,0 +1,188 @@
+"""The page of a job: what happened, in order, with what clients never see marked."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from jobs import events, lifecycle
+from jobs.admin import job_summary, timeline
+from jobs.failures import Failure
+from jobs.input_images import Image
+from jobs.models import JobImage
+from jobs.providers.base import Inputs
+from tests.job_states import OPERATION, bring, kept
+from tests.staff_site import LIST, page_of, press
+from tokens_ledger import ledger
+
+NOW = timezone.now()
+
+
+def moments(job):
+    return [(moment.kind, moment.what) for moment in timeline.of(kept(job))]
+
+
+class TestTimeline:
+    def test_merges_everything_that_happened(self, new_job, operator):
+        job = new_job("SUCCEEDED")
+        press(operator, "refund", job)
+        assert moments(job) == [
+            ("log", "📝 Job created"),
+            ("log", "🚀 Starting video generation"),
+            ("log", "☁️  Calling Google Veo API..."),
+            ("log", "🎬 Video generation in progress..."),
+            ("log", "💾 Saving the video..."),
+            ("log", "✅ Video generation completed successfully!"),
+            ("upstream", "Accepted by the mock"),
+            ("upstream", "The video was delivered"),
+            ("storage", f"Stored as ai_studio/videos/{job.pk}.mp4, 123 bytes"),
+            ("tokens", "Charge -50, balance 950"),
+            ("log", "💰 50 tokens refunded"),
+            ("staff", "Refunded by operator"),
+            ("tokens", "Refund +50, balance 1,000"),
+        ]
+
+    def test_marks_what_clients_never_see(self, new_job, client):
+        job = new_job("FAILED", mock_mode=False)
+        seen = [line["message"] for line in client.job(job)["logs"]]
+        for moment in timeline.of(kept(job)):
+            if moment.kind == "log":
+                assert moment.internal == (moment.what not in seen)
+        internal = [moment.detail for moment in timeline.of(kept(job)) if moment.internal]
+        assert OPERATION in internal
+        assert any("raw words of the provider" in detail for detail in internal)
+
+    def test_tells_of_failed_attempts(self, new_job, support):
+        job = new_job("generating")
+        lifecycle.step_failed(job=job, error=Exception("503 overloaded"), now=timezone.now())
+        assert ("log", "A step of generating failed and will be retried") in moments(job)
+        text = support.get(page_of(job)).text
+        assert "503 overloaded" in text
+        assert "Steps begun in generating: 1" in text
+
+    def test_tells_of_an_answer_that_came_too_late(self, new_job, support):
+        job = new_job("submitting")
+        unknown = Failure(code="provider.unknown_submission", message="Nobody knows.")
+        lifecycle.fail(job=job, failure=unknown, now=timezone.now())
+        lifecycle.submitted(accepted={job: "operations/late"}, now=timezone.now())
+        text = support.get(page_of(job)).text
+        assert "The provider took it after all" in text
+        assert "operations/late" in text
+
+    def test_shows_the_gaps(self, new_job):
+        long_ago = NOW - timedelta(hours=2)
+        job = new_job("generating", now=long_ago)
+        events.add(job, "later", long_ago + timedelta(seconds=95))
+        gaps = {moment.what: (moment.gap, moment.long) for moment in timeline.of(kept(job))}
+        assert gaps["📝 Job created"] == ("", False)
+        assert gaps["later"] == ("+1 min 35 s", True)
+
+    def test_of_a_talkative_job_keeps_the_newest_and_what_staff_did(
+        self, new_job, operator, monkeypatch
+    ):
+        monkeypatch.setattr(timeline, "MAX_EVENTS", 5)
+        job = new_job("generating")  # which left four lines
+        press(operator, "refund", job)  # which leaves two
+        for n in range(20):
+            events.add(job, f"line {n}", timezone.now())
+        shown = [what for _, what in moments(job)]
+        assert "📝 Job created" not in shown
+        assert shown.count("Refunded by operator") == 1
+        assert shown[-6:] == [
+            "20 earlier lines are not shown",
+            *(f"line {n}" for n in range(15, 20)),
+        ]
+        assert "20 earlier lines are not shown" in operator.get(page_of(job)).text
+        press(operator, "fail", job)
+        assert "Marked as failed by operator" in operator.get(page_of(job)).text
+
+    def test_costs_as_many_queries_however_much_happened(self, new_job, operator):
+        def queries():
+            with CaptureQueriesContext(connection) as captured:
+                assert operator.get(page_of(job)).status_code == 200
+            return len(captured)
+
+        job = new_job("SUCCEEDED")
+        press(operator, "refund", job)
+        few = queries()
+        for n in range(30):
+            events.add(job, f"line {n}", timezone.now())
+        assert queries() == few
+
+
+class TestStory:
+    @pytest.mark.parametrize(("state", "said"), [
+        ("PENDING", "Has waited to start for 2.0 s: Job queued for processing. 50 tokens are "),
+        ("generating", "Running for 2.0 s, generating: Video generation in progress..."),
+        ("SUCCEEDED", "The video was stored after 0.0 s. 50 tokens were charged and not "),
+        ("FAILED", "Failed after 0.0 s: The video was held back. (safety.output) The 50 tokens"),
+        ("CANCELLED", "Cancelled after 0.0 s, before it was submitted to the provider."),
+    ])  # fmt: skip
+    def test_answers_a_mail(self, new_job, state, said):
+        job = kept(new_job(state, now=NOW))
+        assert job_summary.of(job, NOW + timedelta(seconds=2)).startswith(said)
+
+
+class TestPage:
+    @pytest.mark.parametrize("state", ["PENDING", "generating", "storing", "SUCCEEDED", "FAILED",
+                                       "CANCELLED"])  # fmt: skip
+    def test_shows_a_job_in_any_state(self, support, new_job, state):
+        job = new_job(state, prompt="An owl & a cat")
+        text = support.get(page_of(job)).text
+        for shown in (str(job.pk), "An owl &amp; a cat", "alice@example.com", "16:9", "720p"):
+            assert shown in text
+
+    def test_plays_the_video_with_its_poster(self, support, new_job):
+        job = new_job("SUCCEEDED")
+        text = support.get(page_of(job)).text
+        assert f'src="/media/ai_studio/videos/{job.pk}.mp4"' in text
+        assert f'poster="/media/ai_studio/videos/{job.pk}.jpg"' in text
+
+    def test_shows_the_inputs_while_they_exist(self, support, new_job):
+        image = Image(content=b"pixels", width=640, height=360, sha256="1")
+        inputs = Inputs(initial_image=image)
+        job = new_job("generating", inputs=inputs, initial_image=True)
+        picture = f"/admin/jobs/jobimage/{JobImage.objects.get().pk}/picture/"
+        assert f'src="{picture}"' in support.get(page_of(job)).text
+        bring(job, "CANCELLED")
+        text = support.get(page_of(job)).text
+        assert picture not in text
+        assert "The input images were deleted when the job ended." in text
+
+    def test_shows_only_the_actions_that_make_sense(self, operator, new_job):
+        def actions(job):
+            page = operator.get(page_of(job))
+            return {action.name for action in page.context["actions"]}
+
+        assert actions(new_job("SUCCEEDED")) == {"refund", "retry", "fetch"}
+        assert actions(new_job("FAILED")) == {"retry", "fetch"}
+        assert actions(new_job("FAILED", initial_image=True)) == {"fetch"}
+        assert actions(new_job("generating")) == {"refund", "cancel", "fail"}
+        assert actions(new_job("CANCELLED")) == {"retry"}
+
+    def test_shows_the_balance_of_now(self, support, new_job, alice):
+        job = new_job("SUCCEEDED")
+        ledger.grant(user=alice, amount=12_000, note="")
+        assert "has 12,950 tokens now" in support.get(page_of(job)).text
+
+    def test_log_of_a_job_that_nobody_touched_says_so(self, operator, new_job):
+        job, said = new_job("SUCCEEDED"), "No member of staff has changed anything here."
+        assert said in operator.get(f"{LIST}{job.pk}/history/").text
+        press(operator, "refund", job)
+        text = operator.get(f"{LIST}{job.pk}/history/").text
+        assert "50 tokens refunded. Reason: Never came" in text
+        assert said not in text
+
+    def test_of_a_deleted_job_leads_back_with_a_message(self, support, new_job):
+        job = new_job("CANCELLED")
+        page = page_of(job)
+        job.delete()
+        answer = support.get(page, follow=True)
+        assert answer.status_code == 200
+        assert "Perhaps it was deleted?" in answer.text
+
+    @pytest.mark.parametrize("id", ["nonsense", "0" * 32, "1 OR 1=1"])
+    def test_of_nonsense_leads_back(self, support, id):
+        assert support.get(f"{LIST}{id}/change/", follow=True).status_code == 200

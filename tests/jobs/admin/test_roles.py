@@ -1,0 +1,192 @@
+"""What each role sees, and what it is refused, to URLs typed by hand."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+
+from accounts.models import User
+from jobs.input_images import Image
+from jobs.models import JobImage, VideoJob
+from jobs.providers.base import Inputs
+from tests.job_states import kept
+from tests.staff_site import LIST, ROLES, page_of, press
+from tokens_ledger import ledger
+from tokens_ledger.models import Entry
+
+JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail"}
+TOKEN_ACTIONS = {"grant", "adjust"}
+MAY = {
+    "Support": {"refund", "cancel"},
+    "Operator": {"refund", "cancel", "retry", "fetch", "fail", "deactivate"},
+    "Finance": {"grant", "adjust", "export"},
+    "nobody": set(),
+}
+LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "admin/logentry",
+           "tokens_ledger/account", "tokens_ledger/entry", "tokens_ledger/ledgercheck")  # fmt: skip
+CLOSED = ("jobs/idempotencykey", "jobs/tick", "jobs/submissiongate", "jobs/tally", "auth/group",
+          "axes/accessattempt", "token_blacklist/outstandingtoken",
+          "token_blacklist/blacklistedtoken")  # fmt: skip
+
+
+@pytest.fixture(params=[*ROLES, "nobody"])
+def role(request):
+    return request.param
+
+
+@pytest.fixture
+def browser(role, member, browser_of):
+    """A browser of that role; "nobody" is of the staff, but in no group."""
+    if role == "nobody":
+        return browser_of(User.objects.create_user("nobody", is_staff=True))
+    return browser_of(member(role))
+
+
+def addresses(job, alice):
+    """The URL of each action on one object."""
+    return (
+        {action: f"{LIST}{job.pk}/{action}/" for action in JOB_ACTIONS}
+        | {action: f"/admin/accounts/user/{alice.pk}/{action}/" for action in TOKEN_ACTIONS}
+        | {"deactivate": f"/admin/accounts/user/{alice.pk}/deactivate/"}
+    )
+
+
+class TestActions:
+    def test_are_allowed_to_whom_they_should_be(self, browser, role, new_job, alice):
+        for action, url in addresses(new_job("SUCCEEDED"), alice).items():
+            assert browser.get(url).status_code == (200 if action in MAY[role] else 403), action
+
+    def test_do_nothing_for_others(self, browser, role, new_job, alice):
+        succeeded, waiting = new_job("SUCCEEDED"), new_job()
+        entries, jobs = Entry.objects.count(), VideoJob.objects.count()
+        form = {"reason": "x", "price": "free", "amount": "5", "post": "yes"}
+        form |= {"once": "6d3b5c5e-0d3e-4a8c-8e5f-3f1d6b0c9a11"}
+        selected = {"_selected_action": [str(waiting.pk), str(succeeded.pk)]}
+        for action, url in addresses(waiting, alice).items():
+            if action not in MAY[role]:
+                assert browser.post(url, form).status_code == 403, action
+                browser.post(LIST, form | selected | {"action": action})
+        assert (Entry.objects.count(), VideoJob.objects.count()) == (entries, jobs)
+        assert (kept(waiting).status, kept(succeeded).status) == ("PENDING", "SUCCEEDED")
+        alice.refresh_from_db()
+        assert alice.is_active
+
+    def test_are_on_the_pages_for_whom_they_should(self, browser, role, new_job, alice):
+        if role == "nobody":
+            return
+        jobs = [new_job("SUCCEEDED"), new_job("generating")]
+        pages = [page_of(job) for job in jobs] + [f"/admin/accounts/user/{alice.pk}/change/"]
+        text = "".join(browser.get(page).text for page in pages)
+        for action in MAY["Operator"] | MAY["Finance"]:
+            assert (f"/{action}/" in text) == (action in MAY[role] and action != "export"), action
+
+    def test_are_among_the_actions_for_whom_they_should(self, browser, role, new_job):
+        new_job()
+        if role == "nobody":
+            return
+        text = browser.get(LIST).text
+        for action in JOB_ACTIONS:
+            assert (f'<option value="{action}"' in text) == (action in MAY[role]), action
+        assert ('value="export"' in text) == ("export" in MAY[role])
+
+    def test_are_refused_to_others_who_type_them_by_hand(self, browser, role, new_job):
+        job = new_job("SUCCEEDED")
+        for action in [*(JOB_ACTIONS - MAY[role]), "delete_selected"]:
+            chosen = {"action": action, "_selected_action": [str(job.pk)], "post": "yes"}
+            answer = browser.post(LIST, chosen)
+            assert "What happens" not in answer.text
+        assert kept(job)
+
+    def test_export_is_finances(self, browser, role, new_job):
+        job = new_job()
+        chosen = {"action": "export", "_selected_action": [str(job.pk)]}
+        answer = browser.post(LIST, chosen)
+        assert (answer["Content-Type"] == "text/csv; charset=utf-8") == ("export" in MAY[role])
+
+
+class TestLists:
+    def test_open_to_every_role(self, browser, role):
+        for table in LISTS:
+            status = browser.get(f"/admin/{table}/").status_code
+            assert status == (403 if role == "nobody" else 200), table
+
+    def test_of_the_machinery_are_for_superusers(self, browser):
+        for table in CLOSED:
+            assert browser.get(f"/admin/{table}/").status_code == 403, table
+
+    def test_of_task_payloads_and_secrets_are_not_there(self, boss):
+        for table in ("django_q/ormq", "django_q/schedule", "django_q/failure", "django_q/success",
+                       "otp_totp/totpdevice"):  # fmt: skip
+            assert boss.get(f"/admin/{table}/").status_code == 404, table
+        labels = {model._meta.app_label for model in admin.site._registry}
+        assert not labels & {"django_q", "otp_totp"}
+
+    def test_change_nothing(self, browser, role, new_job, alice):
+        job, entry = new_job(), Entry.objects.latest("id")
+        for row in (f"tokens_ledger/entry/{entry.pk}", f"tokens_ledger/account/{alice.pk}",
+                    f"jobs/videojob/{job.pk}", f"accounts/user/{alice.pk}"):  # fmt: skip
+            for verb in ("change", "delete"):
+                answer = browser.post(f"/admin/{row}/{verb}/", {"post": "yes", "balance": "9"})
+                assert answer.status_code == 403, row
+        for table in ("tokens_ledger/entry", "jobs/videojob", "accounts/user"):
+            assert browser.post(f"/admin/{table}/add/", {}).status_code == 403
+
+    def test_show_no_password_and_no_permission_of_a_user(self, browser, role, alice):
+        if role == "nobody":
+            return
+        text = browser.get(f"/admin/accounts/user/{alice.pk}/change/").text
+        assert "alice@example.com" in text
+        assert "algorithm" not in text
+        assert "user_permissions" not in text
+
+
+class TestPictures:
+    @pytest.fixture
+    def picture(self, new_job):
+        image = Image(content=b"pixels", mime_type="image/png", width=1, height=1, sha256="1")
+        new_job(inputs=Inputs(initial_image=image), initial_image=True)
+        return f"/admin/jobs/jobimage/{JobImage.objects.get().pk}/picture/"
+
+    def test_are_for_staff_who_may_look(self, browser, role, picture):
+        answer = browser.get(picture)
+        assert answer.status_code == (403 if role == "nobody" else 200)
+        if role != "nobody":
+            assert (answer.content, answer["Content-Type"]) == (b"pixels", "image/png")
+            assert answer["X-Content-Type-Options"] == "nosniff"
+
+    def test_are_not_for_customers(self, client, anonymous, picture, alice):
+        anonymous.force_login(alice)
+        for browser in (client, anonymous):
+            answer = browser.get(picture)
+            assert answer.status_code == 302
+            assert answer["Location"].startswith("/admin/login/")
+
+    def test_are_gone_with_the_end_of_the_job(self, support, picture):
+        press(support, "cancel", VideoJob.objects.get())
+        assert support.get(picture).status_code == 404
+
+
+class TestGroups:
+    def test_are_made_by_the_migrations(self):
+        assert set(Group.objects.values_list("name", flat=True)) == set(ROLES)
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_may_change_add_and_delete_nothing(self, role):
+        verbs = set(Group.objects.get(name=role).permissions.values_list("codename", flat=True))
+        assert not [verb for verb in verbs if verb.startswith(("add_", "change_", "delete_"))]
+
+    def test_have_the_names_that_django_would_give(self):
+        assert Permission.objects.get(codename="view_logentry").name == "Can view log entry"
+        for model in (VideoJob, Entry, User):
+            for codename, name in model._meta.permissions:
+                assert Permission.objects.get(codename=codename).name == name
+
+
+class TestSuperusers:
+    def test_write_no_entry_by_hand_either(self, boss, alice):
+        ledger.grant(user=alice, amount=5, note="")
+        entry = Entry.objects.latest("id")
+        page = f"/admin/tokens_ledger/entry/{entry.pk}"
+        assert boss.get("/admin/tokens_ledger/entry/add/").status_code == 403
+        assert boss.post(f"{page}/change/", {"amount": 500}).status_code == 403
+        assert boss.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+        assert Entry.objects.get(pk=entry.pk).amount == 5

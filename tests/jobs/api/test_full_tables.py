@@ -1,0 +1,102 @@
+"""How many rows PostgreSQL looks at for one request: as few when a user has a thousand jobs more.
+
+Rows are exact where times are not. Each request is made eleven times and the last one counted:
+after a few times PostgreSQL may plan what a trigger asks anew, for a user of average size.
+"""
+
+from itertools import count
+
+import pytest
+from django.db import connection
+
+from jobs.models import Status
+from tests import many_jobs
+from tests.api import JOBS
+from tokens_ledger import ledger
+
+pytestmark = pytest.mark.only_on("postgresql")
+
+MANY = 3_000
+
+
+@pytest.fixture(autouse=True)
+def full(alice, bob, new_job):
+    """Bob has three jobs, of before Alice had her many."""
+    for _ in range(3):
+        new_job(Status.SUCCEEDED, user=bob)
+    ledger.grant(user=alice, amount=1_000_000, note="For many")
+    model = new_job(Status.SUCCEEDED)
+    database = connection.connection
+    many_jobs.copies(
+        database, model=str(model.pk), owner=alice.pk, first=1, last=MANY, events=10 * MANY
+    )
+    database.execute("ANALYZE")
+
+
+@pytest.fixture(params=["has most jobs", "has few, and old ones"])
+def user(request, alice, bob):
+    return alice if request.param == "has most jobs" else bob
+
+
+@pytest.fixture
+def client(user, client_of):
+    return client_of(user)
+
+
+def looked_at():
+    """Rows that were read so far, in this transaction."""
+    rows = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+    return int(connection.connection.execute(rows).fetchone()[0])
+
+
+def costs(request):
+    for _ in range(10):
+        request()
+    before = looked_at()
+    request()
+    return looked_at() - before
+
+
+def test_an_order(client, settings):
+    settings.VIDEO_MAX_ACTIVE_JOBS = 100
+
+    def create():
+        assert client.create().status_code == 202
+
+    assert costs(create) < 60
+
+
+def test_a_cancellation(client, settings):
+    settings.VIDEO_MAX_ACTIVE_JOBS = 100
+    ids = [client.create().json()["id"] for _ in range(11)]
+    numbers = count()
+
+    def cancel():
+        assert client.post(f"{JOBS}/{ids[next(numbers)]}/cancel").status_code == 200
+
+    assert costs(cancel) < 40
+
+
+@pytest.mark.parametrize("query", ["", "?limit=2&offset=1", "?status_filter=FAILED"])
+def test_a_list(client, query):
+    def look():
+        assert client.get(JOBS + query).status_code == 200
+
+    assert costs(look) < 100  # fifty jobs with their logs
+
+
+def test_a_poll(client, user):
+    ids = [str(id) for id in user.video_jobs.values_list("pk", flat=True)[:11]]
+    numbers = count()
+
+    def look():
+        assert client.get(f"{JOBS}/{ids[next(numbers) % len(ids)]}").status_code == 200
+
+    assert costs(look) < 20
+
+
+def test_the_balance(client):
+    def look():
+        assert client.get("/api/v1/tokens").status_code == 200
+
+    assert costs(look) < 10

@@ -1,0 +1,188 @@
+"""The `Idempotency-Key` of a new job (contract 3)."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs.models import IdempotencyKey, VideoJob
+from tests.api import COST, FORM, JOBS, TOKENS, assert_fault, assert_problem
+from tests.job_states import bring
+from tests.uploads import picture, upload
+
+
+def key(value="key-1"):
+    return {"idempotency-key": value}
+
+
+@pytest.fixture
+def first(client):
+    """The answer to a first order under key-1."""
+    answer = client.create(headers=key())
+    assert answer.status_code == 202
+    return answer.json()
+
+
+class TestKey:
+    @pytest.mark.parametrize("value", ["a", "!", "~", "550e8400-e29b", '"quoted"', "x" * 255])
+    def test_of_visible_ascii_is_taken(self, client, value):
+        ids = [client.create(headers=key(value)).json()["id"] for _ in range(2)]
+        assert ids[0] == ids[1]
+
+    @pytest.mark.parametrize("value", ["", " ", "a b", "a\tb", "x" * 256, "é", "日", "a\x7f", "🎬"])
+    def test_of_anything_else_is_refused(self, client, nothing_happens, value):
+        body = assert_fault(client.create(headers=key(value)), field="Idempotency-Key")
+        assert body["detail"] == "Idempotency-Key must be 1 to 255 visible ASCII characters"
+
+    def test_is_needed_by_nobody(self, client):
+        assert client.create().json()["id"] != client.create().json()["id"]
+
+    def test_is_case_sensitive(self, client, first):
+        assert client.create(headers=key("KEY-1")).json()["id"] != first["id"]
+
+
+class TestReplay:
+    def test_is_the_same_job_charged_once(self, client, first, alice, tokens):
+        for _ in range(3):
+            answer = client.create(headers=key())
+            assert answer.status_code == 202
+            assert answer["Idempotency-Replayed"] == "true"
+            assert answer.json() == first
+        assert tokens(alice) == TOKENS - COST
+        assert VideoJob.objects.count() == 1
+
+    def test_is_not_said_of_the_first_answer(self, client):
+        assert "Idempotency-Replayed" not in client.create(headers=key())
+
+    @pytest.mark.parametrize("state", ["generating", "SUCCEEDED", "FAILED", "CANCELLED"])
+    def test_shows_the_job_as_it_is_now(self, client, first, state):
+        job = bring(VideoJob.objects.get(pk=first["id"]), state)
+        answer = client.create(headers=key())
+        assert answer.status_code == 202
+        assert answer.json() == client.job(job)
+        assert answer.json()["status"] != "PENDING"
+
+    def test_needs_no_tokens_and_no_free_place(self, client, first, alice, tokens, new_job):
+        new_job()
+        new_job()
+        tokens(alice, 0)
+        assert client.create(headers=key()).json() == first
+
+    def test_knows_the_same_content_in_another_dress(self, client, first):
+        body = FORM | {"mockMode": True, "generateAudio": False, "prompt": f" {FORM['prompt']} "}
+        answer = client.post(JOBS, body, format="json", headers=key())
+        assert answer.json()["id"] == first["id"]
+        again = client.create(headers=key(), durationSeconds=None, mockMode="TRUE")
+        assert again.json()["id"] == first["id"]
+
+    def test_knows_the_same_files_under_other_names(self, client):
+        content = picture().read()
+        answers = [
+            client.create(headers=key(), initialImage=upload(content, name))
+            for name in ("a.jpg", "b.png")
+        ]
+        assert answers[0].json() == answers[1].json()
+
+    def test_is_404_once_the_job_is_deleted(self, client, first, alice, tokens):
+        client.delete(f"{JOBS}/{first['id']}")
+        assert_problem(client.create(headers=key()), 404, "not_found")
+        assert_problem(client.create(headers=key()), 404, "not_found")
+        assert tokens(alice) == TOKENS
+        assert client.create(headers=key("another")).status_code == 202
+
+
+class TestMismatch:
+    OTHER = [
+        {"prompt": "Another"},
+        {"prompt": f"{FORM['prompt']}."},
+        {"model": "veo-3.1-generate-preview"},
+        {"model": "veo-3.1-fast-generate-001"},
+        {"resolution": "1080p"},
+        {"aspectRatio": "9:16"},
+        {"durationSeconds": 4},
+        {"generateAudio": "true"},
+        {"mockMode": "false"},
+        {"initialImage": picture},
+        {"initialImage": picture, "endFrame": picture},
+        {"referenceImages": picture},
+    ]
+
+    @pytest.mark.parametrize("changes", OTHER, ids=lambda changes: "+".join(changes))
+    def test_is_422(self, client, first, alice, tokens, settings, changes):
+        settings.GOOGLE_API_KEY = "a key"
+        made = {name: value() if callable(value) else value for name, value in changes.items()}
+        answer = client.create(headers=key(), **made)
+        body = assert_fault(answer, 422, "idempotency_mismatch", field="Idempotency-Key")
+        assert body["detail"] == "This Idempotency-Key was used with other content"
+        assert tokens(alice) == TOKENS - COST
+        assert client.create(headers=key()).json() == first
+
+    def test_is_in_one_pixel_of_a_file(self, client):
+        for color, status in (("red", 202), ("red", 202), ("#fe0000", 422)):
+            file = picture("PNG", color=color)
+            assert client.create(headers=key(), initialImage=file).status_code == status
+
+    def test_is_in_the_order_and_the_places_of_files(self, client):
+        def ask(*colors, **fields):
+            files = [picture(color=color) for color in colors]
+            return client.create(headers=key(), referenceImages=files, **fields).status_code
+
+        assert [ask("red", "blue"), ask("red", "blue"), ask("blue", "red")] == [202, 202, 422]
+        assert [ask("red"), ask("red", "blue", "blue")] == [422, 422]
+
+    def test_is_not_in_a_body_that_is_no_order(self, client, first):
+        assert_fault(client.create(headers=key(), resolution="4k"), field="resolution")
+        assert client.create(headers=key()).json() == first
+
+
+class TestTime:
+    def grown_older(self, age):
+        IdempotencyKey.objects.update(created_at=timezone.now() - age)
+
+    def test_within_24_hours_keeps_the_key(self, client, first):
+        self.grown_older(timedelta(hours=23, minutes=59))
+        answer = client.create(headers=key())
+        assert answer["Idempotency-Replayed"] == "true"
+        assert answer.json()["id"] == first["id"]
+
+    @pytest.mark.parametrize("fields", [{}, {"prompt": "Another"}])
+    def test_after_24_hours_frees_the_key(self, client, first, alice, tokens, fields):
+        self.grown_older(timedelta(hours=24, seconds=1))
+        answer = client.create(headers=key(), **fields)
+        assert answer.status_code == 202
+        assert "Idempotency-Replayed" not in answer
+        assert answer.json()["id"] != first["id"]
+        assert tokens(alice) == TOKENS - 2 * COST
+        assert client.create(headers=key(), **fields).json()["id"] == answer.json()["id"]
+
+
+class TestErrorAnswer:
+    """It is not kept: the key can be used again."""
+
+    def test_of_the_form_is_not_kept(self, client):
+        assert client.create(headers=key(), resolution="4k").status_code == 400
+        assert client.create(headers=key()).status_code == 202
+
+    def test_of_missing_tokens_is_not_kept(self, client, alice, tokens):
+        tokens(alice, 0)
+        assert client.create(headers=key()).status_code == 402
+        tokens(alice, 50)
+        answer = client.create(headers=key(), prompt="Another")
+        assert answer.status_code == 202
+        assert "Idempotency-Replayed" not in answer
+
+    def test_of_too_many_jobs_is_not_kept(self, client, new_job):
+        jobs = [new_job() for _ in range(3)]
+        assert client.create(headers=key()).status_code == 429
+        bring(jobs[0], "CANCELLED")
+        assert client.create(headers=key()).status_code == 202
+
+
+class TestStranger:
+    def test_has_keys_of_his_own(self, first, stranger, bob, tokens):
+        answer = stranger.create(headers=key())
+        assert answer.status_code == 202
+        assert "Idempotency-Replayed" not in answer
+        assert answer.json()["id"] != first["id"]
+        assert stranger.create(headers=key(), prompt="Another").status_code == 422
+        assert tokens(bob) == TOKENS - COST

@@ -1,0 +1,43 @@
+"""Reference images in a form, under the names that axios, PHP and others give to lists."""
+
+from typing import Any
+
+import pytest
+
+from jobs.models import JobImage
+from tests.api import assert_fault
+from tests.uploads import picture
+
+
+class TestListOfFiles:
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ["referenceImages[]"] * 3,
+            ["referenceImages[0]", "referenceImages[1]", "referenceImages[2]"],
+            ["referenceImages", "referenceImages[]", "referenceImages[1]"],
+        ],
+    )
+    def test_is_read_whole_and_in_its_order(self, client, names):
+        files: dict[str, list[Any]] = {}
+        for name, size in zip(names, (10, 20, 30), strict=True):
+            files.setdefault(name, []).append(picture(size=(size, 2)))
+        answer = client.create(**files)
+        assert answer.status_code == 202, answer.content
+        assert answer.json()["inputs"]["referenceImages"] == 3
+        widths = JobImage.objects.order_by("position").values_list("width", flat=True)
+        assert list(widths) == [10, 20, 30]
+
+    def test_is_the_same_order_under_each_spelling(self, client):
+        ids = set()
+        for name in ("referenceImages", "referenceImages[]", "referenceImages[0]"):
+            answer = client.create(**{name: [picture()]}, headers={"idempotency-key": "one"})
+            assert answer.status_code == 202, answer.content
+            ids.add(answer.json()["id"])
+        assert len(ids) == 1
+
+    @pytest.mark.usefixtures("nothing_happens")
+    def test_holds_at_most_three_in_all(self, client):
+        files = {"referenceImages": [picture(), picture()], "referenceImages[]": [picture()] * 2}
+        body = assert_fault(client.create(**files), field="referenceImages")
+        assert body["detail"] == "At most 3 reference images are allowed"

@@ -1,0 +1,87 @@
+"""Bob and Alice's jobs (contract 3: someone else's job is 404, on every path)."""
+
+import pytest
+from django.urls import URLPattern
+
+from jobs.api.urls import router
+from jobs.input_images import Image
+from jobs.providers.base import Inputs
+from tests.api import JOBS, TOKENS, assert_problem
+from tests.job_states import STATES
+
+PATHS = {
+    "video-job-detail": [("get", ""), ("head", ""), ("delete", ""), ("get", "/"), ("delete", "/")],
+    "video-job-cancel": [("post", "/cancel"), ("post", "/cancel/")],
+    "video-job-download": [("get", "/download"), ("head", "/download"), ("get", "/download/")],
+}
+
+
+def but_for_its_id(answer):
+    """The answer's headers without the one that tells it from all others."""
+    return {name: value for name, value in answer.items() if name != "X-Request-ID"}
+
+
+PICTURES = Inputs(initial_image=Image(content=b"x", width=1, height=1))
+
+
+class TestStranger:
+    def test_is_tried_on_every_path_of_a_job(self):
+        routes = [route for route in router.urls if isinstance(route, URLPattern)]
+        named = {route.name for route in routes if "pk" in route.pattern.regex.groupindex}
+        assert named == set(PATHS)
+
+    @pytest.mark.parametrize("state", STATES)
+    @pytest.mark.parametrize(("method", "path"), [each for row in PATHS.values() for each in row])
+    def test_gets_404_and_changes_nothing(self, client, stranger, new_job, state, method, path):
+        job = new_job(state, inputs=PICTURES, initial_image=True)
+        before = client.job(job)
+        answer = getattr(stranger, method)(f"{JOBS}/{job.pk}{path}")
+        assert answer.status_code == 404
+        if method != "head":
+            assert_problem(answer, 404, "not_found")
+        assert "ETag" not in answer
+        assert client.job(job) == before
+
+    def test_cannot_tell_a_job_of_others_from_none(self, stranger, new_job):
+        job, nobodys = new_job(), "550e8400-e29b-41d4-a716-446655440000"
+        for method, path in (each for row in PATHS.values() for each in row):
+            theirs, none = (
+                getattr(stranger, method)(f"{JOBS}/{id}{path}") for id in (job.pk, nobodys)
+            )
+            assert theirs.content == none.content
+            assert but_for_its_id(theirs) == but_for_its_id(none)
+
+    def test_cannot_guess_an_etag(self, client, stranger, new_job):
+        job = new_job()
+        tag = client.get(f"{JOBS}/{job.pk}")["ETag"]
+        answer = stranger.get(f"{JOBS}/{job.pk}", headers={"if-none-match": tag})
+        assert answer.status_code == 404
+
+    def test_lists_none_of_them(self, stranger, new_job):
+        for state in STATES[:3]:
+            new_job(state)
+        for query in ("", "?limit=100", "?status_filter=running", "?status_filter=pending"):
+            assert stranger.get(f"{JOBS}{query}").json() == {"jobs": [], "total": 0}
+
+    def test_sees_none_of_her_tokens(self, client, stranger, new_job):
+        new_job()
+        assert stranger.get("/api/v1/tokens").json()["availableTokens"] == TOKENS
+        [entry] = stranger.get("/api/v1/tokens/entries").json()["entries"]
+        assert entry["kind"] == "grant"
+
+    @pytest.mark.parametrize("page", ["", "jobs/videojob/", "jobs/jobevent/", "jobs/jobimage/"])
+    def test_does_not_get_into_the_admin(self, stranger, bob, new_job, page):
+        new_job()
+        stranger.force_login(bob)
+        answer = stranger.get(f"/admin/{page}")
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/admin/login/")
+
+
+class TestNobody:
+    @pytest.mark.parametrize(("method", "path"), [each for row in PATHS.values() for each in row])
+    def test_gets_401_whether_there_is_a_job_or_not(self, client, anonymous, new_job, method, path):
+        job = new_job()
+        for id in (job.pk, "550e8400-e29b-41d4-a716-446655440000", "nonsense"):
+            assert getattr(anonymous, method)(f"{JOBS}/{id}{path}").status_code == 401
+        assert client.job(job)["status"] == "PENDING"

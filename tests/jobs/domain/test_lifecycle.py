@@ -1,0 +1,371 @@
+"""The state machine: what moves a job on, what ends it, and what cannot (contract 2, 3 and 4)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from jobs import lifecycle, wakeup
+from jobs.failures import Failure
+from jobs.input_images import Image
+from jobs.models import JobEvent, JobImage, Stage, Status, VideoJob
+from jobs.providers.base import Inputs, ProviderError
+from tests.api import COST, TOKENS
+from tests.job_states import BLOCKED, STATES, bring, kept, stored, where
+from tokens_ledger import ledger
+from tokens_ledger.models import Entry
+
+NOW = timezone.now()
+ENDING = {"stage": "", "next_step_at": None, "completed_at": NOW}
+BUSY = ProviderError(code="provider.unavailable", message="Busy.", detail="raw", retryable=True)
+ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+# What a worker can say of a job, and at which states it is heard; `to` is where it leads.
+STEPS = {
+    "submitted": (["submitting"], "generating"),
+    "requeue": (["submitting"], "PENDING"),
+    "progressed": (["generating"], "generating"),
+    "generated": (["generating"], "storing"),
+    "step_failed": (["submitting", "generating", "storing"], None),
+    "succeed": (["storing"], "SUCCEEDED"),
+    "fail": (["PENDING", "submitting", "generating", "storing"], "FAILED"),
+}
+
+
+def say(step, job, now=NOW):
+    details: dict[str, dict[str, Any]] = {
+        "requeue": {"error": BUSY},
+        "step_failed": {"error": BUSY},
+        "succeed": {"video": stored(job)},
+        "fail": {"failure": BLOCKED},
+    }
+    if step == "submitted":
+        return bool(lifecycle.submitted(accepted={job: "late-operation"}, now=now))
+    if step == "progressed":
+        return bool(lifecycle.progressed(jobs=[job], now=now))
+    return getattr(lifecycle, step)(job=job, now=now, **details.get(step, {}))
+
+
+def seen(job):
+    """Everything of a job that anybody can see, and its money."""
+    row = VideoJob.objects.filter(pk=job.pk).values().first()
+    lines = (
+        JobEvent.objects.filter(job=job.pk, internal=False).order_by("id").values_list("message")
+    )
+    return row, list(lines), list(Entry.objects.order_by("id").values_list("amount"))
+
+
+class TestStep:
+    @pytest.mark.parametrize("step", STEPS)
+    @pytest.mark.parametrize("state", STATES)
+    def test_is_taken_in_its_state_alone(self, new_job, state, step):
+        job = new_job(state)
+        before = seen(job)
+        allowed, to = STEPS[step]
+        assert say(step, job) is (state in allowed)
+        if state in allowed:
+            assert where(kept(job)) == (to or state)
+            assert seen(job) != before
+        else:
+            assert seen(job) == before
+
+    @pytest.mark.parametrize("step", STEPS)
+    @pytest.mark.parametrize(
+        ("copy", "now"),
+        [
+            ("PENDING", "submitting"),
+            ("submitting", "generating"),
+            ("generating", "storing"),
+            ("storing", "SUCCEEDED"),
+            *((copy, end) for copy in STATES[:4] for end in ("FAILED", "CANCELLED")),
+        ],
+    )
+    def test_is_refused_to_a_worker_who_holds_an_old_copy(self, new_job, step, copy, now):
+        job = new_job(copy)
+        old = VideoJob.objects.get(pk=job.pk)
+        bring(job, now)
+        before = seen(job)
+        assert say(step, old) is (now in STEPS[step][0] and step not in ("fail", "step_failed"))
+        if now in ENDED:
+            assert seen(job) == before
+
+    @pytest.mark.parametrize("step", STEPS)
+    @pytest.mark.parametrize("state", STATES)
+    def test_is_refused_once_the_job_is_deleted(self, new_job, step, state):
+        job = new_job(state)
+        lifecycle.delete(job=job, now=NOW)
+        entries = Entry.objects.count()
+        assert say(step, VideoJob(pk=job.pk, stage=job.stage, status=job.status)) is False
+        assert not VideoJob.objects.exists()
+        assert not JobEvent.objects.exists()
+        assert Entry.objects.count() == entries
+
+    @pytest.mark.parametrize("end", ENDED)
+    def test_of_any_kind_leaves_the_end_as_it_is(self, new_job, end):
+        job = new_job(end)
+        before = seen(job)
+        for step in STEPS:
+            assert not say(step, job)
+        assert seen(job) == before
+        assert kept(job).next_step_at is None
+
+
+class TestMoney:
+    @pytest.mark.parametrize("state", STATES[:4])
+    @pytest.mark.parametrize(
+        "code", ["safety.output", "provider.timeout", "storage.failed", "internal"]
+    )
+    def test_comes_back_when_a_job_fails_whatever_the_cause(
+        self, new_job, alice, tokens, state, code
+    ):
+        job = new_job(state)
+        assert tokens(alice) == TOKENS - COST
+        assert lifecycle.fail(job=job, failure=Failure(code, "Sorry."), now=NOW)
+        assert kept(job).tokens_refunded == COST
+        assert tokens(alice) == TOKENS
+        refund = Entry.objects.get(kind="refund")
+        assert (refund.reference, refund.amount, refund.actor) == (str(job.pk), COST, None)
+        assert code in refund.note
+
+    def test_comes_back_once_when_two_workers_fail_a_job(self, new_job, alice, tokens):
+        job = new_job("generating")
+        copies = [VideoJob.objects.get(pk=job.pk) for _ in range(2)]
+        assert [say("fail", copy) for copy in copies] == [True, False]
+        assert tokens(alice) == TOKENS
+        assert JobEvent.objects.filter(level="error").count() == 1
+
+    @pytest.mark.parametrize("state", ["PENDING", "submitting"])
+    def test_comes_back_once_when_a_job_is_cancelled_and_fails(self, new_job, alice, tokens, state):
+        job = new_job(state)
+        old = VideoJob.objects.get(pk=job.pk)
+        lifecycle.cancel(job=job, now=NOW)
+        assert not say("fail", old)
+        assert tokens(alice) == TOKENS
+
+    def test_stays_where_the_operator_wants_it(self, new_job, alice, tokens, settings):
+        settings.VIDEO_REFUND_FAILED_JOBS = False
+        job = new_job("FAILED")
+        assert job.tokens_refunded == 0
+        assert tokens(alice) == TOKENS - COST
+        lifecycle.cancel(job=new_job(), now=NOW)
+        assert tokens(alice) == TOKENS - COST
+
+    def test_stays_when_a_job_succeeds(self, new_job, alice, tokens):
+        assert new_job("SUCCEEDED").tokens_refunded == 0
+        assert tokens(alice) == TOKENS - COST
+
+    @pytest.mark.parametrize("state", STATES[:4])
+    @pytest.mark.parametrize("end", ["FAILED", "CANCELLED"])
+    def test_that_staff_gave_back_already_does_not_come_twice(
+        self, new_job, alice, boss, tokens, state, end
+    ):
+        """And does not keep the job from its end."""
+        job = new_job(state)
+        ledger.refund(reference=str(job.pk), note="Sorry", actor=alice)
+        assert bring(job, end).status == end
+        assert tokens(alice) == TOKENS
+
+    def test_follows_the_price_that_was_paid(self, new_job, alice, tokens, settings):
+        settings.VIDEO_TOKEN_COSTS = {"video_generation": 7}
+        job = new_job()
+        settings.VIDEO_TOKEN_COSTS = {"video_generation": 500}
+        assert bring(job, "FAILED").tokens_refunded == 7
+        assert tokens(alice) == TOKENS
+
+
+class TestSubmission:
+    def test_begins_the_time_that_the_job_has(self, new_job, settings):
+        settings.VIDEO_JOB_DEADLINE_SECONDS = 300
+        job = new_job("submitting")
+        say("submitted", job)
+        row = kept(job)
+        assert (row.submitted_at, row.deadline_at) == (NOW, NOW + timedelta(seconds=300))
+        assert row.operation == "late-operation"
+        assert row.status_message == "Video generation in progress..."
+
+    @pytest.mark.parametrize("end", ["FAILED", "CANCELLED"])
+    def test_that_is_answered_too_late_is_written_down_for_staff(
+        self, client, new_job, end, caplog
+    ):
+        job = new_job("submitting")
+        old = VideoJob.objects.get(pk=job.pk)
+        bring(job, end)
+        shown = client.job(job)
+        assert not say("submitted", old)
+        note = JobEvent.objects.get(internal=True, detail="late-operation")
+        assert note.job == job
+        assert client.job(job) == shown
+        assert "late answer" in caplog.text
+
+    def test_that_is_answered_after_the_job_is_deleted_is_logged(self, new_job, caplog):
+        job = new_job("submitting")
+        old = VideoJob.objects.get(pk=job.pk)
+        lifecycle.delete(job=job, now=NOW)
+        assert not say("submitted", old)
+        assert "late answer" in caplog.text
+
+    def test_that_is_written_down_twice_counts_once(self, new_job):
+        """The database was gone after the first commit: the worker tries again."""
+        job = new_job("submitting")
+        assert say("submitted", job)
+        before = seen(job)
+        assert say("submitted", job)
+        assert seen(job) == before
+        assert not JobEvent.objects.filter(internal=True).exists()
+
+    def test_of_several_is_written_down_of_each_for_itself(self, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 10
+        jobs = [new_job("submitting") for _ in range(4)]
+        accepted = {job: f"operations/{n}" for n, job in enumerate(jobs)}
+        bring(jobs[0], "CANCELLED")
+        lifecycle.delete(job=VideoJob.objects.get(pk=jobs[3].pk), now=NOW)
+        assert lifecycle.submitted(accepted=accepted, now=NOW) == jobs[1:3]
+        assert [(kept(job).stage, kept(job).operation) for job in jobs[:3]] == [
+            ("", ""),
+            ("generating", "operations/1"),
+            ("generating", "operations/2"),
+        ]
+        lines = JobEvent.objects.filter(message="🎬 Video generation in progress...")
+        assert {line.job_id for line in lines} == {job.pk for job in jobs[1:3]}
+        [late] = JobEvent.objects.filter(internal=True)
+        assert (late.job_id, late.detail) == (jobs[0].pk, "operations/0")
+
+
+class TestPutBack:
+    def test_lets_the_job_wait_in_line_again(self, client, new_job):
+        job = new_job("submitting")
+        assert say("requeue", job)
+        shown = client.job(job)
+        assert (shown["status"], shown["startedAt"], shown["queuePosition"]) == ("PENDING", None, 0)
+        assert shown["statusMessage"].startswith("Google Veo is busy")
+        assert shown["logs"][-1]["level"] == "warning"
+        assert "raw" not in str(shown)
+
+    def test_waits_longer_each_time_up_to_a_minute(self, new_job):
+        job, now, waits = new_job(), timezone.now(), []
+        for _ in range(8):
+            job = bring(job, "submitting", now=now)
+            say("requeue", job, now)
+            job = kept(job)
+            waits.append((job.next_step_at - now).total_seconds())
+            now = job.next_step_at
+        assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+
+    def test_waits_as_long_as_the_provider_asks(self, new_job):
+        job = new_job("submitting")
+        error = ProviderError(code="x", message="x", retryable=True, retry_after=34.0)
+        lifecycle.requeue(job=job, error=error, now=NOW)
+        assert kept(job).next_step_at == NOW + timedelta(seconds=34)
+
+    def test_is_told_once_in_a_row(self, client, new_job):
+        job, now = new_job(), timezone.now()
+        for _ in range(5):
+            job = bring(job, "submitting", now=now)
+            say("requeue", job, now)
+            job = kept(job)
+            now = job.next_step_at
+        messages = [line["message"] for line in client.job(job)["logs"]]
+        assert len(messages) == 4  # created, started, called, busy
+        assert JobEvent.objects.count() == 5  # and one for staff
+
+
+class TestStepFailed:
+    @pytest.mark.parametrize("state", ["generating", "storing"])
+    def test_backs_off_and_is_told_to_staff_once_in_a_row(self, client, new_job, state):
+        job = new_job(state)
+        lines, waits = client.job(job)["logs"], []
+        for _ in range(7):
+            assert say("step_failed", kept(job))
+            waits.append((kept(job).next_step_at - NOW).total_seconds())
+        assert waits == [2, 4, 8, 16, 32, 60, 60]
+        assert client.job(job)["logs"] == lines
+        assert JobEvent.objects.filter(internal=True).count() == 1
+
+    def test_is_forgotten_with_the_next_success(self, new_job):
+        job = new_job("generating")
+        say("step_failed", job)
+        say("progressed", kept(job))
+        assert kept(job).failure_count == 0
+
+
+class TestProgress:
+    def test_of_many_is_noted_for_each(self, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 5
+        jobs = [new_job("generating", now=NOW) for _ in range(3)]
+        old, gone = new_job("generating", now=NOW), new_job("storing", now=NOW)
+        VideoJob.objects.filter(pk=old.pk).update(submitted_at=NOW - timedelta(hours=1))
+        late = NOW + timedelta(seconds=2)
+        told = [kept(job) for job in (*jobs, old, gone)]
+        assert lifecycle.progressed(jobs=told, now=late) == 4
+        assert [kept(job).version - job.version for job in told] == [1, 1, 1, 1, 0]
+        assert {kept(job).progress_percentage for job in jobs} != {kept(old).progress_percentage}
+        assert {kept(job).next_step_at > late for job in (*jobs, old)} == {True}
+        assert where(kept(gone)) == "storing"
+
+
+class TestEnd:
+    @pytest.mark.parametrize("end", ENDED)
+    def test_removes_the_input_images(self, new_job, end):
+        picture = Image(content=b"x", width=1, height=1)
+        job = new_job(inputs=Inputs(initial_image=picture), initial_image=True)
+        assert JobImage.objects.count() == 1
+        bring(job, end)
+        assert not JobImage.objects.exists()
+        assert kept(job).has_initial_image
+
+    @pytest.mark.parametrize("end", ENDED)
+    def test_has_a_time_and_no_next_step(self, new_job, end):
+        job = new_job(end)
+        assert job.completed_at is not None
+        assert (job.next_step_at, job.stage) == (None, "")
+
+
+class TestWakeUp:
+    def test_follows_a_new_job_and_a_finished_video(self, new_job):
+        job = new_job()
+        assert OrmQ.objects.count() == 1
+        bring(job, "storing")
+        assert OrmQ.objects.count() == 2
+        assert OrmQ.objects.latest("id").func() == "jobs.worker.tasks.store_due"
+
+    def test_is_one_for_many_that_come_at_once(self, new_job, monkeypatch):
+        for _ in range(2):
+            new_job()
+        assert OrmQ.objects.count() == 1
+        monkeypatch.setattr(wakeup, "INTERVAL_SECONDS", 0)
+        new_job()
+        assert OrmQ.objects.count() == 2
+
+
+class TestRow:
+    """The database's own rules: the last guard."""
+
+    @pytest.mark.parametrize(
+        ("state", "wrong"),
+        [
+            ("PENDING", {"status": "DONE"}),
+            ("PENDING", {"next_step_at": None}),
+            ("PENDING", {"stage": "generating"}),
+            ("generating", {"stage": ""}),
+            ("generating", {"progress_percentage": 101}),
+            ("generating", ENDING | {"status": "SUCCEEDED"}),
+            ("generating", {"tokens_refunded": 51}),
+            ("FAILED", {"completed_at": None}),
+            ("FAILED", {"next_step_at": NOW}),
+            ("SUCCEEDED", {"video_url": ""}),
+        ],
+    )  # fmt: skip
+    def test_cannot_be_nonsense(self, new_job, state, wrong):
+        job = new_job(state)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            VideoJob.objects.filter(pk=job.pk).update(**wrong)
+
+    def test_knows_the_states_of_the_contract(self):
+        assert Status.values == ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]
+        assert {state for states, _ in STEPS.values() for state in states} == {
+            "PENDING",
+            *Stage.values,
+        }

@@ -1,0 +1,240 @@
+"""The monitor's headline: one sentence for each state of the service, shown as one paragraph."""
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from django.utils import timezone
+from django.utils.html import strip_tags
+
+from jobs import failures, lifecycle
+from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.monitor import figures, status_message
+from jobs.stats.queries import PERIOD
+from tests.browser import MIDDLE, NARROW, screenshot
+from tests.job_states import bring
+
+HOUR = timedelta(hours=1)
+AWAY = failures.Failure(code="provider.unavailable", message="Google is away.", detail="")
+
+
+@pytest.fixture
+def now(db):
+    """The workers tick on time, and the submission gate is open."""
+    now = timezone.now()
+    Tick.objects.update(next_at=now + PERIOD)
+    SubmissionGate.objects.update(opens_at=now - HOUR)
+    return now
+
+
+# ---- The states, each brought about by a function of its own ----
+
+
+def is_quiet(new_job, now):
+    pass
+
+
+def has_a_new_job(new_job, now):
+    new_job()
+
+
+def makes_a_video(new_job, now):
+    new_job(Stage.GENERATING)
+
+
+def makes_two_videos(new_job, now):
+    new_job(Stage.GENERATING)
+    new_job(Stage.GENERATING)
+
+
+def has_silent_workers(new_job, now):
+    Tick.objects.update(next_at=now - HOUR + PERIOD)
+
+
+def has_silent_workers_and_a_job(new_job, now):
+    new_job()
+    has_silent_workers(new_job, now)
+
+
+def cannot_reach_google(new_job, now):
+    for _ in range(2):
+        fails_once(new_job(mock_mode=False), now, internal=False, level="warning")
+
+
+def is_throttled_by_google(new_job, now):
+    cannot_reach_google(new_job, now)
+    SubmissionGate.objects.update(opens_at=now + HOUR)
+
+
+def cannot_store(new_job, now):
+    fails_once(new_job(Stage.STORING, now=now - 2 * HOUR), now)
+
+
+def hears_nothing_from_google(new_job, now):
+    fails_once(new_job(Stage.GENERATING, now=now - 2 * HOUR), now)
+
+
+def mostly_fails(new_job, now):
+    for _ in range(3):
+        job = new_job(Stage.STORING, now=now)
+        lifecycle.fail(job=job, failure=AWAY, now=now)
+
+
+def has_more_jobs_than_google_takes(new_job, now):
+    new_job(mock_mode=False, now=now - HOUR)
+
+
+def fails_once(job, now, *, internal=True, level="info"):
+    VideoJob.objects.filter(pk=job.pk).update(failure_count=2)
+    JobEvent.objects.create(
+        job=job, created_at=now - HOUR, level=level, message="Failed", internal=internal
+    )
+
+
+State = Callable[..., None]
+STATES: dict[State, tuple[str, str]] = {
+    is_quiet: ("ok", "All is well: nothing to do at the moment."),
+    has_a_new_job: ("ok", "All is well: the next video is about to begin."),
+    makes_a_video: ("ok", "All is well: 1 video in progress."),
+    makes_two_videos: ("ok", "All is well: 2 videos in progress."),
+    has_silent_workers: (
+        "problem",
+        (
+            "The workers have not responded since {hour_ago}. No tokens are lost: the jobs "
+            "continue when the workers are back."
+        ),
+    ),
+    has_silent_workers_and_a_job: (
+        "problem",
+        (
+            "The workers have not responded since {hour_ago}; 1 job waits for them. No tokens are "
+            "lost: the jobs continue when the workers are back."
+        ),
+    ),
+    is_throttled_by_google: (
+        "problem",
+        (
+            "Google has been answering “too many requests” since {hour_ago}; 2 jobs wait; no "
+            "tokens are lost."
+        ),
+    ),
+    cannot_reach_google: (
+        "problem",
+        "Google Veo has not been available since {hour_ago}; 2 jobs wait; no tokens are lost.",
+    ),
+    cannot_store: (
+        "problem",
+        (
+            "Storing finished videos has failed since {hour_ago}; 1 job waits to be tried again; "
+            "no tokens are lost."
+        ),
+    ),
+    hears_nothing_from_google: (
+        "problem",
+        (
+            "Google has not reported the progress of its videos since {hour_ago}; 1 job waits for "
+            "the answer; no tokens are lost."
+        ),
+    ),
+    mostly_fails: (
+        "problem",
+        (
+            "Most videos have failed since {now}; 3 jobs failed in the last quarter of an hour; "
+            "their tokens were refunded."
+        ),
+    ),
+    has_more_jobs_than_google_takes: (
+        "busy",
+        (
+            "More videos are ordered than Google makes at a time: 1 job waits, the oldest "
+            "since {hour_ago}."
+        ),
+    ),
+}
+every_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+
+
+def expected(state, now):
+    severity, text = STATES[state]
+    times = {"now": now, "hour_ago": now - HOUR}
+    return severity, text.format(**{name: f"{at:%H:%M} UTC" for name, at in times.items()})
+
+
+def headline(now):
+    found = status_message.service_status(figures.read(now=now), now=now)
+    return found.severity, strip_tags(found.text)
+
+
+class TestSentence:
+    @every_state
+    def test_describes_a_service_that(self, now, new_job, state):
+        state(new_job, now)
+        assert headline(now) == expected(state, now)
+
+    def test_does_not_mention_refunds_where_they_are_turned_off(self, now, new_job, settings):
+        settings.VIDEO_REFUND_FAILED_JOBS = False
+        mostly_fails(new_job, now)
+        assert headline(now)[1].endswith("3 jobs failed in the last quarter of an hour.")
+
+    def test_ignores_prompts_that_the_safety_filter_refused(self, now, new_job):
+        for _ in range(3):
+            bring(new_job(now=now), Status.FAILED, now=now)
+        assert headline(now)[0] == "ok"
+
+
+# Where each line of each piece of text lies: a paragraph goes from left to right, then down.
+LINES = """paragraph => {
+    const walker = document.createTreeWalker(paragraph, NodeFilter.SHOW_TEXT);
+    const lines = [];
+    while (walker.nextNode()) {
+        const range = document.createRange();
+        range.selectNodeContents(walker.currentNode);
+        for (const {left, right, top, bottom} of range.getClientRects())
+            lines.push({left, right, top, bottom});
+    }
+    return lines;
+}"""
+
+
+@pytest.fixture
+def open_monitor(open_page, anonymous):
+    """The monitor in Chromium, answered by this process, since only it sees what its test changed.
+
+    Its scripts do not run: they would ask for the live part, outside the test's transaction.
+    """
+
+    def open_monitor(**options):
+        monitor = anonymous.get("/video-monitor")
+
+        def answer(route):
+            path = urlsplit(route.request.url).path
+            found = monitor if path == "/video-monitor" else anonymous.get(path)
+            headers = dict(found.items())
+            route.fulfill(status=found.status_code, headers=headers, body=found.getvalue())
+
+        page = open_page(javascript=False, base_url="http://localhost", **options)
+        page.route("**/*", answer)
+        page.goto("/video-monitor")
+        return page
+
+    return open_monitor
+
+
+@pytest.mark.once
+class TestHeadline:
+    @every_state
+    def test_is_one_paragraph_where_the_service(self, now, new_job, open_monitor, state):
+        state(new_job, now)
+        page = open_monitor(width=MIDDLE)
+        sentence = page.locator(".sentence")
+        assert sentence.inner_text() == expected(state, now)[1]
+        for width in (MIDDLE, NARROW):
+            page.set_viewport_size({"width": width, "height": 900})
+            screenshot(page, f"monitor-{state.__name__}-{width}", whole=False)
+            lines = sentence.evaluate(LINES)
+            for before, after in itertools.pairwise(lines):
+                goes_on_to_the_right = after["left"] >= before["right"] - 1
+                assert goes_on_to_the_right or after["top"] >= before["bottom"] - 1, lines
+            assert lines[-1]["bottom"] - lines[0]["top"] < 260, "the sentence is too tall"

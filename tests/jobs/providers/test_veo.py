@@ -1,0 +1,357 @@
+"""The Veo provider, with the real google-genai, against the imitation of Vertex."""
+
+import io
+import re
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+from google.genai import errors
+from PIL import Image as Pillow
+
+from jobs import input_images
+from jobs.catalog import MODELS, VideoSpec
+from jobs.providers import veo, video_stream
+from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from tests.fakes import VertexImitation
+
+pytestmark = pytest.mark.once
+
+KEY, PROJECT = "test-google-key", "studio"
+WORDS = ("Support codes", "quota", "overloaded", "API key", "use case", "<html>", KEY, PROJECT)
+
+
+@pytest.fixture
+def google():
+    with VertexImitation(seconds=0) as service:
+        yield service
+        assert service.errors == []
+
+
+@pytest.fixture
+def provider(google):
+    return provider_at(google)
+
+
+def provider_at(google, **options):
+    account = {"api_key": KEY, "project": PROJECT, "location": "us-central1"}
+    return veo.Veo(**account | {"base_url": google.url} | options)
+
+
+def order(prompt="A lighthouse at dusk", **fields):
+    usual: dict[str, Any] = {
+        "model": "veo-3.1-fast-generate-preview",
+        "resolution": "720p",
+        "aspect_ratio": "16:9",
+        "duration_seconds": 8,
+        "generate_audio": False,
+        "mock_mode": False,
+    }
+    return VideoSpec(prompt=prompt, **usual | fields)
+
+
+def submit(provider, prompt="A lighthouse at dusk", inputs=None, **fields):
+    return provider.submit(spec=order(prompt, **fields), inputs=inputs or Inputs())
+
+
+def marked(stage, fault):
+    """A prompt that makes the imitation fail."""
+    return "A lighthouse {{" + f"{stage}:{fault}" + "}}"
+
+
+def picture(color="red"):
+    file = io.BytesIO()
+    Pillow.new("RGB", (64, 36), color).save(file, "PNG")
+    return input_images.prepare(upload=file, size=file.tell())
+
+
+def refusal_of(call):
+    """The ProviderError of `call`; its message, which clients see, holds nothing of Google's."""
+    with pytest.raises(ProviderError) as caught:
+        call()
+    assert not any(word in caught.value.message for word in WORDS)
+    assert caught.value.detail
+    assert KEY not in caught.value.detail
+    return caught.value
+
+
+class TestSubmission:
+    def test_asks_for_what_was_ordered(self, google, provider):
+        operation = submit(
+            provider,
+            resolution="1080p",
+            aspect_ratio="9:16",
+            generate_audio=True,
+        )
+        [record] = google.records
+        assert record.operation == operation
+        assert record.prompt == "A lighthouse at dusk"
+        assert record.parameters == {
+            "sampleCount": 1,
+            "durationSeconds": 8,
+            "resolution": "1080p",
+            "aspectRatio": "9:16",
+            "generateAudio": True,
+        }
+
+    def test_says_that_no_sound_is_wanted(self, google, provider):
+        submit(provider, duration_seconds=4)
+        assert google.records[0].parameters["generateAudio"] is False
+        assert google.records[0].parameters["durationSeconds"] == 4
+
+    @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.id)
+    def test_maps_each_public_name_to_one_of_googles(self, google, provider, model):
+        submit(provider, model=model.id)
+        assert google.records[0].model == model.veo_id
+
+    def test_takes_the_operators_word_for_a_model(self, google):
+        name = "veo-3.1-fast-generate-preview"
+        provider = provider_at(google, model_ids={name: "veo-3.1-lite-generate-001"})
+        submit(provider, model=name)
+        submit(provider, model="veo-3.1-generate-preview")
+        assert [record.model for record in google.records] == [
+            "veo-3.1-lite-generate-001",
+            "veo-3.1-generate-001",
+        ]
+
+    def test_goes_to_the_project_and_its_region(self, google):
+        operation = submit(provider_at(google, location="europe-west4"))
+        assert operation.startswith(f"projects/{PROJECT}/locations/europe-west4/publishers/google/")
+
+    def test_needs_no_project_beside_a_key(self, google, tmp_path):
+        provider = provider_at(google, project="")
+        operation = submit(provider)
+        assert operation.startswith("publishers/google/models/veo-3.1-fast-generate-001/")
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+
+    @pytest.mark.parametrize(
+        ("inputs", "roles"),
+        [
+            (Inputs(initial_image=picture()), ["image"]),
+            (Inputs(initial_image=picture(), end_frame=picture("blue")), ["image", "lastFrame"]),
+            (Inputs(reference_images=[picture(), picture("blue")]), ["referenceImage"] * 2),
+        ],
+        ids=["first frame", "first and last frame", "references"],
+    )
+    def test_brings_the_images_in_their_roles(self, google, provider, inputs, roles):
+        submit(provider, inputs=inputs)
+        sent = google.records[0].images
+        assert [image["role"] for image in sent] == roles
+        assert {image["mime_type"] for image in sent} == {"image/jpeg"}
+        assert len({image["sha256"] for image in sent}) == len(roles)
+
+    def test_needs_no_prompt_beside_an_image(self, google, provider):
+        submit(provider, prompt=None, inputs=Inputs(initial_image=picture()))
+        assert google.records[0].prompt is None
+
+
+REFUSED = {  # what Google answers a submission: errorCode, whether it may be sent again
+    "400": ("input.unsupported", False),
+    "401": ("provider.rejected", False),
+    "403": ("provider.rejected", False),
+    "404": ("provider.rejected", False),
+    "409": ("provider.rejected", False),
+    "unsafe": ("safety.prompt", False),
+    "429": ("provider.unavailable", True),
+    "503": ("provider.unavailable", True),
+    "500": ("provider.unknown_submission", False),
+    "504": ("provider.unknown_submission", False),
+    "html": ("provider.unknown_submission", False),
+    "html200": ("provider.unknown_submission", False),
+    "cut": ("provider.unknown_submission", False),
+    "hang": ("provider.unknown_submission", False),
+}
+
+
+class TestRefusedSubmission:
+    @pytest.mark.parametrize("fault", REFUSED)
+    def test_is_told_by_its_cause(self, google, monkeypatch, fault):
+        if fault == "hang":
+            monkeypatch.setattr(veo, "TIMEOUT_MS", 1_000)
+        google.fail("create", fault)
+        error = refusal_of(lambda: submit(provider_at(google)))
+        assert (error.code, error.retryable) == REFUSED[fault]
+        assert error.throttled is (fault == "429")
+        assert len(google.records) == 1  # a second create would be a second video on the bill
+
+    def test_tells_a_wrong_key(self, google):
+        error = refusal_of(lambda: submit(provider_at(google, api_key="another-key")))
+        assert (error.code, error.retryable) == ("provider.rejected", False)
+        assert "another-key" not in str(error)
+
+    def test_tells_a_retired_model(self, google):
+        gone = {"veo-3.1-generate-001": "veo-3.1-generate-000"}
+        provider = provider_at(google, model_ids=gone)
+        error = refusal_of(lambda: submit(provider, model="veo-3.1-generate-001"))
+        assert (error.code, error.retryable) == ("provider.rejected", False)
+        assert "no longer offers this model" in error.message
+
+    def test_may_be_sent_again_where_nobody_was_reached(self, google, provider):
+        google.stop()
+        error = refusal_of(lambda: submit(provider))
+        assert (error.code, error.retryable) == ("provider.unavailable", True)
+
+
+class TestRetryAfter:
+    def test_is_what_google_asks_for(self, google, provider):
+        google.fail("create", "429:34")
+        assert refusal_of(lambda: submit(provider)).retry_after == 34
+
+    def test_holds_for_polls_too(self, google, provider, tmp_path):
+        operation = submit(provider)
+        google.fail("poll", "503:1.5")
+        error = refusal_of(lambda: provider.poll(operation=operation, into=tmp_path / "video"))
+        assert error.retry_after == 1.5
+
+    @pytest.mark.parametrize(
+        ("details", "header", "seconds"),
+        [
+            ([], None, None),
+            ([], "7", 7),
+            ([{"retryDelay": "2.5s"}], "7", 2.5),
+            ([{"@type": "type.googleapis.com/google.rpc.Help"}, {"retryDelay": "3s"}], None, 3),
+            ([{"retryDelay": "soon"}], None, None),
+            ([], "Tue, 24 Nov 2026 08:00:00 GMT", None),
+        ],
+    )
+    def test_is_found_where_it_may_be(self, details, header, seconds):
+        response = httpx2.Response(429, headers={"Retry-After": header} if header else {})
+        body = {"error": {"code": 429, "message": "slow down", "details": details}}
+        assert veo._retry_after(errors.ClientError(429, body, response)) == seconds
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"error": "slow down"},
+            {"error": {"details": None}},
+            {"error": {"details": ["slow down"]}},
+            {"error": {"details": {"a": 1}}},
+            [{"error": {}}],
+        ],
+    )
+    def test_is_none_in_a_body_of_another_shape(self, body):
+        error = errors.ClientError(429, {}, httpx2.Response(429))
+        error.details = body
+        assert veo._retry_after(error) is None
+
+
+class TestPoll:
+    def test_finds_it_running(self, google, provider, tmp_path):
+        google.seconds = 60
+        operation = submit(provider)
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Running()
+        assert not (tmp_path / "video").exists()
+
+    def test_writes_the_video(self, google, provider, tmp_path):
+        operation = submit(provider)
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+        assert (tmp_path / "video").read_bytes() == google.video_of(operation)
+
+    def test_needs_the_operations_name_alone(self, google, provider, tmp_path):
+        operation = submit(provider)
+        assert provider_at(google).poll(operation=operation, into=tmp_path / "video") == Finished()
+
+    @pytest.mark.parametrize(
+        ("fault", "code"),
+        {
+            "filtered": "safety.output",
+            "filtered-text": "safety.output",
+            "unsafe": "safety.prompt",
+            "error": "provider.unavailable",
+            "error3": "input.unsupported",
+            "error7": "provider.rejected",
+            "error8": "provider.unavailable",
+            "error14": "provider.unavailable",
+            "empty": "provider.unavailable",
+        }.items(),
+    )
+    def test_ends_without_a_video(self, google, provider, tmp_path, fault, code):
+        operation = submit(provider, marked("done", fault))
+        error = refusal_of(lambda: provider.poll(operation=operation, into=tmp_path / "video"))
+        assert (error.code, error.retryable) == (code, False)
+        assert not (tmp_path / "video").exists()
+
+    @pytest.mark.parametrize(
+        "fault", ["400", "401", "403", "429", "500", "503", "504", "html", "html200", "cut", "hang"]
+    )
+    def test_may_be_repeated_after_an_error(self, google, monkeypatch, tmp_path, fault):
+        if fault == "hang":
+            monkeypatch.setattr(veo, "TIMEOUT_MS", 1_000)
+        provider = provider_at(google)
+        operation = submit(provider)
+        google.fail("poll", fault)
+        error = refusal_of(lambda: provider.poll(operation=operation, into=tmp_path / "video"))
+        assert error.retryable
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+
+    def test_may_be_repeated_after_an_answer_that_broke_off(self, google, provider, tmp_path):
+        operation = submit(provider, "{{done:truncatedx1}}")
+        error = refusal_of(lambda: provider.poll(operation=operation, into=tmp_path / "video"))
+        assert (error.code, error.retryable) == ("provider.unavailable", True)
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+
+    def test_may_be_repeated_while_google_is_down(self, google, provider, tmp_path):
+        operation = submit(provider)
+        google.stop()
+        error = refusal_of(lambda: provider.poll(operation=operation, into=tmp_path / "video"))
+        assert (error.code, error.retryable) == ("provider.unavailable", True)
+        google.start()
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+
+    def test_gives_up_what_google_no_longer_knows(self, google, provider, tmp_path):
+        operation = submit(provider)
+        lost = operation.rpartition("/")[0] + "/0000"
+        error = refusal_of(lambda: provider.poll(operation=lost, into=tmp_path / "video"))
+        assert (error.code, error.retryable) == ("provider.rejected", False)
+
+
+class TestLargeVideo:
+    """It is on disk before the SDK has the answer; see test_video_stream.py."""
+
+    SIZE = 10_000_000
+
+    @pytest.fixture
+    def google(self):
+        with VertexImitation(seconds=0, video_bytes=self.SIZE) as service:
+            yield service
+            assert service.errors == []
+
+    def test_is_never_in_memory(self, google, provider, tmp_path):
+        operation = submit(provider)
+        tracemalloc.start()
+        try:
+            answer = provider.poll(operation=operation, into=tmp_path / "video")
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert answer == Finished()
+        assert (tmp_path / "video").read_bytes() == google.video_of(operation)
+        assert most < self.SIZE / 5  # the imitation's own pieces are in it
+
+    def test_comes_whole_beside_others(self, google, provider, tmp_path):
+        """Each answer goes where the thread that asked for it wants it."""
+        operations = [submit(provider) for _ in range(6)]
+
+        def poll(number):
+            return provider.poll(operation=operations[number], into=tmp_path / str(number))
+
+        with ThreadPoolExecutor(len(operations)) as pool:
+            assert list(pool.map(poll, range(len(operations)))) == [Finished()] * 6
+        for number, operation in enumerate(operations):
+            assert (tmp_path / str(number)).read_bytes() == google.video_of(operation)
+
+    def test_that_cannot_be_written_leaves_the_next_one_alone(self, provider, tmp_path):
+        operation = submit(provider)
+        with pytest.raises(FileNotFoundError):
+            provider.poll(operation=operation, into=tmp_path / "nowhere" / "video")
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+
+    def test_is_read_by_the_sdk_where_it_comes_otherwise(
+        self, google, provider, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(video_stream, "FIELD", re.compile(b"another name"))
+        operation = submit(provider)
+        assert provider.poll(operation=operation, into=tmp_path / "video") == Finished()
+        assert (tmp_path / "video").read_bytes() == google.video_of(operation)

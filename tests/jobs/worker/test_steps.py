@@ -1,0 +1,96 @@
+"""Passes: what one job's answer does to the others that came with it."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from jobs import lifecycle
+from jobs.models import JobEvent, VideoJob
+from jobs.providers.mock import Mock
+from jobs.worker import steps
+from tests.job_states import kept
+
+
+@pytest.fixture
+def due(new_job, settings):
+    """Mock jobs that are generating, due to be asked after, and take an hour."""
+    settings.VIDEO_MAX_ACTIVE_JOBS = 10
+    then = timezone.now() - timedelta(seconds=60)
+    jobs = [new_job("generating", now=then, mock_mode=True) for _ in range(5)]
+    began = f"mock/{then.timestamp():.3f}/3600/video/720p-16x9-8s"
+    VideoJob.objects.update(operation=began, next_step_at=then, crash_count=0)
+    return jobs
+
+
+class TestPollDue:
+    def test_moves_all_that_still_run(self, due):
+        steps.poll_due()
+        for job in map(kept, due):
+            assert (job.stage, job.crash_count) == ("generating", 0)
+            assert job.next_step_at > timezone.now()
+            assert job.progress_percentage > 5
+
+    def test_takes_no_other_along_where_one_answer_cannot_be_noted(self, due, monkeypatch, caplog):
+        def broken(**_):
+            raise ValueError("cannot be written down")
+
+        *others, bad = due
+        VideoJob.objects.filter(pk=bad.pk).update(operation="unknown to the mock")
+        monkeypatch.setattr(lifecycle, "fail", broken)
+        steps.poll_due()
+        assert kept(bad).crash_count == 1
+        assert [kept(job).crash_count for job in others] == [0] * len(others)
+        assert "an answer was not recorded" in caplog.text
+
+
+class TestSubmitDue:
+    @pytest.fixture
+    def names(self, monkeypatch):
+        """What the provider calls its operations, in turn."""
+        names: list[str] = []
+        monkeypatch.setattr(Mock, "submit", lambda self, *, spec, inputs: names.pop())
+        return names
+
+    @pytest.fixture
+    def waiting(self, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 10
+        return [new_job("PENDING", mock_mode=True) for _ in range(5)]
+
+    def test_notes_all_that_were_taken(self, waiting, names):
+        names += [f"mock/{n}" for n in range(5)]
+        steps.submit_due()
+        assert {kept(job).stage for job in waiting} == {"generating"}
+        assert {kept(job).operation for job in waiting} == {f"mock/{n}" for n in range(5)}
+
+    @pytest.mark.only_on("postgresql")  # SQLite takes texts of any length, and NUL
+    @pytest.mark.parametrize("name", ["n" * 301, "mock/\0"])
+    def test_notes_the_others_where_one_name_cannot_be_kept(self, waiting, names, name, caplog):
+        names += [name, *(f"mock/{n}" for n in range(4))]
+        steps.submit_due()
+        stages = sorted(kept(job).stage for job in waiting)
+        assert stages == ["generating"] * 4 + ["submitting"]
+        assert "an answer was not recorded" in caplog.text
+
+    def test_notes_the_others_whatever_is_wrong_with_one(self, waiting, names, monkeypatch, caplog):
+        names += [f"mock/{n}" for n in range(5)]
+        submitted = lifecycle.submitted
+
+        def broken(*, accepted, now):
+            if "mock/3" in accepted.values():
+                raise RuntimeError
+            return submitted(accepted=accepted, now=now)
+
+        monkeypatch.setattr(lifecycle, "submitted", broken)
+        steps.submit_due()
+        stages = sorted(kept(job).stage for job in waiting)
+        assert stages == ["generating"] * 4 + ["submitting"]
+        assert "an answer was not recorded" in caplog.text
+
+
+class TestDetail:
+    def test_may_hold_what_the_database_cannot(self, new_job):
+        job = new_job("generating")
+        error = ValueError("a\0b")
+        assert lifecycle.step_failed(job=job, error=error, now=timezone.now())
+        assert JobEvent.objects.get(internal=True).detail == "a\N{REPLACEMENT CHARACTER}b"

@@ -1,0 +1,24 @@
+"""A studio with a past, on real servers: for browser tests of the staff's pages, and pictures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.stack import Stack
+
+PASSWORD = "tall ships at anchor"
+STAFF = {"sam": "Support", "olga": "Operator", "fred": "Finance"}
+BUILD = "from tests.pages import staff_scene; staff_scene.build()"
+ENV = {
+    "MOCK_SECONDS": "600",  # who is at work stays at work
+    "VIDEO_REFUND_FAILED_JOBS": "false",  # something is left for staff to do
+}
+
+
+@contextmanager
+def open_studio(**env: str) -> Iterator[Stack]:
+    """The past is built before the workers come, which would take its jobs in hand."""
+    with Stack(clusters=0, env=ENV | env) as stack:
+        stack.manage("shell", "--verbosity", 0, "-c", BUILD)
+        stack.start_cluster()
+        stack.wait_until_ready()
+        yield stack

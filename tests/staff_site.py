@@ -1,0 +1,34 @@
+"""The staff's pages in the admin, as a browser without JavaScript uses them."""
+
+from typing import Any
+
+from django.utils.html import strip_tags
+
+from tests.api import Client
+
+LIST = "/admin/jobs/videojob/"
+ROLES = ("Support", "Operator", "Finance")
+
+
+def choose(browser: Client, action: str, *jobs: Any, query: str = "", **form: str) -> Any:
+    """Select jobs in the list, and an action for them."""
+    ids = [str(getattr(job, "pk", job)) for job in jobs]
+    chosen = {"action": action, "_selected_action": ids, "index": "0"}
+    return browser.post(f"{LIST}{query}", chosen | form, follow=True)
+
+
+def press(browser: Client, action: str, *jobs: Any, reason: str = "Never came", **form: str) -> Any:
+    """Fill in the form of the page that confirms an action on these jobs, and send it."""
+    return choose(browser, action, *jobs, post="yes", reason=reason, **form)
+
+
+def url_of(action: str, job: Any) -> str:
+    return f"{LIST}{job.pk}/{action}/"
+
+
+def page_of(job: Any) -> str:
+    return f"{LIST}{job.pk}/change/"
+
+
+def said(answer: Any) -> list[str]:
+    return [strip_tags(str(message)) for message in answer.context["messages"]]

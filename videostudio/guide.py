@@ -1,0 +1,92 @@
+"""The API guide, docs/api.md: as a page, as Markdown, and in /llms.txt, which links to it.
+
+The file is read and rendered once per process. Its example hosts are replaced with the host of the
+request, so that a reader can copy commands that call this service.
+"""
+
+from functools import cache
+from hashlib import sha256
+from itertools import pairwise
+from typing import NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
+from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.safestring import mark_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_safe
+from markdown_it import MarkdownIt
+from mdit_py_plugins.anchors import anchors_plugin
+
+FILE = settings.BASE_DIR / "docs" / "api.md"
+EXAMPLE_ORIGINS = ("http://localhost:8000", "https://studio.example.com")
+
+
+class Guide(NamedTuple):
+    markdown: str
+    html: str
+    sections: dict[str, str]  # titles by anchor
+
+
+@cache
+def load() -> Guide:
+    """docs/api.md, its HTML, and its headings of the second level."""
+    markdown = FILE.read_text(encoding="utf-8")
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser.use(anchors_plugin, min_level=2, max_level=3, permalink=True, permalinkSymbol="#")
+    tokens = parser.parse(markdown)
+    sections = {
+        str(token.attrs["id"]): following.content
+        for token, following in pairwise(tokens)
+        if token.type == "heading_open" and token.tag == "h2"
+    }
+    html = parser.renderer.render(tokens, parser.options, {})
+    return Guide(markdown, _with_scrolling_parts(html), sections)
+
+
+def _with_scrolling_parts(html: str) -> str:
+    """Let wide code and tables scroll, by keyboard too, instead of the whole page."""
+    for tag, name in (("pre", "code"), ("table", "table")):
+        html = html.replace(f"<{tag}>", f'<div class="{name}"><{tag}>')
+        html = html.replace(f"</{tag}>", f"</{tag}></div>")
+    return html.replace("<pre>", '<pre tabindex="0">').replace(
+        '<div class="table">', '<div class="table" tabindex="0">'
+    )
+
+
+@csrf_exempt  # any method but GET and HEAD is 405
+@require_safe
+@gzip_page  # it contains no secret, so its length reveals nothing
+def page(request: HttpRequest) -> HttpResponseBase:
+    guide = load()
+    context = {"html": mark_safe(guide.html), "sections": guide.sections}
+    return _answer(request, render_to_string("guide.html", context, request), "text/html")
+
+
+@csrf_exempt
+@require_safe
+@gzip_page
+def markdown(request: HttpRequest) -> HttpResponseBase:
+    return _answer(request, load().markdown, "text/markdown")
+
+
+@csrf_exempt
+@require_safe
+def llms_txt(request: HttpRequest) -> HttpResponseBase:
+    """A list of what a language model should read, in the form of https://llmstxt.org."""
+    return _answer(request, render_to_string("llms.txt"), "text/plain")
+
+
+def _answer(request: HttpRequest, text: str, media_type: str) -> HttpResponseBase:
+    """The text with this service's own address, or 304."""
+    origin = request.build_absolute_uri("/").removesuffix("/")
+    for example in EXAMPLE_ORIGINS:
+        text = text.replace(example, origin)
+    body = text.encode()
+    response = HttpResponse(body, content_type=f"{media_type}; charset=utf-8")
+    response["ETag"] = etag = f'"{sha256(body).hexdigest()[:20]}"'
+    response["Cache-Control"] = "no-cache"
+    patch_vary_headers(response, ["Accept-Encoding"])  # for the 304 as well
+    return get_conditional_response(request, etag=etag, response=response) or response
