@@ -1,9 +1,9 @@
-"""How fast the service is, beside the least that is possible and beside the last kept result.
+"""Compare the service's speed with a bare Django (the floor) and with the last saved result.
 
     python -m bench.speed [--seconds 4] [--only poll] [--write]
 
-A PostgreSQL of its own; web and cluster as the Procfile runs them; imitations of Google and
-Cloudinary. Prints one table and ends by itself. docs/performance.md tells what each figure means.
+It starts a PostgreSQL of its own, web and cluster as in the Procfile, and fake servers of Google
+and Cloudinary. It prints one table and ends. docs/performance.md explains each figure.
 """
 
 import argparse
@@ -31,23 +31,23 @@ from tests.stack import Stack, until
 
 CASES = ("poll", "poll, known", "list of 50", "create", "create, JSON", "create, one user")
 CONNECTIONS = 32
-USERS = 512  # who order in turn: about as many active jobs each as real users have
-JOBS, MANY_JOBS = 1_000, 100_000  # of one user
+USERS = 512  # who order in turn, so each has about as many active jobs as a real user
+JOBS, MANY_JOBS = 1_000, 100_000  # of a single user
 EVENTS, MANY_EVENTS = 0, 5_000_000
 FLIGHT, UPSTREAM_SECONDS, VIDEO_BYTES = 60, 20, 10_000_000
-LOOKED_AT = 64  # jobs, two by each connection
+LOOKED_AT = 64  # polled jobs, two per connection
 FLOOR_SECONDS = 1.5  # before and after each case
-SLICES = 8  # of each measurement
-LONG_SECONDS = 60  # that the 60 jobs, or the loading of many, may take
-CASE_SECONDS = 12  # besides what it is driven for
-ENDING_SECONDS = 60  # for taking all down
-MOST_SECONDS = 300  # then it ends, as by Ctrl-C
+SLICES = 8  # per measurement
+LONG_SECONDS = 60  # limit for the 60 jobs, and for loading many jobs
+CASE_SECONDS = 12  # overhead of a case
+ENDING_SECONDS = 60  # for stopping everything
+MOST_SECONDS = 300  # then it stops as after Ctrl-C
 ENV = LIMITS | {"MOCK_SECONDS": "8", "WEB_CONCURRENCY": "2"}
 
 
 @dataclass(frozen=True)
 class Studio:
-    """One service that is measured, with a database of its own."""
+    """A measured service with its own database."""
 
     stack: Stack
     database: psycopg.Connection
@@ -60,12 +60,12 @@ class Studio:
 
 
 class Bench:
-    """One run: what is running, and the rows that have been measured so far."""
+    """One run: the running services, and the rows measured so far."""
 
     def __init__(
         self, *, studio: Studio, floor: Studio, client: Client, only: list[str], until: float
     ) -> None:
-        from bench.speed import scene  # not before Django is set up
+        from bench.speed import scene  # needs a configured Django
 
         self.scene, self.client = scene, client
         self.studio, self.floor = studio, floor
@@ -78,7 +78,7 @@ class Bench:
         self.model = self._finished_job()
 
     def copies(self, database: psycopg.Connection, first: int, last: int, events: int) -> None:
-        """Bring the owner's jobs from `first` to `last`, and `events` lines of log in all."""
+        """Add the owner's jobs from `first` to `last`, with `events` log lines in total."""
         began = time.perf_counter()
         many_jobs.copies(
             database, model=self.model, owner=self.owner, first=first, last=last, events=events
@@ -89,7 +89,7 @@ class Bench:
         print(f"  {last:,} jobs, loaded in {seconds:.0f} s", flush=True)
 
     def measure(self, seconds: float, *many: Studio) -> None:
-        """Every case; where there is a second service, with `many` jobs, of both in turn."""
+        """Run every case; with a second service of `many` jobs, alternate between the two."""
         scene, token = self.scene, self.token
         studios = self.studio, *many
         ids = {each: scene.sample(each.database, LOOKED_AT) for each in studios}
@@ -116,7 +116,7 @@ class Bench:
         case("create, one user", lambda each: scene.forms([token]), 202, connections=1)
 
     def flight(self) -> float:
-        """Seconds from the first POST of 60 to the last SUCCEEDED, all made by Google."""
+        """Seconds from the first POST to the last SUCCEEDED of 60 Google jobs."""
         clients = [ApiClient(self.studio.url, each) for each in self.users]
         began = time.time()
 
@@ -143,7 +143,7 @@ class Bench:
         return seconds
 
     def is_late(self, name: str, *, takes: float) -> bool:
-        """Whether there are no `takes` seconds left for what is then noted as left out."""
+        """Whether fewer than `takes` seconds are left; then `what` is noted as left out."""
         if late := time.perf_counter() + takes > self.until:
             self.left_out.append(name)
         return late
@@ -151,12 +151,11 @@ class Bench:
     def _case(
         self, name: str, plans: dict[Studio, dict[str, Any]], seconds: float
     ) -> list[dict[str, Any]]:
-        """Drive each service by its plan for so many seconds, after one that is not measured.
+        """Drive each service by its plan for `seconds`, after an unmeasured warm-up.
 
-        In slices, of which the one with the median CPU is kept: eight threads that want the same
-        lock fall into step at times, and a request costs twice as much while they do. And a machine
-        is now faster, now slower, so the floor is looked at before and after, and two services are
-        driven in turn.
+        It measures slices and keeps the one with the median CPU time. Now and then eight threads
+        wait for the same lock in step, and a request then costs twice as much. The machine's speed
+        varies too, so the floor is measured before and after, and two services take turns.
         """
         if self.only and name not in ("floor", *self.only):
             return []
@@ -184,7 +183,7 @@ class Bench:
     def _slices(
         self, plans: dict[Studio, dict[str, Any]], seconds: float
     ) -> dict[Studio, list[dict[str, Any]]]:
-        """What each service was seen to do: first one, then the other, then the other first."""
+        """The measured slices of each service, in the order A, B, B, A."""
         slices: dict[Studio, list] = {studio: [] for studio in plans}
         for n in range(SLICES):
             for studio in list(plans)[:: 1 if n % 2 else -1]:
@@ -192,7 +191,7 @@ class Bench:
         return slices
 
     def _drive(self, meter: Meter, plan: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """What the client saw, and the CPU that each part used, ms a request."""
+        """The client's figures, and the CPU milliseconds per request of each part."""
         before = meter.read()
         figures = self.client.drive(**plan, seconds=seconds)
         used = meter.between(before, meter.read(), figures["client"])
@@ -210,14 +209,14 @@ class Bench:
 def _plan(
     web: Web, requests: list, status: int, *, connections: int = CONNECTIONS
 ) -> dict[str, Any]:
-    """What the client is told: whom to ask what, over how many connections."""
+    """Instructions for the client: the requests, and the number of connections."""
     wires = [request.wire() for request in requests]
     scripts = [wires[n::connections] or wires for n in range(connections)]
     return {"port": web.port, "status": status, "scripts": scripts}
 
 
 def _clear_away(database: psycopg.Connection) -> None:
-    """End the jobs of a case, so that the next finds a cluster at rest."""
+    """End the jobs of a case, so that the cluster is idle when the next case starts."""
     cancel = (
         "UPDATE jobs_videojob SET status = 'CANCELLED', stage = '', next_step_at = NULL, "
         "completed_at = now() WHERE id IN (SELECT id FROM jobs_videojob "
@@ -236,7 +235,7 @@ def _clear_away(database: psycopg.Connection) -> None:
 
 def main() -> None:
     options = _options()
-    for ending in (signal.SIGALRM, signal.SIGTERM):  # what was started is ended too
+    for ending in (signal.SIGALRM, signal.SIGTERM):  # so that `finally` stops what was started
         signal.signal(ending, signal.default_int_handler)
     signal.alarm(MOST_SECONDS)
     began = time.perf_counter()
@@ -261,7 +260,7 @@ def main() -> None:
 def _run(options: Any, **services: str) -> dict[str, Any]:
     with ExitStack() as opened:
         stack, database = opened.enter_context(_stack(**services))
-        # Vacuumed by hand before each case: by itself it would fall into some, not into others.
+        # Vacuum before each case instead of automatically, which would hit some cases only.
         database.execute("ALTER SYSTEM SET autovacuum = off")
         database.execute("SELECT pg_reload_conf()")
         start_up = processes.start_up(stack)
@@ -297,7 +296,7 @@ def _run(options: Any, **services: str) -> dict[str, Any]:
 
 @contextmanager
 def _stack(*, server: str, google: str, cloudinary: str) -> Iterator[tuple[Stack, Any]]:
-    """A migrated database, with nothing at work on it yet."""
+    """A migrated database without any running process."""
     with (
         Stack(
             server=server, google=google, cloudinary=cloudinary, webs=0, clusters=0, env=ENV
@@ -309,7 +308,7 @@ def _stack(*, server: str, google: str, cloudinary: str) -> Iterator[tuple[Stack
 
 @contextmanager
 def _studio(stack: Stack, database: psycopg.Connection) -> Iterator[tuple[Studio, float]]:
-    """Its web and its cluster, and after how many seconds the cluster was at work."""
+    """Its web and its cluster, and the seconds until the cluster ran its first tick."""
     cluster, seconds = processes.cluster(stack, database)
     with processes.web(stack) as web:
         meter = Meter(stack=stack, database=database, web=web.pid, cluster=cluster)
@@ -317,7 +316,7 @@ def _studio(stack: Stack, database: psycopg.Connection) -> Iterator[tuple[Studio
 
 
 def _set_django_up(stack: Stack) -> None:
-    """In this process, for the stack's database; our own errors are all it need write."""
+    """Set up Django in this process for the stack's database; log only our own errors."""
     environment = {name: value for name, value in stack.env.items() if name != "TEST_STACK"}
     os.environ |= environment | {"LOG_LEVEL": "ERROR"}
     os.environ["DJANGO_SETTINGS_MODULE"] = "videostudio.settings"
