@@ -52,9 +52,9 @@ def main() -> None:
     result |= report.described() | {"took_seconds": time.perf_counter() - began}
     print("\n".join(report.table(result, report.last())))
     if left_out := result.pop("left_out"):
-        print(f"left out, for want of time: {'; '.join(left_out)}")
+        print(f"left out, because time ran out: {'; '.join(left_out)}")
         if options.write:
-            sys.exit("nothing is kept: what is kept is whole")
+            sys.exit("nothing is saved: only complete runs are saved")
     elif options.write:
         report.write(result)
 
@@ -132,14 +132,20 @@ def _version(database: psycopg.Connection) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=4, help="that each case is driven for")
-    parser.add_argument("--write", action="store_true", help="keep it in bench/results.json")
+    parser.add_argument("--seconds", type=float, default=4, help="duration of each case")
     parser.add_argument(
-        "--only", action="append", default=[], choices=CASES, help="one case, and the floor"
+        "--write", action="store_true", help="save the result in bench/results.json"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        choices=CASES,
+        help="run only this case and the floor",
     )
     options = parser.parse_args()
     if options.only and options.write:
-        parser.error("what is kept is whole")
+        parser.error("only complete runs are saved")
     return options
 
 

@@ -1,4 +1,4 @@
-"""The cases, how each is driven, and the rows that come of it."""
+"""The cases, how each is measured, and the resulting rows."""
 
 import os
 import statistics
