@@ -133,15 +133,13 @@ def _version(database: psycopg.Connection) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=4, help="duration of each case")
-    parser.add_argument(
-        "--write", action="store_true", help="save the result in bench/results.json"
-    )
+    parser.add_argument("--write", action="store_true", help="save it in bench/results.json")
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         choices=CASES,
-        help="run only this case and the floor",
+        help="run one case and the floor",
     )
     options = parser.parse_args()
     if options.only and options.write:
