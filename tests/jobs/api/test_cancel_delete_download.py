@@ -1,4 +1,4 @@
-"""Ending, removing and fetching a job, and what becomes of its tokens (contract 3 and 4)."""
+"""Cancelling, deleting and downloading a job, and the effect on its tokens."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Asking for a video: what is taken, and what comes back (contract 1, 2 and 3, guide)."""
+"""Creating a job: valid requests and their responses."""
 
 from datetime import timedelta
 from uuid import UUID

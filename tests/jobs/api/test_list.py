@@ -1,4 +1,4 @@
-"""The user's jobs (contract 3, `GET /api/v1/video-jobs`)."""
+"""`GET /api/v1/video-jobs`: the user's jobs."""
 
 from datetime import timedelta
 

@@ -1,8 +1,8 @@
-"""How many statements each request sends to the database: exact, so that none creeps in unseen.
+"""The exact number of SQL statements of each request, so that no change adds one unnoticed.
 
-The same on PostgreSQL and SQLite. What begins and ends transactions is not counted, nor the check
-of a connection that was not used for a while. A number here is no goal; whoever changes one says
-why.
+The numbers are the same on PostgreSQL and SQLite. They exclude the beginning and end of
+transactions, and the check of an idle connection. A number is no goal; a change of one needs a
+reason.
 """
 
 from contextlib import contextmanager

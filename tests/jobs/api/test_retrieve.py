@@ -1,4 +1,4 @@
-"""One job, and how it is polled (contract 2 and 3, `GET /api/v1/video-jobs/{id}`)."""
+"""`GET /api/v1/video-jobs/{id}`: one job, and polling it."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The documentation that the service gives of itself (contract 6)."""
+"""The OpenAPI document and its page."""
 
 import gzip
 import json

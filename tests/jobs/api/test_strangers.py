@@ -1,4 +1,4 @@
-"""Bob and Alice's jobs (contract 3: someone else's job is 404, on every path)."""
+"""Another user's job answers 404 on every path."""
 
 import pytest
 from django.urls import URLPattern

@@ -1,4 +1,4 @@
-"""What `manage.py check_ledger` finds between the jobs and the ledger (contract 4)."""
+"""What `manage.py check_ledger` finds between the jobs and the ledger."""
 
 from datetime import timedelta
 

@@ -1,7 +1,7 @@
-"""How PostgreSQL plans `check_ledger` where there are many jobs, with the settings it comes with.
+"""PostgreSQL's plans for `check_ledger` with many jobs and default settings.
 
-At 200,000 the references of the charges no longer fit into `work_mem`: a NOT IN would compare each
-job with each charge, and the check would never end.
+With 200,000 jobs the references of the charges no longer fit into `work_mem`: a NOT IN would
+compare each job with each charge, and the check would never end.
 """
 
 import pytest
