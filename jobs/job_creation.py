@@ -50,6 +50,7 @@ def create(
     spec: VideoSpec,
     inputs: Inputs,
     now: datetime,
+    client_reference: str = "",
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
@@ -63,7 +64,7 @@ def create(
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        job = _new_job(user, spec, now)
+        job = _new_job(user, spec, client_reference, now)
         ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
@@ -97,10 +98,11 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
     return job
 
 
-def _new_job(user: Any, spec: VideoSpec, now: datetime) -> VideoJob:
+def _new_job(user: Any, spec: VideoSpec, client_reference: str, now: datetime) -> VideoJob:
     return VideoJob.from_spec(
         spec,
         user=user,
+        client_reference=client_reference,
         status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),

@@ -32,27 +32,42 @@ class ChoiceField(serializers.ChoiceField):
         )
 
 
-class StatusField(ChoiceField):
-    """One of the statuses, in any case."""
+class StatusesField(ChoiceField):
+    """One or several of the statuses, separated by commas, in any case; its value is a list."""
 
-    def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(str(data).upper())
+    def to_internal_value(self, data: Any) -> Any:
+        parse = super().to_internal_value
+        return sorted({parse(status.strip().upper()) for status in str(data).split(",")})
 
 
-class PromptField(serializers.CharField):
-    """Trimmed text. Control characters, except tabs and line breaks, are refused."""
+class PlainTextField(serializers.CharField):
+    """Trimmed text or None. Control characters, except tabs and line breaks, are refused."""
+
+    def __init__(self, what: str, *, max_length: int, **kwargs: Any) -> None:
+        self.what = what
+        messages: Messages = {"max_length": f"{what} must be at most {max_length:,} characters"}
+        super().__init__(
+            required=False,
+            allow_null=True,
+            allow_blank=True,
+            max_length=max_length,
+            error_messages=messages,
+            **kwargs,
+        )
 
     def run_validation(self, data: Any = empty) -> Any:
         """Validate before trimming, which removes some control characters as white space."""
         if isinstance(data, str):
             if any(unicodedata.category(c) == "Cc" and c not in ALLOWED_CONTROLS for c in data):
                 raise serializers.ValidationError(
-                    "Prompt must not contain control characters", code="control_characters"
+                    f"{self.what} must not contain control characters", code="control_characters"
                 )
             if "\N{REPLACEMENT CHARACTER}" in data:  # Django's replacement for invalid UTF-8
-                raise serializers.ValidationError("Prompt must be valid UTF-8", code="encoding")
+                raise serializers.ValidationError(
+                    f"{self.what} must be valid UTF-8", code="encoding"
+                )
         elif data is not None and data is not empty:
-            raise serializers.ValidationError("Prompt must be a text", code="invalid")
+            raise serializers.ValidationError(f"{self.what} must be a text", code="invalid")
         return super().run_validation(data) or None
 
 

@@ -1,14 +1,17 @@
 """Serializers for responses, and for the query of a list."""
 
+from datetime import datetime
+from uuid import UUID
+
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.api.serializers import ProblemSerializer
 from jobs import catalog
-from jobs.api.fields import StatusField
+from jobs.api.fields import StatusesField
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
-from videostudio.core.api.pagination import PageSerializer
+from videostudio.core.api.pagination import CursorField, PageSerializer
 
 
 class InputsSerializer(serializers.Serializer):
@@ -41,6 +44,9 @@ class VideoJobSerializer(serializers.Serializer):
 
     id = serializers.UUIDField(help_text="The last part of the job's path.")
     userId = serializers.CharField(source="user_id", help_text="The job's owner.")
+    clientReference = serializers.SerializerMethodField(
+        help_text="As requested, trimmed; null if none was sent."
+    )
     prompt = serializers.SerializerMethodField(
         help_text="As requested, trimmed; null if only an image was sent."
     )
@@ -87,6 +93,9 @@ class VideoJobSerializer(serializers.Serializer):
         source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
     )
 
+    def get_clientReference(self, job: VideoJob) -> str | None:
+        return job.client_reference or None
+
     def get_prompt(self, job: VideoJob) -> str | None:
         return job.prompt or None
 
@@ -120,11 +129,26 @@ class VideoJobSerializer(serializers.Serializer):
 class VideoJobListSerializer(serializers.Serializer):
     jobs = VideoJobSerializer(many=True, help_text="Newest first.")
     total = serializers.IntegerField(help_text="The number of jobs that match the filter.")
+    nextCursor = serializers.CharField(
+        allow_null=True, help_text="For `after`: the next page; null on the last page."
+    )
+    hasMore = serializers.BooleanField(help_text="Whether there is a next page.")
 
 
 class ListQuerySerializer(PageSerializer):
-    status_filter = StatusField(
-        "Status filter", Status.values, required=False, help_text="One status, in any case."
+    status_filter = StatusesField(
+        "Status filter",
+        Status.values,
+        required=False,
+        help_text="One or several statuses, separated by commas, in any case.",
+    )
+    client_reference = serializers.CharField(
+        required=False,
+        max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
+        help_text="Only jobs with this `clientReference`.",
+    )
+    after = CursorField(
+        datetime, UUID, required=False, help_text="The `nextCursor` of the page before."
     )
 
 
