@@ -133,9 +133,15 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
     ]
 
 
+def max_active_jobs() -> int:
+    """How many of a user's jobs may run or wait at a time."""
+    limit: int = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    return limit
+
+
 def _check_active_jobs(user: Any, now: datetime) -> None:
     """Raise TooManyActiveJobs if the user is at the limit of active jobs."""
-    limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    limit = max_active_jobs()
     others = VideoJob.objects.for_user(user).active()
     active = others.count()
     if active < limit:

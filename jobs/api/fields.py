@@ -15,31 +15,6 @@ Messages = dict[str, Any]
 ALLOWED_CONTROLS = "\t\n\r"
 
 
-def one_of(values: Any) -> str:
-    *others, last = [f"'{value}'" for value in values]
-    return f"{', '.join(others)} or {last}" if others else last
-
-
-class ChoiceField(serializers.ChoiceField):
-    """One of a few strings; every error message lists them."""
-
-    def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
-        message = f"{what} must be {one_of(choices)}"
-        super().__init__(
-            choices=list(choices),
-            error_messages={"invalid_choice": message, "null": message},
-            **kwargs,
-        )
-
-
-class StatusesField(ChoiceField):
-    """One or several of the statuses, separated by commas, in any case; its value is a list."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        parse = super().to_internal_value
-        return sorted({parse(status.strip().upper()) for status in str(data).split(",")})
-
-
 class PlainTextField(serializers.CharField):
     """Trimmed text or None. Control characters, except tabs and line breaks, are refused."""
 

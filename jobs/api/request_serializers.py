@@ -14,7 +14,6 @@ from rest_framework.fields import empty
 
 from jobs import catalog
 from jobs.api.fields import (
-    ChoiceField,
     DurationField,
     ImageField,
     PlainTextField,
@@ -25,6 +24,7 @@ from jobs.catalog import VideoSpec
 from jobs.models import VideoJob
 from jobs.providers import veo_is_configured
 from jobs.providers.base import Inputs
+from videostudio.core.api.fields import ChoiceField
 from videostudio.core.api.strict import StrictSerializer
 
 LIST_ITEM = re.compile(r"(referenceImages)\[([0-9]{0,4})\]")

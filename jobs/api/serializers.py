@@ -6,12 +6,13 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from accounts.api.serializers import ProblemSerializer
 from jobs import catalog
-from jobs.api.fields import StatusesField
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
-from videostudio.core.api.pagination import CursorField, PageSerializer
+from videostudio.core.api.fields import ChoicesField
+from videostudio.core.api.openapi import ProblemSerializer
+from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
+from videostudio.core.api.strict import StrictQuerySerializer
 
 
 class InputsSerializer(serializers.Serializer):
@@ -136,9 +137,10 @@ class VideoJobListSerializer(serializers.Serializer):
 
 
 class ListQuerySerializer(PageSerializer):
-    status_filter = StatusesField(
+    status_filter = ChoicesField(
         "Status filter",
         Status.values,
+        fold=str.upper,
         required=False,
         help_text="One or several statuses, separated by commas, in any case.",
     )
@@ -194,3 +196,34 @@ class TooManyActiveJobsSerializer(ProblemSerializer):
     estimatedWaitSeconds = serializers.IntegerField(
         required=False, allow_null=True, help_text="Until one of them ends; null when unknown."
     )
+
+
+class TokensSerializer(serializers.Serializer):
+    availableTokens = serializers.IntegerField(help_text="Tokens that can be spent now.")
+    costs = serializers.DictField(
+        child=serializers.IntegerField(), help_text="What each operation costs, in tokens."
+    )
+    activeJobs = serializers.IntegerField(help_text="Your jobs that are PENDING or RUNNING.")
+    activeJobsLimit = serializers.IntegerField(help_text="The maximum number of active jobs.")
+
+
+class UsageQuerySerializer(StrictQuerySerializer):
+    days = serializers.IntegerField(
+        default=30,
+        min_value=1,
+        max_value=90,
+        help_text="How many days, including today.",
+        error_messages=same_message("Days must be a whole number from 1 to 90"),
+    )
+
+
+class DayUsageSerializer(serializers.Serializer):
+    date = serializers.DateField(help_text="A day in UTC.")
+    jobs = serializers.IntegerField(help_text="Jobs created, except those deleted since.")
+    charges = serializers.IntegerField(help_text="Tokens charged.")
+    refunds = serializers.IntegerField(help_text="Tokens refunded.")
+
+
+@extend_schema_serializer(many=False)
+class UsageSerializer(serializers.Serializer):
+    days = DayUsageSerializer(many=True, help_text="Today first.")

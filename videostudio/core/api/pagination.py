@@ -51,7 +51,7 @@ class Cursor:
         return cls(position, total)
 
 
-def _same_message(message: str) -> dict[str, Any]:
+def same_message(message: str) -> dict[str, Any]:
     return dict.fromkeys(
         ["invalid", "min_value", "max_value", "max_string_length", "blank", "max_length"], message
     )
@@ -62,7 +62,7 @@ class CursorField(serializers.CharField):
 
     def __init__(self, *kinds: type, **kwargs: Any) -> None:
         self.kinds = kinds
-        super().__init__(max_length=200, error_messages=_same_message(BROKEN), **kwargs)
+        super().__init__(max_length=200, error_messages=same_message(BROKEN), **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         try:
@@ -101,14 +101,14 @@ class PageSerializer(StrictQuerySerializer):
         min_value=1,
         max_value=100,
         help_text="How many to return at most.",
-        error_messages=_same_message("Limit must be a whole number from 1 to 100"),
+        error_messages=same_message("Limit must be a whole number from 1 to 100"),
     )
     offset = serializers.IntegerField(
         default=0,
         min_value=0,
         max_value=MAX_OFFSET,
         help_text="How many to skip. For more than 10,000, use `after`.",
-        error_messages=_same_message("Offset must be a whole number of at least 0")
+        error_messages=same_message("Offset must be a whole number of at least 0")
         | {"max_value": f"Offset must be at most {MAX_OFFSET:,}; use after to go further"},
     )
     created_from = DateField(
