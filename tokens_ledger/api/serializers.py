@@ -1,5 +1,6 @@
 """Serializers of balances and entries. The actor is not included: only staff may see it."""
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from tokens_ledger.models import Entry
@@ -37,6 +38,7 @@ class EntrySerializer(serializers.ModelSerializer):
         fields = ["id", "kind", "amount", "balanceAfter", "reference", "note", "createdAt"]
 
 
+@extend_schema_serializer(many=False)
 class EntriesSerializer(serializers.Serializer):
     entries = EntrySerializer(many=True, help_text="Newest first.")
     total = serializers.IntegerField(help_text="The number of entries that match the filters.")
