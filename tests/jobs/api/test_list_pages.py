@@ -49,7 +49,8 @@ class TestCursor:
         dated(4, Status.FAILED, step=step)
         everything = prompts(page(**filters))
         assert len(everything) == 9
-        found, cursor = [], {}
+        found: list[str] = []
+        cursor: dict[str, str] = {}
         while True:
             part = page(limit=2, **filters, **cursor)
             found += prompts(part)

@@ -54,7 +54,8 @@ class TestEntries:
         return lambda **query: client.get(ENTRIES, query).json()
 
     def test_cursor_pages_return_every_entry_once(self, entries):
-        kinds, cursor = [], {}
+        kinds: list[str] = []
+        cursor: dict[str, str] = {}
         while True:
             page = entries(limit=1, **cursor)
             kinds += [entry["kind"] for entry in page["entries"]]
