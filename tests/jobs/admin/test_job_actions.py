@@ -47,7 +47,7 @@ class TestCancel:
     def test_claims_no_refund_that_came_before(self, operator, new_job, state):
         job = new_job(state)
         press(operator, "refund", job)
-        told = "cancelled; its tokens were refunded before."
+        told = "cancelled; it was already refunded."
         assert said(press(operator, "cancel", job)) == [f"Job {job.pk}: {told}"]
         assert told in LogEntry.objects.latest("id").change_message
         assert Entry.objects.filter(kind="refund").count() == 1
@@ -93,7 +93,7 @@ class TestFail:
     def test_does_not_refund_twice(self, operator, new_job):
         job = new_job("generating")
         press(operator, "refund", job)
-        told = "marked as failed; its tokens were refunded before."
+        told = "marked as failed; it was already refunded."
         assert said(press(operator, "fail", job)) == [f"Job {job.pk}: {told}"]
         assert told in LogEntry.objects.latest("id").change_message
         assert kept(job).status == "FAILED"
@@ -244,7 +244,7 @@ class TestFetch:
     def test_is_not_made_without_an_operation(self, operator, new_job):
         job = new_job("CANCELLED")
         [message] = said(press(operator, "fetch", job, price="free"))
-        assert "has no operation at the provider" in message
+        assert "has no known operation at the provider" in message
         assert url_of("fetch", job) not in operator.get(page_of(job)).text
 
     def test_is_not_made_while_or_after_another_does(self, operator, new_job):
@@ -337,7 +337,7 @@ class TestEveryAction:
         assert left.startswith("One form handles 2 jobs: 3 more were chosen. Nothing was done")
         assert len(each) == 2
         page = choose(operator, "refund", *jobs)
-        assert "these are the first 2" in page.text
+        assert "These are the first 2" in page.text
         assert "have been deleted" not in page.text
 
     @pytest.mark.parametrize("reason", ["\u200b", "\x1b", " \u202e\u2066 ", "\ufeff\n\u00ad"])

@@ -60,7 +60,7 @@ class TestTimeline:
         assert ("log", "A step of generating failed and will be retried") in moments(job)
         text = support.get(page_of(job)).text
         assert "503 overloaded" in text
-        assert "Steps begun in generating: 1" in text
+        assert "Consecutive failures in generating: 1" in text
 
     def test_tells_of_an_answer_that_came_too_late(self, new_job, support):
         job = new_job("submitting")

@@ -150,7 +150,7 @@ class TestOverAFilter:
         failed, _ = outage
         page = choose(operator, "refund", failed[0], query="?error_code=safety.output",
                       select_across="1")  # fmt: skip
-        assert "these are the first 2" in page.text
+        assert "These are the first 2" in page.text
         assert len(page.context["rows"]) == 2
 
 
