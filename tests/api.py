@@ -17,6 +17,7 @@ JOBS = "/api/v1/video-jobs"
 FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
 TOKENS = 1000  # what Alice and Bob have
 COST = 50
+NO_JOBS = {"jobs": [], "total": 0, "nextCursor": None, "hasMore": False}
 PASSWORD = "tall ships at anchor"
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
+from jobs.api.job_lists import Page
 from jobs.api.serializers import VideoJobSerializer
 from jobs.models import ACTIVE, JobEvent, VideoJob
 from jobs.stats import estimates
@@ -56,11 +57,16 @@ def job_response(
     return _json(content, status=status, headers=headers)
 
 
-def page_response(*, request: Request, jobs: Sequence[VideoJob], total: int) -> HttpResponse:
-    """One page of `total` jobs."""
-    positions = estimates.queue_positions(jobs)
-    content = b",".join(render(request=request, jobs=jobs, positions=positions, now=timezone.now()))
-    return _json(b'{"jobs":[%b],"total":%d}' % (content, total), status=200, headers={})
+def page_response(*, request: Request, page: Page) -> HttpResponse:
+    positions = estimates.queue_positions(page.jobs)
+    rendered = render(request=request, jobs=page.jobs, positions=positions, now=timezone.now())
+    rest = {
+        "total": page.total,
+        "nextCursor": page.next_cursor,
+        "hasMore": page.next_cursor is not None,
+    }
+    content = b'{"jobs":[%b],%b' % (b",".join(rendered), JSONRenderer().render(rest)[1:])
+    return _json(content, status=200, headers={})
 
 
 def render(

@@ -103,14 +103,14 @@ class TestOneJob:
     def test_downloaded(self, asks, new_job):
         asks(f"{JOBS}/{new_job(Status.SUCCEEDED).pk}/download", 2, status=302)
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 14), ("generating", 7)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 15), ("generating", 8)])
     def test_cancelled(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}/cancel", count, method="post")
 
     def test_cancelled_again(self, asks, new_job):
         asks(f"{JOBS}/{new_job(Status.CANCELLED).pk}/cancel", 4, method="post")
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 19), ("SUCCEEDED", 8)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 20), ("SUCCEEDED", 8)])
     def test_deleted(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}", count, method="delete", status=204)
 
@@ -138,10 +138,13 @@ class TestLists:
 
 class TestTokens:
     def test_balance(self, asks):
-        asks("/api/v1/tokens", 2)
+        asks("/api/v1/tokens", 3)
 
     def test_entries(self, asks):
         asks("/api/v1/tokens/entries", 3)
+
+    def test_usage(self, asks):
+        asks("/api/v1/tokens/usage", 3)
 
 
 class TestPages:
