@@ -20,7 +20,6 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 from jobs import job_creation
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Status, VideoJob
@@ -30,6 +29,7 @@ from tests.job_states import bring, order
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 from videostudio.core import logs
+from videostudio.core.api.throttling import WindowThrottle
 
 # ---- Users and their clients ----
 

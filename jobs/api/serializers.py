@@ -3,11 +3,11 @@
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from accounts.api.serializers import ProblemSerializer
 from jobs import catalog
 from jobs.api.fields import StatusField
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
+from videostudio.core.api.openapi import ProblemSerializer
 from videostudio.core.api.pagination import PageSerializer
 
 

@@ -2,8 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 
-from accounts.api.schema import UNAUTHORIZED, UNKNOWN, answer, at_fault
 from tokens_ledger.api.serializers import EntriesSerializer, TokensSerializer
+from videostudio.core.api.openapi import UNAUTHORIZED, UNKNOWN, answer, at_fault
 from videostudio.core.api.pagination import PageSerializer
 
 ENTRY = {
