@@ -115,7 +115,7 @@ pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
 samples: $(VENV)/dev.stamp ## the mock's sample videos
 	$(RUN) tools/make_samples.py
 
-# ---- The virtual environment: made anew when its requirements change ----
+# ---- The virtual environment: recreated when its requirements change ----
 
 $(VENV)/run.stamp: requirements.txt
 	$(install)

@@ -1,4 +1,4 @@
-"""Many finished jobs, copied from one by SQL, for benchmarks and tests that count rows read."""
+"""Many ended jobs, copied from one by SQL, for benchmarks and tests that count rows."""
 
 from uuid import UUID
 

@@ -10,6 +10,7 @@ import { isActive, StudioClient } from './studio-client.js';
 
 const API = `${STUDIO_URL}/api/v1`;
 const SHOWN_JOBS = 10;
+const GOES_ON = 'The page keeps trying; the job goes on.';
 
 const find = (selector) => document.querySelector(selector);
 const session = new Session(API);
@@ -42,12 +43,14 @@ async function start() {
 
 async function order(params) {
   try {
-    const { job, isReplay } = await client.createJob(params, {
+    let note = '';
+    const job = await client.createJob(params, {
       key: keyFor(params),
-      onTrouble: ({ message }) => form.showMessage(`${message} Sending the order again; it is paid once.`)
+      onTrouble: ({ message }) => form.showMessage(`${message} Sending the order again; it is paid once.`),
+      onReplay: () => { note = 'This order had arrived already. It was not paid again.'; }
     });
     orderWasAccepted();
-    form.showMessage(isReplay ? 'This order had arrived already. It was not paid again.' : '');
+    form.showMessage(note);
     showCard(job).focus();
     await showTokens();
   } catch (error) {
@@ -97,13 +100,13 @@ function showCard(job) {
 async function follow(card) {
   try {
     const ended = await client.pollJob(card.job.id, (job) => card.update(job), {
-      onTrouble: (error) => card.showTrouble(error),
+      onTrouble: (error) => card.showTrouble(error ? `${error.message} ${GOES_ON}` : ''),
       signal: polling.signal
     });
     if (ended) await showTokens(); // a job that failed is refunded
   } catch (error) {
     if (error.status === 401) showProblem(error);
-    else card.showTrouble(error);
+    else card.showTrouble(error.message);
   }
 }
 
@@ -115,7 +118,7 @@ async function cancel(job) {
     card.update(await client.cancelJob(job.id));
     card.focus();
   } catch (error) {
-    card.showTrouble(error);
+    card.showTrouble(`The job was not cancelled. ${error.message}`);
   }
 }
 
@@ -140,6 +143,8 @@ async function logOut() {
   find('#jobs').replaceChildren();
   find('#account').hidden = true;
   signIn.show();
+  form.clear();
+  orderWasRefused();
   client.authToken = null;
   await session.logOut().catch(() => {}); // the service is away: the refresh token expires by itself
 }

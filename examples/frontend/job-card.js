@@ -30,15 +30,14 @@ export class JobCard {
     this.showStatus(job);
     this.showProgress(job);
     this.showLogs(job.logs);
+    this.showTrouble('');
     if (job.status === 'SUCCEEDED') this.showVideo(job);
     if (isNew) this.part('.logs').open = isActive(job);
   }
 
-  /** `error` when the service is away, null when it is back. */
-  showTrouble(error) {
-    this.part('.trouble').textContent = error
-      ? `${error.message} The page keeps trying; the job goes on.`
-      : '';
+  /** A problem that is not the job's own, such as a service that is away; '' once it is over. */
+  showTrouble(text) {
+    this.part('.trouble').textContent = text;
   }
 
   focus() {
@@ -80,9 +79,7 @@ export class JobCard {
     video.src = job.cloudinaryUrl;
     if (job.posterUrl) video.poster = job.posterUrl;
     video.setAttribute('aria-label', job.prompt ?? 'Video');
-    video.addEventListener('error', () => {
-      this.part('.trouble').textContent = 'The video cannot be loaded. Try its link.';
-    });
+    video.addEventListener('error', () => this.showTrouble('The video cannot be loaded. Try its link.'));
     this.part('.link').href = job.cloudinaryUrl;
     this.part('.result').hidden = false;
   }

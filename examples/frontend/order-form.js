@@ -32,6 +32,12 @@ export class OrderForm {
     this.update();
   }
 
+  clear() {
+    this.form.reset();
+    for (const name of IMAGES) this.clearImages(name);
+    this.update();
+  }
+
   /** The order as `createJob` takes it. */
   get order() {
     const { prompt, model, resolution, aspectRatio, durationSeconds } = this.fields;
@@ -90,7 +96,7 @@ export class OrderForm {
     offer(this.fields.resolution, model.resolutions);
     let choices = choicesFor(model, this.order);
     for (const name of IMAGES) {
-      if (!choices[name] && this.fields[name].files.length) this.clear(name);
+      if (!choices[name] && this.fields[name].files.length) this.clearImages(name);
     }
     choices = choicesFor(model, this.order);
     offer(this.fields.durationSeconds, choices.durationSeconds, (seconds) => `${seconds} seconds`);
@@ -104,7 +110,7 @@ export class OrderForm {
     submit.textContent = `Generate Video (${model.tokenCost} tokens)`;
   }
 
-  clear(name) {
+  clearImages(name) {
     this.fields[name].value = '';
     this.preview(this.fields[name]);
   }

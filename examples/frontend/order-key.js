@@ -2,6 +2,8 @@
 // it, or until some seconds after it was accepted: so a double click, a retry after a lost response
 // and a second try after a reload are paid once.
 
+import { newKey } from './studio-client.js';
+
 const STORED = 'studio-order';
 const SAME_ORDER = 10_000; // milliseconds after the response in which the same order is a mistake
 
@@ -26,9 +28,3 @@ export function orderWasRefused() {
 const describe = ({ name, size, type, lastModified }) => ({ name, size, type, lastModified });
 const read = () => JSON.parse(sessionStorage.getItem(STORED));
 const write = (order) => sessionStorage.setItem(STORED, JSON.stringify(order));
-
-/** Like crypto.randomUUID(), which browsers offer only on https:// and localhost. */
-function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}

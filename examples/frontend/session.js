@@ -29,14 +29,17 @@ export class Session {
 
   /** A new access token. A refresh token works once, so the new one is stored at once. */
   async renew() {
-    if (!this.pair.refresh) throw sessionEnded();
+    const { refresh } = this.pair;
+    if (!refresh) throw sessionEnded();
+    let pair;
     try {
-      const response = await this.post('/auth/token/refresh', { refresh: this.pair.refresh });
-      this.keep(await readJson(response));
+      pair = await readJson(await this.post('/auth/token/refresh', { refresh }));
     } catch (error) {
       throw error.status === 401 ? sessionEnded() : error;
     }
-    return this.accessToken;
+    if (this.pair.refresh !== refresh) throw sessionEnded(); // the user has logged out meanwhile
+    this.keep(pair);
+    return pair.access;
   }
 
   async logOut() {

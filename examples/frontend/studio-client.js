@@ -1,6 +1,7 @@
 // StudioClient adds to the integration guide's VideoGenerationClient (video-generation.js) what a
 // page needs in production: idempotent orders, errors by field, renewal of the access token, and
-// polling that survives restarts. It has the same methods, so code for the guide's class runs with it.
+// polling that survives restarts. Its methods take the same arguments, so code for the guide's class
+// runs with it.
 
 const FINAL = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 const POLL_SECONDS = 3; // where the response has no Retry-After
@@ -29,10 +30,14 @@ export class StudioError extends Error {
     return new StudioError({ status: 0, code: 'unreachable', message: 'The service cannot be reached.' });
   }
 
-  /** A proxy in front of the service answers with a page of its own while the service restarts. */
-  static notJson(response) {
-    const message = `The service is not available right now (${response.status}).`;
-    return new StudioError({ status: Math.max(response.status, 500), code: 'unavailable', message });
+  /** A page of a proxy in front of the service, which it sends while the service restarts. */
+  static notJson({ ok, status }) {
+    const isTemporary = ok || status >= 500;
+    return new StudioError({
+      status: ok ? 502 : status,
+      code: isTemporary ? 'unavailable' : 'refused',
+      message: `${isTemporary ? 'The service is not available right now' : 'The request was refused'} (${status}).`
+    });
   }
 
   static async from(response) {
@@ -66,11 +71,11 @@ export class StudioClient extends VideoGenerationClient {
   }
 
   /**
-   * The new job. Use one `key` for one order: whatever is sent twice with it is paid once, so this
-   * method repeats the order by itself while the service does not answer. `isReplay` tells that
-   * the key's job existed already.
+   * The new job. What is sent twice with one `key` is paid once, so this method repeats the order
+   * by itself while the service does not answer; before each repetition, `onTrouble` gets the error.
+   * `onReplay` is called if the key's job existed already.
    */
-  async createJob(params, { key, onTrouble = () => {} }) {
+  async createJob(params, { key = newKey(), onTrouble = () => {}, onReplay = () => {} } = {}) {
     for (let tries = 1; ; tries += 1) {
       try {
         const response = await this.request('/video-jobs', {
@@ -80,7 +85,8 @@ export class StudioClient extends VideoGenerationClient {
           timeout: UPLOAD_TIMEOUT
         });
         const job = await readJson(response);
-        return { job, isReplay: response.headers.get('Idempotency-Replayed') === 'true' };
+        if (response.headers.get('Idempotency-Replayed') === 'true') onReplay();
+        return job;
       } catch (error) {
         if (!error.isTemporary || tries === CREATE_TRIES) throw error;
         onTrouble(error);
@@ -169,8 +175,10 @@ export class StudioClient extends VideoGenerationClient {
   /** A refresh token works once: requests that fail together wait for one renewal. */
   async renewToken(expired) {
     if (this.authToken !== expired) return;
-    this.renewal ??= this.renew().finally(() => { this.renewal = null; });
-    this.authToken = await this.renewal;
+    this.renewal ??= this.renew()
+      .then((token) => { this.authToken = token; })
+      .finally(() => { this.renewal = null; });
+    await this.renewal;
   }
 }
 
@@ -180,6 +188,12 @@ export async function readJson(response) {
   } catch {
     throw StudioError.notJson(response);
   }
+}
+
+/** Like crypto.randomUUID(), which browsers offer only on https:// and localhost. */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** The order as the API takes it; a FormData sets its own Content-Type. */

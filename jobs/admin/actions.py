@@ -1,7 +1,6 @@
-"""What staff may do to a job. Each action is one call of the domain, which decides.
+"""Staff actions on jobs. Each makes one domain call, which decides.
 
-An action that would be refused says so in the preview, as far as the row alone tells; what happens
-meanwhile is reported afterwards, for each job by itself.
+The preview names the refusals that the rows show. What happens after it is reported for each job.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from videostudio.core.admin_forms import ReasonForm
 
 
 class RefundForm(ReasonForm):
-    """Its reason is the entry's note."""
+    """The entry's note is the reason."""
 
     reason_help_text = NOTE_HELP_TEXT
 
@@ -34,7 +33,7 @@ class RerunForm(ReasonForm):
         label="Who pays",
         choices=[
             ("free", "Nobody: the new job is free"),
-            ("charged", "The customer: the new job costs what any costs"),
+            ("charged", "The customer: the new job costs the normal price"),
         ],
         widget=forms.RadioSelect,
     )
@@ -62,7 +61,7 @@ def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     before = VideoJob.objects.select_for_update().get(pk=job.pk).tokens_refunded
     job = lifecycle.cancel(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     if job.tokens_consumed and not job.tokens_refunded:
-        return "cancelled; its tokens are kept, since it was submitted to the provider."
+        return "cancelled; no refund, because it was already submitted to the provider."
     return f"cancelled{_refund_note(job, job.tokens_refunded - before)}"
 
 
@@ -77,7 +76,7 @@ def _fail(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
 def _refund_note(job: VideoJob, tokens: int) -> str:
     if tokens:
         return f", {formatting.format_tokens(tokens)} refunded."
-    return "; its tokens were refunded before." if job.tokens_consumed else "; it had cost nothing."
+    return "; it was already refunded." if job.tokens_consumed else "; it was free."
 
 
 def _retry(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
@@ -95,7 +94,7 @@ def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str,
     return f"{done} as job {new.pk}, for {formatting.format_tokens(new.tokens_consumed)}."
 
 
-# ---- What the rows tell beforehand ----
+# ---- Refusals that the rows show ----
 
 
 def _for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
@@ -105,11 +104,11 @@ def _for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], 
 def _refund_refusal(job: VideoJob) -> str:
     if not job.tokens_consumed:
         return "was never charged"
-    return "was refunded before" if job.tokens_refunded else ""
+    return "was already refunded" if job.tokens_refunded else ""
 
 
 def _end_refusal(job: VideoJob) -> str:
-    return "" if job.status in ACTIVE else f"has ended already ({job.status})"
+    return "" if job.status in ACTIVE else f"has already ended ({job.status})"
 
 
 def _retry_refusal(job: VideoJob) -> str:
@@ -148,7 +147,7 @@ ACTIONS = [
         name="refund",
         permission="jobs.refund_videojob",
         label="Refund",
-        intro="The tokens of these jobs are given back to their users, once at most.",
+        intro="The charge of each job is refunded to its user, at most once.",
         form=RefundForm,
         execute=_refund,
         refusal_reasons=_for_each(_refund_refusal),
@@ -158,8 +157,8 @@ ACTIONS = [
         name="cancel",
         permission="jobs.cancel_videojob",
         label="Cancel",
-        intro="These jobs end now. As for customers who cancel themselves, the tokens come "
-        "back unless the job was submitted to the provider, which charges for it.",
+        intro="These jobs end now. As when a customer cancels, a job is refunded "
+        "unless it was already submitted to the provider, which charges for it.",
         execute=_cancel,
         refusal_reasons=_for_each(_end_refusal),
         token_change=_cancel_token_change,
@@ -168,7 +167,7 @@ ACTIONS = [
         name="fail",
         permission="jobs.fail_videojob",
         label="Mark as failed and refund",
-        intro="These jobs end now as FAILED, and their tokens are given back.",
+        intro="These jobs end now as FAILED, and their charges are refunded.",
         form=RefundForm,
         execute=_fail,
         refusal_reasons=_for_each(_end_refusal),
@@ -178,7 +177,7 @@ ACTIONS = [
         name="retry",
         permission="jobs.retry_videojob",
         label="Retry",
-        intro="For each of these jobs a new one is made that asks for the same.",
+        intro="A new job with the same order is created for each of these jobs.",
         form=RerunForm,
         execute=_retry,
         refusal_reasons=_for_each(_retry_refusal),
@@ -188,8 +187,8 @@ ACTIONS = [
         name="fetch",
         permission="jobs.fetch_videojob",
         label="Fetch again",
-        intro="For each of these jobs a new one is made that fetches the provider's video "
-        "without having it made again. Google keeps finished videos for about two days.",
+        intro="For each of these jobs a new job fetches the provider's finished video, "
+        "without a new generation. Google keeps finished videos for about two days.",
         form=RerunForm,
         execute=_fetch,
         refusal_reasons=_fetch_refusals,
@@ -198,28 +197,28 @@ ACTIONS = [
 ]
 
 SENTENCES: dict[type[Exception], str] = {
-    ledger.AlreadyRefunded: "was refunded before",
+    ledger.AlreadyRefunded: "was already refunded",
     ledger.NothingToRefund: "was never charged",
-    VideoJob.DoesNotExist: "was deleted meanwhile",
-    reruns.JobStillActive: "is still at work",
-    reruns.InputImagesDeleted: "had images, which went when it ended: the customer must order anew",
-    reruns.ModelRetired: "asked for a model that is not offered any more",
-    reruns.NoOperation: "has no operation at the provider that could be asked",
+    VideoJob.DoesNotExist: "has been deleted",
+    reruns.JobStillActive: "has not ended yet",
+    reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
+    reruns.ModelRetired: "used a model that is no longer available",
+    reruns.NoOperation: "has no known operation at the provider",
 }
 
 
 def _sentence(refusal: Exception) -> str:
     match refusal:
         case lifecycle.AlreadyFinished():
-            return f"has ended already ({refusal})"
+            return f"has already ended ({refusal})"
         case reruns.AlreadyRerun():
-            return f"is done again already, as job {refusal}"
+            return f"was already repeated as job {refusal}"
         case ledger.InsufficientTokens():
-            return f"costs {refusal.cost} tokens, of which the customer has {refusal.available}"
+            return f"costs {refusal.cost} tokens, but the customer has {refusal.available}"
         case DailyLimitReached():
             return (
-                f"would exceed your {refusal.limit:,} tokens a day, of which "
-                f"{refusal.left:,} are left: ask an Operator"
+                f"would exceed your daily limit of {refusal.limit:,} tokens ("
+                f"{refusal.left:,} left today): ask an Operator"
             )
     return SENTENCES[type(refusal)]
 

@@ -1,4 +1,4 @@
-"""The other tables, to look at; and an input image, for staff alone."""
+"""The other tables, read-only, and the view of an input image."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class JobEventAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "job_id", "level", "message", "actor", "internal")
     list_filter = ("level", "internal")
     list_select_related = ("actor",)
-    sortable_by = ()  # a million rows, of which no column but the id has an index
+    sortable_by = ()  # no sorting: among a million rows, only the id has an index
     raw_id_fields = ("job",)
 
 
@@ -37,7 +37,7 @@ class JobImageAdmin(ReadOnlyAdmin):
         return [picture, *super().get_urls()]
 
     def picture(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The image as it was re-encoded on its way in: pixels, and nothing else."""
+        """The re-encoded image, for staff only."""
         if not request.user.has_perm("jobs.view_jobimage"):
             raise PermissionDenied
         image = JobImage.objects.filter(pk=pk).first()

@@ -98,14 +98,14 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             stage="",
             started_at=None,
             next_step_at=now + delay,
-            status_message="Google Veo is busy. The job waits and starts by itself.",
+            status_message="Google Veo is busy. The job waits and starts automatically.",
             failure_count=failure_count,
         )
         if moved and job.failure_count == 0:
             events.add(
                 job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING
             )
-            events.add_internal(job, "Submission put off", now, error.detail)
+            events.add_internal(job, "Submission postponed", now, error.detail)
     return moved
 
 
@@ -169,7 +169,7 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
         )
         if moved and job.failure_count == 0:
             events.add_internal(
-                job, f"A step of {job.stage} failed and is tried again", now, str(error)
+                job, f"A step of {job.stage} failed and will be retried", now, str(error)
             )
     return moved
 

@@ -5,7 +5,7 @@ import pytest
 from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.stack import until
 
-WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free place at Google Veo. The job starts by itself."
+WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free slot at Google Veo. The job starts automatically."
 
 pytestmark = pytest.mark.live
 

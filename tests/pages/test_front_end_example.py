@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser import MIDDLE, NARROW, screenshot
-from tests.client import ApiClient
+from tests.client import MOCK_JOB, ApiClient
 from tests.front_end import serve_front_end
 from tests.stack import Stack
 
@@ -37,7 +37,7 @@ def front_end():
 @pytest.fixture(scope="module")
 def studio(front_end):
     env = {
-        "MOCK_SECONDS": "2",
+        "MOCK_SECONDS": "1",
         "CORS_ALLOWED_ORIGINS": front_end.origin,
         "SIGNUP_GRANT_TOKENS": "200",
         "JWT_SIGNING_KEY": JWT_KEY,
@@ -189,6 +189,26 @@ class TestOrder:
         assert len(set(keys)) == 1
         assert (len(jobs_of(dora)), balance(dora)) == (1, 150)
 
+    def test_that_a_proxy_refuses_is_sent_once(self, visit, account, front_end):
+        account("ella")
+        page = visit("ella", tolerate=FAILED_REQUESTS)
+        sent: list[str] = []
+
+        def refuse(route: Route) -> None:
+            sent.append(route.request.method)
+            headers = {"Access-Control-Allow-Origin": front_end.origin}
+            route.fulfill(
+                status=413, content_type="text/html", body="<h1>413</h1>", headers=headers
+            )
+
+        page.route("**/api/v1/video-jobs", refuse)
+        page.get_by_label("Prompt").fill("A kite")
+        page.get_by_role("button", name="Generate Video").click()
+        message = page.locator("#order .form-message")
+        expect(message).to_have_text("The request was refused (413).")
+        page.wait_for_timeout(1_500)
+        assert sent == ["POST"]
+
     def test_is_cancelled_on_its_card(self, visit, account):
         account("emil")
         page = visit("emil")
@@ -264,9 +284,15 @@ class TestSession:
         page = visit("jana", tolerate=FAILED_REQUESTS)
         for name in ("one", "two"):
             order(page, f"[[slow:5]] Kite {name}")
-        pair = json.loads(page.evaluate("sessionStorage['studio-session']"))
-        pair["access"] = expired(pair["access"])
-        page.evaluate("pair => { sessionStorage['studio-session'] = pair; }", json.dumps(pair))
+        token = json.loads(page.evaluate("sessionStorage['studio-session']"))["access"]
+
+        def age(route: Route) -> None:
+            headers = route.request.headers
+            if headers.get("authorization") == f"Bearer {token}":
+                headers |= {"authorization": f"Bearer {expired(token)}"}
+            route.continue_(headers=headers)
+
+        page.route("**/api/v1/video-jobs/*", age)
         renewals: list[int] = []
         page.on(
             "response",
@@ -274,7 +300,7 @@ class TestSession:
                 renewals.append(response.status) if "/token/refresh" in response.url else None
             ),
         )
-        page.reload()
+        page.reload()  # so that both polls begin together
         for name in ("one", "two"):
             expect(card_of(page, f"[[slow:5]] Kite {name}").locator("video")).to_be_visible()
         assert renewals == [200]
@@ -318,8 +344,11 @@ class TestSession:
         page.get_by_label("New password").fill(PASSWORD)
         page.get_by_role("button", name="Create account").click()
         expect(page.locator("#tokens")).to_have_text("200 tokens")
+        page.get_by_label("Prompt").fill("Nobody else reads this")
         page.get_by_role("button", name="Log out").click()
-        expect(page.get_by_label("Username", exact=True)).to_be_visible()
+        expect(page.get_by_label("Prompt")).to_be_hidden()
+        log_in(page, "lena")
+        expect(page.get_by_label("Prompt")).to_have_value("")
 
     def test_begins_with_a_pasted_access_token(self, open_page, front_end, account):
         mona = account("mona")
@@ -387,12 +416,42 @@ class TestPolling:
         assert tags[1] == tags[2] != tags[3]
         expect(card.locator(".trouble")).to_be_empty()
 
+    def test_ends_when_the_job_was_deleted_elsewhere(self, visit, account):
+        quin = account("quin")
+        page = visit("quin", tolerate=FAILED_REQUESTS)
+        card = order(page, "[[slow:60]] A sundial")
+        quin.delete(f"/api/v1/video-jobs/{card.get_attribute('data-job')}")
+        expect(card.locator(".trouble")).to_have_text("Not found.")
+
     def test_goes_on_after_a_reload(self, visit, account):
         account("rosa")
         page = visit("rosa")
         order(page, "[[slow:3]] A paper boat")
         page.reload()
         expect(card_of(page, "[[slow:3]] A paper boat").locator("video")).to_be_visible()
+
+
+class TestStudioClient:
+    def test_takes_the_place_of_the_guides_class(self, open_page, front_end, studio, account):
+        tina = account("tina")
+        page = open_page()
+        page.goto(front_end.origin)
+        token = tina.headers["Authorization"].removeprefix("Bearer ")
+        ended = page.evaluate(
+            """async ([base, token, order]) => {
+                const { StudioClient } = await import('./studio-client.js');
+                const client = new StudioClient(base, token);
+                const job = await client.createJob(order);
+                const ended = await new Promise(done => client.pollJob(job.id, update => {
+                    if (update.status === 'SUCCEEDED') done(update);
+                }));
+                const before = await client.listJobs('SUCCEEDED', 10);
+                await client.deleteJob(job.id);
+                return [job.id === ended.id, before.total, (await client.listJobs()).total];
+            }""",
+            [f"{studio.url}/api/v1", token, {**MOCK_JOB, "prompt": "A sunset over mountains"}],
+        )
+        assert ended == [True, 1, 0]
 
 
 @pytest.fixture(scope="module")

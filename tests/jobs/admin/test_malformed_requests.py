@@ -80,7 +80,7 @@ class TestWithoutADatabase:
         for each in (answer, sent):
             assert (each.status_code, each["Retry-After"]) == (503, "5")
             assert "The database does not answer." in each.text
-        assert "tries again by itself" in answer.text
+        assert "tries again every five seconds" in answer.text
         assert "check first" in sent.text
 
 

@@ -10,10 +10,14 @@ from contextlib import contextmanager
 import pytest
 from django.utils import timezone
 
+from jobs import wakeup
 from jobs.models import Status, Tick
-from jobs.stats import queries
+from jobs.monitor.cache import get_or_compute
+from jobs.stats import estimates, queries
 from tests.api import JOBS
 from tests.queries import counted
+
+HOUR = 3600  # seconds
 
 
 @contextmanager
@@ -33,6 +37,14 @@ def asks(client):
         assert answer.status_code == status, answer.content
 
     return asks
+
+
+@pytest.fixture(autouse=True)
+def long_intervals(monkeypatch):
+    """What a process does once in an interval happens once in a test, however slow the machine."""
+    monkeypatch.setattr(wakeup, "INTERVAL_SECONDS", HOUR)
+    monkeypatch.setattr(estimates, "CACHE_SECONDS", HOUR)
+    monkeypatch.setitem(get_or_compute.__kwdefaults__, "seconds", HOUR)
 
 
 class TestCreate:
