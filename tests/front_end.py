@@ -1,4 +1,4 @@
-"""Serves examples/frontend from an origin of its own, with the policy that its README gives."""
+"""Serve examples/frontend from another origin, with the policy that its README gives."""
 
 import re
 import threading
@@ -16,7 +16,7 @@ FOLDER = PROJECT / "examples" / "frontend"
 
 
 class FrontEnd(ThreadingHTTPServer):
-    """The page, pointed at the service at `studio_url`, which is set once it is known."""
+    """The page, configured for the service at `studio_url` once that is known."""
 
     studio_url = ""
 
@@ -49,7 +49,7 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, *arguments: Any) -> None:
-        """Nothing: the test's own output is enough."""
+        """Log nothing: the test's own output is enough."""
 
 
 @contextmanager

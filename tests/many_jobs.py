@@ -58,7 +58,9 @@ PAID = """
     WHERE user_id = %(owner)s
 """
 COUNTED = """
-    UPDATE jobs_jobcount SET jobs = jobs + %(last)s - %(first)s + 1 WHERE user_id = %(owner)s
+    UPDATE jobs_jobcount SET
+        jobs = jobs + %(last)s - %(first)s + 1, succeeded = succeeded + %(last)s - %(first)s + 1
+    WHERE user_id = %(owner)s
 """
 
 

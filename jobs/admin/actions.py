@@ -5,6 +5,7 @@ The preview names the refusals that the rows show. What happens after it is repo
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -46,8 +47,8 @@ class RerunForm(ReasonForm):
 def _domain_refusals() -> Iterator[None]:
     try:
         yield
-    except REFUSALS as refusal:
-        raise ActionRefused(_sentence(refusal)) from refusal
+    except tuple(SENTENCES) as refusal:
+        raise ActionRefused(SENTENCES[type(refusal)].format(refusal)) from refusal
 
 
 @_domain_refusals()
@@ -77,14 +78,6 @@ def _refund_note(job: VideoJob, tokens: int) -> str:
     if tokens:
         return f", {formatting.format_tokens(tokens)} refunded."
     return "; it was already refunded." if job.tokens_consumed else "; it was free."
-
-
-def _retry(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    return _rerun(reruns.retry, "retried", job, actor, answers)
-
-
-def _fetch(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    return _rerun(reruns.fetch_again, "fetched again", job, actor, answers)
 
 
 @_domain_refusals()
@@ -142,10 +135,14 @@ def _rerun_token_change(job: VideoJob) -> int:
     return -ledger.cost(OPERATION)
 
 
+def _action(*, name: str, **options: Any) -> ConfirmedAction:
+    return ConfirmedAction(name=name, permission=f"jobs.{name}_videojob", **options)
+
+
+RERUN: dict[str, Any] = {"form": RerunForm, "token_change": _rerun_token_change}
 ACTIONS = [
-    ConfirmedAction(
+    _action(
         name="refund",
-        permission="jobs.refund_videojob",
         label="Refund",
         intro="The charge of each job is refunded to its user, at most once.",
         form=RefundForm,
@@ -153,9 +150,8 @@ ACTIONS = [
         refusal_reasons=_for_each(_refund_refusal),
         token_change=_refund_token_change,
     ),
-    ConfirmedAction(
+    _action(
         name="cancel",
-        permission="jobs.cancel_videojob",
         label="Cancel",
         intro="These jobs end now. As when a customer cancels, a job is refunded "
         "unless it was already submitted to the provider, which charges for it.",
@@ -163,9 +159,8 @@ ACTIONS = [
         refusal_reasons=_for_each(_end_refusal),
         token_change=_cancel_token_change,
     ),
-    ConfirmedAction(
+    _action(
         name="fail",
-        permission="jobs.fail_videojob",
         label="Mark as failed and refund",
         intro="These jobs end now as FAILED, and their charges are refunded.",
         form=RefundForm,
@@ -173,29 +168,26 @@ ACTIONS = [
         refusal_reasons=_for_each(_end_refusal),
         token_change=_refund_token_change,
     ),
-    ConfirmedAction(
+    _action(
         name="retry",
-        permission="jobs.retry_videojob",
         label="Retry",
         intro="A new job with the same order is created for each of these jobs.",
-        form=RerunForm,
-        execute=_retry,
+        execute=partial(_rerun, reruns.retry, "retried"),
         refusal_reasons=_for_each(_retry_refusal),
-        token_change=_rerun_token_change,
+        **RERUN,
     ),
-    ConfirmedAction(
+    _action(
         name="fetch",
-        permission="jobs.fetch_videojob",
         label="Fetch again",
         intro="For each of these jobs a new job fetches the provider's finished video, "
         "without a new generation. Google keeps finished videos for about two days.",
-        form=RerunForm,
-        execute=_fetch,
+        execute=partial(_rerun, reruns.fetch_again, "fetched again"),
         refusal_reasons=_fetch_refusals,
-        token_change=_rerun_token_change,
+        **RERUN,
     ),
 ]
 
+# Formatted with the exception as {0}.
 SENTENCES: dict[type[Exception], str] = {
     ledger.AlreadyRefunded: "was already refunded",
     ledger.NothingToRefund: "was never charged",
@@ -204,29 +196,9 @@ SENTENCES: dict[type[Exception], str] = {
     reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
     reruns.ModelRetired: "used a model that is no longer available",
     reruns.NoOperation: "has no known operation at the provider",
+    lifecycle.AlreadyFinished: "has already ended ({0})",
+    reruns.AlreadyRerun: "was already repeated as job {0}",
+    ledger.InsufficientTokens: "costs {0.cost} tokens, but the customer has {0.available}",
+    DailyLimitReached: "would exceed your daily limit of {0.limit:,} tokens ({0.left:,} left "
+    "today): ask an Operator",
 }
-
-
-def _sentence(refusal: Exception) -> str:
-    match refusal:
-        case lifecycle.AlreadyFinished():
-            return f"has already ended ({refusal})"
-        case reruns.AlreadyRerun():
-            return f"was already repeated as job {refusal}"
-        case ledger.InsufficientTokens():
-            return f"costs {refusal.cost} tokens, but the customer has {refusal.available}"
-        case DailyLimitReached():
-            return (
-                f"would exceed your daily limit of {refusal.limit:,} tokens ("
-                f"{refusal.left:,} left today): ask an Operator"
-            )
-    return SENTENCES[type(refusal)]
-
-
-REFUSALS: tuple[type[Exception], ...] = (
-    *SENTENCES,
-    lifecycle.AlreadyFinished,
-    reruns.AlreadyRerun,
-    ledger.InsufficientTokens,
-    DailyLimitReached,
-)

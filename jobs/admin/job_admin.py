@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
@@ -89,30 +89,15 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     @admin.action(description="Export selected jobs as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[VideoJob]) -> HttpResponseBase:
         """Exports all selected jobs, however many."""
-        return export(request, queryset.select_related("user"), EXPORT)
+        return export(request, queryset, EXPORT)
 
     # ---- The page of a job ----
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        job = self.get_object(request, object_id) if object_id else None
-        context = {}
-        if job and self.has_view_permission(request, job):
-            context = self._page(request, job)
-        return super().changeform_view(request, object_id, form_url, context)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """The job, read once per request."""
-        known = getattr(request, "_job", None)
-        if known is None or str(known.pk) != object_id:
-            known = super().get_object(request, object_id, from_field)
-            request._job = known  # type: ignore[attr-defined]
-        return known
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= self._page(request, context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VideoJob]:
         return super().get_queryset(request).select_related("user")

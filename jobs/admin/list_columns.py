@@ -18,7 +18,6 @@ class Columns(admin.ModelAdmin):
 
     list_display: Any = ("ordered", "state", "customer", "wish", "took", "tokens")
     list_display_links = ("ordered",)
-    list_select_related = ("user",)
     sortable_by = ("ordered",)
 
     @admin.display(description="ordered", ordering="created_at")

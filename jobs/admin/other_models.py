@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 
 from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick
@@ -40,9 +41,7 @@ class JobImageAdmin(ReadOnlyAdmin):
         """The re-encoded image, for staff only."""
         if not request.user.has_perm("jobs.view_jobimage"):
             raise PermissionDenied
-        image = JobImage.objects.filter(pk=pk).first()
-        if image is None:
-            raise Http404
+        image = get_object_or_404(JobImage, pk=pk)
         headers = {
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "default-src 'none'; sandbox",

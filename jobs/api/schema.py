@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from jobs.api.request_serializers import CreateVideoJobSerializer
 from jobs.api.schema_examples import (
     CANCELLED,
+    CURSOR,
     FAILED,
     MODEL,
     NO_TOKENS,
@@ -186,11 +187,15 @@ retrieve = extend_schema(
 )
 list_jobs = extend_schema(
     summary="List your video jobs",
-    description="Newest first. `total` counts all jobs that match the filter.",
+    description="Newest first. `total` counts all jobs that match the filter. For the next page "
+    "send `nextCursor` as `after`: no job is missed or returned twice, even if jobs are created or "
+    "deleted meanwhile.",
     parameters=[ListQuerySerializer],
     responses={
         200: answer(
-            VideoJobListSerializer, "A page of your jobs.", {"jobs": [SUCCEEDED], "total": 42}
+            VideoJobListSerializer,
+            "A page of your jobs.",
+            {"jobs": [SUCCEEDED], "total": 42, "nextCursor": CURSOR, "hasMore": True},
         ),
         400: at_fault(
             "The query is invalid.",

@@ -10,6 +10,7 @@ ORDER = {
     "durationSeconds": 8,
     "generateAudio": False,
     "mockMode": True,
+    "clientReference": "invoice-2026-117",
 }
 ORDERED = {"timestamp": "2026-01-15T10:30:00Z", "level": "info", "message": "📝 Job created"}
 STARTED = {
@@ -63,6 +64,7 @@ FAILED = ENDED | {
     "errorCode": "safety.output",
 }
 CANCELLED = ENDED | {"status": "CANCELLED", "statusMessage": "Video generation cancelled"}
+CURSOR = "WyIyMDI2LTAxLTE1VDEwOjMwOjAwKzAwOjAwIiwiNTUwZTg0MDAiLG51bGxd"
 MODEL = {
     "id": "veo-3.1-fast-generate-preview",
     "durations": [4, 8],

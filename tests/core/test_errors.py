@@ -1,4 +1,4 @@
-"""What nobody asked for: under /api/ each answer is JSON of one shape, not a page (contract 3)."""
+"""Errors without a view of our own: under /api/ each response is JSON of one shape, not a page."""
 
 import logging
 

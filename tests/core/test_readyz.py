@@ -1,4 +1,4 @@
-"""`/readyz` where it is about waiting jobs, and about a database that is gone."""
+"""`/readyz` with waiting jobs, and without the database."""
 
 from datetime import timedelta
 

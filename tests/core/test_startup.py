@@ -1,4 +1,4 @@
-"""What a start leaves alone: web never imports what only workers, or only uploads, make use of."""
+"""Web does not import what only the workers, or only uploads, use."""
 
 import subprocess
 import sys

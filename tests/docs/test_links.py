@@ -1,4 +1,4 @@
-"""What the documentation names is there: links, targets, commands, variables, files, paths."""
+"""Everything that the documentation names exists: links, commands, variables, files, paths."""
 
 import os
 import re

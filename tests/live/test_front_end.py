@@ -1,4 +1,4 @@
-"""The integration guide's client in a browser, on a page of another origin than the service's."""
+"""The integration guide's client in a browser, on a page of another origin."""
 
 import io
 import threading

@@ -1,4 +1,4 @@
-"""What Google allows the whole installation holds across clusters; each user gets a fair turn."""
+"""Google's limits hold across clusters, and each user gets a fair share."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The staff's pages as people see them: from a customer's mail to the refund, and each action."""
+"""The staff's pages in a browser: from a customer's e-mail to the refund, and each action."""
 
 import base64
 import csv

@@ -22,7 +22,12 @@ class TestTokens:
     def test_tells_the_balance_and_the_costs(self, rich_alice, client_of, path):
         answer = client_of(rich_alice).get(path)
         assert answer.status_code == 200
-        assert answer.json() == {"availableTokens": 120, "costs": {"video_generation": 50}}
+        assert answer.json() == {
+            "availableTokens": 120,
+            "costs": {"video_generation": 50},
+            "activeJobs": 0,
+            "activeJobsLimit": 3,
+        }
 
     def test_is_zero_without_an_account(self, alice, client_of):
         assert client_of(alice).get("/api/v1/tokens").json()["availableTokens"] == 0
@@ -64,7 +69,8 @@ class TestEntries:
 
     def test_are_none_without_an_account(self, alice, client_of):
         answer = client_of(alice).get("/api/v1/tokens/entries")
-        assert answer.json() == {"entries": [], "total": 0}
+        empty = {"entries": [], "total": 0, "nextCursor": None, "hasMore": False}
+        assert answer.json() == empty
 
     def test_show_bob_his_own(self, rich_alice, bob, client_of):
         ledger.grant(user=bob, amount=7, note="")
@@ -80,7 +86,7 @@ class TestEntries:
             ("limit=1&offset=1", [-50]),
             ("offset=2", [120]),
             ("offset=3", []),
-            (f"offset={10**30}", []),
+            ("offset=10000", []),
         ],
     )
     def test_come_in_parts(self, rich_alice, client_of, query, amounts):

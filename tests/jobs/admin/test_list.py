@@ -1,4 +1,4 @@
-"""The list of jobs: found, narrowed, exported, and as cheap for many as for few."""
+"""The list of jobs: search, filters, export, and the same cost for many jobs as for few."""
 
 import csv
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Addresses and forms typed by hand: whatever they hold, nobody sees an error of the server."""
+"""Malformed URLs and forms in the admin never cause a server error."""
 
 import pytest
 from django.contrib import admin

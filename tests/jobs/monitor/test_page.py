@@ -1,4 +1,4 @@
-"""The public page (contract 6, guide): what it shows, and what it must never show."""
+"""The public page: what it shows, and what it must never show."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""What the monitor may tell, and how seldom it asks for it."""
+"""What the monitor may show, and how few queries it needs."""
 
 import dataclasses
 import gzip

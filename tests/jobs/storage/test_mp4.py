@@ -1,4 +1,4 @@
-"""A whole MP4 is known from a broken one by its boxes."""
+"""The boxes of an MP4 show whether it is complete."""
 
 import struct
 from pathlib import Path
