@@ -123,22 +123,16 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
             return self.view_only_fieldsets
         return super().get_fieldsets(request, obj)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        user = self.get_object(request, object_id)
-        context: dict[str, Any] = {}
-        if user and self.has_view_permission(request, user):
+        if user := context["original"]:
             panels = [*self.panels, _staff_actions_panel]
             context["panels"] = [panel(request, user) for panel in panels]
             context["actions"] = [
                 action for action in ACTIONS if action.is_available(user, request.user)
             ]
-        return super().change_view(request, object_id, form_url, context)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

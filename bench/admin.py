@@ -1,9 +1,9 @@
-"""How long the staff's pages take, and how many queries, with a long past in the tables.
+"""Measure the duration and the queries of the staff's pages with full tables.
 
     python -m tests.postgres -- python -m bench.admin [--jobs 100000] [--events 10]
 
-Each page is asked for in this process, as its superuser, several times; prints a row for each.
-Ends with 1 where the list or the page of a job takes longer than LIMIT.
+It requests each page several times in this process, as a superuser, and prints a row for each. The
+exit code is 1 if the list or the page of a job takes longer than LIMIT.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def _pages(newest: Any, middle: Any, customer: Any) -> Iterator[tuple[str, str]]
 
 
 def _measure(boss: Any, name: str, path: str) -> float:
-    """Prints a row; returns the median of TIMES askings, in milliseconds."""
+    """Print a row; return the median duration of TIMES requests, in milliseconds."""
     from django.core.cache import cache
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

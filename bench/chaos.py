@@ -1,12 +1,12 @@
-"""Kill everything, at random, while videos are made; then prove that nothing was lost.
+"""Kill random processes while videos are made, then check that nothing was lost.
 
     python -m bench.chaos [--seed N] [--jobs 300] [--kills 30]
 
-A PostgreSQL of its own (which is restarted in mid-flight), one web, two clusters, the real SDKs
-against imitations of Google and Cloudinary. Every process may be killed by SIGKILL, single ones and
-whole clusters; what ends is started again, as a process manager would. The promises are checked
-from the database, from the imitations' own records and by `check_ledger`. Ends with 1 where one is
-broken.
+It uses a PostgreSQL of its own, which is restarted during the run, one web, two clusters, and the
+real SDKs with fake servers of Google and Cloudinary. SIGKILL hits single processes and whole
+clusters; exited ones are restarted, as by a process manager. At the end it checks the guarantees
+with the database, the records of the fakes and `check_ledger`. The exit code is 1 if a guarantee
+was broken.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.stack import Stack
 
 COST = 50
 USERS = 10
-QUIET_SECONDS = 150  # within which all must be over, once nothing is killed any more
+QUIET_SECONDS = 150  # limit for all jobs to end, once no more processes are killed
 JOBS = "SELECT id, prompt, status, operation, submitted_at, error_code FROM jobs_videojob"
 
 
@@ -39,14 +39,12 @@ def main() -> None:
     broken = run(seed=options.seed, jobs=options.jobs, kills=options.kills, say=_say)
     for promise in broken:
         _say(f"BROKEN: {promise}")
-    _say(
-        f"seed {options.seed}: " + (f"{len(broken)} promises broken" if broken else "nothing lost")
-    )
+    _say(f"seed {options.seed}: " + (f"{len(broken)} broken" if broken else "nothing lost"))
     sys.exit(1 if broken else 0)
 
 
 def run(*, seed: int, jobs: int, kills: int, say=lambda line: None) -> list[str]:
-    """One round of chaos; the promises that were broken."""
+    """Run one round; return the broken guarantees."""
     chance = random.Random(seed)
     say(f"seed {seed}: {jobs} jobs, {kills} kills, one restart of the database")
     with (
@@ -85,7 +83,7 @@ def _havoc(stack: Stack, postgres: Server, chance: random.Random, kills: int, sa
 
 
 def _kill_one(stack: Stack, chance: random.Random, say) -> None:
-    """A process of a cluster, a whole cluster, or one of web's."""
+    """A process of a cluster, a whole cluster, or a process of web."""
     webs: list[int] = []
     clusters: list[int] = []
     for process in stack.started.values():
@@ -102,7 +100,7 @@ def _kill_one(stack: Stack, chance: random.Random, say) -> None:
 
 @contextmanager
 def _kept_alive(stack: Stack) -> Iterator[None]:
-    """Starts again what ends, until the end of the block."""
+    """Restart exited processes until the block ends."""
     over = threading.Event()
 
     def keep() -> None:
@@ -121,7 +119,7 @@ def _kept_alive(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _clients(users: list[ApiClient], jobs: int) -> Iterator[dict[str, str]]:
-    """Clients that ask for all the videos meanwhile, each until it has an answer: prompt -> id."""
+    """Clients that order all videos, each with retries until it is accepted: prompt -> id."""
     accepted: dict[str, str] = {}
     threads = [
         threading.Thread(target=_ask, args=(user, range(n, jobs, len(users)), accepted))
@@ -158,7 +156,7 @@ def _wait_until_over(stack: Stack) -> None:
         time.sleep(1)
 
 
-# ---- Promises ----
+# ---- Guarantees ----
 
 
 def _broken_promises(

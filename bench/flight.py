@@ -1,9 +1,9 @@
-"""A thousand videos in flight: how soon they are picked up, and how soon they are there.
+"""A thousand videos in flight: the delay of submissions and of finished videos.
 
     python -m bench.flight [--jobs 1000] [--clusters 1] [--server postgres://…] [--video-bytes N]
 
-Real gunicorn, `qcluster`, google-genai and cloudinary; Google and Cloudinary are imitations on this
-machine. Prints one row of figures; ends by itself.
+It uses real gunicorn, `qcluster`, google-genai and cloudinary with fake servers on this machine. It
+prints a few figures and ends.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _fly(stack: Stack, jobs: int, patience: float) -> int:
-    """Create all jobs and wait for the last to end; the largest worker's memory, in kB."""
+    """Create all jobs and wait for the last to end; return the largest worker's memory in kB."""
     users = [stack.user(f"user{n}", tokens=50 * jobs) for n in range(USERS)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(_create, (users[n % USERS] for n in range(jobs))))
@@ -71,7 +71,7 @@ def _create(client: ApiClient) -> None:
 
 
 def _memory(stack: Stack) -> Iterator[int]:
-    """Each process's peak so far (VmHWM), in kB."""
+    """The peak memory (VmHWM) of each process, in kB."""
     for pid in stack.alive():
         with contextlib.suppress(OSError), open(f"/proc/{pid}/status") as status:
             yield from (int(line.split()[1]) for line in status if line.startswith("VmHWM"))
@@ -114,7 +114,7 @@ def _percentiles(values: list[float]) -> str:
 
 
 def _at(value: object) -> float:
-    """Seconds since the epoch, of what PostgreSQL or SQLite gives for a time."""
+    """Seconds since the epoch, from a time of PostgreSQL or SQLite."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     assert isinstance(moment, datetime)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

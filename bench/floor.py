@@ -1,8 +1,8 @@
-"""The least that a poll can cost: what the service's figures are held against, run beside them.
+"""The lower limit for a poll's cost, measured together with the service.
 
-Served by the same gunicorn with the same settings of the database, but a bare Django: no
-middleware, no framework. Its one view checks a JWT, fetches one job by its key, and answers JSON of
-about the size of a poll's answer.
+It is a bare Django without middleware or framework, under the same gunicorn with the same database
+settings. Its one view checks a JWT, fetches one job by its key, and answers JSON of about the size
+of a poll's response.
 """
 
 import json
@@ -15,9 +15,10 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 
-from videostudio.settings import DATABASES, SECRET_KEY, SIMPLE_JWT
+from videostudio.settings import BASE_DIR, DATABASES, SECRET_KEY, SIMPLE_JWT
 
 settings.configure(
+    BASE_DIR=BASE_DIR,  # gunicorn's configuration loads the service's documents
     SECRET_KEY=SECRET_KEY,
     ALLOWED_HOSTS=["*"],
     DATABASES=DATABASES,
@@ -51,7 +52,7 @@ def job(request: HttpRequest, id: str) -> HttpResponse:
         return HttpResponse(status=404)
     answer = dict(zip(COLUMNS, row, strict=True)) | {"logs": LOGS}
     content = json.dumps(answer, default=str).encode()
-    headers = {"Content-Length": str(len(content))}  # without it no connection is kept
+    headers = {"Content-Length": str(len(content))}  # needed for persistent connections
     return HttpResponse(content, content_type="application/json", headers=headers)
 
 

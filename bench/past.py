@@ -1,11 +1,11 @@
-"""A studio with a long past, written by SQL alone in a minute: for measurements of full tables.
+"""Fill the tables with old jobs by SQL, for measurements of full tables.
 
-PostgreSQL only. The rows are such as the service would have left them; their ledger is in order.
+PostgreSQL only. The rows are like the service's own, and the ledger is in order.
 """
 
 import psycopg
 
-DAYS = 90  # over which the jobs are spread
+DAYS = 90  # the period of the jobs
 PROMPT = "A lighthouse at dusk number %s, waves rolling in from the north, seen from a slow drone"
 
 JOBS = """
@@ -72,10 +72,12 @@ COUNTS = """
 
 
 def write(*, database_url: str, owners: list, jobs: int, events: int) -> None:
-    """`jobs` ended jobs of the users `owners` (ids; without an account yet), each of `events`."""
+    """Insert `jobs` ended jobs of the users `owners` (ids without an account yet), with `events`
+    each.
+    """
     values = {"owners": owners, "jobs": jobs, "events": events, "days": DAYS, "prompt": PROMPT}
     with psycopg.connect(database_url) as connection:
-        # Without triggers, also those of foreign keys: they look at every row by itself.
+        # Without triggers and foreign keys' checks, which run for every row.
         connection.execute("SET session_replication_role = replica")
         for statement in (JOBS, EVENTS, ENTRIES, ACCOUNTS, COUNTS):
             connection.execute(statement, values)

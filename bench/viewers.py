@@ -1,12 +1,12 @@
-"""What five hundred viewers of the monitor cost the database, and the users of the API.
+"""The cost of five hundred viewers of the monitor, for the database and for users of the API.
 
     python -m bench.viewers [--viewers 500] [--seconds 30] [--today 10000] [--past 100000]
 
-Real gunicorn, `qcluster` and PostgreSQL, whose log tells each statement of that gunicorn. Viewers
-keep their connections and ask as the page does, every two seconds; a user polls a job meanwhile,
-and jobs come in through another gunicorn. Prints a table; ends by itself, and with 1 where the
-monitor asks the database more often than QUERIES_A_SECOND: each of two web processes caches the
-figures and the two pages that are viewed, of up to three queries each, for two seconds.
+It uses real gunicorn, `qcluster` and PostgreSQL, whose log counts the statements of the measured
+gunicorn. Viewers keep their connections and refresh every two seconds, like the page. Meanwhile a
+user polls a job, and another gunicorn receives new jobs. It prints a table. The exit code is 1 if
+the monitor sends more queries than QUERIES_A_SECOND: each of two web processes caches the figures
+and two pages, with up to three queries each, for two seconds.
 """
 
 import argparse
@@ -33,8 +33,8 @@ from tests.postgres import Server
 from tests.stack import Stack
 
 QUERIES_A_SECOND = 10.0
-PACE = 2.0  # seconds between two looks of a page
-MEASURED = "measured"  # what PostgreSQL calls the gunicorn that is looked at
+PACE = 2.0  # seconds between two requests of a viewer
+MEASURED = "measured"  # the measured gunicorn's application name in PostgreSQL
 ENV = {"MOCK_SECONDS": "15", "VIDEO_MAX_ACTIVE_JOBS": "1000", "VEO_MAX_IN_FLIGHT": "1000"}
 ENV |= {"VIDEO_MAX_WAITING_JOBS": "1000"}
 PAST = """
@@ -97,8 +97,9 @@ def _compare(stack: Stack, postgres: Server, viewers: int, seconds: float) -> in
 def _measure(
     postgres: Server, user: ApiClient, job: str, url: str, viewers: int, seconds: float
 ) -> tuple[list[float], int, Looks]:
-    """How long each poll of the API took; the queries of all, but for what a new connection asks
-    first; what the viewers got."""
+    """The duration of each poll; the statements, without those of new connections; what the
+    viewers received.
+    """
     with ThreadPoolExecutor(1) as pool:
         stop = threading.Event()
         offset = postgres.log.stat().st_size
@@ -126,7 +127,7 @@ def _poll(user: ApiClient, job: str, stop: threading.Event) -> list[float]:
 
 @contextmanager
 def _orders(client: ApiClient) -> Iterator[None]:
-    """Two jobs come in each second."""
+    """Order two jobs per second."""
     stop = threading.Event()
 
     def order() -> None:
@@ -146,7 +147,7 @@ def _orders(client: ApiClient) -> Iterator[None]:
 
 
 async def _view(url: str, viewers: int, seconds: float) -> Looks:
-    """Of ten viewers nine look at the first page, and one at what is done."""
+    """Nine of ten viewers look at the first page, one at the succeeded jobs."""
     looks, end = Looks(), time.monotonic() + seconds
     paths = [f"/video-monitor{'?status=SUCCEEDED' if n % 10 == 9 else ''}" for n in range(viewers)]
     await asyncio.gather(*(_viewer(urlsplit(url), path, end, looks) for path in paths))
@@ -192,7 +193,7 @@ def _log_statements(postgres: Server) -> None:
 
 
 def _start_webs(stack: Stack) -> None:
-    """The one that is measured, and another for the rest."""
+    """The measured gunicorn, and another one for everything else."""
     stack.env["PGAPPNAME"] = MEASURED
     stack.start_web()
     del stack.env["PGAPPNAME"]

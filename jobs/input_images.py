@@ -29,12 +29,15 @@ MAX_FILLER_BYTES = 65_536
 SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 # Pillow searches the segments of C8 and F0 to FD for markers, byte by byte; libjpeg refuses them.
 WITHOUT_LENGTH = {SOI, EOI, 0xC8, *range(0xF0, 0xFE)}
-MARKERS = {*range(0xC0, 0xD0), *range(0xD8, 0xFF)}  # without RST0 to RST7, which are inside scans
+MARKERS = {
+    *range(0xC0, 0xD0),
+    *range(0xD8, 0xFF),
+}  # RST0 to RST7 occur inside scans
 BYTE_KINDS = bytes(0xFF if byte == 0xFF else byte in MARKERS for byte in range(256))
 
 
 class InvalidImage(Exception):
-    """The upload is not an image that the service takes; the text is one sentence for a person."""
+    """The upload is not an acceptable image; the text is one sentence for a person."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def prepare(*, upload: Any, size: int) -> Image:
         with Pillow.open(upload, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise InvalidImage("must have at most 40 megapixels")
-            picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes straight to about this
+            picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decodes at about this size
             picture.load()
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
             flat = _without_transparency(_upright(picture))
@@ -72,9 +75,9 @@ def prepare(*, upload: Any, size: int) -> Image:
         raise InvalidImage("must have at most 40 megapixels") from error
     except Pillow.UnidentifiedImageError as error:
         raise InvalidImage("must be a JPEG, PNG or WebP image") from error
-    except Exception as error:  # a decoder's way to say no: OSError, ValueError, SyntaxError, ...
+    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError and others
         raise InvalidImage("is damaged or incomplete") from error
-    flat.info = {}  # a comment would go along
+    flat.info = {}  # else a comment would be saved too
     encoded = io.BytesIO()
     flat.save(encoded, "JPEG", quality=95, subsampling=0)
     upload.seek(0)
@@ -87,19 +90,19 @@ def prepare(*, upload: Any, size: int) -> Image:
 
 
 def _check_scans(upload: Any) -> None:
-    """Refuse a JPEG that would keep the decoder busy: by scans, segments, or bytes between them."""
+    """Refuse a JPEG that takes long to decode: many scans, segments, or bytes between them."""
     upload.seek(0)
     content = upload.read()
-    if not content.startswith(b"\xff\xd8\xff"):  # by which Pillow knows a JPEG, and an MPO
+    if not content.startswith(b"\xff\xd8\xff"):  # how Pillow recognizes a JPEG or an MPO
         return
     scans = filler = 0
     for number, (marker, start, end) in enumerate(_markers(content), start=1):
-        # A scan has no FF before another FF.
+        # Within a scan no FF follows an FF.
         filler += 2 * content.count(b"\xff\xff", start, end) if scans else end - start
         if filler > MAX_FILLER_BYTES:
             raise InvalidImage("must be a JPEG with at most 64 kB of filler bytes")
         scans += marker == SOS
-        if marker == EOI and scans:  # before any scan libjpeg goes on, with the next SOI
+        if marker == EOI and scans:  # before any scan, libjpeg continues with the next SOI
             return
         if scans > MAX_SCANS:
             raise InvalidImage(f"must be a JPEG with at most {MAX_SCANS} scans")
@@ -108,15 +111,14 @@ def _check_scans(upload: Any) -> None:
 
 
 def _markers(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """The markers of a JPEG as libjpeg finds them (jdmarker.c, jdhuff.c), and no fewer.
+    """All markers of a JPEG that libjpeg finds (jdmarker.c, jdhuff.c).
 
-    Each comes with the start and the end of the bytes between the segment before and itself. The
-    end of the file counts as an EOI.
-
-    libjpeg looks for the next FF that is followed by neither 00 nor FF, wherever it stands: after a
-    segment, within a scan, in garbage. It skips a segment by its length, and nothing where that is
-    below 2. It takes RST and markers below C0 for part of a scan. Where it would stop with an
-    error, this goes on, so that at most too many scans are counted.
+    Each comes with the start and the end of the bytes between it and the previous segment. The end
+    of the file counts as an EOI. libjpeg looks for the next FF that is followed by neither 00 nor
+    FF, wherever it is: after a segment, within a scan, in garbage. It skips a segment by its
+    length, and nothing if that is below 2. It treats RST and markers below C0 as part of a scan.
+    Where libjpeg would stop with an error, this function continues, so it can only count too many
+    scans, never too few.
     """
     kinds = content.translate(BYTE_KINDS)
     start = 2
@@ -130,20 +132,20 @@ def _markers(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _upright(picture):
-    """The picture turned as its EXIF asks; as it is where that is damaged, which is no loss."""
+    """The picture, rotated as its EXIF data says; unchanged if that data is damaged."""
     from PIL import ImageOps
 
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # of the EXIF parser: SyntaxError, struct.error, ...
+    except Exception:  # the EXIF parser raises SyntaxError, struct.error and others
         return picture
 
 
 def _without_transparency(picture):
-    """The picture in RGB, on white where it was transparent."""
+    """The picture in RGB, with white in place of transparency."""
     from PIL import Image as Pillow
 
-    if picture.mode == "I;16":  # Pillow would cut 16 bits off at 255, which leaves all white
+    if picture.mode == "I;16":  # Pillow would clip 16 bits at 255, so all would be white
         picture = picture.point(lambda level: level / 256).convert("L")
     if not picture.has_transparency_data:
         return picture.convert("RGB")

@@ -50,6 +50,7 @@ def create(
     spec: VideoSpec,
     inputs: Inputs,
     now: datetime,
+    client_reference: str = "",
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
@@ -63,7 +64,7 @@ def create(
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        job = _new_job(user, spec, now)
+        job = _new_job(user, spec, client_reference, now)
         ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
@@ -97,10 +98,11 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
     return job
 
 
-def _new_job(user: Any, spec: VideoSpec, now: datetime) -> VideoJob:
+def _new_job(user: Any, spec: VideoSpec, client_reference: str, now: datetime) -> VideoJob:
     return VideoJob.from_spec(
         spec,
         user=user,
+        client_reference=client_reference,
         status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),
@@ -131,9 +133,15 @@ def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
     ]
 
 
+def max_active_jobs() -> int:
+    """How many of a user's jobs may run or wait at a time."""
+    limit: int = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    return limit
+
+
 def _check_active_jobs(user: Any, now: datetime) -> None:
     """Raise TooManyActiveJobs if the user is at the limit of active jobs."""
-    limit = settings.VIDEO_MAX_ACTIVE_JOBS + settings.VIDEO_MAX_WAITING_JOBS
+    limit = max_active_jobs()
     others = VideoJob.objects.for_user(user).active()
     active = others.count()
     if active < limit:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.db.models import CharField, Count, Exists, F, Func, OuterRef
+from django.db.models import CharField, Exists, Func, OuterRef
 
-from jobs.models import JobCount, Status, VideoJob
+from jobs.models import Status, VideoJob
 from tokens_ledger.models import Entry
 
 MAX_FINDINGS = 1000  # of one kind
@@ -24,7 +24,7 @@ class AsReference(Func):
 
 
 def findings() -> Iterator[str]:
-    """One sentence for each job whose charge, refund or count is wrong."""
+    """One sentence for each job whose charge or refund is wrong."""
     jobs = VideoJob.objects.annotate(reference=AsReference("id")).filter(tokens_consumed__gt=0)
     unrefunded = jobs.exclude(_paid(Entry.Kind.REFUND))
     yield from _say("was never charged", jobs.exclude(_paid(Entry.Kind.CHARGE)))
@@ -38,9 +38,6 @@ def findings() -> Iterator[str]:
     if settings.VIDEO_REFUND_FAILED_JOBS:
         yield from _say("failed and was not refunded", unrefunded.filter(status=Status.FAILED))
 
-    yield from _miscounted()
-    yield from _uncounted()
-
 
 def _paid(kind: Entry.Kind) -> Exists:
     """Whether the ledger has an entry of this kind for the job.
@@ -49,20 +46,6 @@ def _paid(kind: Entry.Kind) -> Exists:
     no longer fit into `work_mem`, it compares each job with each entry.
     """
     return Exists(Entry.objects.filter(kind=kind, reference=OuterRef("reference")))
-
-
-def _miscounted() -> Iterator[str]:
-    counts = JobCount.objects.annotate(actual=Count("user__video_jobs")).exclude(jobs=F("actual"))
-    rows = counts.order_by("user").values_list("user", "actual", "jobs")
-    for user, actual, recorded in rows[:MAX_FINDINGS]:
-        yield f"User {user} has {actual} jobs, not {recorded} as noted."
-
-
-def _uncounted() -> Iterator[str]:
-    counted = Exists(JobCount.objects.filter(user=OuterRef("user")))
-    rows = VideoJob.objects.exclude(counted).values_list("user").annotate(actual=Count("pk"))
-    for user, actual in rows.order_by("user")[:MAX_FINDINGS]:
-        yield f"User {user} has {actual} jobs, not 0 as noted."
 
 
 def _say(what: str, jobs) -> Iterator[str]:

@@ -105,6 +105,7 @@ def _new_rerun(source: VideoJob, now: datetime) -> VideoJob:
     """A new, unsaved PENDING job with the same request as `source`."""
     return VideoJob.from_spec(
         source.spec,
+        client_reference=source.client_reference,
         user=source.user,
         rerun_of=source,
         status_message=messages.QUEUED,

@@ -18,6 +18,7 @@ class Status(TextChoices):
 
 
 ACTIVE = (Status.PENDING, Status.RUNNING)
+FINAL = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
 class Stage(TextChoices):

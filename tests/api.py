@@ -1,7 +1,7 @@
-"""The HTTP API inside this process: a client, a usual order, and the shapes of errors.
+"""The HTTP API in this process: a client, a usual order, and the shapes of errors.
 
-Requests pass through the whole stack of middleware with a real access token, and a 500 is an
-answer, not an exception.
+Requests pass through all middleware with a real access token, and a 500 is a response, not an
+exception.
 """
 
 import io
@@ -35,8 +35,9 @@ ENDPOINTS = PRIVATE | {
     "/api/v1/auth/logout": ["post"],
 }
 FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
-TOKENS = 1000  # what Alice and Bob have
+TOKENS = 1000  # the balance of Alice and Bob
 COST = 50
+NO_JOBS = {"jobs": [], "total": 0, "nextCursor": None, "hasMore": False}
 PASSWORD = "tall ships at anchor"
 
 
@@ -44,17 +45,17 @@ class Client(APIClient):
     """A user of the HTTP API, in this process."""
 
     def create(self, headers: dict[str, str] | None = None, **fields: Any) -> Any:
-        """Ask for a video by multipart; `fields` go over FORM, None leaves one out."""
+        """Order a video by multipart. `fields` override FORM; None removes a field."""
         form = {name: value for name, value in (FORM | fields).items() if value is not None}
         return self.post(JOBS, form, format="multipart", headers=headers)
 
     def create_json(self, text: str | None = None, **fields: Any) -> Any:
-        """Ask for a video by JSON: `text`, or an object of `fields` over FORM."""
+        """Order a video by JSON: `text`, or FORM with `fields`."""
         body = json.dumps(FORM | fields) if text is None else text
         return self.post(JOBS, body, content_type="application/json")
 
     def send(self, body: bytes, content_type: str, length: int | None = None) -> Any:
-        """POST these bytes as they are; `length` is what Content-Length says."""
+        """POST these bytes unchanged; `length` is the value of Content-Length."""
         claimed = len(body) if length is None else length
         raw: dict[str, Any] = {"CONTENT_LENGTH": str(claimed), "wsgi.input": io.BytesIO(body)}
         return self.generic("POST", JOBS, "", content_type, **raw)
@@ -66,14 +67,14 @@ class Client(APIClient):
 
 
 def limited(settings, rate):
-    """How often one user may create jobs, such as "1/min"."""
+    """Set how often one user may create jobs, such as "1/min"."""
     rest = settings.REST_FRAMEWORK
     rates = rest["DEFAULT_THROTTLE_RATES"] | {"create": rate}
     settings.REST_FRAMEWORK = rest | {"DEFAULT_THROTTLE_RATES": rates}
 
 
 def assert_fault(answer, status=400, code="invalid", field=None):
-    """The shape of contract 3 for a request at fault; returns its body."""
+    """Check the shape of an error in the request; return its body."""
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/json"
     body = answer.json()
@@ -89,7 +90,7 @@ def assert_fault(answer, status=400, code="invalid", field=None):
 
 
 def assert_problem(answer, status, code):
-    """The shape of contract 3 for what is no fault of the request's; returns its body."""
+    """Check the shape of any other error; return its body."""
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/json"
     assert answer.json()["code"] == code

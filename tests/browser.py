@@ -4,7 +4,7 @@
         page.goto(studio.url)
         expect(page.get_by_role("heading", name="Video Studio")).to_be_visible()
 
-A test fails on an error in a page's console and on a request to another host. The servers are those
+A test fails after an error in a page's console or a request to another host. The servers are those
 of a `Stack`: pages are what its users see, and the browser is another process.
 """
 

@@ -1,7 +1,7 @@
-"""Which browser the tests drive: the machine's own Chromium or Chrome, else Playwright's.
+"""The browser for the tests: the machine's Chromium or Chrome, else Playwright's.
 
-`python -m tests.chromium`, a part of `make test`, installs one where there is none. BROWSER=0
-leaves the browser tests out; BROWSER=/path/to/chrome drives that one.
+`python -m tests.chromium`, a part of `make test`, installs one if there is none. BROWSER=0 disables
+the browser tests; BROWSER=/path/to/chrome selects a browser.
 """
 
 import os
@@ -23,7 +23,7 @@ def is_wanted() -> bool:
 
 
 def find(*, own: str) -> str:
-    """The path of a browser, or "" where there is none; `own` is where Playwright's would be."""
+    """The path of a browser, or "" if there is none; `own` is where Playwright's would be."""
     names = [os.environ.get("BROWSER", ""), *NAMES, own]
     return next((path for name in names if name and (path := shutil.which(name))), "")
 
@@ -34,7 +34,9 @@ def _find() -> str:
 
 
 def _install() -> None:
-    """Debian's where we may, since it comes with fonts and libraries; Playwright's elsewhere."""
+    """Install Debian's browser if permitted, since it includes fonts and libraries; else
+    Playwright's.
+    """
     if shutil.which("apt-get") and os.geteuid() == 0:
         for arguments in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
             quiet = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -44,7 +46,7 @@ def _install() -> None:
 
 
 def _try(*command: str, env: dict[str, str]) -> None:
-    """Its output is long and, where another way is left, wrong: whether it helped is seen after."""
+    """Run without output. The return code is ignored, because the caller checks the result."""
     subprocess.run(command, env=env, capture_output=True, timeout=900, check=False)
 
 

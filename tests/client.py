@@ -1,4 +1,4 @@
-"""One user of the HTTP API, as a program of theirs would use it."""
+"""A client program of one user of the HTTP API."""
 
 import time
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ File = tuple[str, bytes, str]  # its name, content and type
 
 
 class ApiClient:
-    """Each request has a connection of its own, so that none fails because an idle one was closed.
+    """Each request uses its own connection, so that none fails because an idle one was closed.
 
     `get`, `post` and `delete` take the options of requests, and follow no redirects.
     """
@@ -54,7 +54,7 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         **fields: object,
     ) -> requests.Response:
-        """Ask for a video by multipart; `fields` go over MOCK_JOB, and None leaves one out."""
+        """Order a video by multipart. `fields` override MOCK_JOB; None removes a field."""
         form = [
             (name, (None, str(value)))
             for name, value in (MOCK_JOB | fields).items()
@@ -71,7 +71,7 @@ class ApiClient:
         return _expect(200, self.get(f"/api/v1/video-jobs/{job_id}")).json()
 
     def wait(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
-        """The job as it is once it is over."""
+        """Poll until the job has ended, and return it."""
         deadline = time.monotonic() + seconds
         while (job := self.job(job_id))["status"] not in FINAL:
             assert time.monotonic() < deadline, f"not over after {seconds} seconds: {job}"
@@ -82,7 +82,7 @@ class ApiClient:
         options = {"timeout": 30, "allow_redirects": False} | options
         options["headers"] = self.headers | dict(options.get("headers", {}))
         with requests.Session() as session:
-            session.trust_env = False  # no proxy and no .netrc of whoever runs the tests
+            session.trust_env = False  # ignore the developer's proxy and .netrc
             return session.request(method, self.url + path, **options)
 
 

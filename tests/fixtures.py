@@ -1,7 +1,7 @@
-"""The fixtures of all tests inside one process.
+"""The fixtures of all in-process tests.
 
 Alice owns the jobs, Bob is a stranger; both have tokens for twenty videos. Sam, Olga and Fred are
-the members of staff, one for each role.
+members of staff, one for each role.
 """
 
 import io
@@ -21,7 +21,6 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 from jobs import job_creation
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Status, VideoJob
@@ -31,6 +30,7 @@ from tests.job_states import bring, order
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 from videostudio.core import logs
+from videostudio.core.api.throttling import WindowThrottle
 
 # ---- Users and their clients ----
 
@@ -53,7 +53,7 @@ def _user(name):
 
 @pytest.fixture
 def tokens():
-    """`tokens(alice)`: how many she has. `tokens(alice, 20)`: now she has so many."""
+    """`tokens(alice)` returns her balance; `tokens(alice, 20)` sets it."""
 
     def tokens(user, wanted=None):
         missing = 0 if wanted is None else wanted - ledger.balance(user=user)
@@ -66,7 +66,7 @@ def tokens():
 
 @pytest.fixture
 def client_of(monkeypatch):
-    """Signs a user in. The throttles' counts begin anew, and their minute does not end."""
+    """Logs a user in. The throttles' counters are reset, and their minute does not end."""
     cache.clear()
     monkeypatch.setattr(WindowThrottle, "timer", lambda self: 1_800_000_000.0)
 
@@ -108,7 +108,7 @@ def boss(db):
 
 @pytest.fixture
 def member(db):
-    """`member("Support")`: the user, new; more names are more people."""
+    """`member("Support")` returns a new user with that role; several names give several roles."""
 
     def member(role: str, name: str = "") -> User:
         name = name or role.lower()
@@ -121,7 +121,7 @@ def member(db):
 
 @pytest.fixture
 def browser_of():
-    """Signs a member of staff in."""
+    """Logs a member of staff in."""
 
     def sign_in(user: User) -> Client:
         browser = Client(raise_request_exception=False)
@@ -151,7 +151,7 @@ def finance(member, browser_of):
 
 @pytest.fixture
 def new_job(alice):
-    """Creates a job, Alice's unless `user` says otherwise, and brings it to the state `at`."""
+    """Creates a job, by default Alice's, and brings it to the state `at`."""
 
     def create(at=Status.PENDING, *, user=alice, now=None, inputs=None, **changes):
         now = now or timezone.now()
@@ -167,14 +167,14 @@ def new_job(alice):
 
 
 def traces():
-    """How much there is of everything that a new job leaves behind."""
+    """The numbers of all rows that a new job creates."""
     tables = (VideoJob, JobImage, JobEvent, IdempotencyKey, Entry, OrmQ)
     return {table.__name__: table.objects.count() for table in tables}
 
 
 @pytest.fixture
 def nothing_happens(alice, settings):
-    """The test may ask often and must leave no job, image, charge or wake-up behind."""
+    """Disables the throttle, and checks that the test left no job, image, charge or wake-up."""
     limited(settings, "1000000/min")
     before = traces()
     yield
@@ -225,7 +225,7 @@ def unguarded(sql):
 
 @pytest.fixture(params=["JPEG", "PNG", "WEBP"])
 def kind(request):
-    """Each of the formats that are taken."""
+    """Each of the accepted formats."""
     return request.param
 
 
@@ -234,25 +234,25 @@ def kind(request):
 
 @pytest.fixture
 def commits(monkeypatch):
-    """Runs what waits for a commit at once: these tests roll back."""
+    """Runs on_commit callbacks at once, because these tests roll back."""
     monkeypatch.setattr(transaction, "on_commit", lambda write, robust=False: write())
 
 
 @pytest.fixture
 def many(settings):
-    """No limit stands in the way of the jobs that a test needs."""
+    """Raises all limits, so that the test can create its jobs."""
     settings.VIDEO_MAX_ACTIVE_JOBS = settings.VEO_CREATES_PER_MINUTE = 100
 
 
 @pytest.fixture
 def lines():
-    """What the service's own handler writes, as the JSON of each line."""
+    """The lines of the service's own log handler, as JSON."""
     yield from _written("json", lambda text: [json.loads(line) for line in text.splitlines()])
 
 
 @pytest.fixture
 def text():
-    """What the service's own handler writes for people."""
+    """The lines of the service's own log handler, as text for people."""
     yield from _written("text", str)
 
 

@@ -1,4 +1,4 @@
-"""What the Docker image holds, in a folder: the files that .dockerignore lets in."""
+"""The files of the Docker image in a folder, by the rules of .dockerignore."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from tests.run import PROJECT
 
 
 def image_files(folder: Path) -> Path:
-    """A copy of them below `folder`."""
+    """Copy the files below `folder`."""
     lines = (PROJECT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     archive = folder / "context.tar"
@@ -25,7 +25,7 @@ def image_files(folder: Path) -> Path:
 
 
 def collect_static_files(image: Path) -> None:
-    """By the Dockerfile's command, which has no key and no database."""
+    """Run the Dockerfile's collectstatic, which has no key and no database."""
     dockerfile = (PROJECT / "Dockerfile").read_text()
     [command] = re.findall(r"\S+ python manage\.py collectstatic.*", dockerfile)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}"

@@ -1,4 +1,4 @@
-"""Jobs in each state, brought there by the functions that workers call."""
+"""Jobs in each state, made with the functions that workers call."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ STATES = (Status.PENDING, *Stage, *ENDED)  # of a job, in the order in which it 
 
 
 def order(**changes: Any) -> VideoSpec:
-    """What FORM asks for, but for `changes`."""
+    """The VideoSpec of FORM, with `changes`."""
     usual: dict[str, Any] = {
         "prompt": FORM["prompt"],
         "model": FORM["model"],
@@ -31,7 +31,7 @@ def order(**changes: Any) -> VideoSpec:
 
 
 def bring(job, state, *, now=None):
-    """The job at `state`, by the steps that workers take; other PENDING jobs may start with it."""
+    """The job at `state`, by the workers' own steps; other PENDING jobs may start with it."""
     now = now or timezone.now()
     if state == Status.CANCELLED:
         return lifecycle.cancel(job=job, now=now)
@@ -73,5 +73,5 @@ def stored(job):
 
 
 def kept(job):
-    """The job's row as it is now; None once it is deleted."""
+    """The job's row now; None if it was deleted."""
     return VideoJob.objects.filter(pk=job.pk).first()

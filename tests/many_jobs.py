@@ -1,4 +1,4 @@
-"""Many finished jobs, copied from one by SQL, for benchmarks and tests that count rows read."""
+"""Many ended jobs, copied from one by SQL, for benchmarks and tests that count rows."""
 
 from uuid import UUID
 
@@ -58,7 +58,9 @@ PAID = """
     WHERE user_id = %(owner)s
 """
 COUNTED = """
-    UPDATE jobs_jobcount SET jobs = jobs + %(last)s - %(first)s + 1 WHERE user_id = %(owner)s
+    UPDATE jobs_jobcount SET
+        jobs = jobs + %(last)s - %(first)s + 1, succeeded = succeeded + %(last)s - %(first)s + 1
+    WHERE user_id = %(owner)s
 """
 
 

@@ -1,12 +1,12 @@
-"""A real PostgreSQL for the tests: the one of TEST_DATABASE_URL, or one of our own from a wheel.
+"""A real PostgreSQL for the tests: the server of TEST_DATABASE_URL, or our own from a wheel.
 
 `python -m tests.postgres -- COMMAND…` runs COMMAND with TEST_DATABASE_URL and DATABASE_URL set and
-ends with its exit code; the server is stopped and its folder removed however COMMAND ends.
+ends with its exit code. The server is stopped and its folder removed however COMMAND ends.
 
-PostgreSQL refuses to run as root. There it runs as `nobody`, from a copy of its files in a folder
-which that user can enter. The wheel's own way, a new system user and wider modes on every folder
-above the data and above the virtual environment, changes the machine for good. As root, TMPDIR must
-be a folder that everybody can enter.
+PostgreSQL refuses to run as root. Then it runs as `nobody`, from a copy of its files in a folder
+that this user can enter. The wheel's own way, a new system user and wider permissions on every
+folder above the data and the virtual environment, changes the machine permanently. As root, TMPDIR
+must be a folder that everybody can enter.
 """
 
 import os
@@ -33,13 +33,14 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "300",
-    "fsync": "off",  # survives a killed server; only a machine that loses power would notice
+    "fsync": "off",  # safe if the server is killed; unsafe only in a power failure
 }
 
 
 class Server:
-    """A PostgreSQL of our own on a free port of 127.0.0.1; `stop`, `start` and `restart` keep both
-    its data and its `url`."""
+    """Our own PostgreSQL on a free port of 127.0.0.1. `stop`, `start` and `restart` keep its
+    data and its `url`.
+    """
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
@@ -69,7 +70,7 @@ class Server:
         self._wait_until_it_answers(seconds=60)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT cuts every connection and writes all down; SIGQUIT is a crash."""
+        """SIGINT closes every connection and flushes all data; SIGQUIT is a crash."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(how)
             try:
@@ -92,7 +93,7 @@ class Server:
         self.identity: dict[str, Any] = {
             "cwd": self.folder,
             "env": {"PATH": os.defpath},
-            "start_new_session": True,  # Ctrl-C is for the tests; the server ends after them
+            "start_new_session": True,  # Ctrl-C reaches the tests only; the server stops after them
         }
         self.programs = _programs()
         if os.geteuid() == 0:
@@ -138,8 +139,9 @@ class Server:
 
 
 def free_port() -> int:
-    """A port nobody listens on, below those that the system gives to outgoing connections: it is
-    still free when its owner stops and starts again."""
+    """A free port, below the range for outgoing connections, so that it is still free after a
+    restart of its owner.
+    """
     while True:
         port = 15_000 + secrets.randbelow(17_000)
         with socket.socket() as probe:
@@ -160,7 +162,9 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Signals wait: initdb cut short leaves a child that goes on writing into its folder."""
+    """Block signals: an interrupted initdb leaves a child that continues to write into its
+    folder.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -181,7 +185,7 @@ def _run(command: list[str]) -> int:
         child = subprocess.Popen(
             command, env=os.environ | {"TEST_DATABASE_URL": url, "DATABASE_URL": url}
         )
-        # From here on the command decides when to end: a terminal sends it Ctrl-C itself.
+        # From here on the command decides when to stop: the terminal sends Ctrl-C to it too.
         signal.signal(signal.SIGINT, lambda number, frame: None)
         signal.signal(signal.SIGTERM, lambda number, frame: child.terminate())
         code = child.wait()

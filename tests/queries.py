@@ -1,4 +1,4 @@
-"""Counting what is asked of the database."""
+"""Count SQL statements."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ CONTROL = re.compile(r"(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b")
 
 @contextmanager
 def counted() -> Iterator[list[str]]:
-    """The statements of the block, there at its end; without those that begin and end
-    transactions, which a test wraps in one of its own."""
+    """The statements of the block, available at its end, without BEGIN, COMMIT and savepoints
+    (pytest-django wraps each test in a transaction).
+    """
     statements: list[str] = []
     with CaptureQueriesContext(connection) as captured:
         yield statements

@@ -1,4 +1,4 @@
-"""What the processes of one run of the tests share: an environment, a folder, fresh databases."""
+"""What all processes of a test run share: the environment, a folder, new databases."""
 
 import atexit
 import contextlib
@@ -21,13 +21,13 @@ PROJECT = Path(__file__).parent.parent
 
 
 def _defaults() -> dict[str, str]:
-    """What .env.example says; each name that is set here hides a line of a developer's own .env."""
+    """The variables of .env.example. Setting them all here hides a developer's own .env."""
     example = (PROJECT / ".env.example").read_text()
     lines = re.findall(r"^(# )?([A-Z_]+)=(.*)$", example, re.MULTILINE)
     return {name: "" if unset else value for unset, name, value in lines}
 
 
-# What tests and their servers begin with; from outside come only PATH and DATABASE_URL.
+# The environment of tests and their servers; only PATH and DATABASE_URL come from outside.
 ENVIRONMENT = _defaults() | {
     "PATH": os.environ.get("PATH", os.defpath),
     "NO_PROXY": "*",
@@ -40,8 +40,9 @@ for name in ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE"):  # none m
 
 
 def run_folder() -> Path:
-    """Begun by the run's first process (its workers find it in the environment), which removes it
-    at its end, and the templates noted in it."""
+    """The run's folder. The first process creates it and passes it to the others in the
+    environment. At its end it removes the folder and the template databases listed there.
+    """
     if "TEST_RUN_FOLDER" not in os.environ:
         os.environ["TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="videostudio-tests-")
         atexit.register(_clean, run_folder())
@@ -50,8 +51,9 @@ def run_folder() -> Path:
 
 @contextlib.contextmanager
 def fresh_database(server: str) -> Iterator[str]:
-    """The URL of a migrated database for one user: a new one on the PostgreSQL `server`, or, where
-    `server` is no postgres:// URL, a new SQLite file."""
+    """The URL of a new migrated database for one user: on the PostgreSQL `server`, or a new
+    SQLite file if `server` is no postgres:// URL.
+    """
     url = _create(server, f"stack_{secrets.token_hex(6)}", like=_template(server))
     try:
         yield url
@@ -60,7 +62,7 @@ def fresh_database(server: str) -> Iterator[str]:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file that a sqlite:/// URL names; None for PostgreSQL."""
+    """The file of a sqlite:/// URL; None for PostgreSQL."""
     return None if is_postgres(url) else Path(url.removeprefix("sqlite:///"))
 
 
@@ -69,7 +71,7 @@ def is_postgres(url: str) -> bool:
 
 
 def _template(server: str) -> str:
-    """The URL of a migrated database, made by whichever process of the run comes first."""
+    """The URL of a migrated template database, created by the first process that needs it."""
     key = sha256(server.encode()).hexdigest()[:8]
     note = run_folder() / f"{key}.template"
     with (run_folder() / f"{key}.lock").open("w") as lock:
@@ -92,14 +94,14 @@ def _create(server: str, name: str, like: str = "") -> str:
         _execute(server, f'CREATE DATABASE "{name}"{template}')
         return urlsplit(server)._replace(path=f"/{name}").geturl()
     file = run_folder() / f"{name}.sqlite3"
-    if like:  # nobody has it open, so there is no write-ahead log beside it
+    if like:  # no process has it open, so there is no write-ahead log
         shutil.copyfile(sqlite_file(like) or "", file)
     return f"sqlite:///{file}"
 
 
 def _drop(server: str, url: str) -> None:
     if is_postgres(url):
-        with contextlib.suppress(psycopg.OperationalError):  # the server is gone, and all with it
+        with contextlib.suppress(psycopg.OperationalError):  # the server has stopped
             _execute(server, f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
     else:
         for suffix in ("", "-wal", "-shm"):

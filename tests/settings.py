@@ -1,7 +1,7 @@
-"""The service's settings under an environment of the tests' own.
+"""The service's settings with the tests' own environment.
 
-What a developer has exported or written into .env must not change a test, nor reach a real service
-with a real key. `DATABASE_URL` alone is taken over: pytest is run once for each database.
+A developer's variables or .env must not change a test, nor give it a real key of a real service.
+Only `DATABASE_URL` is used, because pytest runs once for each database.
 """
 
 import os

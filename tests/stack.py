@@ -1,12 +1,12 @@
-"""The whole service as real processes on a database of its own: live tests, benchmarks, chaos.
+"""The whole service as real processes with their own database, for live tests and benchmarks.
 
     with Stack(env={"MOCK_SECONDS": "1"}) as stack:
         alice = stack.user("alice", tokens=50)
         job = alice.create(prompt="A lighthouse at dusk").json()
         assert alice.wait(job["id"])["status"] == "SUCCEEDED"
 
-Every process carries the stack's mark in its environment, and so do its children, so that the end
-of a stack can prove that none is left: orphans are found too.
+Every process and its children have the stack's mark in their environment, so that the stack can
+check at its end that no process is left, orphans included.
 """
 
 import contextlib
@@ -39,9 +39,9 @@ UNTHROTTLED = {
 
 
 class Stack:
-    """`webs` gunicorns and `clusters` of workers, on the kind of database that `server` names
-    (DATABASE_URL, unless told). `google` and `cloudinary` are URLs of our imitations; `env` goes
-    over everything. `project` is the folder of the code that they run."""
+    """`webs` gunicorns and `clusters` clusters of workers, on a new database of the kind that
+    `server` names (by default DATABASE_URL). `google` and `cloudinary` are URLs of fake servers.
+    `env` overrides all other variables. `project` is the folder of the code that they run."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Stack:
         return self._start("cluster", "manage.py", "qcluster")
 
     def wait_until_ready(self) -> None:
-        """Until the first web process finds a migrated database and live workers."""
+        """Wait until the first web process reports a migrated database and live workers."""
         running = [each for each in self.started.values() if each.poll() is None]
         self._wait_for(f"{self.url}/readyz", running)
 
@@ -121,7 +121,7 @@ class Stack:
         return done
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """The rows of `query`, which marks its parameters with %s whatever the database."""
+        """The rows of `query`, with %s for parameters on every database."""
         file = sqlite_file(self.database_url)
         connection: Any = (
             sqlite3.connect(file, timeout=30) if file else psycopg.connect(self.database_url)
@@ -133,7 +133,7 @@ class Stack:
         return rows
 
     def user(self, name: str, tokens: int = 0) -> ApiClient:
-        """Somebody new, signed in."""
+        """Create a user, and return a logged-in client."""
         client, password = ApiClient(self.url), secrets.token_urlsafe(12)
         client.register(name, password)
         client.sign_in(name, password)
@@ -144,13 +144,13 @@ class Stack:
     # ---- Processes ----
 
     def alive(self) -> dict[int, str]:
-        """Every process of this stack that runs, by id, with its command line."""
+        """Every running process of this stack, by id, with its command line."""
         for process in self.started.values():
             process.poll()
         return alive(self.mark)
 
     def descendants(self, pid: int) -> list[int]:
-        """The children of `pid`, each followed by its own."""
+        """The descendants of `pid`."""
         parents = {each: _parent(each) for each in _pids()}
 
         def of(one: int) -> list[int]:
@@ -160,14 +160,16 @@ class Stack:
         return of(pid)
 
     def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
-        """Send `how`, to one that may have ended by itself; a killed one is gone on return."""
+        """Send the signal `how` to a process that may have exited. After SIGKILL, wait for its
+        exit.
+        """
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
         if how == signal.SIGKILL:
             assert until(lambda: pid not in self.alive(), seconds=10)
 
     def stop(self, seconds: float = 30) -> None:
-        """End everything; a process that SIGTERM does not end in time is an error."""
+        """Stop everything; a process that ignores SIGTERM for too long is an error."""
         for process in self.started.values():
             process.terminate()
         until(lambda: not self.alive(), seconds)
@@ -179,14 +181,14 @@ class Stack:
         assert not left, f"not gone {seconds} s after SIGTERM: {left}\n{self.output()}"
 
     def output(self, lines: int = 100) -> str:
-        """The last lines that each process wrote."""
+        """The last log lines of each process."""
         logs = [(log.name, log.read_text(errors="replace")) for log in self.started]
         return "\n".join(
             "\n".join([f"---- {name} ----", *text.splitlines()[-lines:]]) for name, text in logs
         )
 
     def restart_ticks(self) -> int:
-        """Start again what has ended, as a process manager would; how many that were."""
+        """Restart exited processes, as a process manager would; return how many."""
         ended = [log for log, process in self.started.items() if process.poll() is not None]
         for log in ended:
             self._run(log)
@@ -207,7 +209,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for the tests, which then stop the stack
+                start_new_session=True,  # Ctrl-C reaches the tests only, which then stop the stack
             )
         return self.started[log]
 
@@ -223,7 +225,7 @@ class Stack:
 
 
 def alive(mark: str) -> dict[int, str]:
-    """Every process that has `mark`, a "NAME=value", in its environment, with its command line."""
+    """Every process that has `mark`, "NAME=value", in its environment, with its command line."""
     return {
         pid: _proc(pid, "cmdline").replace(b"\0", b" ").decode().strip()
         for pid in _pids()
@@ -257,12 +259,12 @@ def _pids() -> list[int]:
 
 
 def _parent(pid: int) -> int:
-    stat = _proc(pid, "stat")  # "12 (name) S 11 …"; a name may hold anything, brackets too
+    stat = _proc(pid, "stat")  # "12 (name) S 11 …"; the name may contain anything, even brackets
     return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
 
 
 def _proc(pid: int, name: str) -> bytes:
-    """What the system tells of a process; nothing of one that has ended or is someone else's."""
+    """A file of /proc; empty if the process has exited or belongs to another user."""
     try:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""The staff's pages in the admin, as a browser without JavaScript uses them."""
+"""Helpers that use the admin like a browser without JavaScript."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ ROLES = ("Support", "Operator", "Finance")
 
 
 def choose(browser: Client, action: str, *jobs: Any, query: str = "", **form: str) -> Any:
-    """Select jobs in the list, and an action for them."""
+    """Select jobs and an action in the list."""
     ids = [str(getattr(job, "pk", job)) for job in jobs]
     chosen = {"action": action, "_selected_action": ids, "index": "0"}
     return browser.post(f"{LIST}{query}", chosen | form, follow=True)
 
 
 def press(browser: Client, action: str, *jobs: Any, reason: str = "Never came", **form: str) -> Any:
-    """Fill in the form of the page that confirms an action on these jobs, and send it."""
+    """Fill in and send the form on the confirmation page of an action."""
     return choose(browser, action, *jobs, post="yes", reason=reason, **form)
 
 

@@ -1,4 +1,4 @@
-"""Images as files of a form."""
+"""Images as uploaded files."""
 
 import io
 

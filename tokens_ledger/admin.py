@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -62,14 +63,6 @@ class AdjustForm(GrantForm):
     )
 
 
-def _grant(user: User, actor: User, answers: dict[str, Any]) -> str:
-    return _append(ledger.grant, user, actor, answers)
-
-
-def _adjust(user: User, actor: User, answers: dict[str, Any]) -> str:
-    return _append(ledger.adjust, user, actor, answers)
-
-
 def _append(write: Any, user: User, actor: User, answers: dict[str, Any]) -> str:
     amount = answers["amount"]
     try:
@@ -96,14 +89,14 @@ ACTIONS = [
         label=label,
         permission=f"tokens_ledger.{name}_tokens",
         form=form,
-        execute=execute,
+        execute=partial(_append, write),
         summary=_balance,
         log_message="{label}: {amount:+,}. {reason}",
         log_object=_account_of,
     )
-    for name, label, form, execute in (
-        ("grant", "Grant tokens", GrantForm, _grant),
-        ("adjust", "Adjust balance", AdjustForm, _adjust),
+    for name, label, form, write in (
+        ("grant", "Grant tokens", GrantForm, ledger.grant),
+        ("adjust", "Adjust balance", AdjustForm, ledger.adjust),
     )
 ]
 UserAdmin.confirmed_actions += ACTIONS  # on the user's page, because a new user has no account yet
@@ -168,7 +161,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Export selected entries as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponseBase:
-        return export(request, queryset.select_related("account__user", "actor"), self.EXPORT)
+        return export(request, queryset, self.EXPORT)
 
 
 @admin.register(LedgerCheck)

@@ -75,6 +75,7 @@ class Entry(models.Model):
         indexes = [
             # For the list of an account, its last entry, and the reconciliation of each account.
             models.Index(F("account"), F("id").desc(), name="entry_account_newest_first"),
+            models.Index(fields=["account", "created_at"], name="entry_of_account_by_time"),
             models.Index(fields=["created_at"], name="entry_by_time"),
             # Finds grants by command without reading the charges.
             models.Index(

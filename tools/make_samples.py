@@ -1,4 +1,4 @@
-"""Draw the mock provider's sample videos: a sun that crosses a landscape, its facts burnt in.
+"""Draw the mock provider's sample videos: a sun crosses a landscape below a text with their facts.
 
 Run it with `make samples`. It writes to jobs/providers/samples: for every size, ratio and length a
 silent and a sounding H.264 MP4, and a JPEG of their common first frame. A picture depends on its
@@ -20,11 +20,11 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 SAMPLES = Path(__file__).parents[1] / "jobs" / "providers" / "samples"
 FPS = 24
 SHORTER_SIDES = {"720p": 720, "1080p": 1080}  # pixels
-# For a second run to give the same bytes: x264's choices depend on its number of threads,
-# and without `cpu-independent` (measured with core 165) even one thread chose anew every few runs.
+# For reproducible files: x264's output depends on its number of threads and, without
+# `cpu-independent`, varies even with one thread (measured with core 165).
 REPEATABLE = {"threads": "1", "x264-params": "cpu-independent=1"}
 X264 = {"crf": "28", "tune": "animation", "aq-mode": "3", "bf": "8", **REPEATABLE}
-BT709 = 1  # the colours players assume of HD pictures, as H.264 numbers them
+BT709 = 1  # H.264's number of the colours that players assume for HD
 
 AUDIO_RATE = 48_000  # Hz
 NOTE = 0.5  # seconds from one note to the next

@@ -1,7 +1,7 @@
-"""The API guide, docs/api.md: as a page, as Markdown, and in /llms.txt, which links to it.
+"""Serve the API guide, docs/api.md, as a page and as Markdown, and link to it in /llms.txt.
 
 The file is read and rendered once per process. Its example hosts are replaced with the host of the
-request, so that a reader can copy commands that call this service.
+request, so that copied commands call this service.
 """
 
 from functools import cache
@@ -75,12 +75,12 @@ def markdown(request: HttpRequest) -> HttpResponseBase:
 @csrf_exempt
 @require_safe
 def llms_txt(request: HttpRequest) -> HttpResponseBase:
-    """A list of what a language model should read, in the form of https://llmstxt.org."""
+    """An index for language models, in the format of https://llmstxt.org."""
     return _answer(request, render_to_string("llms.txt"), "text/plain")
 
 
 def _answer(request: HttpRequest, text: str, media_type: str) -> HttpResponseBase:
-    """The text with this service's own address, or 304."""
+    """The text with this service's own URL, or 304."""
     origin = request.build_absolute_uri("/").removesuffix("/")
     for example in EXAMPLE_ORIGINS:
         text = text.replace(example, origin)
@@ -88,5 +88,5 @@ def _answer(request: HttpRequest, text: str, media_type: str) -> HttpResponseBas
     response = HttpResponse(body, content_type=f"{media_type}; charset=utf-8")
     response["ETag"] = etag = f'"{sha256(body).hexdigest()[:20]}"'
     response["Cache-Control"] = "no-cache"
-    patch_vary_headers(response, ["Accept-Encoding"])  # for the 304 as well
+    patch_vary_headers(response, ["Accept-Encoding"])  # on the 304 too
     return get_conditional_response(request, etag=etag, response=response) or response

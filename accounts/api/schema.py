@@ -1,22 +1,26 @@
-"""The OpenAPI documentation of the accounts, and of error responses in all apps.
-
-Nothing here changes the service's behaviour. A test checks that every operation, parameter and
-field has a description.
-"""
+"""The OpenAPI documentation of the accounts."""
 
 from typing import Any
 
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 
 from accounts.api.serializers import (
     CredentialsSerializer,
-    InvalidSerializer,
-    ProblemSerializer,
     RefreshSerializer,
     RegistrationSerializer,
     TokenPairSerializer,
     UserSerializer,
+)
+from videostudio.core.api.openapi import (
+    RETRY_AFTER,
+    THROTTLED,
+    UNAUTHORIZED,
+    UNKNOWN,
+    answer,
+    at_fault,
+    refused,
+    sent,
 )
 
 
@@ -29,55 +33,6 @@ class AccessTokenScheme(SimpleJWTScheme):
         text = "The `access` of `POST /api/v1/auth/token`, without `Bearer`. Valid for an hour."
         return super().get_security_definition(auto_schema) | {"description": text}
 
-
-def example(name: str, value: Any, **options: Any) -> OpenApiExample:
-    return OpenApiExample(name, value=value, **options)
-
-
-def sent(value: Any, name: str = "Request", **options: Any) -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True, **options)
-
-
-def answer(serializer: Any, description: str, value: Any) -> OpenApiResponse:
-    return OpenApiResponse(serializer, description, examples=[example("Response", value)])
-
-
-def refused(description: str, **details: str) -> OpenApiResponse:
-    """An error response with `detail` and `code`; `details` maps codes to texts."""
-    examples = [example(code, {"detail": text, "code": code}) for code, text in details.items()]
-    return OpenApiResponse(ProblemSerializer, description, examples=examples)
-
-
-def at_fault(description: str, *, code: str, faults: list[tuple[str | None, str, str]]) -> Any:
-    """The response to an invalid request; each of `faults` is a field, a message and a code."""
-    errors = [{"field": field, "message": text, "code": code} for field, text, code in faults]
-    value = {"detail": faults[0][1], "code": code, "field": faults[0][0], "errors": errors}
-    return OpenApiResponse(InvalidSerializer, description, examples=[example(code, value)])
-
-
-def header(name: str, description: str, *statuses: int) -> OpenApiParameter:
-    """A header of the responses with `statuses`."""
-    return OpenApiParameter(
-        name, location="header", response=list(statuses), description=description
-    )
-
-
-UNAUTHORIZED = refused(
-    "No valid access token: refresh it, or log in.",
-    not_authenticated="Authentication credentials were not provided.",
-    token_not_valid="Given token not valid for any token type",
-)
-THROTTLED = refused(
-    "Too many requests.", throttled="Request was throttled. Expected available in 42 seconds."
-)
-UNKNOWN = at_fault(
-    "An unknown query parameter or field.",
-    code="invalid",
-    faults=[("page", "Unknown query parameter 'page'", "unknown_field")],
-)
-RETRY_AFTER = header("Retry-After", "Seconds to wait before the next attempt.", 429)
-
-# ---- Accounts ----
 
 ACCOUNT = {
     "id": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",

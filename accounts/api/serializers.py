@@ -88,29 +88,3 @@ class UserSerializer(serializers.ModelSerializer):
     class Meta:
         model = User
         fields = ["id", "username", "email", "dateJoined"]
-
-
-class ProblemSerializer(serializers.Serializer):
-    """401, 403 and 429."""
-
-    detail = serializers.CharField(help_text="A sentence for a person.")
-    code = serializers.CharField(help_text="An identifier for a program.")
-
-
-class FaultSerializer(serializers.Serializer):
-    field = serializers.CharField(
-        allow_null=True, help_text="The field, or null if the error concerns no single field."
-    )
-    message = serializers.CharField(help_text="A sentence for a person.")
-    code = serializers.CharField(help_text="An identifier for a program.")
-
-
-class InvalidSerializer(ProblemSerializer):
-    """400, 413 and 415: the first error, and a list of all."""
-
-    field = serializers.CharField(
-        allow_null=True, help_text="The field of the first error, or null."
-    )
-    errors = FaultSerializer(  # type: ignore[assignment]  # a serializer attribute of that name
-        many=True, help_text="All errors."
-    )

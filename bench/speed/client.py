@@ -1,10 +1,10 @@
-"""Sends HTTP over a few connections for a few seconds; cheap, so that it is not what is measured.
+"""Send HTTP requests over a few connections, with little CPU of its own.
 
     python -m bench.speed.client < plans > figures
 
-Of each line, a plan in JSON, it makes a line of figures (see `drive`). One thread, plain sockets,
-requests that are bytes already, and of an answer only what is needed to know where it ends: about
-0.05 ms a request. It connects to this machine alone.
+Each input line is a plan in JSON, each output line its figures (see `drive`). It uses one thread,
+plain sockets and prepared requests, and reads only the end of each response: about 0.05 ms a
+request. It connects to this machine only.
 """
 
 import json
@@ -21,7 +21,7 @@ PATIENCE = 30  # seconds for the last answers
 
 
 class Line:
-    """One kept connection, which sends the requests of `script` over and over."""
+    """A persistent connection that sends the requests of `script` in a loop."""
 
     def __init__(self, port: int, script: list[str]) -> None:
         self.port = port
@@ -33,7 +33,7 @@ class Line:
         self._begin()
 
     def receive(self) -> int:
-        """The status of the answer that is whole now; 0 while it is not."""
+        """The status of the response if it is complete, else 0."""
         piece = self.socket.recv(262_144)
         if not piece:
             raise ConnectionResetError
@@ -46,7 +46,7 @@ class Line:
         return int(self.answer[9:12]) if len(self.answer) >= whole else 0
 
     def send_again(self) -> None:
-        """On a new connection: a server may close one that is kept, just as a request comes."""
+        """Send again on a new connection, since a server may close a persistent one at any time."""
         self.socket.close()
         self.socket = self._connect()
         self._begin()
@@ -63,7 +63,9 @@ class Line:
 
 
 def drive(*, port: int, scripts: list[list[str]], seconds: float, status: int) -> dict[str, Any]:
-    """Every connection keeps one request on its way for `seconds`; any other status ends it all."""
+    """Keep one request in flight on every connection for `seconds`; an unexpected status stops
+    it.
+    """
     lines: dict[int, Line] = {}
     ready = select.epoll()
 
@@ -87,7 +89,7 @@ def drive(*, port: int, scripts: list[list[str]], seconds: float, status: int) -
                 got = line.receive()
             except ConnectionResetError:
                 again += 1
-                del lines[number]  # the closed socket has left `ready` by itself
+                del lines[number]  # the closed socket is no longer in `ready`
                 line.send_again()
                 listen(line)
                 continue

@@ -1,4 +1,4 @@
-"""Starting what is measured, and what its processes have used so far, as the kernel counts it."""
+"""Start the measured processes, and read their resource usage from the kernel."""
 
 import contextlib
 import json
@@ -26,12 +26,12 @@ READY = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 class Web:
     pid: int
     port: int
-    ready_seconds: float  # from its start to its first 200
+    ready_seconds: float  # from start to the first 200
 
 
 @contextlib.contextmanager
 def web(stack: Stack, application: str = "videostudio.wsgi") -> Iterator[Web]:
-    """gunicorn as the Procfile runs it, with the environment of `stack`."""
+    """Start gunicorn as in the Procfile, with the environment of `stack`."""
     port = free_port()
     name = application.replace(":", "-")
     began = time.perf_counter()
@@ -48,8 +48,8 @@ def web(stack: Stack, application: str = "videostudio.wsgi") -> Iterator[Web]:
         assert _soon(lambda: _answers(port)), Path(log.name).read_text()
         yield Web(process.pid, port, time.perf_counter() - began)
     finally:
-        # Not asked to end: it would give its clients up to 25 seconds. The master goes first, since
-        # it starts anew what it misses.
+        # Killed, because on SIGTERM it gives clients up to 25 seconds. The master first: it would
+        # restart its workers.
         for pid in (process.pid, *stack.descendants(process.pid)):
             stack.kill(pid)
         process.wait()
@@ -57,7 +57,7 @@ def web(stack: Stack, application: str = "videostudio.wsgi") -> Iterator[Web]:
 
 @contextlib.contextmanager
 def imitation(*arguments: str) -> Iterator[str]:
-    """Google or Cloudinary in a process of its own; its URL."""
+    """Start a fake Google or Cloudinary as a process; return its URL."""
     command = [sys.executable, "-m", "tests.fakes", *arguments]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -68,8 +68,8 @@ def imitation(*arguments: str) -> Iterator[str]:
 
 
 def cluster(stack: Stack, database: psycopg.Connection) -> tuple[int, float]:
-    """Start it; its process, and how long it took until a worker had done its first tick."""
-    # The chain of ticks is begun with one number, the first tick that is done takes the next.
+    """Start a cluster; return its process, and the seconds until a worker ran its first tick."""
+    # The first tick has token 1, and running it sets 2.
     first = "SELECT 1 FROM jobs_tick WHERE token >= 2"
     assert not database.execute(first).fetchone(), "it had ticked before"
     began = time.perf_counter()
@@ -79,7 +79,7 @@ def cluster(stack: Stack, database: psycopg.Connection) -> tuple[int, float]:
 
 
 def start_up(stack: Stack) -> dict[str, float]:
-    """Seconds until `manage.py check` has ended, and until web answers: the best of three."""
+    """Seconds until `manage.py check` has ended and until web answers: the best of three."""
     checks, webs = [], []
     for _ in range(3):
         began = time.perf_counter()
@@ -91,7 +91,7 @@ def start_up(stack: Stack) -> dict[str, float]:
 
 
 class Client:
-    """`client.drive` in a process of its own, so that its CPU can be told from all others'."""
+    """Run `client.drive` in another process, so that its CPU is measured separately."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -118,15 +118,15 @@ def client() -> Iterator[Client]:
             process.kill()
 
 
-# ---- What they used ----
+# ---- Resource usage ----
 
 
 class Meter:
-    """The CPU of web, of cluster, and of the database for either, in ms.
+    """CPU milliseconds of web, of the cluster, and of the database for each.
 
-    The database's processes are told apart by the name that web's connections give. One that
-    ends meanwhile leaves its time to its parent, PostgreSQL's first process; since hardly any
-    but web's do, that is web's.
+    Database processes are assigned by the application name of web's connections. The CPU of an
+    ended one counts for its parent, PostgreSQL's main process. It is assigned to web, because
+    almost only web's connections end.
     """
 
     def __init__(self, *, stack: Stack, database: psycopg.Connection, web: int, cluster: int):
@@ -135,7 +135,7 @@ class Meter:
         self.first = _stat(database.info.backend_pid)[1]
 
     def of(self, *, web: int) -> "Meter":
-        """The same, but of another `web` at the same database."""
+        """The same usage for another `web` on the same database."""
         return Meter(stack=self.stack, database=self.database, web=web, cluster=self.cluster)
 
     def read(self) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Meter:
     def between(
         self, before: dict[str, Any], after: dict[str, Any], client: float
     ) -> dict[str, float]:
-        """Who used how much; `others` are all other programs on this machine."""
+        """CPU usage by part; `others` are all other programs on this machine."""
         old, new = before["backends"], after["backends"]
         spent = {True: 0.0, False: 0.0}
         for (pid, is_web), ms in new.items():
@@ -182,18 +182,18 @@ class Meter:
 
 
 def _machine() -> float:
-    """The CPU that all programs of the machine have used, and its host kept from it, in ms."""
+    """CPU milliseconds of all programs on the machine, including the time stolen by its host."""
     fields = Path("/proc/stat").read_text().split()
     return sum(int(fields[place]) for place in (1, 2, 3, 8)) * TICK  # user, nice, system, steal
 
 
 def _used(pids: Iterable[int]) -> float:
-    """With what their ended children used."""
+    """Includes ended children."""
     return sum(own + childrens for _, _, own, childrens in map(_stat, pids))
 
 
 def _stat(pid: int) -> tuple[int, int, float, float]:
-    """The process, its parent, and the CPU that it and its ended children used, in ms."""
+    """The process, its parent, and the CPU milliseconds of it and its ended children."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -203,7 +203,7 @@ def _stat(pid: int) -> tuple[int, int, float, float]:
 
 
 def _pss(pid: int) -> int:
-    """Its memory in kB; of what it shares with others, its share."""
+    """PSS in kB: shared memory is divided among the processes that share it."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

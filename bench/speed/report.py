@@ -1,4 +1,4 @@
-"""The table, the kept result beside it, and the machine that both were measured on."""
+"""Print the table beside the saved result, and the machines of both."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.run import PROJECT
 
 KEPT = Path(__file__).parent.parent / "results.json"
 IN_TURN = (", few jobs", ", many jobs")
-# CPU of a request in web and its database.
+# CPU of a request in web and its database connections.
 TO_REACH = {
     "create": "6 ms or 8 floors",
     "poll": "2.2 floors",
@@ -66,12 +66,12 @@ def cpu_of(row: dict[str, float]) -> float:
 
 
 def in_floors(row: dict[str, float]) -> float:
-    """Its CPU beside that of the floor, measured before and after it."""
+    """The CPU relative to the floor's, measured before and after the case."""
     return cpu_of(row) / row["floor_cpu"]
 
 
 def beside(many: list[dict[str, float]], few: list[dict[str, float]]) -> dict[str, float]:
-    """CPU and rate of one service in those of the other, slice by slice: the medians."""
+    """The median ratios of CPU and rate between two services, slice by slice."""
     pairs = list(zip(many, few, strict=True))
     return {
         "cpu": statistics.median(cpu_of(one) / cpu_of(other) for one, other in pairs),
@@ -97,18 +97,18 @@ def _row(name: str, row: dict[str, float], old: Any) -> str:
 
 
 def _found(one: dict[str, Any], path: str) -> float | None:
-    """The number under `path`; of several numbers, their sum."""
+    """The number at `path`; if there are several, their sum."""
     value: Any = one
     for name in path.split("."):
         value = value.get(name) if value else None
     return sum(value.values()) if isinstance(value, dict) else value
 
 
-# ---- What is kept ----
+# ---- The saved result ----
 
 
 def last() -> dict[str, Any]:
-    """The result in bench/results.json; empty where there is none."""
+    """The result in bench/results.json; empty if there is no file."""
     return json.loads(KEPT.read_text()) if KEPT.exists() else {}
 
 

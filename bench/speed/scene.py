@@ -1,4 +1,4 @@
-"""The users, jobs and requests of the benchmark. Django is set up for the stack's database."""
+"""The users, jobs and requests of the benchmark, in a Django set up for the stack's database."""
 
 import json
 import random
@@ -22,7 +22,7 @@ ORDER = {"prompt": "A sunset over mountains, seen from a slow drone"} | MOCK_JOB
 
 @dataclass(frozen=True)
 class Request:
-    """One request of one user, as bytes on the wire or as a call in this process."""
+    """One request of a user, as bytes for a socket or as a call in this process."""
 
     path: str
     token: str
@@ -38,7 +38,7 @@ class Request:
         return f"{self.method} {self.path} HTTP/1.1\r\n{lines}\r\n{self.body}"
 
     def statements(self, status: int) -> int:
-        """How many it sends to the database, but for those that begin and end transactions."""
+        """The number of SQL statements, without BEGIN, COMMIT and savepoints."""
         headers = {"Authorization": f"Bearer {self.token}", **self.headers}
         kind = headers.pop("Content-Type", "")
         with counted() as statements:
@@ -48,7 +48,7 @@ class Request:
 
 
 def users(count: int) -> list[str]:
-    """The access tokens of so many new users, who can pay for any number of videos."""
+    """The access tokens of new users with a large balance."""
     names = [f"user{n}" for n in range(count)]
     made = User.objects.bulk_create(
         User(username=name, email=f"{name}@example.com", password="!") for name in names
@@ -59,7 +59,7 @@ def users(count: int) -> list[str]:
 
 
 def owner(tokens: int) -> tuple[UUID, str]:
-    """Whose jobs are looked at: id and access token."""
+    """The polled jobs of an owner: id and access token."""
     user = User.objects.create_user("owner", "owner@example.com")
     ledger.grant(user=user, amount=tokens, note="For the benchmark")
     return user.pk, str(AccessToken.for_user(user))
@@ -73,7 +73,7 @@ def polls(ids: Sequence[str], token: str) -> list[Request]:
 
 
 def known_polls(ids: Sequence[str], token: str, url: str) -> list[Request]:
-    """Polls of a client that has the answer of the service at `url` already."""
+    """Polls with the ETag of the last response from the service at `url`."""
     client = ApiClient(url, token)
     return [
         Request(each.path, token, headers={"If-None-Match": client.get(each.path).headers["ETag"]})
@@ -90,7 +90,7 @@ def lists(token: str) -> list[Request]:
 
 
 def forms(tokens: Sequence[str]) -> list[Request]:
-    """Orders by multipart, as the guide's clients send them."""
+    """Orders by multipart, as in the integration guide's clients."""
     parts = (
         f'--{MARK}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
         for name, value in ORDER.items()
@@ -115,7 +115,7 @@ TABLES = ("accounts_user", "tokens_ledger_account", "jobs_jobcount", "jobs_video
 
 
 def same(few: psycopg.Connection, other: psycopg.Connection) -> None:
-    """Give the `other` database, which is empty, the users of `few`, their tokens and jobs."""
+    """Copy the users, balances and jobs of `few` into the `other` database, which is empty."""
     other.execute("SET session_replication_role = replica")
     for table in TABLES:
         copying = f"COPY {table} {{}} (FORMAT binary)"
@@ -133,7 +133,7 @@ def same(few: psycopg.Connection, other: psycopg.Connection) -> None:
 
 
 def sample(database: psycopg.Connection, count: int) -> list[str]:
-    """Ids from all over the table, of copies with as many lines as their model."""
+    """Ids from all parts of the table, of copies with as many log lines as the original."""
     rows = database.execute("SELECT id FROM bench_copies WHERE age %% 2 = 0 ORDER BY age", ())
     ids = [str(id) for (id,) in rows]
     return random.Random(6).sample(ids, count)

@@ -1,11 +1,11 @@
-"""What staff may do to a job. Each action is one call of the domain, which decides.
+"""Staff actions on jobs. Each makes one domain call, which decides.
 
-An action that would be refused says so in the preview, as far as the row alone tells; what happens
-meanwhile is reported afterwards, for each job by itself.
+The preview names the refusals that the rows show. What happens after it is reported for each job.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -24,7 +24,7 @@ from videostudio.core.admin_forms import ReasonForm
 
 
 class RefundForm(ReasonForm):
-    """Its reason is the entry's note."""
+    """The entry's note is the reason."""
 
     reason_help_text = NOTE_HELP_TEXT
 
@@ -34,7 +34,7 @@ class RerunForm(ReasonForm):
         label="Who pays",
         choices=[
             ("free", "Nobody: the new job is free"),
-            ("charged", "The customer: the new job costs what any costs"),
+            ("charged", "The customer: the new job costs the normal price"),
         ],
         widget=forms.RadioSelect,
     )
@@ -47,8 +47,8 @@ class RerunForm(ReasonForm):
 def _domain_refusals() -> Iterator[None]:
     try:
         yield
-    except REFUSALS as refusal:
-        raise ActionRefused(_sentence(refusal)) from refusal
+    except tuple(SENTENCES) as refusal:
+        raise ActionRefused(SENTENCES[type(refusal)].format(refusal)) from refusal
 
 
 @_domain_refusals()
@@ -62,7 +62,7 @@ def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     before = VideoJob.objects.select_for_update().get(pk=job.pk).tokens_refunded
     job = lifecycle.cancel(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     if job.tokens_consumed and not job.tokens_refunded:
-        return "cancelled; its tokens are kept, since it was submitted to the provider."
+        return "cancelled; no refund, because it was already submitted to the provider."
     return f"cancelled{_refund_note(job, job.tokens_refunded - before)}"
 
 
@@ -77,15 +77,7 @@ def _fail(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
 def _refund_note(job: VideoJob, tokens: int) -> str:
     if tokens:
         return f", {formatting.format_tokens(tokens)} refunded."
-    return "; its tokens were refunded before." if job.tokens_consumed else "; it had cost nothing."
-
-
-def _retry(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    return _rerun(reruns.retry, "retried", job, actor, answers)
-
-
-def _fetch(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    return _rerun(reruns.fetch_again, "fetched again", job, actor, answers)
+    return "; it was already refunded." if job.tokens_consumed else "; it was free."
 
 
 @_domain_refusals()
@@ -95,7 +87,7 @@ def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str,
     return f"{done} as job {new.pk}, for {formatting.format_tokens(new.tokens_consumed)}."
 
 
-# ---- What the rows tell beforehand ----
+# ---- Refusals that the rows show ----
 
 
 def _for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
@@ -105,11 +97,11 @@ def _for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], 
 def _refund_refusal(job: VideoJob) -> str:
     if not job.tokens_consumed:
         return "was never charged"
-    return "was refunded before" if job.tokens_refunded else ""
+    return "was already refunded" if job.tokens_refunded else ""
 
 
 def _end_refusal(job: VideoJob) -> str:
-    return "" if job.status in ACTIVE else f"has ended already ({job.status})"
+    return "" if job.status in ACTIVE else f"has already ended ({job.status})"
 
 
 def _retry_refusal(job: VideoJob) -> str:
@@ -143,91 +135,70 @@ def _rerun_token_change(job: VideoJob) -> int:
     return -ledger.cost(OPERATION)
 
 
+def _action(*, name: str, **options: Any) -> ConfirmedAction:
+    return ConfirmedAction(name=name, permission=f"jobs.{name}_videojob", **options)
+
+
+RERUN: dict[str, Any] = {"form": RerunForm, "token_change": _rerun_token_change}
 ACTIONS = [
-    ConfirmedAction(
+    _action(
         name="refund",
-        permission="jobs.refund_videojob",
         label="Refund",
-        intro="The tokens of these jobs are given back to their users, once at most.",
+        intro="The charge of each job is refunded to its user, at most once.",
         form=RefundForm,
         execute=_refund,
         refusal_reasons=_for_each(_refund_refusal),
         token_change=_refund_token_change,
     ),
-    ConfirmedAction(
+    _action(
         name="cancel",
-        permission="jobs.cancel_videojob",
         label="Cancel",
-        intro="These jobs end now. As for customers who cancel themselves, the tokens come "
-        "back unless the job was submitted to the provider, which charges for it.",
+        intro="These jobs end now. As when a customer cancels, a job is refunded "
+        "unless it was already submitted to the provider, which charges for it.",
         execute=_cancel,
         refusal_reasons=_for_each(_end_refusal),
         token_change=_cancel_token_change,
     ),
-    ConfirmedAction(
+    _action(
         name="fail",
-        permission="jobs.fail_videojob",
         label="Mark as failed and refund",
-        intro="These jobs end now as FAILED, and their tokens are given back.",
+        intro="These jobs end now as FAILED, and their charges are refunded.",
         form=RefundForm,
         execute=_fail,
         refusal_reasons=_for_each(_end_refusal),
         token_change=_refund_token_change,
     ),
-    ConfirmedAction(
+    _action(
         name="retry",
-        permission="jobs.retry_videojob",
         label="Retry",
-        intro="For each of these jobs a new one is made that asks for the same.",
-        form=RerunForm,
-        execute=_retry,
+        intro="A new job with the same order is created for each of these jobs.",
+        execute=partial(_rerun, reruns.retry, "retried"),
         refusal_reasons=_for_each(_retry_refusal),
-        token_change=_rerun_token_change,
+        **RERUN,
     ),
-    ConfirmedAction(
+    _action(
         name="fetch",
-        permission="jobs.fetch_videojob",
         label="Fetch again",
-        intro="For each of these jobs a new one is made that fetches the provider's video "
-        "without having it made again. Google keeps finished videos for about two days.",
-        form=RerunForm,
-        execute=_fetch,
+        intro="For each of these jobs a new job fetches the provider's finished video, "
+        "without a new generation. Google keeps finished videos for about two days.",
+        execute=partial(_rerun, reruns.fetch_again, "fetched again"),
         refusal_reasons=_fetch_refusals,
-        token_change=_rerun_token_change,
+        **RERUN,
     ),
 ]
 
+# Formatted with the exception as {0}.
 SENTENCES: dict[type[Exception], str] = {
-    ledger.AlreadyRefunded: "was refunded before",
+    ledger.AlreadyRefunded: "was already refunded",
     ledger.NothingToRefund: "was never charged",
-    VideoJob.DoesNotExist: "was deleted meanwhile",
-    reruns.JobStillActive: "is still at work",
-    reruns.InputImagesDeleted: "had images, which went when it ended: the customer must order anew",
-    reruns.ModelRetired: "asked for a model that is not offered any more",
-    reruns.NoOperation: "has no operation at the provider that could be asked",
+    VideoJob.DoesNotExist: "has been deleted",
+    reruns.JobStillActive: "has not ended yet",
+    reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
+    reruns.ModelRetired: "used a model that is no longer available",
+    reruns.NoOperation: "has no known operation at the provider",
+    lifecycle.AlreadyFinished: "has already ended ({0})",
+    reruns.AlreadyRerun: "was already repeated as job {0}",
+    ledger.InsufficientTokens: "costs {0.cost} tokens, but the customer has {0.available}",
+    DailyLimitReached: "would exceed your daily limit of {0.limit:,} tokens ({0.left:,} left "
+    "today): ask an Operator",
 }
-
-
-def _sentence(refusal: Exception) -> str:
-    match refusal:
-        case lifecycle.AlreadyFinished():
-            return f"has ended already ({refusal})"
-        case reruns.AlreadyRerun():
-            return f"is done again already, as job {refusal}"
-        case ledger.InsufficientTokens():
-            return f"costs {refusal.cost} tokens, of which the customer has {refusal.available}"
-        case DailyLimitReached():
-            return (
-                f"would exceed your {refusal.limit:,} tokens a day, of which "
-                f"{refusal.left:,} are left: ask an Operator"
-            )
-    return SENTENCES[type(refusal)]
-
-
-REFUSALS: tuple[type[Exception], ...] = (
-    *SENTENCES,
-    lifecycle.AlreadyFinished,
-    reruns.AlreadyRerun,
-    ledger.InsufficientTokens,
-    DailyLimitReached,
-)

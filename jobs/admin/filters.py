@@ -1,4 +1,4 @@
-"""By what the list of jobs can be narrowed. No choice costs a query."""
+"""The filters of the list of jobs. Their choices need no query."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -63,7 +63,7 @@ class Refunded(admin.SimpleListFilter):
 
 
 class Stuck(admin.SimpleListFilter):
-    """At work for longer than nearly all jobs before, or with a step that nobody takes."""
+    """Active for longer than 95% of earlier jobs, or with a step that no worker has claimed."""
 
     title, parameter_name = "stuck", "stuck"
 
@@ -78,7 +78,7 @@ class Stuck(admin.SimpleListFilter):
 
 
 class Ordered(admin.SimpleListFilter):
-    """A period up to now, or the time between two moments (UTC), which the page has a form for."""
+    """A period until now, or the time between two moments (UTC) from the template's form."""
 
     title, parameter_name = "ordered", "ordered"
     template = "admin/jobs/videojob/ordered_filter.html"
@@ -115,7 +115,7 @@ class Ordered(admin.SimpleListFilter):
 
 
 def _moment(text: str) -> datetime | None:
-    """What a browser's date field gives, in UTC; None for nothing, or nonsense."""
+    """The value of a browser's date field, as UTC; None if it is empty or invalid."""
     try:
         found = parse_datetime(text)
     except ValueError:

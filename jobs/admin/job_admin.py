@@ -1,11 +1,11 @@
-"""The list of jobs and the page of one."""
+"""The list of jobs and the page of a job."""
 
 from collections import Counter
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
@@ -54,8 +54,8 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
         *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
         *(filters.Refunded, filters.Model, "mock_mode"),
     )
-    search_fields = ("id",)  # what is searched is search.py's
-    search_help_text = "User, e-mail, part of an id, words of the prompt: all that you type."
+    search_fields = ("id",)  # enables the search box; search.py does the search
+    search_help_text = "User, e-mail, part of an id, words of the prompt. All words must match."
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (
@@ -88,31 +88,16 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
 
     @admin.action(description="Export selected jobs as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[VideoJob]) -> HttpResponseBase:
-        """Everything that was selected, however much."""
-        return export(request, queryset.select_related("user"), EXPORT)
+        """Exports all selected jobs, however many."""
+        return export(request, queryset, EXPORT)
 
-    # ---- One job ----
+    # ---- The page of a job ----
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        job = self.get_object(request, object_id) if object_id else None
-        context = {}
-        if job and self.has_view_permission(request, job):
-            context = self._page(request, job)
-        return super().changeform_view(request, object_id, form_url, context)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """The job, looked up once a request."""
-        known = getattr(request, "_job", None)
-        if known is None or str(known.pk) != object_id:
-            known = super().get_object(request, object_id, from_field)
-            request._job = known  # type: ignore[attr-defined]
-        return known
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= self._page(request, context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VideoJob]:
         return super().get_queryset(request).select_related("user")
@@ -142,7 +127,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
 
 
 def _balances(rows: list[PreviewRow]) -> list[dict[str, Any]]:
-    """Of each user whose tokens would change: how many before, and after."""
+    """For each user whose balance would change: the balance before and after."""
     changes: Counter[User] = Counter()
     for row in rows:
         changes[row.object.user] += row.token_change

@@ -1,4 +1,4 @@
-"""What became of a job, in a sentence or two that a member of staff can answer a mail with."""
+"""The state of a job in one or two sentences, for an answer to the customer."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,7 +17,7 @@ def _what(job: VideoJob, now: datetime) -> str:
         return f"Has waited to start for {waited}: {_sentence(job.status_message)}"
     if job.status == Status.RUNNING:
         ran = formatting.format_duration((now - (job.started_at or job.created_at)).total_seconds())
-        return f"At work for {ran}, {job.stage}: {_sentence(job.status_message)}"
+        return f"Running for {ran}, {job.stage}: {_sentence(job.status_message)}"
     took = (
         f"after {formatting.format_duration(took_seconds(job))}"
         if took_seconds(job) is not None
@@ -25,7 +25,7 @@ def _what(job: VideoJob, now: datetime) -> str:
     )
     match job.status:
         case Status.SUCCEEDED:
-            return f"The video was there {took}."
+            return f"The video was stored {took}."
         case Status.FAILED:
             return f"Failed {took}: {_sentence(job.error_message)} ({job.error_code})"
         case _:
@@ -41,14 +41,14 @@ def _money(job: VideoJob) -> Iterator[str]:
     if not job.tokens_consumed:
         yield "It cost nothing."
     elif job.tokens_refunded:
-        yield f"The {formatting.format_tokens(job.tokens_refunded)} charged were given back."
+        yield f"The {formatting.format_tokens(job.tokens_refunded)} charged were refunded."
     elif job.status in ACTIVE:
         yield f"{formatting.format_tokens(job.tokens_consumed)} are charged."
     else:
-        yield f"{formatting.format_tokens(job.tokens_consumed)} were charged and not given back."
+        yield f"{formatting.format_tokens(job.tokens_consumed)} were charged and not refunded."
 
 
 def took_seconds(job: VideoJob, now: datetime | None = None) -> float | None:
-    """From the order to the end, or until `now`: what the customer waited."""
+    """From the order to the end, or until `now`: the time that the customer waited."""
     end = job.completed_at or now
     return (end - job.created_at).total_seconds() if end else None

@@ -1,4 +1,4 @@
-"""What the list of jobs shows of each."""
+"""The columns of the list of jobs."""
 
 from typing import Any
 
@@ -14,11 +14,10 @@ from videostudio.core import formatting
 
 
 class Columns(admin.ModelAdmin):
-    """Every column is made from the row and its user, which the list fetches together."""
+    """Every column uses only the row and its user, which one query reads."""
 
     list_display: Any = ("ordered", "state", "customer", "wish", "took", "tokens")
     list_display_links = ("ordered",)
-    list_select_related = ("user",)
     sortable_by = ("ordered",)
 
     @admin.display(description="ordered", ordering="created_at")

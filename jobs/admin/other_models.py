@@ -1,10 +1,11 @@
-"""The other tables, to look at; and an input image, for staff alone."""
+"""The other tables, read-only, and the view of an input image."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 
 from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick
@@ -16,7 +17,7 @@ class JobEventAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "job_id", "level", "message", "actor", "internal")
     list_filter = ("level", "internal")
     list_select_related = ("actor",)
-    sortable_by = ()  # a million rows, of which no column but the id has an index
+    sortable_by = ()  # no sorting: among a million rows, only the id has an index
     raw_id_fields = ("job",)
 
 
@@ -37,12 +38,10 @@ class JobImageAdmin(ReadOnlyAdmin):
         return [picture, *super().get_urls()]
 
     def picture(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The image as it was re-encoded on its way in: pixels, and nothing else."""
+        """The re-encoded image, for staff only."""
         if not request.user.has_perm("jobs.view_jobimage"):
             raise PermissionDenied
-        image = JobImage.objects.filter(pk=pk).first()
-        if image is None:
-            raise Http404
+        image = get_object_or_404(JobImage, pk=pk)
         headers = {
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "default-src 'none'; sandbox",

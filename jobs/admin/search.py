@@ -1,7 +1,7 @@
-"""A job found by any word of a customer's mail: name, address, part of an id, words of the prompt.
+"""Search jobs by words of a customer's e-mail: name, address, part of an id, words of the prompt.
 
-Ids and users are looked up by their indexes. Prompts are not indexed by words, which SQLite and
-PostgreSQL do in ways that have nothing in common: those of the newest jobs are read instead.
+Ids and users are found by index. Prompts have no word index, because SQLite and PostgreSQL share no
+kind of one: the search reads the prompts of the newest jobs.
 """
 
 import re
@@ -13,14 +13,14 @@ from django.db.models import Q, QuerySet
 from accounts.models import User
 from jobs.models import VideoJob
 
-READ = 100_000  # jobs whose prompts are read for a word
+READ = 100_000  # the newest jobs, whose prompts are searched
 MOST_WORDS = 8
 AROUND = " \t\r\n<>()[]{},;:!?'\"“”„«»`"
 PART_OF_ID = re.compile(r"[0-9a-f]{4,32}")
 
 
 def search(jobs: QuerySet[VideoJob], term: str) -> QuerySet[VideoJob]:
-    """Of `jobs` those in which every word of `term` is found, each wherever it may be."""
+    """The jobs of `jobs` that match every word of `term`, each in any field."""
     words = [word for each in term.split() if (word := each.strip(AROUND).rstrip("."))]
     if not words:
         return jobs

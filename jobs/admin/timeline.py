@@ -1,6 +1,6 @@
-"""What happened to a job, in one line of moments: its log, the provider, the storage, the tokens.
+"""The timeline of a job: its log, the provider, the storage and the tokens.
 
-What clients never see is `internal`.
+`internal` moments are never shown to clients.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,9 @@ LONG_GAP = 60  # seconds
 
 @dataclass(frozen=True)
 class Moment:
-    """`kind`: log, staff, upstream, storage or tokens. `gap`: since the moment before."""
+    """`kind`: log, staff, upstream, storage or tokens. `gap`: the time since the previous
+    moment.
+    """
 
     at: datetime
     kind: str
@@ -31,7 +33,7 @@ class Moment:
 
 
 def of(job: VideoJob) -> list[Moment]:
-    """The moments of `job`, oldest first; those of one time in the order in which they came."""
+    """The moments of `job`, oldest first; simultaneous ones in the order of their rows."""
     moments = [*_events(job), *_upstream(job), *_storage(job), *_tokens(job)]
     moments.sort(key=lambda moment: moment.at)
     return [
@@ -47,7 +49,7 @@ def _gap(before: Moment | None, moment: Moment) -> dict:
 
 
 def _events(job: VideoJob) -> Iterator[Moment]:
-    """The newest, and whatever staff did; of the others before, how many there are."""
+    """The newest events and all staff actions; one line with the number of the omitted ones."""
     events = job.events.select_related("actor").order_by("-id")
     shown = list(events[: MAX_EVENTS + 1])
     if len(shown) > MAX_EVENTS:
@@ -55,7 +57,7 @@ def _events(job: VideoJob) -> Iterator[Moment]:
         earlier = events.filter(pk__lt=oldest.pk)
         left_out = earlier.filter(actor=None).count()
         shown[MAX_EVENTS:] = earlier.exclude(actor=None)
-        what = f"{left_out:,} earlier lines are left out"
+        what = f"{left_out:,} earlier lines are not shown"
         yield Moment(oldest.created_at, "log", what, internal=True)
     for event in reversed(shown):
         yield Moment(

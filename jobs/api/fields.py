@@ -15,44 +15,34 @@ Messages = dict[str, Any]
 ALLOWED_CONTROLS = "\t\n\r"
 
 
-def one_of(values: Any) -> str:
-    *others, last = [f"'{value}'" for value in values]
-    return f"{', '.join(others)} or {last}" if others else last
+class PlainTextField(serializers.CharField):
+    """Trimmed text or None. Control characters, except tabs and line breaks, are refused."""
 
-
-class ChoiceField(serializers.ChoiceField):
-    """One of a few strings; every error message lists them."""
-
-    def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
-        message = f"{what} must be {one_of(choices)}"
+    def __init__(self, what: str, *, max_length: int, **kwargs: Any) -> None:
+        self.what = what
+        messages: Messages = {"max_length": f"{what} must be at most {max_length:,} characters"}
         super().__init__(
-            choices=list(choices),
-            error_messages={"invalid_choice": message, "null": message},
+            required=False,
+            allow_null=True,
+            allow_blank=True,
+            max_length=max_length,
+            error_messages=messages,
             **kwargs,
         )
-
-
-class StatusField(ChoiceField):
-    """One of the statuses, in any case."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(str(data).upper())
-
-
-class PromptField(serializers.CharField):
-    """Trimmed text. Control characters, except tabs and line breaks, are refused."""
 
     def run_validation(self, data: Any = empty) -> Any:
         """Validate before trimming, which removes some control characters as white space."""
         if isinstance(data, str):
             if any(unicodedata.category(c) == "Cc" and c not in ALLOWED_CONTROLS for c in data):
                 raise serializers.ValidationError(
-                    "Prompt must not contain control characters", code="control_characters"
+                    f"{self.what} must not contain control characters", code="control_characters"
                 )
             if "\N{REPLACEMENT CHARACTER}" in data:  # Django's replacement for invalid UTF-8
-                raise serializers.ValidationError("Prompt must be valid UTF-8", code="encoding")
+                raise serializers.ValidationError(
+                    f"{self.what} must be valid UTF-8", code="encoding"
+                )
         elif data is not None and data is not empty:
-            raise serializers.ValidationError("Prompt must be a text", code="invalid")
+            raise serializers.ValidationError(f"{self.what} must be a text", code="invalid")
         return super().run_validation(data) or None
 
 

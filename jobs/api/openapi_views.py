@@ -24,7 +24,7 @@ AUTH, JOBS, TOKENS = "/api/v1/auth/", "/api/v1/video-jobs", "/api/v1/tokens"
 ORDER_OF_USE = [
     *(f"{AUTH}register", f"{AUTH}token", f"{AUTH}token/refresh", f"{AUTH}me", f"{AUTH}logout"),
     *("/api/v1/video-models", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
-    *(f"{JOBS}/{{pk}}/cancel", TOKENS, f"{TOKENS}/entries"),
+    *(f"{JOBS}/{{pk}}/cancel", TOKENS, f"{TOKENS}/entries", f"{TOKENS}/usage"),
 ]
 METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]
 Endpoint = tuple[str, str, str, Any]  # path, regular expression, method, view

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -14,16 +15,17 @@ from rest_framework.fields import empty
 
 from jobs import catalog
 from jobs.api.fields import (
-    ChoiceField,
     DurationField,
     ImageField,
-    PromptField,
+    PlainTextField,
     ReferenceImagesField,
     StrictBooleanField,
 )
 from jobs.catalog import VideoSpec
+from jobs.models import VideoJob
 from jobs.providers import veo_is_configured
 from jobs.providers.base import Inputs
+from videostudio.core.api.fields import ChoiceField
 from videostudio.core.api.strict import StrictSerializer
 
 LIST_ITEM = re.compile(r"(referenceImages)\[([0-9]{0,4})\]")
@@ -45,6 +47,7 @@ class ValidatedRequest:
 
     spec: VideoSpec
     inputs: Inputs
+    client_reference: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -54,21 +57,22 @@ class ValidatedRequest:
             self.inputs.end_frame,
             *self.inputs.reference_images,
         )
-        content = [vars(self.spec), [picture and picture.sha256 for picture in pictures]]
+        content: list[Any] = [
+            vars(self.spec),
+            [picture and picture.sha256 for picture in pictures],
+        ]
+        # Only if it is set, so that fingerprints made before this field existed stay valid.
+        if self.client_reference:
+            content.append(self.client_reference)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class CreateVideoJobSerializer(StrictSerializer):
     """The video to create. Images can only be sent as multipart/form-data."""
 
-    prompt = PromptField(
-        required=False,
-        allow_null=True,
-        allow_blank=True,
+    prompt = PlainTextField(
+        "Prompt",
         max_length=catalog.MAX_PROMPT_CHARACTERS,
-        error_messages={
-            "max_length": f"Prompt must be at most {catalog.MAX_PROMPT_CHARACTERS:,} characters"
-        },
         help_text="What the video shows. Required unless there is an initial image.",
     )
     model = ChoiceField("Model", catalog.MODELS, help_text="One of `/api/v1/video-models`.")
@@ -86,6 +90,11 @@ class CreateVideoJobSerializer(StrictSerializer):
         "has set a default.",
     )
     generateAudio = StrictBooleanField("Generate audio", default=False, help_text="With sound.")
+    clientReference = PlainTextField(
+        "Client reference",
+        max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
+        help_text="Your own name for the job. It need not be unique; the list can filter by it.",
+    )
     initialImage = ImageField(
         "Initial image",
         required=False,
@@ -129,7 +138,7 @@ class CreateVideoJobSerializer(StrictSerializer):
             reference_images=len(inputs.reference_images),
         )
         _refuse_combinations(spec)
-        return ValidatedRequest(spec, inputs)
+        return ValidatedRequest(spec, inputs, attrs.get("clientReference") or "")
 
 
 def _with_plain_names(data: Any) -> Any:
@@ -152,12 +161,19 @@ def _index(name: str) -> int:
 
 def read(data: Any) -> ValidatedRequest:
     """Validate a request. Raises ValidationError, or NotConfigured if nothing else is wrong."""
-    form = CreateVideoJobSerializer()
-    form.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
+    form = _form(mock_mode_required=settings.VIDEO_DEFAULT_MOCK_MODE is None)
     validated: ValidatedRequest = form.run_validation(data)
     if not validated.spec.mock_mode and not veo_is_configured():
         raise NotConfigured
     return validated
+
+
+@cache
+def _form(*, mock_mode_required: bool) -> CreateVideoJobSerializer:
+    """One instance for all requests, as in `strict.read`."""
+    form = CreateVideoJobSerializer()
+    form.fields["mockMode"].required = mock_mode_required
+    return form
 
 
 def _refuse_combinations(spec: VideoSpec) -> None:

@@ -1,14 +1,21 @@
 """Serializers for responses, and for the query of a list."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.request import Request
 
-from accounts.api.serializers import ProblemSerializer
 from jobs import catalog
-from jobs.api.fields import StatusField
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
-from videostudio.core.api.pagination import PageSerializer
+from videostudio.core.api.fields import ChoicesField
+from videostudio.core.api.openapi import ProblemSerializer
+from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
+from videostudio.core.api.strict import StrictQuerySerializer
 
 
 class InputsSerializer(serializers.Serializer):
@@ -23,24 +30,38 @@ class InputsSerializer(serializers.Serializer):
     )
 
 
-class LogLineSerializer(serializers.ModelSerializer):
+class LogLineSerializer(serializers.Serializer):
     timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
     level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How severe it is.")
     message = serializers.CharField(help_text="For a person.")
 
-    class Meta:
-        model = JobEvent
-        fields = ("timestamp", "level", "message")
+
+@dataclass(frozen=True)
+class ShownJob:
+    """A job, and what its JSON needs besides the row. `position` is that of a PENDING job.
+
+    The job has `log`: the lines that clients may see.
+    """
+
+    job: VideoJob
+    position: int | None
+    now: datetime
+    request: Request
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.job, name)
 
 
 class VideoJobSerializer(serializers.Serializer):
     """A job. Every response with a job contains all of these fields."""
 
-    # Needs `log` on the job (the lines that clients may see), and in the context `request`, `now`
-    # and `positions` (of PENDING jobs, by id).
+    # Serializes a `ShownJob`.
 
     id = serializers.UUIDField(help_text="The last part of the job's path.")
     userId = serializers.CharField(source="user_id", help_text="The job's owner.")
+    clientReference = serializers.SerializerMethodField(
+        help_text="As requested, trimmed; null if none was sent."
+    )
     prompt = serializers.SerializerMethodField(
         help_text="As requested, trimmed; null if only an image was sent."
     )
@@ -87,44 +108,62 @@ class VideoJobSerializer(serializers.Serializer):
         source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
     )
 
-    def get_prompt(self, job: VideoJob) -> str | None:
-        return job.prompt or None
+    def get_clientReference(self, shown: ShownJob) -> str | None:
+        return shown.job.client_reference or None
 
-    def get_cloudinaryUrl(self, job: VideoJob) -> str | None:
-        return self._absolute(job.video_url)
+    def get_prompt(self, shown: ShownJob) -> str | None:
+        return shown.job.prompt or None
 
-    def get_posterUrl(self, job: VideoJob) -> str | None:
-        return self._absolute(job.poster_url)
+    def get_cloudinaryUrl(self, shown: ShownJob) -> str | None:
+        return _absolute(shown.job.video_url, shown.request)
 
-    def get_errorMessage(self, job: VideoJob) -> str | None:
-        return job.error_message or None
+    def get_posterUrl(self, shown: ShownJob) -> str | None:
+        return _absolute(shown.job.poster_url, shown.request)
 
-    def get_errorCode(self, job: VideoJob) -> str | None:
-        return job.error_code or None
+    def get_errorMessage(self, shown: ShownJob) -> str | None:
+        return shown.job.error_message or None
 
-    def get_queuePosition(self, job: VideoJob) -> int | None:
-        return self.context["positions"].get(job.pk)
+    def get_errorCode(self, shown: ShownJob) -> str | None:
+        return shown.job.error_code or None
 
-    def get_estimatedSecondsRemaining(self, job: VideoJob) -> int | None:
+    def get_queuePosition(self, shown: ShownJob) -> int | None:
+        return shown.position
+
+    def get_estimatedSecondsRemaining(self, shown: ShownJob) -> int | None:
         return estimates.remaining_seconds(
-            job=job,
-            queue_position=self.context["positions"].get(job.pk),
-            now=self.context["now"],
+            job=shown.job, queue_position=shown.position, now=shown.now
         )
 
-    def _absolute(self, url: str) -> str | None:
-        return self.context["request"].build_absolute_uri(url) if url else None
+
+def _absolute(url: str, request: Request) -> str | None:
+    return request.build_absolute_uri(url) if url else None
 
 
 @extend_schema_serializer(many=False)
 class VideoJobListSerializer(serializers.Serializer):
     jobs = VideoJobSerializer(many=True, help_text="Newest first.")
     total = serializers.IntegerField(help_text="The number of jobs that match the filter.")
+    nextCursor = serializers.CharField(
+        allow_null=True, help_text="For `after`: the next page; null on the last page."
+    )
+    hasMore = serializers.BooleanField(help_text="Whether there is a next page.")
 
 
 class ListQuerySerializer(PageSerializer):
-    status_filter = StatusField(
-        "Status filter", Status.values, required=False, help_text="One status, in any case."
+    status_filter = ChoicesField(
+        "Status filter",
+        Status.values,
+        fold=str.upper,
+        required=False,
+        help_text="One or several statuses, separated by commas, in any case.",
+    )
+    client_reference = serializers.CharField(
+        required=False,
+        max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
+        help_text="Only jobs with this `clientReference`.",
+    )
+    after = CursorField(
+        datetime, UUID, required=False, help_text="The `nextCursor` of the page before."
     )
 
 
@@ -170,3 +209,34 @@ class TooManyActiveJobsSerializer(ProblemSerializer):
     estimatedWaitSeconds = serializers.IntegerField(
         required=False, allow_null=True, help_text="Until one of them ends; null when unknown."
     )
+
+
+class TokensSerializer(serializers.Serializer):
+    availableTokens = serializers.IntegerField(help_text="Tokens that can be spent now.")
+    costs = serializers.DictField(
+        child=serializers.IntegerField(), help_text="What each operation costs, in tokens."
+    )
+    activeJobs = serializers.IntegerField(help_text="Your jobs that are PENDING or RUNNING.")
+    activeJobsLimit = serializers.IntegerField(help_text="The maximum number of active jobs.")
+
+
+class UsageQuerySerializer(StrictQuerySerializer):
+    days = serializers.IntegerField(
+        default=30,
+        min_value=1,
+        max_value=90,
+        help_text="How many days, including today.",
+        error_messages=same_message("Days must be a whole number from 1 to 90"),
+    )
+
+
+class DayUsageSerializer(serializers.Serializer):
+    date = serializers.DateField(help_text="A day in UTC.")
+    jobs = serializers.IntegerField(help_text="Jobs created, except those deleted since.")
+    charges = serializers.IntegerField(help_text="Tokens charged.")
+    refunds = serializers.IntegerField(help_text="Tokens refunded.")
+
+
+@extend_schema_serializer(many=False)
+class UsageSerializer(serializers.Serializer):
+    days = DayUsageSerializer(many=True, help_text="Today first.")

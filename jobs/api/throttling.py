@@ -1,6 +1,6 @@
 from rest_framework.request import Request
 
-from accounts.api.throttling import WindowThrottle
+from videostudio.core.api.throttling import WindowThrottle
 
 
 class CreateThrottle(WindowThrottle):

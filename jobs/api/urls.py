@@ -5,6 +5,7 @@ from django.views.decorators.gzip import gzip_page
 from rest_framework.routers import SimpleRouter
 
 from jobs.api.openapi_views import DocsView, SchemaView
+from jobs.api.token_views import TokensViewSet
 from jobs.api.views import VideoJobViewSet, VideoModelViewSet
 from videostudio.core.api import errors
 
@@ -18,6 +19,8 @@ docs = DocsView.as_view(url_name="schema")
 
 urlpatterns = [
     *router.urls,
+    path("tokens", TokensViewSet.as_view({"get": "retrieve"})),
+    path("tokens/usage", TokensViewSet.as_view({"get": "usage"})),
     path("schema", gzip_page(SchemaView.as_view()), name="schema"),
     path("docs", allow_inline_styles(docs), name="docs"),
     path("", errors.not_found),

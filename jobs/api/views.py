@@ -15,13 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs import catalog, job_creation, lifecycle
-from jobs.api import request_serializers, schema
+from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttling import CreateThrottle
 from jobs.models import ACTIVE, Status, VideoJob
-from jobs.stats import job_totals
 from tokens_ledger import ledger
 from videostudio.core.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
 from videostudio.core.api.strict import StrictView
@@ -71,6 +70,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             spec=validated.spec,
             inputs=validated.inputs,
             now=timezone.now(),
+            client_reference=validated.client_reference,
             idempotency_key=replay_key,
             fingerprint=validated.fingerprint if replay_key else "",
         )
@@ -90,16 +90,8 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
 
     @schema.list_jobs
     def list(self, request: Request) -> HttpResponse:
-        limit, offset = self.query["limit"], self.query["offset"]
-        status = self.query.get("status_filter")
-        jobs = self.get_queryset().order_by("-created_at", "-id")
-        if status:
-            jobs = jobs.filter(status=status)
-            total = jobs.count()
-        else:
-            total = job_totals.total(user_id=request.user.pk)
-        page = list(jobs[offset : offset + limit])
-        return page_response(request=request, jobs=page, total=total)
+        page = job_lists.page(user=request.user, query=self.query)
+        return page_response(request=request, page=page)
 
     @schema.destroy
     def destroy(self, request: Request, pk: str) -> Response:

@@ -41,6 +41,7 @@ def cancel(
             events.add_by_staff(actor, job, "Cancelled", reason, now)
         if job.submitted_at is None:
             refunds.refund_on_end(job, "Cancelled before it was submitted", now)
+        job_totals.ended(job)
     return job
 
 
@@ -51,9 +52,9 @@ def delete(*, job: VideoJob, now: datetime) -> None:
         if locked is None:
             return
         if locked.status in ACTIVE:
-            cancel(job=locked, now=now)
+            locked = cancel(job=locked, now=now)
+        job_totals.deleted(locked)
         locked.delete()
-        job_totals.add(user_id=locked.user_id, jobs=-1)
 
 
 # ---- New jobs ----
@@ -62,7 +63,7 @@ def delete(*, job: VideoJob, now: datetime) -> None:
 def create(*, job: VideoJob, now: datetime) -> JobEvent:
     """Insert a new PENDING job and its first event; return the event."""
     job.save(force_insert=True)
-    job_totals.add(user_id=job.user_id, jobs=1)
+    job_totals.created(job)
     events.log_after_commit(job, "created")
     return events.add(job, messages.CREATED, now)
 
@@ -104,4 +105,6 @@ def force_fail(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int
         )
         events.add(job, f"❌ {INTERNAL.message}", now, JobEvent.Level.ERROR)
         events.add_by_staff(actor, job, "Marked as failed", reason, now)
-        return refunds.refund_on_end(job, reason, now, actor=actor)
+        refunded = refunds.refund_on_end(job, reason, now, actor=actor)
+        job_totals.ended(job)
+    return refunded

@@ -13,7 +13,7 @@ from jobs import events, messages, refunds, transitions, wakeup
 from jobs.failures import Failure
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob
 from jobs.providers.base import ProviderError
-from jobs.stats import counters, estimates
+from jobs.stats import counters, estimates, job_totals
 from jobs.storage.base import StoredVideo
 from jobs.timing import FAILURES_TO_MAX, MAX_BACK_OFF, back_off, poll_period
 
@@ -98,14 +98,14 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             stage="",
             started_at=None,
             next_step_at=now + delay,
-            status_message="Google Veo is busy. The job waits and starts by itself.",
+            status_message="Google Veo is busy. The job waits and starts automatically.",
             failure_count=failure_count,
         )
         if moved and job.failure_count == 0:
             events.add(
                 job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING
             )
-            events.add_internal(job, "Submission put off", now, error.detail)
+            events.add_internal(job, "Submission postponed", now, error.detail)
     return moved
 
 
@@ -169,7 +169,7 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
         )
         if moved and job.failure_count == 0:
             events.add_internal(
-                job, f"A step of {job.stage} failed and is tried again", now, str(error)
+                job, f"A step of {job.stage} failed and will be retried", now, str(error)
             )
     return moved
 
@@ -192,6 +192,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
             return False
         events.add(job, f"✅ {messages.SUCCEEDED}", now)
         transitions.observe_duration(counters.STORAGE, job, job.generated_at, now)
+        job_totals.ended(job)
     return True
 
 
@@ -216,4 +217,5 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
             events.add_internal(job, f"Failed: {failure.code}", now, failure.detail)
         if settings.VIDEO_REFUND_FAILED_JOBS:
             refunds.refund_on_end(job, f"Failed: {failure.code}", now)
+        job_totals.ended(job)
     return True

@@ -5,12 +5,19 @@ from django.db import models
 
 
 class JobCount(models.Model):
-    """How many jobs a user has, maintained by `stats.job_totals`. No row means none."""
+    """How many jobs a user has, in all and of each final status. No row means none.
+
+    `stats.job_totals` maintains it. Active jobs are few, and counted when they are needed.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
     )
     jobs = models.IntegerField()
+    # db_default, because processes of the previous version insert rows without them.
+    succeeded = models.IntegerField(default=0, db_default=0)
+    failed = models.IntegerField(default=0, db_default=0)
+    cancelled = models.IntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return str(self.jobs)

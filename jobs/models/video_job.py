@@ -32,6 +32,8 @@ class VideoJob(models.Model):
     that killed their worker. `version` is incremented by every change that a client can see.
     """
 
+    CLIENT_REFERENCE_LENGTH = 255
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -51,6 +53,15 @@ class VideoJob(models.Model):
     has_initial_image = models.BooleanField(default=False)
     has_end_frame = models.BooleanField(default=False)
     reference_image_count = models.PositiveSmallIntegerField(default=0)
+
+    # db_default, because processes of the previous version insert rows without it.
+    client_reference = models.CharField(
+        max_length=CLIENT_REFERENCE_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The client's own name for the job.",
+    )
 
     # The state that clients see
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
@@ -142,6 +153,14 @@ class VideoJob(models.Model):
         ]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], name="job_of_user_newest_first"),
+            models.Index(
+                fields=["user", "status", "-created_at", "-id"], name="job_of_user_by_status"
+            ),
+            models.Index(
+                fields=["user", "client_reference", "-created_at", "-id"],
+                condition=~Q(client_reference=""),
+                name="job_of_user_by_reference",
+            ),
             models.Index(fields=["-created_at", "-id"], name="job_newest_first"),
             models.Index(
                 fields=["stage", "next_step_at"],

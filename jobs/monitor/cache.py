@@ -1,4 +1,4 @@
-"""The monitor's pages, computed once for all viewers that a web process has."""
+"""Cached parts of the monitor's pages: each web process computes them once for all viewers."""
 
 from collections.abc import Callable
 from threading import RLock
@@ -9,13 +9,13 @@ from django.core.cache import caches
 Value = TypeVar("Value")
 
 SECONDS = 2
-_lock = RLock()  # what is computed may itself ask for a cached value
+_lock = RLock()  # reentrant: `compute` may call this function too
 
 
 def get_or_compute(key: str, compute: Callable[[], Value], *, seconds: float = SECONDS) -> Value:
     """The cached value, or what `compute` returns, which must not be None.
 
-    One thread computes at a time, and the others wait: many viewers cost the database no more than
+    One thread computes at a time while the others wait, so many viewers cost no more queries than
     one. If `compute` raises, nothing is cached.
     """
     cache = caches["monitor"]

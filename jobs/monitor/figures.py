@@ -1,4 +1,4 @@
-"""The state of the service in figures that anyone may see: the last 24 hours, from few queries."""
+"""Public figures of the last 24 hours, from a few queries."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from jobs.stats import queries
 
 RECENT = timedelta(minutes=15)
 THROTTLED = timedelta(minutes=2)  # after a pause has ended
-CLIENT_ERRORS = ("safety.prompt", "safety.output", "input.unsupported")  # no fault of the service
+CLIENT_ERRORS = ("safety.prompt", "safety.output", "input.unsupported")  # not the service's fault
 SUBMIT_RETRY = Q(failure_count__gt=0) & (Q(status=Status.PENDING) | Q(stage=Stage.SUBMITTING))
 POLL_RETRY = Q(stage=Stage.GENERATING, failure_count__gt=1)
 STORE_RETRY = Q(stage=Stage.STORING, failure_count__gt=0)
@@ -23,7 +23,7 @@ RETRIES = ("submit_retries", "poll_retries", "store_retries")
 
 @dataclass(frozen=True)
 class Figures:
-    """`counts` by status. A retry is a job whose step failed and is tried again."""
+    """`counts` by status. `*_retries` count jobs whose step failed and will be retried."""
 
     counts: Mapping[str, int]
     oldest_pending: datetime | None
@@ -32,8 +32,8 @@ class Figures:
     poll_retries: int
     store_retries: int
     retrying_since: datetime | None
-    throttled: bool  # Google answered that there were too many requests
-    recent_failures: int  # of the service, not of what was asked for
+    throttled: bool  # Google answered "too many requests"
+    recent_failures: int  # the service's own, without errors in the request
     failing_since: datetime | None
     recent_successes: int
     workers_alive: bool
@@ -51,7 +51,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class TypicalRun:
-    """The median of the last jobs, and the hosts, other than ours, of their videos."""
+    """The median run time of recent jobs, and the other hosts that serve their videos."""
 
     seconds: float | None
     is_mock: bool
@@ -85,7 +85,7 @@ def read(*, now: datetime) -> Figures:
 
 
 def typical_run() -> TypicalRun:
-    """Of Veo's last videos; of the mock's where there are none."""
+    """From recent Veo jobs; from mock jobs if there are none."""
     for is_mock in (False, True):
         if runs := queries.runs(mock_mode=is_mock, limit=queries.TYPICAL_SAMPLE):
             hosts = {origin(run.video_url) for run in runs} - {""}
@@ -94,13 +94,13 @@ def typical_run() -> TypicalRun:
 
 
 def origin(url: str) -> str:
-    """Scheme and host of a URL that another host serves; "" for ours."""
+    """Scheme and host of a URL on another host; "" for our own."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else ""
 
 
 def _rows(now: datetime) -> Iterable[Any]:
-    """One pass over the jobs that are shown, by status and error code."""
+    """Counts by status and error code, of the jobs that the monitor shows."""
     recent = Q(completed_at__gte=now - RECENT)
     return (
         VideoJob.objects.filter(shown(now=now))
@@ -120,7 +120,7 @@ def _rows(now: datetime) -> Iterable[Any]:
 
 
 def _retrying_since() -> datetime | None:
-    """When the first failure of a step that is now tried again was logged."""
+    """When the oldest first failure was logged among the steps to be retried."""
     of_this_step = (
         Q(job__stage__in=("", Stage.SUBMITTING), level=JobEvent.Level.WARNING)
         | Q(job__stage=Stage.GENERATING, internal=True, created_at__gte=F("job__submitted_at"))

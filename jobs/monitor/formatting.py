@@ -1,4 +1,4 @@
-"""How the monitor's templates say things."""
+"""Template filters of the monitor."""
 
 from datetime import datetime
 
@@ -24,14 +24,14 @@ def named(status: str) -> str:
 
 @register.filter
 def model_name(id: str) -> str:
-    """ "Veo 3.1 Fast" for veo-3.1-fast-generate-preview; an id of another form as it is."""
+    """ "Veo 3.1 Fast" for veo-3.1-fast-generate-preview; other ids unchanged."""
     words, generates, _ = id.partition("-generate-")
     return words.replace("-", " ").title() if generates else id
 
 
 @register.filter
 def duration(seconds: float) -> str:
-    """8 s, 1 min 5 s, 2 h 3 min; monitor.js says it alike."""
+    """8 s, 1 min 5 s, 2 h 3 min; the same format as in monitor.js."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes_left = divmod(minutes, 60)
     if hours:

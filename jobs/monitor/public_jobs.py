@@ -1,4 +1,4 @@
-"""What of a job anyone may see: a list of what is allowed, so that a new column stays hidden."""
+"""What the public monitor shows of a job: an explicit list, so that new columns stay hidden."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,12 @@ from jobs.stats import estimates
 
 PAGE = 24  # jobs
 DAY = timedelta(hours=24)
-LINES, ALL_LINES = 20, 2_000  # of a job's log, the newest, on a card and on the job's own page
+LINES, ALL_LINES = 20, 2_000  # the newest log lines, on a card and on the job's own page
 COLUMNS = (
     *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds", "generate_audio"),
     *("mock_mode", "status", "status_message", "progress_percentage", "error_message"),
     *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
-    *("expected_seconds", "stage"),  # for the estimate alone
+    *("expected_seconds", "stage"),  # for the estimate only
 )
 
 
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Card:
-    """One job on the monitor."""
+    """The public fields of one job."""
 
     id: str
     prompt: str
@@ -51,7 +51,7 @@ class Card:
     status_message: str
     progress_percentage: int
     seconds_left: int | None
-    before_it: int | None  # jobs that start earlier
+    before_it: int | None  # the number of jobs that start earlier
     error_message: str
     video_url: str
     poster_url: str
@@ -59,16 +59,18 @@ class Card:
     started_at: datetime | None
     completed_at: datetime | None
     lines: tuple[Line, ...]
-    earlier_lines: int  # that are not among `lines`
+    earlier_lines: int  # the number of older lines, which are not in `lines`
 
 
 def shown(*, now: datetime) -> Q:
-    """Which jobs the monitor shows: those of the last 24 hours, and whatever has not ended."""
+    """A filter for the jobs that the monitor shows: those of the last 24 hours, and all active
+    ones.
+    """
     return Q(created_at__gte=now - DAY) | Q(status__in=ACTIVE)
 
 
 def page(*, status: str, number: int, now: datetime) -> list[Card]:
-    """The newest jobs first, PAGE of them, of one status or (where it is "") of all."""
+    """A page of PAGE jobs, newest first, with this status, or "" for all."""
     jobs = VideoJob.objects.filter(shown(now=now)).order_by("-created_at", "-id")
     if status:
         jobs = jobs.filter(status=status)
@@ -77,7 +79,7 @@ def page(*, status: str, number: int, now: datetime) -> list[Card]:
 
 
 def job(*, id: UUID, now: datetime) -> Card:
-    """One job, however old, with its whole log. Raises VideoJob.DoesNotExist."""
+    """One job of any age, with its log. Raises VideoJob.DoesNotExist."""
     [card] = _cards([VideoJob.objects.only(*COLUMNS).get(pk=id)], ALL_LINES, now)
     return card
 
@@ -119,13 +121,13 @@ def _card(
 
 
 def _seconds_left(job: VideoJob, position: int | None, now: datetime) -> int | None:
-    if job.status != Status.RUNNING:  # when one that waits begins is anybody's guess
+    if job.status != Status.RUNNING:  # a waiting job's start cannot be estimated
         return None
     return estimates.remaining_seconds(job=job, queue_position=position, now=now)
 
 
 def _logs(jobs: Sequence[VideoJob], most: int) -> dict[UUID, tuple[tuple[Line, ...], int]]:
-    """Of each job the last `most` lines that clients may see, and how many come before them."""
+    """For each job the newest `most` lines that clients may see, and the number of older ones."""
     age = Window(RowNumber(), partition_by=F("job"), order_by=F("id").desc())
     rows: Any = (
         JobEvent.objects.filter(job__in=[job.pk for job in jobs], internal=False)

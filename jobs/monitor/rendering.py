@@ -1,4 +1,4 @@
-"""The live part of a page: the HTML that htmx asks for, and what the page around it needs."""
+"""Render the live part of a page, the HTML that htmx requests again and again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,13 +16,15 @@ from jobs.monitor.cache import get_or_compute
 from jobs.monitor.figures import TypicalRun, origin
 from jobs.monitor.public_jobs import PAGE, Card
 
-BUSY_PACE, IDLE_PACE = 2, 10  # seconds between two requests of a page
-TYPICAL_RUN_SECONDS = 60  # in the cache
+BUSY_PACE, IDLE_PACE = 2, 10  # seconds between two requests of one page
+TYPICAL_RUN_SECONDS = 60  # cache lifetime
 
 
 @dataclass(frozen=True)
 class LivePart:
-    """`origins` are the hosts, other than ours, of its videos; `card` is a single job's."""
+    """`origins` are the other hosts that serve its videos; `card` is set for a single job's
+    page.
+    """
 
     html: str
     etag: str
@@ -33,7 +35,7 @@ class LivePart:
 
 
 def board(*, status: str, number: int, now: datetime) -> LivePart:
-    """A page of jobs, under the state of the service."""
+    """A page of jobs, below the service's status."""
     figures = get_or_compute("figures", lambda: service_figures.read(now=now))
     cards = public_jobs.page(status=status, number=number, now=now)
     count = figures.counts[status] if status else figures.total
@@ -53,10 +55,10 @@ def board(*, status: str, number: int, now: datetime) -> LivePart:
 
 
 def single(*, id: UUID, now: datetime) -> LivePart:
-    """One job, on its own page. Raises VideoJob.DoesNotExist."""
+    """The page of one job. Raises VideoJob.DoesNotExist."""
     card = public_jobs.job(id=id, now=now)
     part = _render("monitor/single.html", {"card": card}, [card], not card.ended, now)
-    return replace(part, card=replace(card, lines=()))  # the log is in the HTML
+    return replace(part, card=replace(card, lines=()))  # the HTML contains the log already
 
 
 def _typical_run() -> TypicalRun:

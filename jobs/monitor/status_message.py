@@ -1,4 +1,4 @@
-"""The state of the service in one plain sentence: all is well, or what is wrong."""
+"""The service's status in one sentence: all is well, or what is wrong."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 from jobs.models import Status
 from jobs.monitor.figures import Figures
 
-LONG_WAIT = timedelta(minutes=1)  # for a job that could start, with workers running
-FAILS_OFTEN = 3  # recent jobs, and at least as many as succeeded
+LONG_WAIT = timedelta(minutes=1)  # of a job that could start while workers are running
+FAILS_OFTEN = 3  # this many recent jobs, and at least as many as succeeded
 
 
 class Severity(StrEnum):
@@ -24,17 +24,17 @@ class Severity(StrEnum):
 @dataclass(frozen=True)
 class ServiceStatus:
     severity: Severity
-    text: SafeString  # HTML, for its times of day
+    text: SafeString  # HTML, because it contains <time> elements
 
 
 def service_status(figures: Figures, *, now: datetime) -> ServiceStatus:
-    """The most severe of what is true: that nothing works comes before that something is slow."""
+    """The status message, from the most severe problem down: outages come before delays."""
     if problem := _problem(figures, now):
         return ServiceStatus(Severity.PROBLEM, problem)
     oldest = figures.oldest_pending
     if figures.pending_for_veo and oldest and oldest < now - LONG_WAIT:
         text = format_html(
-            "More videos are wanted than Google makes for us at a time: {}, the oldest since {}.",
+            "More videos are ordered than Google makes at a time: {}, the oldest since {}.",
             _jobs(figures.pending_for_veo, "wait", "waits"),
             _clock(oldest),
         )
@@ -67,7 +67,7 @@ def _problem(figures: Figures, now: datetime) -> SafeString | None:
             "Most videos have failed since {}; {} in the last quarter of an hour{}.",
             _clock(figures.failing_since or now),
             _jobs(figures.recent_failures, "failed", "failed"),
-            "; their tokens were given back" if settings.VIDEO_REFUND_FAILED_JOBS else "",
+            "; their tokens were refunded" if settings.VIDEO_REFUND_FAILED_JOBS else "",
         )
     return None
 
@@ -75,8 +75,8 @@ def _problem(figures: Figures, now: datetime) -> SafeString | None:
 def _workers_are_silent(figures: Figures) -> SafeString:
     active = figures.counts[Status.PENDING] + figures.counts[Status.RUNNING]
     return format_html(
-        "The workers have been silent since {}{}. No tokens are lost: everything "
-        "goes on by itself once they are back.",
+        "The workers have not responded since {}{}. No tokens are lost: the jobs "
+        "continue when the workers are back.",
         _clock(figures.last_tick),
         f"; {_jobs(active, 'wait', 'waits')} for them" if active else "",
     )
@@ -90,7 +90,7 @@ def _all_is_well(figures: Figures) -> SafeString:
     running = figures.counts[Status.RUNNING]
     if running:
         return format_html(
-            "All is well: {} video{} in the making.", running, "" if running == 1 else "s"
+            "All is well: {} video{} in progress.", running, "" if running == 1 else "s"
         )
     waiting = figures.counts[Status.PENDING]
     quiet = "the next video is about to begin" if waiting else "nothing to do at the moment"

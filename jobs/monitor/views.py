@@ -1,7 +1,7 @@
-"""The public pages: no login, and nothing that `public_jobs` and `figures` do not list.
+"""The public pages. They need no login and show only what `public_jobs` and `figures` list.
 
-Each has a live part, which htmx requests under the page's own address. It is the same for
-everybody, and `cache` has it computed once for all viewers.
+The live part of a page, which htmx requests at the page's own URL, is the same for all viewers.
+`cache` lets each process compute it once for all of them.
 """
 
 import re
@@ -27,11 +27,11 @@ from jobs.monitor.rendering import LivePart
 PAGE_NUMBER = re.compile(r"[1-9]\d{0,5}")
 
 
-@csrf_exempt  # anything but a look is 405
+@csrf_exempt  # other methods are answered with 405
 @require_safe
-@gzip_page  # no secret and no CSRF token is in it, so its length reveals nothing (BREACH)
+@gzip_page  # contains no secret and no CSRF token, so its length reveals nothing (BREACH)
 def board(request: HttpRequest) -> HttpResponse:
-    """A page of the newest jobs, of one status or of all."""
+    """A page of the newest jobs, with one status or all."""
     status, page = request.GET.get("status", "").upper(), request.GET.get("page", "1")
     if status not in ("", *Status.values) or not PAGE_NUMBER.fullmatch(page):
         return nothing(request)
@@ -47,11 +47,11 @@ def board(request: HttpRequest) -> HttpResponse:
     return _answer(request, live, "monitor/index.html", live_url)
 
 
-@csrf_exempt  # anything but a look is 405
+@csrf_exempt  # other methods are answered with 405
 @require_safe
-@gzip_page  # no secret and no CSRF token is in it, so its length reveals nothing (BREACH)
+@gzip_page  # contains no secret and no CSRF token, so its length reveals nothing (BREACH)
 def single(request: HttpRequest, id: UUID) -> HttpResponse:
-    """One job, until it is deleted."""
+    """The page of one job, until the job is deleted."""
     try:
         live = get_or_compute(f"job:{id}", lambda: rendering.single(id=id, now=timezone.now()))
     except VideoJob.DoesNotExist:
@@ -59,14 +59,14 @@ def single(request: HttpRequest, id: UUID) -> HttpResponse:
     return _answer(request, live, "monitor/job.html", reverse("monitor-job", args=[id]))
 
 
-@csrf_exempt  # anything but a look is 405
+@csrf_exempt  # other methods are answered with 405
 @require_safe
 def nothing(request: HttpRequest, **arguments: Any) -> HttpResponse:
     return render(request, "monitor/nothing.html", status=404)
 
 
 def _answer(request: HttpRequest, live: LivePart, page: str, live_url: str) -> HttpResponse:
-    """The whole page, or to htmx its live part, or 304."""
+    """The whole page; for htmx its live part only; 304 if that has not changed."""
     if getattr(request, "htmx", False):
         found_at = f"{live.found_at.timestamp():.3f}"
         response = HttpResponse(live.html, headers={"ETag": live.etag, "Found-At": found_at})

@@ -47,14 +47,14 @@ UNAVAILABLE = ("provider.unavailable", "Google Veo is not available at the momen
 REJECTED = ("provider.rejected", "Google Veo refused the request.")
 # Maps an answer's HTTP status, or the gRPC code of an operation's error, to the job's error.
 BY_HTTP_STATUS: Mapping[int, tuple[str, str]] = {
-    400: ("input.unsupported", "Google Veo does not take this combination of inputs."),
+    400: ("input.unsupported", "Google Veo does not accept this combination of inputs."),
     401: REJECTED,
     403: REJECTED,
     404: ("provider.rejected", "Google Veo no longer offers this model."),
     429: ("provider.unavailable", "Google Veo is too busy at the moment."),
 }
 BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
-    3: ("input.unsupported", "Google Veo could not work with these inputs."),
+    3: ("input.unsupported", "Google Veo could not process these inputs."),
     8: UNAVAILABLE,
     13: ("provider.unavailable", "Google Veo failed to make the video."),
     14: UNAVAILABLE,
@@ -220,7 +220,7 @@ def _unknown_submission(cause: object) -> ProviderError:
     return _error(
         (
             "provider.unknown_submission",
-            "The connection to Google Veo broke, and nobody knows whether it took the job.",
+            "The connection to Google Veo broke, and it is unknown whether the job was accepted.",
         ),
         cause,
     )

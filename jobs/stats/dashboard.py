@@ -1,6 +1,6 @@
-"""What the admin's front page tells at a look, in plain values: a dozen cheap queries, cached.
+"""The figures of the admin's front page as plain values, from about a dozen queries.
 
-All staff share the answer of the last half minute, so that the page can be left open.
+They are cached for half a minute for all staff, because the page is left open.
 """
 
 from collections import Counter, defaultdict
@@ -17,9 +17,9 @@ from tokens_ledger.models import Entry, LedgerCheck
 
 KEPT_SECONDS = 30
 HOURS, DAYS = 24, 14
-SAMPLE = 5_000  # of the newest jobs of a kind, for the durations
+SAMPLE = 5_000  # the newest jobs of a kind, for the durations
 CHECK_IS_OLD = timedelta(hours=3)
-EVER = timedelta(days=3650)  # the first tick's row is of the last century's end
+EVER = timedelta(days=3650)  # before the first tick, the row has a date in the last century
 KINDS = {False: "Veo", True: "Mock"}
 
 Figures = dict[str, Any]
@@ -36,7 +36,7 @@ def for_user(*, user: Any, now: datetime) -> Figures:
 
 
 def jobs(now: datetime) -> Figures:
-    """The last day's jobs by the hour in which they were ordered, their failures, the queue."""
+    """The jobs of the last day by the hour of their order, their failures, and the queue."""
     since = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     rows = (
         VideoJob.objects.filter(created_at__gte=since)
@@ -64,9 +64,9 @@ def jobs(now: datetime) -> Figures:
 
 
 def tokens(now: datetime) -> Figures:
-    """Tokens of the last two weeks by day and kind, and what the last audit found.
+    """Tokens of the last two weeks by day and kind, and the result of the last ledger check.
 
-    Charges are shown as what was paid, above 0.
+    Charges are shown as positive numbers.
     """
     since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
     rows = (
@@ -105,7 +105,9 @@ def _hour(hour: datetime, counts: Counter[str]) -> Figures:
 
 
 def _durations(since: datetime, hours: list[datetime]) -> Figures:
-    """p50 and p95 in seconds of each kind that ran: of the whole day, and by the ends' hours."""
+    """p50 and p95 in seconds for each kind that ran: of the whole day, and by the hour of the
+    end.
+    """
     columns, whole = [], []
     for mock_mode, name in KINDS.items():
         runs = queries.runs(mock_mode=mock_mode, limit=SAMPLE, since=since)

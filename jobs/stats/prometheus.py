@@ -1,8 +1,7 @@
-"""The service's figures, read from the database at each scrape: processes share nothing else.
+"""The service's metrics, read from the database at each scrape: processes share nothing else.
 
-Five statements, however much there is: jobs are counted while they are active, which few are;
-what ended is in the tallies; only the ledger is added up from its entries, since it must prove
-itself.
+Five statements, whatever the number of jobs: active jobs are counted, ended ones are in the
+counters. Only the ledger's entries are summed up, because their sum is what is verified.
 """
 
 from collections import defaultdict
@@ -33,7 +32,7 @@ KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
 
 
 class Figures(Collector):
-    """All of them; `collect` is called once a scrape."""
+    """All metrics. `collect` is called once per scrape."""
 
     def collect(self) -> Iterator[Metric]:
         now = timezone.now()
@@ -44,30 +43,34 @@ class Figures(Collector):
         yield from _ledger_check(now)
 
 
-REGISTRY = CollectorRegistry(auto_describe=False)  # or registering would ask the database
+REGISTRY = CollectorRegistry(auto_describe=False)  # else registering would query the database
 REGISTRY.register(Figures())
 
 
 def text() -> bytes:
-    """All figures, in Prometheus' text format."""
+    """All metrics in Prometheus' text format."""
     return generate_latest(REGISTRY)
 
 
 def _jobs(now: datetime) -> Iterator[Metric]:
     active = queries.active_jobs()
     counts = ((state, active.counts.get(state, 0)) for state in STATES)
-    yield _gauges("active_jobs", "Jobs that wait or run", ("status", "stage"), counts)
-    yield _gauge("queue_depth", "Jobs that wait (PENDING)", active.pending)
-    yield _gauge("oldest_wait_seconds", "The oldest one's wait", active.oldest_wait(now=now))
-    yield _gauge("upstream_in_flight", "Jobs that take a place at Google Veo", active.in_flight)
+    yield _gauges("active_jobs", "PENDING and RUNNING jobs", ("status", "stage"), counts)
+    yield _gauge("queue_depth", "PENDING jobs", active.pending)
+    yield _gauge(
+        "oldest_wait_seconds",
+        "How long the oldest PENDING job has waited",
+        active.oldest_wait(now=now),
+    )
+    yield _gauge("upstream_in_flight", "Jobs in flight at Google Veo", active.in_flight)
 
 
 def _clock(now: datetime) -> Iterator[Metric]:
     clocks = queries.clocks()
     age, closed = clocks.tick_age(now=now), clocks.paused_until - now
-    yield _gauge("tick_age_seconds", "Since a cluster last kept time", age.total_seconds())
+    yield _gauge("tick_age_seconds", "Since the last tick of any cluster", age.total_seconds())
     closed_seconds = max(0, closed.total_seconds())
-    yield _gauge("gate_closed_seconds", "Until Google wants to be asked again", closed_seconds)
+    yield _gauge("gate_closed_seconds", "Until submissions to Google resume", closed_seconds)
 
 
 def _tallied() -> Iterator[Metric]:
@@ -80,15 +83,17 @@ def _tallied() -> Iterator[Metric]:
     yield _counters(
         "ended_jobs", "Jobs that ended", ("status", "error_code"), found[counters.ENDED]
     )
-    yield _counters("upstream_answers", "Veo's answers", ("call", "code"), found[counters.ANSWERS])
-    yield _histogram(counters.GENERATION, "From submission to the video", found)
-    yield _histogram(counters.STORAGE, "From the video to its being stored", found)
+    yield _counters(
+        "upstream_answers", "Responses from Veo", ("call", "code"), found[counters.ANSWERS]
+    )
+    yield _histogram(counters.GENERATION, "From the submission to the finished video", found)
+    yield _histogram(counters.STORAGE, "From the finished video to the stored one", found)
 
 
 def _tokens() -> Iterator[Metric]:
     entries = Entry.objects.order_by().values_list("kind").annotate(Sum("amount"))
     balances = Account.objects.annotate(what=Value("balances")).values_list("what")
-    # One statement, which sees one moment: a charge between two would look like a loss.
+    # One statement, hence one snapshot: a charge between two would look like an imbalance.
     sums = dict(entries.union(balances.annotate(Sum("balance")), all=True))
     imbalance = (sums.pop("balances", None) or 0) - sum(sums.values())
     totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
@@ -97,18 +102,18 @@ def _tokens() -> Iterator[Metric]:
 
 
 def _ledger_check(now: datetime) -> Iterator[Metric]:
-    """From the last completed check on: the findings of that one stay after a time-out."""
+    """From the last completed check on; its findings remain if later checks time out."""
     completed = LedgerCheck.objects.filter(completed=True).order_by("-id").values("id")[:1]
     since = LedgerCheck.objects.filter(id__gte=Coalesce(Subquery(completed), 0)).order_by("-id")
     checks = list(since.values_list("completed", "findings", "ran_at"))
     age = (now - checks[-1][2]).total_seconds() if checks and checks[-1][0] else inf
     done, findings = bool(checks) and checks[0][0], max((check[1] for check in checks), default=0)
-    yield _gauge("ledger_check_age_seconds", "Since the last one that was completed", age)
-    yield _gauge("ledger_check_completed", "Whether the last one was: 1, or 0", done)
-    yield _gauge("ledger_check_findings", "Findings of the ledger check; 0 if in order", findings)
+    yield _gauge("ledger_check_age_seconds", "Since the last completed check", age)
+    yield _gauge("ledger_check_completed", "1 if the last check was completed, else 0", done)
+    yield _gauge("ledger_check_findings", "Findings of the last check; 0 if in order", findings)
 
 
-# ---- In Prometheus' forms ----
+# ---- Metric families ----
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:
@@ -130,7 +135,7 @@ def _counters(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) 
 
 
 def _histogram(name: str, what: str, found: dict[str, list[tuple]]) -> Metric:
-    """Durations by provider; each bucket counts the smaller ones too."""
+    """Durations by provider, with cumulative buckets."""
     family = HistogramMetricFamily(f"videostudio_{name}_seconds", what, labels=["provider"])
     for provider in sorted({labels[0] for labels, _, _ in found[name]}):
         mine = {le: figures for (who, le), *figures in found[name] if who == provider}

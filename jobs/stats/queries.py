@@ -12,8 +12,8 @@ from django_q.models import OrmQ
 from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
 
 PERIOD = timedelta(seconds=1)  # between two ticks
-MAX_TICK_AGE = timedelta(seconds=15)  # where the last tick is older, no cluster is running
-TYPICAL_SAMPLE = 20  # jobs, of which the median is a typical run
+MAX_TICK_AGE = timedelta(seconds=15)  # if the last tick is older, no cluster is running
+TYPICAL_SAMPLE = 20  # jobs whose median is the typical run time
 OLDEST_PENDING = Min("created_at", filter=Q(status=Status.PENDING))
 IN_FLIGHT = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 
@@ -21,7 +21,7 @@ IN_FLIGHT = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 @dataclass(frozen=True)
 class Clocks:
     last_tick: datetime
-    paused_until: datetime  # nothing is submitted to Google before
+    paused_until: datetime  # nothing is submitted to Google before that
 
     def tick_age(self, *, now: datetime) -> timedelta:
         """How long ago the last tick ran; up to PERIOD while a cluster is running."""
@@ -47,7 +47,7 @@ class ActiveJobs:
         return sum(self.counts.values()) - self.pending
 
     def oldest_wait(self, *, now: datetime) -> float:
-        """How many seconds the oldest PENDING job has waited; 0 where none waits."""
+        """How many seconds the oldest PENDING job has waited; 0 if there is none."""
         return (now - (self.oldest_pending or now)).total_seconds()
 
 
@@ -78,7 +78,7 @@ def active_jobs() -> ActiveJobs:
 
 
 def runs(*, mock_mode: bool, limit: int, since: datetime | None = None) -> list[Run]:
-    """The last `limit` jobs of this kind that succeeded, the newest first."""
+    """The last `limit` jobs of this kind that succeeded, newest first."""
     jobs = VideoJob.objects.filter(status=Status.SUCCEEDED, mock_mode=mock_mode)
     if since:
         jobs = jobs.filter(completed_at__gte=since)
@@ -91,7 +91,7 @@ def runs(*, mock_mode: bool, limit: int, since: datetime | None = None) -> list[
 
 
 def typical_seconds(runs: Sequence[Run]) -> float | None:
-    """The median of `runs`; None of no runs."""
+    """The median of `runs`; None if there are none."""
     return median(run.seconds for run in runs) if runs else None
 
 
@@ -100,7 +100,7 @@ def percentile(seconds: Sequence[float], percent: int) -> float:
 
 
 def success_rate(*, succeeded: int, failed: int, digits: int | None = None) -> float | None:
-    """Percent of the jobs that ended by themselves."""
+    """The percentage of succeeded jobs among those that succeeded or failed; None without any."""
     ended = succeeded + failed
     return round(100 * succeeded / ended, digits) if ended else None
 

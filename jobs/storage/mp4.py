@@ -1,4 +1,4 @@
-"""As much of MP4 (ISO/IEC 14496-12) as it takes to know a whole video from a broken one."""
+"""Check that an MP4 file (ISO/IEC 14496-12) is complete."""
 
 import struct
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 
 class NotAVideo(Exception):
-    """The file is not a whole MP4."""
+    """The file is not a complete MP4."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """`kind`, and where its content begins and ends in the file (bytes)."""
+    """`kind`, and where the content begins and ends in the file (bytes)."""
 
     kind: bytes
     start: int
@@ -21,21 +21,21 @@ class Box:
 
 
 def check(path: Path) -> None:
-    """Raise NotAVideo unless the boxes begin with ftyp, hold a moov, and end where the file ends.
+    """Raise NotAVideo unless the first box is ftyp, one is moov, and the last ends with the file.
 
-    Reads the boxes' headers only.
+    Reads only the headers of the boxes.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         boxes = list(_boxes(file, 0, size))
     if not boxes or boxes[0].kind != b"ftyp":
-        raise NotAVideo("it does not begin as an MP4")
+        raise NotAVideo("the file does not start as an MP4")
     if boxes[-1].end != size or not any(box.kind == b"moov" for box in boxes):
-        raise NotAVideo("it is cut off")
+        raise NotAVideo("the file is incomplete")
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """The boxes between two places of the file; the last may end beyond, where it is cut off."""
+    """The boxes between two offsets; the last may end beyond `end` if the file is cut off."""
     at = start
     while at + 8 <= end:
         file.seek(at)
@@ -44,7 +44,7 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
         head = 8
         if length == 1 and len(header) == 16:
             length, head = struct.unpack(">Q", header[8:])[0], 16
-        elif length == 0:  # to the end of the file
+        elif length == 0:  # until the end of the file
             length = end - at
         if length < head:
             raise NotAVideo("a box has no length")

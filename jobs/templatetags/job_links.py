@@ -1,4 +1,4 @@
-"""Ids of jobs in our own sentences, as links to the staff's pages of them."""
+"""A template filter that links job ids in a text to the admin's pages of the jobs."""
 
 import re
 

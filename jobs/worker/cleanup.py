@@ -1,4 +1,4 @@
-"""What nobody needs any more, removed: in small bites, so that nobody waits for it long."""
+"""Delete expired data, in small batches that hold locks only briefly."""
 
 import logging
 from datetime import datetime, timedelta
@@ -14,28 +14,28 @@ from jobs.worker import scheduler, staff_log, staging
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 500  # rows; SQLite bounds a statement's parameters
-MAX_BATCHES = 100  # of one table; the rest waits for the next hour
+BATCH_SIZE = 500  # rows; SQLite limits a statement's parameters
+MAX_BATCHES = 100  # per table; the next hour deletes the rest
 STAGING_RETENTION = timedelta(days=1)
 
 
 def purge_expired(*, now: datetime) -> None:
-    """Purge all that has expired, then link what processes of the previous release logged.
+    """Purge all expired data, then link rows that processes of the previous release logged.
 
-    The spool is this machine's; each cluster starts with it too.
+    Staged files are on this machine only, so each cluster also deletes its old ones at its start.
     """
     expired = [
         IdempotencyKey.objects.filter(created_at__lt=now - job_creation.IDEMPOTENCY_RETENTION),
-        JobImage.objects.exclude(job__status__in=ACTIVE),  # they go with the job's end, usually
+        JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),
         *scheduler.expired_rows(now=now),
     ]
     purged = {rows.model._meta.label: _purge(rows) for rows in expired}
-    if hasattr(cache, "purge"):  # the database's; Redis forgets by itself
+    if hasattr(cache, "purge"):  # the database cache; Redis expires keys itself
         purged["cache"] = cache.purge()
     delete_stale_files(now=now)
-    logger.info("tidied up", extra={"purged": purged})
+    logger.info("purged expired data", extra={"purged": purged})
     staff_log.link_recent()
 
 
@@ -44,7 +44,7 @@ def delete_stale_files(*, now: datetime) -> None:
 
 
 def _purge(rows: QuerySet) -> int:
-    """Delete `rows` batch by batch; returns how many are gone."""
+    """Delete `rows` in batches; return how many were deleted."""
     gone = 0
     for _ in range(MAX_BATCHES):
         batch = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])

@@ -10,9 +10,9 @@ from django.db.models import F
 from jobs import lifecycle
 from jobs.models import Stage, Status, SubmissionGate, VideoJob
 
-WAITING_FOR_OWN_SLOT = "Waiting for one of your own jobs to end. The job starts by itself."
-WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free place at Google Veo. The job starts by itself."
-UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts by itself."
+WAITING_FOR_OWN_SLOT = "Waiting for one of your other jobs to end. The job starts automatically."
+WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free slot at Google Veo. The job starts automatically."
+UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts automatically."
 BATCH_SIZE = 500  # SQLite bounds a statement's parameters
 
 LEASE = timedelta(seconds=45)  # must outlast a network time-out and two renewal intervals

@@ -1,7 +1,7 @@
-"""Links rows of Django's admin log to the user concerned, where their writer did not do it.
+"""Link rows of Django's admin log to the user concerned, if their writer did not.
 
-Processes of the previous release do not know `StaffAction`. They run until they are restarted,
-after the migration that linked the rows of the past.
+Processes of the previous release do not know `StaffAction`, and run until they are restarted. The
+migration has linked the older rows.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from accounts.models import StaffAction, User
 from jobs.models import VideoJob
 from tokens_ledger.models import Account, Entry
 
-RECENT = 10_000  # ids, the newest ones; a range of the primary key of both tables
+RECENT = 10_000  # the newest ids: a range of the primary key of both tables
 BATCH_SIZE = 500
 
 
 def link_recent() -> None:
-    """Add the StaffAction that a recent row of the log lacks.
+    """Add missing StaffActions to the recent rows of the log.
 
-    A deleted job does not show its owner, but the ledger's charge for it does. An action on a free
-    job that was deleted is not linked.
+    The owner of a deleted job is found by the ledger's charge. Actions on a deleted free job stay
+    unlinked.
     """
     newest = LogEntry.objects.aggregate(newest=Max("pk"))["newest"] or 0
     for model, owners in OWNERS.items():
@@ -36,12 +36,12 @@ def link_recent() -> None:
                     for pk, id in batch.items()
                     if id in users
                 ),
-                ignore_conflicts=True,  # another worker may do the same
+                ignore_conflicts=True,  # another worker may do the same at this moment
             )
 
 
 def _unlinked(model: Any, *, after: int) -> Iterator[dict[int, UUID]]:
-    """Ids of the objects that the rows concern, by the rows' ids."""
+    """The ids of the objects concerned, by the rows' ids."""
     linked = StaffAction.objects.filter(log_entry=OuterRef("pk"), log_entry__gt=after)
     rows = LogEntry.objects.filter(
         ~Exists(linked),
@@ -66,5 +66,5 @@ def _owners_of_jobs(ids: set[UUID]) -> dict[UUID, UUID]:
     return owners | {UUID(reference): user for reference, user in paid}
 
 
-# An account has the id of its user.
+# An account's id is its user's.
 OWNERS = {User: _existing_users, Account: _existing_users, VideoJob: _owners_of_jobs}

@@ -17,7 +17,7 @@ MAX_TRIES_NOT_A_VIDEO = 3
 
 UNKNOWN_SUBMISSION = Failure(
     code="provider.unknown_submission",
-    message="The connection to Google Veo broke, and nobody knows whether it took the job.",
+    message="The connection to Google Veo broke, and it is unknown whether the job was accepted.",
 )
 NOT_CONFIGURED = Failure(
     code="provider.not_configured", message="Google Veo is not set up on this server."

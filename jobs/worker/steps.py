@@ -41,7 +41,7 @@ def fail_unknown_submissions() -> None:
     They are never submitted a second time: the provider may have accepted the first.
     """
     now = timezone.now()
-    failure = replace(UNKNOWN_SUBMISSION, detail="no answer was written down within the lease")
+    failure = replace(UNKNOWN_SUBMISSION, detail="no answer was recorded within the lease")
     for job in leases.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
         lifecycle.fail(job=job, failure=failure, now=now)
 
@@ -170,7 +170,7 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
 
 
 def _fail_submission(job: VideoJob, failure: Failure) -> None:
-    """Fail the job. If it has ended already, note the error for staff: Google may charge for it."""
+    """Fail the job. If it has already ended, note the error for staff: Google may charge for it."""
     now = timezone.now()
     if not lifecycle.fail(job=job, failure=failure, now=now):
         what = f"Submission failed too late: {failure.code}"
@@ -207,7 +207,7 @@ def _claim_due(stage: Stage, limit: int) -> list[VideoJob]:
         if job.crash_count < MAX_CRASHES:
             claimed.append(job)
             continue
-        detail = f"{job.crash_count} workers ended in the step of {stage}"
+        detail = f"{job.crash_count} workers died in the step of {stage}"
         lifecycle.fail(job=job, failure=replace(INTERNAL, detail=detail), now=now)
         staging.delete(job.pk)
     return claimed

@@ -2,6 +2,7 @@
 
 from django.utils import timezone
 
+from jobs.stats import job_totals
 from jobs.worker import cleanup, scheduler, steps
 from tokens_ledger import reconciliation
 
@@ -28,6 +29,7 @@ def restart_ticks() -> None:
 
 def purge_expired() -> None:
     cleanup.purge_expired(now=timezone.now())
+    job_totals.repair()
 
 
 def check_ledger() -> None:

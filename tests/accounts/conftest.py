@@ -4,9 +4,9 @@ import pytest
 from django.core.cache import cache
 
 from accounts import jwt
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 from tests.api import PASSWORD
+from videostudio.core.api.throttling import WindowThrottle
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import pytest
 from django.core.cache import cache, caches
 from rest_framework.test import APIRequestFactory
 
-from accounts.api.throttling import WindowThrottle
 from accounts.models import User
 from tests.api import PASSWORD
+from videostudio.core.api.throttling import WindowThrottle
 
 
 class Throttle(WindowThrottle):

@@ -1,4 +1,4 @@
-"""Cross-origin requests: what a browser lets a page of another origin do (contract 1)."""
+"""Cross-origin requests: what a browser allows a page on another origin."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz` (contract 6)."""
+"""`/healthz` and `/readyz`."""
 
 from datetime import timedelta
 

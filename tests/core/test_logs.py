@@ -1,4 +1,4 @@
-"""What the log says of each request and job, and what it never says."""
+"""What the log contains for each request and job, and what it must never contain."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""`/metrics`: who may read it, and that what it says is true."""
+"""`/metrics`: access, and correct figures."""
 
 from datetime import timedelta
 from math import inf

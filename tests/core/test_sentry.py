@@ -1,4 +1,4 @@
-"""What Sentry is told of an error, by a process that has it and a Sentry that listens."""
+"""What a process sends to Sentry about an error, received by a fake Sentry."""
 
 import gzip
 import subprocess

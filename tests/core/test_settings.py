@@ -1,4 +1,4 @@
-"""Settings (contract 7): an invalid value stops the start with one line that names it."""
+"""An invalid setting stops the start with a one-line error that names it."""
 
 import os
 import re

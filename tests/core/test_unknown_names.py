@@ -1,4 +1,4 @@
-"""Fields and query parameters that a call does not know are refused (contract 3)."""
+"""Unknown fields and query parameters are refused."""
 
 import json
 import time

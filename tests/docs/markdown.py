@@ -1,4 +1,4 @@
-"""What the documentation says, taken apart: fenced blocks, headings, links."""
+"""Parse the documentation: fenced blocks, headings, links."""
 
 import re
 from collections.abc import Iterator

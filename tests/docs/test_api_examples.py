@@ -1,4 +1,4 @@
-"""docs/api.md, run: every command in its order against real servers, every answer as printed."""
+"""Run every command of docs/api.md in order against real servers, and compare every response."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The files by which the service is installed: alike in what they run, and complete."""
+"""The deployment files run the same commands, and are complete."""
 
 import os
 import re

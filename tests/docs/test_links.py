@@ -1,4 +1,4 @@
-"""What the documentation names is there: links, targets, commands, variables, files, paths."""
+"""Everything that the documentation names exists: links, commands, variables, files, paths."""
 
 import os
 import re
@@ -18,7 +18,14 @@ from videostudio.core.api import errors
 
 pytestmark = pytest.mark.once
 
-PAGES = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("videostudio/*.md")]
+PAGES = [
+    *PROJECT.glob("*.md"),
+    *(
+        file
+        for folder in ("docs", "videostudio", "examples")
+        for file in PROJECT.glob(f"{folder}/**/*.md")
+    ),
+]
 CODE = re.compile(r"```\w*\n.*?```|`[^`\n]+`", re.DOTALL)
 PLACES = [PROJECT, PROJECT / "jobs", PROJECT / "jobs" / "api"]  # where a short name may lie
 VARIABLES = [".env.example", "Makefile", "compose.yaml", "tests/chromium.py", "tests/postgres.py"]
@@ -82,7 +89,7 @@ class TestEvery:
         named = words(page, r"[\w.-][\w./-]*\.(?:py|md|yaml|toml|txt|js|css|service|example)")
         named += words(page, r"[a-z_]+(?:/[a-z_]+)*/")
         for name in named:
-            assert any((place / name).exists() for place in PLACES), name
+            assert any((place / name).exists() for place in [*PLACES, page.parent]), name
 
     def test_path_is_served(self, page):
         for path in re.findall(r"`(?:[A-Z]+ )?(/[a-z][^\s`]*)`", prose(page)):

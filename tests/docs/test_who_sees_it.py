@@ -1,4 +1,4 @@
-"""What the documentation says of who sees a job, where it says so, and that it is true."""
+"""The documentation says who sees a job, in the right places, and it is true."""
 
 import time
 from datetime import timedelta

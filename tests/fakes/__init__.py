@@ -1,4 +1,4 @@
-"""The outside services, imitated on this machine: the real SDKs talk to them in tests."""
+"""Fake servers of Google and Cloudinary on this machine, which the real SDKs call in tests."""
 
 from tests.fakes.cloudinary import CloudinaryImitation
 from tests.fakes.vertex import VertexImitation

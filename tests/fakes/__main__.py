@@ -1,9 +1,9 @@
-"""Run one imitation as a process of its own, until SIGTERM: it outlives the workers it serves.
+"""Run a fake server as a process until SIGTERM, so that it outlives the workers that it serves.
 
     python -m tests.fakes vertex --port 9101 --seconds 5,15 --video-bytes 20000000
     python -m tests.fakes cloudinary --port 9102
 
-One line on standard output, `vertex http://127.0.0.1:9101`, says that it is ready.
+One line on standard output, `vertex http://127.0.0.1:9101`, reports that it is ready.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the Cloudinary imitation holds: finished assets and unfinished uploads, as files."""
+"""The files of the fake Cloudinary: stored assets and unfinished uploads."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ STEP = re.compile(r"v\d+|[a-z]{1,3}_[^/]+")  # a version or a transformation in 
 
 @dataclass
 class Partial:
-    """An upload whose last byte has not come. Its hashes grow with its file."""
+    """An unfinished upload. Its hashes are updated while its file grows."""
 
     path: Path
     public_id: str
@@ -52,7 +52,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Sought:
-    """A delivery path, taken apart. `suffix` is empty where the path has none."""
+    """A parsed delivery path. `suffix` is empty if the path has none."""
 
     asset: Asset
     transformations: str
@@ -60,7 +60,7 @@ class Sought:
 
 
 class Assets:
-    """The folder goes with this object, or with its process."""
+    """The folder is deleted with this object, at the latest when the process exits."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cloudinary-imitation-"))
@@ -82,7 +82,7 @@ class Assets:
             return {key: partial.size for key, partial in self._partials.items()}
 
     def partial(self, upload_id: str, public_id: str) -> Partial:
-        """The upload of that id; a new one is not kept before `keep`."""
+        """The upload with that id; a new one is stored only by `keep`."""
         fresh = Partial(self.folder / uuid.uuid4().hex, public_id or uuid.uuid4().hex[:20])
         return self._partials.get(upload_id, fresh)
 
@@ -91,7 +91,9 @@ class Assets:
             self._partials[upload_id] = partial
 
     def complete(self, upload_id: str, resource_type: str, tags: list[str]) -> Asset:
-        """Make the upload an asset. A known public_id keeps its asset_id and gets a new version."""
+        """Store the upload as an asset. A known public_id keeps its asset_id and gets a new
+        version.
+        """
         with self._lock:
             partial = self._partials.pop(upload_id)
             key = (resource_type, partial.public_id)
@@ -125,7 +127,9 @@ class Assets:
         return asset is not None
 
     def seek(self, resource_type: str, path: str) -> Sought | None:
-        """`so_0/v1/ai_studio/videos/job.mp4`: a public_id may hold slashes, so try the longest."""
+        """`so_0/v1/ai_studio/videos/job.mp4`: a public_id may contain slashes, so the longest
+        match wins.
+        """
         parts = path.split("/")
         for skip in range(len(parts)):
             name = "/".join(parts[skip:])
@@ -137,7 +141,7 @@ class Assets:
         return None
 
     def open(self, asset: Asset) -> BinaryIO:
-        """An open file goes on being readable after the asset was replaced or destroyed."""
+        """The open file stays readable after the asset was replaced or destroyed."""
         return asset.path.open("rb")
 
 

@@ -1,10 +1,10 @@
-"""Cloudinary's upload API and delivery on this machine, by facts/cloudinary.md, section 2.
+"""A fake of Cloudinary's upload API and delivery, by its documentation and its Python SDK.
 
-Faults of an upload or destroy: a status (504 is a gateway's, with a JSON body that has no "error"),
-`html` (504 with a page), `drop-before` and `drop-after` (the connection is cut before or after the
-work is done), `hang`, `slow:N`, and `short` (wrong `bytes`) and `no-secure-url` in the answer. Each
-request counts, so each chunk does, but `drop-after`, `short` and `no-secure-url` wait for the
-request that completes an upload. Delivery knows statuses, `html`, `hang` and `slow:N`.
+Faults of an upload or destroy: a status (504 is a gateway's, with a JSON body without "error"),
+`html` (504 with a page), `drop-before` and `drop-after` (the connection is closed before or after
+the work is done), `hang`, `slow:N`, `short` (wrong `bytes` in the response) and `no-secure-url`.
+Every request counts, hence every chunk, but `drop-after`, `short` and `no-secure-url` wait for the
+request that completes an upload. Faults of delivery: statuses, `html`, `hang` and `slow:N`.
 """
 
 import base64
@@ -56,7 +56,7 @@ POSTER = base64.b64decode(
 
 
 class Refusal(Answered):
-    """An error answer in Cloudinary's shape; the message is the status's usual one unless given."""
+    """An error in Cloudinary's format, with the status's usual message unless another is given."""
 
     def __init__(self, status: int, message: str | None = None) -> None:
         message = message or MESSAGES.get(status, "General Error")
@@ -66,7 +66,7 @@ class Refusal(Answered):
 
 @dataclass
 class Record:
-    """What happened to one public_id. `requests` counts every signed upload request, failed too."""
+    """What happened to one public_id. `requests` counts all signed upload requests, also failed."""
 
     requests: int = 0
     chunks: int = 0
@@ -79,9 +79,9 @@ class Record:
 
 
 class CloudinaryImitation(Imitation):
-    """Assets stay over `stop` and `start`: an outage loses nothing.
+    """Assets are kept between `stop` and `start`, so an outage loses nothing.
 
-    Every video is 1280 x 720 and 8 s long in the answers: nothing here decodes it.
+    Responses describe every video as 1280 x 720 and 8 s long, because nothing decodes it.
     """
 
     SUBJECT = "public_id"
@@ -105,13 +105,13 @@ class CloudinaryImitation(Imitation):
 
     @property
     def records(self) -> dict[str, Record]:
-        """By public_id: those that a signed request named."""
+        """By public_id, as named in signed requests."""
         with self._lock:
             return dict(self._records)
 
     @property
     def open_uploads(self) -> dict[str, int]:
-        """X-Unique-Upload-Id -> bytes received, of chunked uploads without their last chunk."""
+        """X-Unique-Upload-Id -> received bytes, for unfinished chunked uploads."""
         return self._assets.unfinished()
 
     def content_of(self, public_id: str, resource_type: str = "video") -> bytes | None:
@@ -148,7 +148,7 @@ class CloudinaryImitation(Imitation):
         return self._upload(request, form, resource_type)
 
     def _verify(self, form: Form) -> None:
-        """Texts: facts' section 2, Errors. That a stale request is a 400 is from memory only."""
+        """Cloudinary's own texts. The status 400 of a stale request is an assumption."""
         if form.get("api_key") != self.api_key:
             raise Refusal(401, f"Unknown API key {form.get('api_key')}")
         signature, to_sign = form.get("signature"), form.string_to_sign()
@@ -183,7 +183,7 @@ class CloudinaryImitation(Imitation):
         return Answer.json(told | {"public_id": partial.public_id})
 
     def _complete(self, upload_id: str, form: Form, resource_type: str, record: Record) -> Json:
-        """With overwrite=0 a known public_id stays as it was (facts, section 2, Idempotency)."""
+        """With overwrite=0, an existing public_id is unchanged."""
         old = self._assets.get(resource_type, form.get("public_id"))
         self._count(record, completed=1)
         if old and form.get("overwrite") == "0":
@@ -228,7 +228,7 @@ class CloudinaryImitation(Imitation):
         return Answer(206 if part else 200, body, headers, end - start)
 
     def _described(self, asset: Asset) -> Json:
-        """The fields of the facts' section 2, Response."""
+        """The fields of Cloudinary's documented response."""
         place = f"{self.url}/{self.cloud_name}/{asset.resource_type}/upload"
         suffix = "" if asset.resource_type == "raw" else ".mp4"
         url = f"{place}/v{asset.version}/{asset.public_id}{suffix}"
@@ -294,7 +294,7 @@ def _answer_after(fault: Fault | None, result: Json) -> Answer:
 
 
 def _range(request: Request, size: int) -> tuple[int, int, int]:
-    """The half-open span of a request's file, and the total; without Content-Range the whole."""
+    """The half-open range of the sent bytes, and the total; by default the whole file."""
     text = request.headers.get("Content-Range")
     if text is None:
         return 0, size, size
@@ -306,7 +306,7 @@ def _range(request: Request, size: int) -> tuple[int, int, int]:
 
 
 def _check(file: memoryview, resource_type: str, start: int, final: bool, received: int) -> None:
-    """Texts: facts' section 2, Errors; those about chunks are our own."""
+    """Cloudinary's own texts; those about chunks are ours."""
     if not file:
         raise Refusal(400, "Empty file")
     if len(file) > MOST_BYTES:
@@ -321,7 +321,7 @@ def _check(file: memoryview, resource_type: str, start: int, final: bool, receiv
 
 
 def _span(header: str, size: int) -> tuple[int, int]:
-    """The half-open span that a Range header asks for; everything where it asks for nothing."""
+    """The half-open range of a Range header; without one, the whole file."""
     asked = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
     if not asked or header == "bytes=-":
         return 0, size

@@ -1,4 +1,4 @@
-"""A multipart/form-data body as a form. The file stays a view of the body: chunks are 6 MB."""
+"""Parse a multipart/form-data body. The file stays a view of the body, since chunks have 6 MB."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Form:
 
     @classmethod
     def of(cls, request: Request) -> Self:
-        """A body of another kind is an empty form."""
+        """A body of another type is an empty form."""
         form = cls()
         boundary = re.search(r'boundary="?([^";]+)', request.headers.get("Content-Type") or "")
         if boundary:
@@ -30,9 +30,9 @@ class Form:
         return ",".join(self.fields.get(name, []))
 
     def string_to_sign(self) -> str:
-        """Signature version 2: `k=v` sorted, & inside one as %26 (facts, section 2, Wire protocol).
+        """Signature version 2: sorted `k=v`, with & in a value as %26.
 
-        A list comes as `k[]` several times, and is signed as `k` with commas.
+        A list arrives as several `k[]`, and is signed as `k` with commas.
         """
         names = [name for name in self.fields if name not in UNSIGNED and self.get(name)]
         pairs = [f"{name.removesuffix('[]')}={self.get(name)}" for name in names]

@@ -1,4 +1,4 @@
-"""What both imitations share: a small threaded HTTP/1.1 server, faults that wait for requests."""
+"""The base of the fake servers: a small threaded HTTP/1.1 server with configurable faults."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ Match = Callable[[Json], bool]
 
 
 class Cut(Exception):
-    """Close the connection at once; what was not yet sent never is."""
+    """Close the connection at once; unsent bytes are dropped."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """`body` may be an iterable that makes its pieces as they are sent: then tell the `length`."""
+    """`body` may be an iterable that yields its parts while they are sent; then set `length`."""
 
     status: int
     body: bytes | Iterable[bytes] = b""
@@ -60,7 +60,7 @@ class Answer:
 
 
 class Answered(Exception):
-    """Whatever was going on, answer this."""
+    """Raise this to send this response, from anywhere in a handler."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -88,10 +88,10 @@ class Rule:
 
 
 class Imitation:
-    """A service on 127.0.0.1 that answers from threads of this process.
+    """A fake service on 127.0.0.1, in threads of this process.
 
-    `with Imitation() as service:` or start/stop. `stop` ends the service and keeps what it knows:
-    `start` brings it back at the same port, which is how an outage is played.
+    Use `with Imitation() as service:` or start/stop. `stop` keeps the service's state, and `start`
+    resumes it at the same port, so both together make an outage.
     """
 
     SUBJECT: ClassVar[str]  # the key of a request's description that `POST /_faults` can search
@@ -99,7 +99,7 @@ class Imitation:
 
     def __init__(self, *, port: int = 0, hang_seconds: float = 600) -> None:
         self.port = port
-        self.errors: list[str] = []  # tracebacks of the imitation's own mistakes
+        self.errors: list[str] = []  # tracebacks of bugs in the fake
         self._hang_seconds = hang_seconds
         self._lock = threading.RLock()
         self._rules: list[Rule] = []
@@ -107,11 +107,11 @@ class Imitation:
         self._server: _Server | None = None
 
     def handle(self, request: Request) -> Answer:
-        """Answer one request, or raise Answered or Cut. Each connection has a thread of its own."""
+        """Answer one request, or raise Answered or Cut. Each connection has its own thread."""
         raise NotImplementedError
 
     def snapshot(self, query: dict[str, str]) -> Json:
-        """What `GET /_records` answers."""
+        """The response of `GET /_records`."""
         raise NotImplementedError
 
     @property
@@ -126,7 +126,7 @@ class Imitation:
         return self
 
     def stop(self) -> None:
-        """Refuse new connections and cut the open ones, hanging ones too."""
+        """Refuse new connections and close the open ones, hanging ones too."""
         self._stopping.set()
         server, self._server = self._server, None
         if server:
@@ -141,7 +141,9 @@ class Imitation:
         self.stop()
 
     def fail(self, stage: str, fault: str, *, times: float = 1, match: Match | None = None) -> None:
-        """The next `times` requests of `stage` that `match` their description meet `fault`."""
+        """Apply `fault` to the next `times` requests of `stage` whose description contains
+        `match`.
+        """
         if stage not in self.STAGES:
             raise ValueError(f"stage must be one of {', '.join(self.STAGES)}")
         rule = Rule(stage, Fault.of(fault), times, match or (lambda subject: True))
@@ -161,7 +163,7 @@ class Imitation:
         return None
 
     def pause(self, request: Request, seconds: float | None = None) -> None:
-        """Wait; raise Cut as soon as the client has gone or the imitation stops."""
+        """Wait; raise Cut as soon as the client disconnects or the server stops."""
         connection = request.connection
         connection.settimeout(seconds or self._hang_seconds)
         try:
@@ -185,7 +187,7 @@ class Imitation:
             return answered.answer
         except Cut:
             raise
-        except Exception:  # a mistake of ours must not look like an answer of theirs
+        except Exception:  # a bug of ours must not look like the service's response
             self.errors.append(traceback.format_exc())
             return Answer(599, self.errors[-1].encode(), {"Content-Type": "text/plain"})
 
@@ -207,7 +209,7 @@ class Imitation:
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Not http.server.HTTPServer: that one looks its own host name up, which can take seconds."""
+    """Not http.server.HTTPServer, which looks up its own host name; that can take seconds."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -227,16 +229,16 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self._open.discard(request)
 
     def cut_all(self) -> None:
-        """Close every connection; wait a moment for the threads behind them."""
+        """Close every connection and wait briefly for their threads."""
         for connection in self._open.copy():
-            with contextlib.suppress(OSError):  # it closed by itself meanwhile
+            with contextlib.suppress(OSError):  # the client has closed it already
                 connection.shutdown(socket.SHUT_RDWR)
         until = time.monotonic() + 0.8
         while self._open and time.monotonic() < until:
             time.sleep(0.005)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that leaves in the middle is everyday and silent; a mistake of ours is kept."""
+        """A client that disconnects is ignored; a bug of ours is recorded."""
         if not isinstance(sys.exception(), OSError):
             self.imitation.errors.append(traceback.format_exc())
 
@@ -244,11 +246,11 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = 65_536  # head and small body leave in one packet
+    wbufsize = 65_536  # headers and a small body are sent in one packet
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silent: tests read the records."""
+        """No request log: tests read the records."""
 
     def _exchange(self) -> None:
         try:

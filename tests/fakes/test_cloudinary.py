@@ -1,4 +1,4 @@
-"""The cloudinary SDK itself against the imitation of its upload API and delivery."""
+"""The cloudinary SDK against the fake Cloudinary."""
 
 import hashlib
 import io

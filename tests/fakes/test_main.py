@@ -1,4 +1,4 @@
-"""The imitations as processes of their own."""
+"""The fake servers as processes."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""google-genai itself, in enterprise mode, against the imitation of Vertex."""
+"""google-genai in enterprise mode against the fake Vertex."""
 
 import hashlib
 import json

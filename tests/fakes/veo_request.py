@@ -1,4 +1,4 @@
-"""What a create asks of Veo 3.1, and what Veo refuses, by facts/veo.md, sections 1, 3 and 4."""
+"""Parse a create request for Veo 3.1, and refuse what Veo refuses by Google's documentation."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ MESSAGES = {
 
 
 class Refusal(Answered):
-    """An error answer in Google's shape; the message is the code's usual one unless given."""
+    """An error in Google's format, with the code's usual message unless another is given."""
 
     def __init__(
         self, code: int, message: str | None = None, details: list[Json] | None = None
@@ -44,7 +44,7 @@ class Refusal(Answered):
 
 @dataclass
 class Record:
-    """One create: what was asked, what was answered, what became of it. `status` None: unanswered.
+    """One create request, its response and its result. `status` is None before the response.
 
     `images` are dicts of role (image, lastFrame, referenceImage), mime_type, size and sha256.
     """
@@ -70,7 +70,7 @@ def read(model: str, instance: Json, parameters: Json) -> Record:
 
 
 def check(record: Record, instance: Json) -> None:
-    """Raise the Refusal that Veo answers with, if it would."""
+    """Raise a Refusal if Veo would refuse the request."""
     for image in record.images:
         if not image["mime_type"] or not image["size"]:
             both = "should contain both `bytesBase64Encoded` and `mimeType`"
@@ -80,7 +80,7 @@ def check(record: Record, instance: Json) -> None:
 
 
 def _unsupported(record: Record, instance: Json) -> Iterator[bool]:
-    """The rules of section 3, the stricter one where its sources disagree."""
+    """Google's rules; where two pages disagree, the stricter one."""
     asked: dict[str, Any] = {"durationSeconds": 8, "resolution": "720p", "aspectRatio": "16:9"}
     asked |= {"personGeneration": "allow_adult", "sampleCount": 1} | record.parameters
     lite = "lite" in record.model

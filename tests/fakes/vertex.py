@@ -1,18 +1,18 @@
-"""Google's Vertex video endpoints on this machine, by the wire protocol of facts/veo.md, section 4.
+"""A fake of Google's Vertex video endpoints, by Google's documentation and google-genai's requests.
 
-A request can be made to fail from outside (`fail`, `POST /_faults`) or by marks in its prompt:
-`{{create:503x3}}`, `{{poll:cut}}`, `{{done:filtered}}`, `{{seconds:2.5}}`. A mark is `stage:fault`,
-`stage:fault:number` or either with `xN`: only the first N times for that prompt (create) or
+Requests fail by `fail`, by `POST /_faults` or by marks in the prompt: `{{create:503x3}}`,
+`{{poll:cut}}`, `{{done:filtered}}`, `{{seconds:2.5}}`. A mark is `stage:fault` or
+`stage:fault:number`; a final `xN` limits it to the first N times for that prompt (create) or
 operation (poll, done).
 
 create  a status (429:34 asks for a delay of 34 s), unsafe (400, the prompt is refused), html,
-        html200, hang, cut (accepted, answer lost), slow:N (accepted, answered N s later)
+        html200, hang, cut (accepted, response lost), slow:N (accepted, answered N s later)
 poll    a status, html, html200, hang, cut, slow:N
 done    filtered, filtered-text, unsafe (code 3, the prompt is refused), error (code 13), error3,
-        error8 ..., empty, notmp4, truncated (the answer breaks off), half (a whole answer with the
-        first half of the video)
+        error8 ..., empty, notmp4, truncated (the response is cut off), half (a complete response
+        with the first half of the video)
 
-Statuses and shapes are the facts'; a sentence that has another source names it.
+Error texts that are not in Google's documentation name their source.
 """
 
 import base64
@@ -50,7 +50,7 @@ FILTERED = {
     "be charged for this request. Try rephrasing the prompt. If you think this was an error, send "
     "feedback. Support codes: 42237218",
 }
-# github.com/HKUDS/ViMax/issues/20 quotes it; whether at once or in the operation is not said.
+# github.com/HKUDS/ViMax/issues/20 quotes it, without saying whether the create or the poll failed.
 UNSAFE = (
     "The prompt could not be submitted. This prompt contains sensitive words that violate Google's "
     "Responsible AI practices. Try rephrasing your prompt. Support codes: 58061214"
@@ -65,10 +65,10 @@ BLOCK = 196_608
 
 
 class VertexImitation(Imitation):
-    """`seconds` is how long an operation runs: a number, or a range that `seed` draws from.
+    """`seconds` is the run time of an operation: a number, or a range for `seed` to draw from.
 
-    `video` is every operation's content, or makes it from `asdict(record)`; without it each
-    operation has its own `video_bytes` bytes, which `default_video` makes again anywhere.
+    `video` is the content of every operation, or a function of `asdict(record)` that returns it.
+    Without it, each operation has its own `video_bytes` bytes, which `default_video` can reproduce.
     """
 
     SUBJECT = "prompt"
@@ -96,12 +96,12 @@ class VertexImitation(Imitation):
         self._random = random.Random(seed)
         self._records: list[Record] = []
         self._operations: dict[str, Record] = {}
-        self._ends: list[float] = []  # a heap of done_at, of the operations that still run
+        self._ends: list[float] = []  # a heap of the running operations' done_at
         self._used: Counter[tuple[str | None, int]] = Counter()
 
     @property
     def records(self) -> list[Record]:
-        """Every create with a valid key, refused ones too, in the order of arrival."""
+        """Every create with a valid key, also refused ones, in the order of arrival."""
         with self._lock:
             return list(self._records)
 
@@ -114,7 +114,7 @@ class VertexImitation(Imitation):
             return len(self._ends)
 
     def video_of(self, operation: str) -> bytes:
-        """The bytes that `operation` delivers, or will."""
+        """The bytes that `operation` delivers when it is done."""
         return b"".join(self._content(self._operations[operation])[1])
 
     def snapshot(self, query: dict[str, str]) -> Json:
@@ -192,7 +192,7 @@ class VertexImitation(Imitation):
         return self._finished(record, self._fault("done", record))
 
     def _fault(self, stage: str, record: Record) -> Fault | None:
-        """A rule's fault before a mark's; of several marks the first that is not used up."""
+        """The fault of a rule, else of the first mark that is not used up."""
         fault = self.take_fault(stage, asdict(record))
         if fault:
             return fault
@@ -245,7 +245,7 @@ class VertexImitation(Imitation):
         return self._delivery(record, name)
 
     def _delivery(self, record: Record, name: str) -> Answer:
-        """The video inline, encoded piece by piece as it is sent: nobody holds the whole of it."""
+        """The video inline, encoded piece by piece while it is sent, to save memory."""
         size, pieces = self._content(record)
         if name == "notmp4":
             size, pieces = 30, iter([b"<html>This is no video.</html>"])
@@ -267,7 +267,7 @@ class VertexImitation(Imitation):
     def _inline(
         self, record: Record, head: bytes, pieces: Iterator[bytes], tail: bytes
     ) -> Iterator[bytes]:
-        """Counts the delivery before its last bytes: who has received it finds it counted."""
+        """Counts a delivery before its last bytes, so that its client sees the new count."""
         yield head
         for piece in pieces:
             yield base64.b64encode(piece)
@@ -284,7 +284,7 @@ class VertexImitation(Imitation):
 
 
 def default_video(operation: str, size: int = 4_096) -> bytes:
-    """What an operation delivers where no `video` was given: its name is enough to know."""
+    """The default content of an operation, which depends only on its name."""
     return b"".join(_default_pieces(operation, size))
 
 

@@ -1,5 +1,5 @@
-"""What goes wrong at Google, at Cloudinary and with the workers, and what becomes of the job.
+"""Failures of Google, Cloudinary and the workers, and what happens to the job.
 
-Each fault is one row of a list; one test plays them all and compares each with its row of
-`docs/faults.md`, which `python -m tests.faults --write` writes anew.
+Each fault is an item of a list. One test runs them all and compares each with its row of
+`docs/faults.md`, which `python -m tests.faults --write` writes.
 """

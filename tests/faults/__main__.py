@@ -1,4 +1,4 @@
-"""Plays all faults and compares them with `docs/faults.md`; with `--write`, writes it anew.
+"""Plays all faults and compares them with `docs/faults.md`; with `--write`, writes it.
 
 python -m tests.faults --write
 """
@@ -14,7 +14,7 @@ WRITE = ["--write-faults", "--deselect", "tests/faults/test_faults.py::TestFile"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/faults.md anew")
+    parser.add_argument("--write", action="store_true", help="write docs/faults.md")
     return pytest.main(RUN + (WRITE if parser.parse_args().write else []))
 
 

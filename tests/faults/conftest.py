@@ -1,4 +1,4 @@
-"""A studio whose Google and Cloudinary are imitations, and the table that is made of it."""
+"""Fixtures: a studio with fake servers of Google and Cloudinary, and the table of results."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def cloudinary() -> Iterator[Cloudinary]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_client() -> Iterator[None]:
-    """Google's client, which takes a while to make, serves all tests; other modules get another."""
+    """All tests of a module share one Google client, because creating it is slow."""
     providers._make.cache_clear()
     yield
     providers._make.cache_clear()
@@ -69,8 +69,8 @@ def studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path):
     cloud = {"videos": {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}}
     settings.STORAGES = settings.STORAGES | cloud
     settings.MEDIA_ROOT = tmp_path / "media"
-    (tmp_path / "spool").mkdir()
-    monkeypatch.setattr(staging, "folder", lambda: tmp_path / "spool")
+    (tmp_path / "staging").mkdir()
+    monkeypatch.setattr(staging, "folder", lambda: tmp_path / "staging")
     studio = Studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path)
     yield studio
     if studio.restarted:
@@ -80,7 +80,7 @@ def studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path):
 
 @pytest.fixture
 def row(request, studio) -> Callable[[str, Fault], None]:
-    """Compares the fault's row with the file's, or keeps it for a new file."""
+    """Compares the fault's row with the file's, or collects it for a new file."""
     write = request.config.getoption("--write-faults")
 
     def row(section: str, fault: Fault) -> None:

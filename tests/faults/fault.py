@@ -1,4 +1,4 @@
-"""What a row of the lists of faults says, and the plays that most of them share."""
+"""The fields of a fault, and helpers that most faults share."""
 
 import errno
 import math
@@ -12,16 +12,16 @@ from tests.faults.studio import Studio
 Play = Callable[[Studio], None]
 
 SUCCEEDED, CANCELLED, GONE = "SUCCEEDED", "CANCELLED", "gone"
-KEPT, BACK = "kept", "given back"
+KEPT, BACK = "charged", "refunded"
 SCRIPT = re.compile(r"(?P<stage>\w+) (?P<fault>\S+?)(?: x(?P<times>\d+)|(?P<ever> for ever))?")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`play` it, and the job comes to its `end`: a status or, where it FAILED, the errorCode.
+    """After `play` the job has ended as `end`: a status or, if it FAILED, the errorCode.
 
-    `calls`: creates, polls and uploads that arrive. `tokens` are KEPT of a job that SUCCEEDED and
-    given BACK of others, unless it says otherwise.
+    `calls`: creates, polls and uploads that arrived. `tokens`: KEPT or BACK; by default KEPT for
+    a job that SUCCEEDED and BACK for others.
     """
 
     name: str
@@ -64,7 +64,7 @@ def _play(studio: Studio, service: Any, script: tuple[str, ...]) -> None:
 
 
 def impatient(play: Play) -> Play:
-    """The same with time-outs of half a second."""
+    """The same play with time-outs of half a second."""
 
     def faster(studio: Studio) -> None:
         studio.impatient()
@@ -74,7 +74,7 @@ def impatient(play: Play) -> Play:
 
 
 def restarted(**settings: Any) -> Play:
-    """A video is ordered, and the workers start anew with these settings."""
+    """A video is ordered, and the workers restart with these settings."""
 
     def play(studio: Studio) -> None:
         studio.order()
@@ -85,13 +85,13 @@ def restarted(**settings: Any) -> Play:
 
 
 def disk_full(studio: Studio, owner: Any, name: str, *, times: float = math.inf) -> None:
-    """The function finds no space, so many times. A truly full disk would take a mount and root."""
+    """The function raises ENOSPC this many times. A full disk would need a mount and root."""
     original, left = getattr(owner, name), [times]
 
     def write(*args: Any, **options: Any) -> Any:
         left[0] -= 1
         if left[0] >= 0:
-            raise OSError(errno.ENOSPC, "No space left on device", "/var/spool/film.mp4")
+            raise OSError(errno.ENOSPC, "No space left on device", "/var/staging/video.mp4")
         return original(*args, **options)
 
     studio.monkeypatch.setattr(owner, name, write)

@@ -1,4 +1,4 @@
-"""Google took the order, and then something goes wrong before the video is here."""
+"""Google accepted the order, and a failure occurs before the video arrives."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ FLAPPING = ("poll 503", "poll html", "poll cut", "poll html200", "poll 401", "po
 
 
 def down(studio: Studio) -> None:
-    """Nobody listens at Google's address for three polls; the operation goes on."""
+    """Google refuses connections for three polls, while the operation continues."""
     studio.order()
     studio.tick()
     with studio.outage(studio.google):
@@ -27,7 +27,7 @@ def never_done(studio: Studio) -> None:
 
 
 def all_workers_away(studio: Studio) -> None:
-    """For two hours, in which Google made the video."""
+    """No worker runs for two hours. Google makes the video meanwhile."""
     studio.order()
     studio.tick()
     studio.later(7200)
@@ -35,7 +35,7 @@ def all_workers_away(studio: Studio) -> None:
 
 
 def key_taken_away(studio: Studio) -> None:
-    """The workers start anew without their key, and an hour later with it."""
+    """The workers restart without their key, and later with it."""
     studio.order()
     studio.tick()
     studio.restart(GOOGLE_API_KEY="", GOOGLE_CLOUD_PROJECT="")
@@ -56,7 +56,7 @@ def no_space(studio: Studio) -> None:
 
 
 def our_mistake(studio: Studio) -> None:
-    """Our own code trips over an answer, whenever it comes."""
+    """Our own code raises an exception for every response."""
 
     def trip(operation: Any) -> bytes:
         raise AttributeError("'NoneType' object has no attribute 'video'")
@@ -69,13 +69,13 @@ FAULTS = [
     Fault("503 for a minute", google("poll 503 x5"), SUCCEEDED, (1, 6, 1)),
     Fault("429 that names a delay of 34 s", google("poll 429:34"), SUCCEEDED, (1, 2, 1)),
     Fault("503, HTML, cut off, 401, 429", google(*FLAPPING), SUCCEEDED, (1, 7, 1)),
-    Fault("no answer within the time-out", impatient(google("poll hang")), SUCCEEDED, (1, 2, 1)),
+    Fault("no response within the time-out", impatient(google("poll hang")), SUCCEEDED, (1, 2, 1)),
     Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
-    Fault("500 for ever", google("poll 500 for ever"), "provider.timeout", (1, 25, 0)),
-    Fault("404: the operation is gone", google("poll 404"), "provider.rejected", (1, 1, 0)),
+    Fault("500 every time", google("poll 500 for ever"), "provider.timeout", (1, 25, 0)),
+    Fault("404: the operation is unknown", google("poll 404"), "provider.rejected", (1, 1, 0)),
     Fault("never done", never_done, "provider.timeout", (1, 1, 0)),
-    Fault("all workers away for two hours", all_workers_away, SUCCEEDED, (1, 1, 1)),
-    Fault("workers without their key for a while", key_taken_away, SUCCEEDED, (1, 1, 1)),
+    Fault("no workers for two hours", all_workers_away, SUCCEEDED, (1, 1, 1)),
+    Fault("no API key for an hour", key_taken_away, SUCCEEDED, (1, 1, 1)),
     Fault("done, but filtered", google("done filtered"), "safety.output", (1, 1, 0)),
     Fault("done, but filtered (text)", google("done filtered-text"), "safety.output", (1, 1, 0)),
     Fault("done with an error about safety", google("done unsafe"), "safety.prompt", (1, 1, 0)),
@@ -85,11 +85,11 @@ FAULTS = [
     Fault("done with error 13", google("done error"), "provider.unavailable", (1, 1, 0)),
     Fault("done with error 14", google("done error14"), "provider.unavailable", (1, 1, 0)),
     Fault("done, without a video", google("done empty"), "provider.unavailable", (1, 1, 0)),
-    Fault("the answer breaks off, once", google("done truncated"), SUCCEEDED, (1, 2, 1)),
+    Fault("the response is cut off, once", google("done truncated"), SUCCEEDED, (1, 2, 1)),
     Fault("half an MP4, twice", google("done half x2"), SUCCEEDED, (1, 3, 1)),
-    Fault("half an MP4, always", google("done half for ever"), "provider.unavailable", (1, 3, 0)),
-    Fault("no MP4 at all", google("done notmp4 for ever"), "provider.unavailable", (1, 3, 0)),
-    Fault("the spool's disk is full, twice", no_space_twice, SUCCEEDED, (1, 3, 1)),
-    Fault("the spool's disk is full", no_space, "storage.failed", (1, 25, 0)),
-    Fault("our own mistake", our_mistake, "internal", (1, 25, 0)),
+    Fault("always half an MP4", google("done half for ever"), "provider.unavailable", (1, 3, 0)),
+    Fault("not an MP4", google("done notmp4 for ever"), "provider.unavailable", (1, 3, 0)),
+    Fault("the staging disk is full, twice", no_space_twice, SUCCEEDED, (1, 3, 1)),
+    Fault("the staging disk is full", no_space, "storage.failed", (1, 25, 0)),
+    Fault("a bug of our own", our_mistake, "internal", (1, 25, 0)),
 ]

@@ -1,4 +1,4 @@
-"""All faults, by the section of the table that they stand in."""
+"""All faults, by section of the table."""
 
 from tests.faults import generating, owners, storing, submitting, workers
 from tests.faults.fault import Fault

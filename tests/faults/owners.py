@@ -1,4 +1,4 @@
-"""The job's owner cancels or deletes it, at the worst of moments."""
+"""The job's owner cancels or deletes it during a step."""
 
 from jobs.models import Stage
 from tests.faults.fault import BACK, CANCELLED, GONE, KEPT, Fault
@@ -40,7 +40,7 @@ def cancels_generating(studio: Studio) -> None:
 
 
 def cancels_polling(studio: Studio) -> None:
-    """As the poll that brings the video is on its way."""
+    """During the poll that returns the video."""
     studio.order()
     studio.tick()
     studio.wait()
@@ -49,7 +49,7 @@ def cancels_polling(studio: Studio) -> None:
 
 
 def cancels_storing(studio: Studio) -> None:
-    """As the upload is on its way."""
+    """During the upload."""
     studio.order()
     studio.reach(Stage.STORING)
     studio.meanwhile(studio.cancel)
@@ -94,10 +94,10 @@ FAULTS = [
         (1, 0, 0),
     ),
     Fault("cancelled while generating", cancels_generating, CANCELLED, (1, 0, 0), KEPT),
-    Fault("cancelled as the video comes", cancels_polling, CANCELLED, (1, 1, 0), KEPT),
+    Fault("cancelled as the video arrives", cancels_polling, CANCELLED, (1, 1, 0), KEPT),
     Fault("cancelled while it is stored", cancels_storing, CANCELLED, (1, 1, 1), KEPT),
     Fault("deleted while it is submitted", deletes_submitting, GONE, (1, 0, 0), BACK),
-    Fault("deleted, and the answer is 500", deletes_an_unknown_submission, GONE, (1, 0, 0), BACK),
+    Fault("deleted, and the response is 500", deletes_an_unknown_submission, GONE, (1, 0, 0), BACK),
     Fault("deleted while generating", deletes_generating, GONE, (1, 0, 0), KEPT),
-    Fault("deleted as the video comes", deletes_polling, GONE, (1, 1, 0), KEPT),
+    Fault("deleted as the video arrives", deletes_polling, GONE, (1, 1, 0), KEPT),
 ]

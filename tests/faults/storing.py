@@ -1,4 +1,4 @@
-"""The video is here, and its storage does not do well."""
+"""The video has arrived, and its storage fails."""
 
 from django.core.files.storage import FileSystemStorage
 
@@ -11,7 +11,7 @@ WRONG = {"CLOUD_NAME": "test-cloud", "API_KEY": "test-cloudinary-key", "API_SECR
 
 
 def down(studio: Studio) -> None:
-    """Nobody listens at Cloudinary's address, three times."""
+    """Cloudinary refuses three connections."""
     studio.order()
     studio.reach(Stage.STORING)
     with studio.outage(studio.cloudinary):
@@ -25,7 +25,7 @@ def wrong_secret(studio: Studio) -> None:
 
 
 def at_the_last_moment(studio: Studio) -> None:
-    """The video comes a second before the deadline, and Cloudinary fails once."""
+    """The video arrives a second before the deadline, and Cloudinary fails once."""
     studio.cloudinary.fail("upload", "500")
     studio.order()
     studio.tick()
@@ -34,7 +34,7 @@ def at_the_last_moment(studio: Studio) -> None:
 
 
 def elsewhere(*script: str) -> Play:
-    """Another machine polled and has the video; here it is fetched anew, after these faults."""
+    """Another machine has the video; this one fetches it again, after these faults."""
 
     def play(studio: Studio) -> None:
         studio.order()
@@ -48,7 +48,7 @@ def elsewhere(*script: str) -> Play:
 
 
 def on_this_disk(*, times: float) -> Play:
-    """Without Cloudinary; the disk is full so many times."""
+    """Without Cloudinary, with a disk that is full this many times."""
 
     def play(studio: Studio) -> None:
         local = {"videos": {"BACKEND": "jobs.storage.local.LocalVideos"}}
@@ -69,14 +69,14 @@ FAULTS = [
     Fault("429, once", once("429"), SUCCEEDED, (1, 1, 2)),
     Fault("cut off before it was stored", once("drop-before"), SUCCEEDED, (1, 1, 2)),
     Fault("cut off after it was stored", once("drop-after"), SUCCEEDED, (1, 1, 2)),
-    Fault("slow: the answer takes a second", once("slow:1"), SUCCEEDED, (1, 1, 1)),
-    Fault("no answer within the time-out", impatient(once("hang")), SUCCEEDED, (1, 1, 2)),
+    Fault("a response after one second", once("slow:1"), SUCCEEDED, (1, 1, 1)),
+    Fault("no response within the time-out", impatient(once("hang")), SUCCEEDED, (1, 1, 2)),
     Fault("a gateway's HTML page", once("html"), SUCCEEDED, (1, 1, 2)),
     Fault("a gateway's JSON", once("504"), SUCCEEDED, (1, 1, 2)),
-    Fault("the answer tells another size", once("short"), SUCCEEDED, (1, 1, 2)),
-    Fault("the answer holds no URL", once("no-secure-url"), SUCCEEDED, (1, 1, 2)),
+    Fault("the response has another size", once("short"), SUCCEEDED, (1, 1, 2)),
+    Fault("the response has no URL", once("no-secure-url"), SUCCEEDED, (1, 1, 2)),
     Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
-    Fault("500 for ever", cloudinary("upload 500 for ever"), "storage.failed", (1, 1, 25)),
+    Fault("500 every time", cloudinary("upload 500 for ever"), "storage.failed", (1, 1, 25)),
     Fault("500 at the last moment", at_the_last_moment, SUCCEEDED, (1, 1, 2)),
     Fault("400", once("400"), "storage.failed", (1, 1, 1)),
     Fault("401", once("401"), "storage.failed", (1, 1, 1)),

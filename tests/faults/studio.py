@@ -1,8 +1,8 @@
-"""The service between two imitations, in the test's own process, on a clock that can be put on.
+"""The service with fake servers of Google and Cloudinary, in the test's process and on a clock that
+tests advance.
 
-The workers' passes are the real ones and run in the test's transaction (their threads do HTTP
-only), with both real SDKs. Nobody sleeps through a back-off: time passes by moving the rows' times
-into the past.
+The real steps of the workers run in the test's transaction, with both real SDKs; their threads do
+HTTP only. No test waits for a back-off: time passes when the rows' times are moved into the past.
 """
 
 import logging
@@ -50,7 +50,7 @@ CHANGING = (  # in what staff read, from run to run
 
 
 class Killed(BaseException):
-    """The worker's process is no more."""
+    """The worker's process died."""
 
 
 class Google(VertexImitation):
@@ -61,7 +61,7 @@ class Google(VertexImitation):
         return super().handle(request)
 
     def complete(self) -> None:
-        """The operations that never end are done now."""
+        """Complete the operations that would never end."""
         for record in self.records:
             record.done_at = 0
 
@@ -75,7 +75,7 @@ class Cloudinary(CloudinaryImitation):
 
 
 class Studio:
-    """`job` is the one that Alice, whose client it is, ordered last."""
+    """`job` is the last job that Alice, the owner of the client, has ordered."""
 
     job: VideoJob
 
@@ -103,7 +103,7 @@ class Studio:
     # ---- What Alice does ----
 
     def order(self, *, client: Client | None = None) -> VideoJob:
-        """A video for Alice or, by another `client`, for somebody else."""
+        """Order a video for Alice or, with another `client`, for another user."""
         answer = (client or self.client).create_json(prompt=PROMPT, mockMode=False)
         assert answer.status_code == 202, answer.content
         job = VideoJob.objects.get(pk=answer.json()["id"])
@@ -126,7 +126,7 @@ class Studio:
         steps.store_due()
 
     def finish(self) -> None:
-        """Work on until the job is over."""
+        """Run workers until the job has ended."""
         for _ in range(100):
             if not VideoJob.objects.filter(pk=self.job.pk, status__in=ACTIVE).exists():
                 return
@@ -136,7 +136,7 @@ class Studio:
         raise AssertionError(f"not over: {self.shown()}")
 
     def reach(self, stage: str) -> None:
-        """Work on until the job is at `stage`."""
+        """Run workers until the job is at `stage`."""
         for _ in range(10):
             self.job.refresh_from_db()
             if self.job.stage == stage:
@@ -146,13 +146,13 @@ class Studio:
         raise AssertionError(f"not {stage}: {self.shown()}")
 
     def try_in_vain(self, work: Callable[[], None]) -> None:
-        """Three times, as soon as it is due."""
+        """Try three times, each time as soon as the job is due."""
         for _ in range(3):
             self.wait()
             work()
 
     def meanwhile(self, happens: Callable[[], None]) -> None:
-        """Before the next answer is written down, this happens first."""
+        """Call this before the next answer is recorded."""
         original = outage.retry_while_database_is_down
 
         def write(note: Callable[[], None]) -> None:
@@ -163,7 +163,7 @@ class Studio:
         self.monkeypatch.setattr(outage, "retry_while_database_is_down", write)
 
     def die(self, work: Callable[[], None]) -> None:
-        """A worker makes its call, and ends before it writes the answer down."""
+        """A worker makes its call and dies before it records the answer."""
 
         def end() -> None:
             raise Killed
@@ -173,14 +173,14 @@ class Studio:
             work()
 
     def restart(self, **settings: Any) -> None:
-        """The workers start anew, with other settings."""
+        """The workers restart with other settings."""
         self.restarted = True
         for name, value in settings.items():
             setattr(self.settings, name, value)
         providers._make.cache_clear()
 
     def impatient(self) -> None:
-        """Every time-out is half a second."""
+        """Set every time-out to half a second."""
         from jobs.storage import cloudinary
 
         timeout = urllib3.Timeout(connect=0.5, read=0.5)
@@ -190,7 +190,7 @@ class Studio:
 
     @contextmanager
     def outage(self, service: Google | Cloudinary) -> Iterator[None]:
-        """Nobody listens at the service's address."""
+        """The service refuses connections."""
         service.stop()
         try:
             yield
@@ -200,13 +200,13 @@ class Studio:
     # ---- The clock ----
 
     def later(self, seconds: float) -> None:
-        """So many seconds pass."""
+        """Let this many seconds pass."""
         past = timedelta(seconds=seconds)
         VideoJob.objects.update(**{name: F(name) - past for name in TIMES})
         SubmissionGate.objects.update(opens_at=F("opens_at") - past)
 
     def wait(self) -> None:
-        """Until the job's next step is due."""
+        """Let time pass until the job's next step is due."""
         self.job.refresh_from_db()
         due = self.job.next_step_at
         assert due is not None
@@ -218,12 +218,12 @@ class Studio:
     # ---- What came of it ----
 
     def shown(self) -> dict[str, Any] | None:
-        """The job as its owner sees it; None once it is gone."""
+        """The job as its owner sees it; None if it was deleted."""
         answer = self.client.get(f"/api/v1/video-jobs/{self.job.pk}")
         return answer.json() if answer.status_code == 200 else None
 
     def minutes(self) -> int:
-        """From the order to its end; 0 once it is gone."""
+        """Minutes from the order to the end; 0 if the job was deleted."""
         job = self.shown()
         if job is None:
             return 0
@@ -231,12 +231,12 @@ class Studio:
         return round(took.total_seconds() / 60)
 
     def read_by_the_client(self) -> list[str]:
-        """The lines of the job's log that are out of the usual."""
+        """The unusual lines of the job's log."""
         lines = [line["message"] for line in (self.shown() or {"logs": []})["logs"]]
         return [line for line in lines if line not in USUAL and not line.startswith("💰")]
 
     def read_by_staff(self) -> list[str]:
-        """The lines of the job for staff, and of the log where the job is gone."""
+        """The job's internal lines; if it was deleted, the lines of the service's log."""
         events = JobEvent.objects.filter(job=self.job.pk, internal=True).order_by("id")
         lines = [f"{event.message}: {event.detail}" for event in events]
         if not lines:
@@ -246,12 +246,12 @@ class Studio:
         return [_lasting(line) for line in lines]
 
     def calls(self) -> tuple[int, int, int]:
-        """Creates, polls and uploads that arrived, whose job's ever."""
+        """The creates, polls and uploads that arrived, for any job."""
         made = self.google.calls + self.cloudinary.calls
         return made["create"], made["poll"], made["upload"]
 
     def read_by_anybody(self) -> str:
-        """All that the owner, passers-by and the operator's log are told."""
+        """Everything that the owner, the public and the operator's log can read."""
         job = f"/api/v1/video-jobs/{self.job.pk}"
         paths = [job, f"{job}/download", "/api/v1/video-jobs", "/api/v1/tokens/entries"]
         answers = [self.client.get(path) for path in (*paths, "/video-monitor")]
@@ -262,19 +262,20 @@ class Studio:
         return VideoJob.objects.get(pk=self.job.pk).operation
 
     def stored(self) -> bytes | None:
-        """The job's video, at Cloudinary or on this disk."""
+        """The job's stored video, at Cloudinary or on this disk."""
         name = f"ai_studio/videos/{self.job.pk}"
         local = self.folder / "media" / f"{name}.mp4"
         return local.read_bytes() if local.exists() else self.cloudinary.content_of(name)
 
-    def spooled(self) -> list[str]:
+    def staged_files(self) -> list[str]:
         return [path.name for path in staging.folder().iterdir()]
 
 
 def _whole(record: logging.LogRecord) -> str:
-    """The line with its traceback and extras; an operation's name is for the log to tell.
+    """The log line with its traceback and extras, without the operation's name, which the log may
+    contain.
 
-    Where this project lies is left out: a traceback may say it, and it may be anywhere.
+    The project's path is removed, because a traceback contains it and it differs between machines.
     """
     usual = logging.makeLogRecord({}).__dict__.keys() | {"operation"}
     extras = [value for name, value in record.__dict__.items() if name not in usual]

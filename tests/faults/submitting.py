@@ -1,4 +1,4 @@
-"""Google does not take the order, or nobody knows whether it did."""
+"""Google does not accept the order, or it is unknown whether it did."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ UNKNOWN = "provider.unknown_submission"
 
 
 def refused(studio: Studio) -> None:
-    """Nobody listens at Google's address, three times."""
+    """Google refuses three connections."""
     studio.order()
     with studio.outage(studio.google):
         studio.try_in_vain(studio.tick)
@@ -29,7 +29,7 @@ def refused_for_ever(studio: Studio) -> None:
 
 
 def idle_connection_closed(studio: Studio) -> None:
-    """The connection of an earlier job was kept open, and Google closed it since."""
+    """Google has closed the idle connection of an earlier job."""
     studio.order()
     studio.finish()
     with studio.outage(studio.google):
@@ -41,19 +41,19 @@ def idle_connection_closed(studio: Studio) -> None:
 
 
 def no_credentials(studio: Studio) -> None:
-    """A project without a key, and its application-default credentials are not there."""
+    """A project without an API key, whose application-default credentials are missing."""
     studio.monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/etc/studio/none.json")
     restarted(GOOGLE_API_KEY="")(studio)
 
 
 def no_certificates(studio: Studio) -> None:
-    """The authorities' certificates are not where the environment says."""
+    """The environment names a missing file of CA certificates."""
     studio.monkeypatch.setenv("SSL_CERT_FILE", "/etc/studio/none.pem")
     restarted()(studio)
 
 
 def no_token(studio: Studio) -> None:
-    """A service account whose token server does not answer, three times."""
+    """A service account whose token server refuses three connections."""
     studio.monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(service_account(studio)))
     studio.order()
     studio.restart(GOOGLE_API_KEY="")
@@ -63,7 +63,7 @@ def no_token(studio: Studio) -> None:
 
 
 def service_account(studio: Studio) -> Path:
-    """Credentials of a service account; nobody listens where it would get its tokens."""
+    """Credentials of a service account, whose token server refuses connections."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -90,13 +90,13 @@ FAULTS = [
         (12, 1, 1),
     ),
     Fault("503 three times", google("create 503 x3"), SUCCEEDED, (4, 1, 1)),
-    Fault("503 for ever", google("create 503 for ever"), "provider.unavailable", (10, 0, 0)),
+    Fault("503 every time", google("create 503 for ever"), "provider.unavailable", (10, 0, 0)),
     Fault("no connection, three times", refused, SUCCEEDED, (1, 1, 1)),
-    Fault("no connection for ever", refused_for_ever, "provider.unavailable", (0, 0, 0)),
+    Fault("no connection at all", refused_for_ever, "provider.unavailable", (0, 0, 0)),
     Fault("an idle connection was closed", idle_connection_closed, SUCCEEDED, (1, 1, 1)),
     Fault("no access token, three times", no_token, SUCCEEDED, (1, 1, 1)),
     Fault("400", google("create 400"), "input.unsupported", (1, 0, 0)),
-    Fault("400 that speaks of safety", google("create unsafe"), "safety.prompt", (1, 0, 0)),
+    Fault("400 because of safety", google("create unsafe"), "safety.prompt", (1, 0, 0)),
     Fault("401", google("create 401"), "provider.rejected", (1, 0, 0)),
     Fault("403", google("create 403"), "provider.rejected", (1, 0, 0)),
     Fault(
@@ -118,6 +118,6 @@ FAULTS = [
     Fault("504", google("create 504"), UNKNOWN, (1, 0, 0)),
     Fault("an HTML page, 502", google("create html"), UNKNOWN, (1, 0, 0)),
     Fault("an HTML page, 200", google("create html200"), UNKNOWN, (1, 0, 0)),
-    Fault("no answer within the time-out", impatient(google("create hang")), UNKNOWN, (1, 0, 0)),
-    Fault("cut off after it took the order", google("create cut"), UNKNOWN, (1, 0, 0)),
+    Fault("no response within the time-out", impatient(google("create hang")), UNKNOWN, (1, 0, 0)),
+    Fault("cut off after the order was accepted", google("create cut"), UNKNOWN, (1, 0, 0)),
 ]

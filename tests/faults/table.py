@@ -1,4 +1,4 @@
-"""`docs/faults.md`: made of what the faults did, and compared with it."""
+"""Write `docs/faults.md` from the results of the faults, and compare them with it."""
 
 from pathlib import Path
 
@@ -9,14 +9,16 @@ from tests.faults.studio import Studio
 FILE = Path(__file__).parents[2] / "docs" / "faults.md"
 INTRODUCTION = """\
 # Faults
-What becomes of a job when something goes wrong, as the tests in `tests/faults` see it: they play
-each fault with the real SDKs against imitations of Google and Cloudinary, compare what happens with
-this table, and write it anew by `python -m tests.faults --write`.
+What happens to a job in each failure. The tests in `tests/faults` cause each failure with the real
+SDKs and fake servers of Google and Cloudinary, and compare the result with this table.
+`python -m tests.faults --write` writes it.
 
-- *after*: minutes from the order to its end; nothing stands for less than half of one.
-- *calls*: submissions, polls and uploads that arrived, the last, successful ones included.
-- *the client reads*: what its log says beyond the usual; after ❌ it is the `errorMessage`.
-- *staff read*: the internal lines of the job. Of failures in a row only the first has a line.
+- *after*: minutes from the order to the end of the job; empty below half a minute.
+- *calls*: submissions, polls and uploads that arrived, including the successful ones.
+- *tokens*: whether the job stays charged or is refunded.
+- *the client reads*: lines of the job's log beyond the usual ones; the one with ❌ is the
+  `errorMessage`.
+- *staff read*: the internal lines of the log. Consecutive failures have one line.
 """
 COLUMNS = (
     *("fault", "status", "errorCode", "after", "calls"),
@@ -27,7 +29,7 @@ LONGEST = 110  # characters of a line that staff read
 
 
 def row(fault: Fault, studio: Studio) -> str:
-    """The fault's line of the table, by what it did to the studio."""
+    """The line of the table for a fault, from its result."""
     staff = [f"`{_cut(line)}`" for line in studio.read_by_staff()]
     cells = (
         fault.name,
@@ -55,7 +57,7 @@ def written() -> dict[tuple[str, str], str]:
 
 
 def text(lines: dict[tuple[str, str], str]) -> str:
-    """The whole file with these lines; those of faults that were not played stay out."""
+    """The whole file with these lines, without faults that did not run."""
     parts = [INTRODUCTION]
     for section, faults in FAULTS.items():
         rows = [lines[section, each.name] for each in faults if (section, each.name) in lines]

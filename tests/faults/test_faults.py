@@ -1,4 +1,4 @@
-"""Every fault comes to the end that its list says, costs what it should, and gives nothing away."""
+"""Every fault has the listed result and the right charge, and leaks no internal text."""
 
 import re
 
@@ -58,7 +58,7 @@ class TestFault:
 
 
 def assert_money(studio, job, fault):
-    """One charge, and one refund or none; the account's balance says the same."""
+    """There is one charge and at most one refund, and the balance agrees."""
     back = 0 if fault.money == KEPT else COST
     entries = studio.client.get("/api/v1/tokens/entries").json()["entries"]
     amounts = [each["amount"] for each in entries if each["reference"] == str(studio.job.pk)]
@@ -71,7 +71,7 @@ def assert_money(studio, job, fault):
 
 
 def assert_words(studio, job):
-    """Whoever reads something reads our own words, and staff the cause as well."""
+    """Clients read our own sentences only; staff also read the cause."""
     if job and job["status"] == "FAILED":
         assert SENTENCE.fullmatch(job["errorMessage"])
         assert studio.read_by_the_client()[-1] == f"❌ {job['errorMessage']}"
@@ -85,8 +85,8 @@ def assert_words(studio, job):
 
 
 def assert_traces(studio, job, fault):
-    """Nothing is left in the spool; of a video that was stored there is one, and it is whole."""
-    assert studio.spooled() == []
+    """No staged file is left; a stored video exists once and is complete."""
+    assert studio.staged_files() == []
     if fault.end == SUCCEEDED:
         assert studio.client.get(f"/api/v1/video-jobs/{studio.job.pk}/download").status_code == 302
         assert studio.stored() == studio.google.video_of(studio.operation())

@@ -1,4 +1,4 @@
-"""What the fault of one job means for others, and for the owner while the job waits."""
+"""The effect of one job's failure on other jobs, and what the owner reads while it waits."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from jobs.models import JobEvent, SubmissionGate, VideoJob
 from tests.faults.studio import Studio
 from tests.faults.workers import submits_too_slowly
 
-BUSY = "Google Veo is busy. The job waits and starts by itself."
-UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts by itself."
+BUSY = "Google Veo is busy. The job waits and starts automatically."
+UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts automatically."
 
 
 class TestBusyGoogle:

@@ -1,4 +1,4 @@
-"""A worker ends in the middle of a step, or answers when all is over."""
+"""A worker dies during a step, or answers after the job has ended."""
 
 from jobs.models import Stage
 from jobs.worker import leases
@@ -41,7 +41,7 @@ def dies_storing_twice(studio: Studio) -> None:
 
 
 def submits_too_slowly(studio: Studio) -> None:
-    """Its lease runs out, and another worker gives the job up before the answer is written down."""
+    """Its lease ends, and another worker fails the job before the answer is recorded."""
 
     def given_up() -> None:
         studio.later(LATER)
@@ -53,8 +53,8 @@ def submits_too_slowly(studio: Studio) -> None:
 
 
 def polls_too_slowly(studio: Studio) -> None:
-    """It holds the video, but its lease and the job's time ran out, and another worker, whom
-    Google answers nothing, has ended the job."""
+    """It has the video, but its lease and the deadline are over, and another worker, whose poll
+    failed, has ended the job."""
 
     def given_up() -> None:
         studio.google.fail("poll", "503")
@@ -69,7 +69,7 @@ def polls_too_slowly(studio: Studio) -> None:
 
 
 def stores_too_slowly(studio: Studio) -> None:
-    """It has stored the video, but its lease ran out, and another worker stores it as well."""
+    """It has stored the video, but its lease is over, and another worker stores it too."""
 
     def done_by_another() -> None:
         studio.later(LATER)
@@ -98,22 +98,22 @@ def deadline_without_refunds(studio: Studio) -> None:
 
 FAULTS = [
     Fault(
-        "a worker dies while it submits",
+        "a worker dies while submitting",
         dies_submitting,
         "provider.unknown_submission",
         (1, 0, 0),
     ),
-    Fault("two workers die of polling", dies_polling_twice, SUCCEEDED, (1, 3, 1)),
-    Fault("three workers die of polling", dies_polling, "internal", (1, 3, 0)),
-    Fault("two workers die of storing", dies_storing_twice, SUCCEEDED, (1, 1, 3)),
-    Fault("three workers die of storing", dies_storing, "internal", (1, 1, 3)),
+    Fault("two workers die while polling", dies_polling_twice, SUCCEEDED, (1, 3, 1)),
+    Fault("three workers die while polling", dies_polling, "internal", (1, 3, 0)),
+    Fault("two workers die while storing", dies_storing_twice, SUCCEEDED, (1, 1, 3)),
+    Fault("three workers die while storing", dies_storing, "internal", (1, 1, 3)),
     Fault(
-        "the order is taken, too late",
+        "the order is accepted too late",
         submits_too_slowly,
         "provider.unknown_submission",
         (1, 0, 0),
     ),
-    Fault("the video comes, too late", polls_too_slowly, "provider.timeout", (1, 2, 0)),
+    Fault("the video arrives too late", polls_too_slowly, "provider.timeout", (1, 2, 0)),
     Fault("two workers store the same video", stores_too_slowly, SUCCEEDED, (1, 1, 2)),
     Fault(
         "403, `VIDEO_REFUND_FAILED_JOBS=false`",

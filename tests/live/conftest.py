@@ -1,4 +1,4 @@
-"""Servers that the tests of a module share, each under a user of its own, called `studio`."""
+"""Fixtures: a `studio` for the tests of a module, with a user for each."""
 
 from collections.abc import Generator
 

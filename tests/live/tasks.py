@@ -1,4 +1,4 @@
-"""What a test has the workers of its cluster do."""
+"""Tasks that tests run in the workers of their cluster."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Many requests of one user in the same moment, to two web processes."""
+"""Simultaneous requests of one user to two web processes."""
 
 import threading
 import time

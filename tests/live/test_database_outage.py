@@ -1,4 +1,4 @@
-"""PostgreSQL is gone for half a minute while videos are made, and is read-only when it is back."""
+"""PostgreSQL is down for half a minute while videos are made, and read-only after that."""
 
 import signal
 import time

@@ -4,6 +4,7 @@ import re
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -127,6 +128,9 @@ class TestOnce:
             assert re.search(said, demo.said), said
         assert "Traceback" not in demo.said
         assert not [*tmp_path.glob("videostudio-demo-*")]
+        with sqlite3.connect(tmp_path / "demo.sqlite3") as database:
+            checks = database.execute("SELECT completed, findings FROM tokens_ledger_ledgercheck")
+            assert checks.fetchall()[:1] == [(1, 0)]
 
 
 class TestFrontEnd:

@@ -1,9 +1,8 @@
-"""The integration guide's client in a browser, on a page of another origin than the service's."""
+"""The integration guide's client in a browser, on a page of another origin."""
 
 import io
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,12 @@ from playwright.sync_api import Page
 
 from tests.client import ApiClient
 from tests.live.test_guide_client import SHORT_OF_TOKENS
+from tests.run import PROJECT
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
-CLIENT = Path(__file__).with_name("video-generation.js")  # the guide's class, word for word
+CLIENT = PROJECT / "examples/frontend/video-generation.js"  # the guide's class, word for word
 PAGE = b"""<!doctype html><title>A front end</title><link rel="icon" href="data:,">
 <input type="file"><video controls></video><script src="video-generation.js"></script>"""
 ORDER = {

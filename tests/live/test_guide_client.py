@@ -1,6 +1,6 @@
 """The integration guide's own client and its curl lines, unchanged, against the service.
 
-They send no `mockMode`, so the operator's VIDEO_DEFAULT_MOCK_MODE stands in for it.
+They send no `mockMode`, so the service sets VIDEO_DEFAULT_MOCK_MODE.
 """
 
 import io

@@ -1,11 +1,11 @@
-"""What Google allows the whole installation holds across clusters; each user gets a fair turn."""
+"""Google's limits hold across clusters, and each user gets a fair share."""
 
 import pytest
 
 from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.stack import until
 
-WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free place at Google Veo. The job starts by itself."
+WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free slot at Google Veo. The job starts automatically."
 
 pytestmark = pytest.mark.live
 

@@ -1,5 +1,4 @@
-"""A whole installation that needs nobody: the mock makes the videos, this machine's disk keeps
-them."""
+"""A whole installation without other services: mock videos on this machine's disk."""
 
 import secrets
 import time

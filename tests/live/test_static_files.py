@@ -1,4 +1,4 @@
-"""Static files as browsers get them, where they were collected and where they were not."""
+"""Static files as browsers get them, with and without collectstatic."""
 
 import re
 import subprocess

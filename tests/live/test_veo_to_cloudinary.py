@@ -1,7 +1,7 @@
-"""From POST to a video behind `cloudinaryUrl`: gunicorn, workers and both SDKs are the real ones,
-Google and Cloudinary are our imitations.
+"""From POST to a video at `cloudinaryUrl`: real gunicorn, workers and SDKs, fake Google and
+Cloudinary.
 
-All films of a class are ordered at once and watched together until the last one is over.
+All videos of a class are ordered at once and watched together until the last one ends.
 """
 
 import hashlib

@@ -1,11 +1,11 @@
-// Runs the integration guide's client, which video-generation.js holds unchanged.
+// Runs the integration guide's client, which examples/frontend/video-generation.js holds unchanged.
 // node use_client.js SCENARIO API_BASE TOKEN    prints what happened as one line of JSON
 
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 const vm = require('node:vm');
 
-const source = readFileSync(join(__dirname, 'video-generation.js'), 'utf8');
+const source = readFileSync(join(__dirname, '../../examples/frontend/video-generation.js'), 'utf8');
 const VideoGenerationClient = vm.runInThisContext(`${source}\nVideoGenerationClient`);
 
 const [scenario, base, token] = process.argv.slice(2);

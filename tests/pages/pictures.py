@@ -6,12 +6,15 @@ The machine needs a font with emoji (Debian: fonts-noto-color-emoji), which job 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests import chromium
 from tests.browser import FLAGS
+from tests.front_end import serve_front_end
 from tests.pages import scene
 from tests.pages.staff_studio import PASSWORD, open_studio
 from tests.run import PROJECT
@@ -29,6 +32,11 @@ def main() -> None:
             _staff(browser, studio)
         with Stack(env=scene.ENV) as studio:
             _monitor(browser, studio)
+        with serve_front_end() as front_end:
+            allowed = {"CORS_ALLOWED_ORIGINS": front_end.origin, "MOCK_SECONDS": "16"}
+            with Stack(env=allowed) as studio:
+                front_end.studio_url = studio.url
+                _front_end(browser, studio, front_end.origin)
 
 
 def _staff(browser: Browser, studio: Stack) -> None:
@@ -65,6 +73,27 @@ def _monitor(browser: Browser, studio: Stack) -> None:
     page.goto(f"{studio.url}/video-monitor")
     page.wait_for_timeout(2_000)  # until the newest figures and posters are there
     _take(page, "monitor", height=920)
+
+
+def _front_end(browser: Browser, studio: Stack, origin: str) -> None:
+    user = studio.user("alice", tokens=500)
+    done = user.wait(user.create(prompt="A lighthouse at dusk, waves rolling in").json()["id"])
+    first_frame: Any = {
+        "name": "harbour.jpg",
+        "mimeType": "image/jpeg",
+        "buffer": user.get(urlsplit(done["posterUrl"]).path).content,
+    }
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(origin)
+    page.get_by_text("Use an access token").click()
+    page.get_by_label("Access token").fill(user.headers["Authorization"].removeprefix("Bearer "))
+    page.get_by_role("button", name="Use token").click()
+    page.get_by_label("Prompt").fill("A boat drifts out of the harbour, early morning light")
+    page.get_by_label("First frame").set_input_files(first_frame)
+    page.get_by_role("button", name="Generate Video").click()
+    page.get_by_text("Video generation in progress...").first.wait_for()
+    page.wait_for_timeout(7_000)  # until the progress shows
+    _take(page, "frontend", height=1000)
 
 
 def _take(page: Page, name: str, *, height: int) -> None:

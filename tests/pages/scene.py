@@ -1,4 +1,4 @@
-"""A studio at work, for pictures and browser tests: all made through the API, with the mock."""
+"""A studio with jobs in progress, for pictures and browser tests, made through the API."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""A studio with a past, on real servers: for browser tests of the staff's pages, and pictures."""
+"""A studio with old jobs on real servers, for browser tests of the staff's pages, and pictures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

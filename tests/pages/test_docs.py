@@ -1,4 +1,4 @@
-"""/api/v1/docs in a browser: a newcomer makes a video with nothing but this page."""
+"""/api/v1/docs in a browser: a newcomer makes a video with this page only."""
 
 import json
 from typing import Any

@@ -290,7 +290,7 @@ class TestPage:
         id = order(alice, f"A wedding in a library {LONG}")
         page = show(f"{MONITOR}/{id}", tolerate="404")
         assert alice.delete(f"/api/v1/video-jobs/{id}").status_code == 204
-        expect(page.get_by_text("The monitor has nothing here")).to_be_visible()
+        expect(page.get_by_text("Nothing found on the monitor")).to_be_visible()
 
     def test_is_used_by_keyboard(self, show, lighthouse):
         page = show()

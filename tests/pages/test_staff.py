@@ -1,4 +1,4 @@
-"""The staff's pages as people see them: from a customer's mail to the refund, and each action."""
+"""The staff's pages in a browser: from a customer's e-mail to the refund, and each action."""
 
 import base64
 import csv
@@ -118,7 +118,7 @@ class TestAMail:
         expect(find(page, job[:8])).to_have_count(1)
 
         open_job(page, job[:13])
-        expect(page.locator(".story")).to_contain_text("50 tokens were charged and not given back")
+        expect(page.locator(".story")).to_contain_text("50 tokens were charged and not refunded")
         timeline = page.get_by_role("region", name="Timeline").get_by_role("listitem")
         expect(timeline.filter(has_text="Video generation completed")).to_be_visible()
         failed_step = timeline.filter(has_text="503 UNAVAILABLE")
@@ -135,13 +135,13 @@ class TestAMail:
         screenshot(page, "staff-refund")
         send(page, "Refund", "The video was nothing but a black frame")
         expect(page.locator(".messagelist")).to_have_text(f"Job {job}: 50 tokens refunded.")
-        expect(page.locator(".story")).to_contain_text("The 50 tokens charged were given back.")
+        expect(page.locator(".story")).to_contain_text("The 50 tokens charged were refunded.")
         expect(timeline.filter(has_text="Refund +50")).to_contain_text("a black frame")
         expect(page.locator(".job-head")).to_contain_text(f"has {after} now")
         expect(page.locator(".action-buttons").get_by_role("link", name="Refund")).to_have_count(0)
 
         page.goto(f"{LIST}{job}/refund/")  # the address is still in the browser's history
-        expect(page.locator(".skipped")).to_contain_text("was refunded before")
+        expect(page.locator(".skipped")).to_contain_text("was already refunded")
         expect(page.get_by_role("button", name="Refund")).to_have_count(0)
         expect(page.get_by_text("Nothing can be done here")).to_be_visible()
 
@@ -154,7 +154,7 @@ class TestAMail:
         for page in pages:
             send(page, "Refund", "Asked for it")
         expect(pages[0].locator(".messagelist .success")).to_contain_text("50 tokens refunded")
-        expect(pages[1].locator(".messagelist .warning")).to_contain_text("was refunded before")
+        expect(pages[1].locator(".messagelist .warning")).to_contain_text("was already refunded")
 
     def test_needs_a_reason_of_more_than_blanks(self, enter):
         page = enter("sam")
@@ -165,7 +165,7 @@ class TestAMail:
         send(page, "Refund", "   ")
         expect(page.get_by_text("This field is required.")).to_be_visible()
         page.goto(f"{LIST}{job}/change/")
-        expect(page.locator(".story")).to_contain_text("not given back")
+        expect(page.locator(".story")).to_contain_text("not refunded")
 
 
 def number(tokens: str) -> int:
@@ -178,7 +178,7 @@ class TestActions:
         job = open_job(page, "tram thunderstorm")
         until_shown(page, "Accepted by the mock")
         choose(page, "Cancel")
-        expect(page.locator("table.rows")).to_contain_text("No tokens back")
+        expect(page.locator("table.rows")).to_contain_text("No refund")
         send(page, "Cancel", "Ordered twice")
         expect(page.locator(".messagelist")).to_contain_text(f"{job}: cancelled; its tokens are")
         expect(page.locator("h1")).to_contain_text("CANCELLED")
@@ -214,9 +214,9 @@ class TestActions:
         said = page.locator(".messagelist")
         expect(said).to_contain_text("retried as job")
         expect(said).to_contain_text(f"for {tokens}.")
-        expect(page.locator(".job-head")).to_contain_text("Done again as")
+        expect(page.locator(".job-head")).to_contain_text("Repeated as")
         said.get_by_role("link").last.click()
-        expect(page.locator(".job-head")).to_contain_text(f"Made from {first}")
+        expect(page.locator(".job-head")).to_contain_text(f"Repeats {first}")
         expect(page.locator(".story")).to_contain_text(story)
         until_shown(page, "Accepted by the mock")
 
@@ -229,7 +229,7 @@ class TestActions:
         page.get_by_label("Nobody").check()
         send(page, "Fetch again", "The storage is back")
         page.locator(".messagelist").get_by_role("link").last.click()
-        until_shown(page, "The video was there after")
+        until_shown(page, "The video was stored after")
         page.locator("video").evaluate("video => video.play()")
 
     def test_over_a_filter(self, enter):
@@ -376,7 +376,7 @@ class TestRoles:
         page.goto(
             f"/admin/accounts/user/{user}/grant/" if closed == "grant" else f"{LIST}{job}/{closed}/"
         )
-        expect(page.get_by_role("heading", name="You may not do this.")).to_be_visible()
+        expect(page.get_by_role("heading", name="You do not have permission")).to_be_visible()
 
 
 class TestOverview:

@@ -1,4 +1,4 @@
-"""The admin's lists of the ledger: to look at, even for superusers."""
+"""The ledger's admin is read-only, for superusers too."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Many who want the same tokens at the same moment, each on a connection of their own."""
+"""Simultaneous changes of one balance, each on its own connection."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Findings in a ledger that was damaged past its guards, and the command that tells them."""
+"""Findings in a ledger that was damaged with its triggers off, and the command that prints them."""
 
 import logging
 from time import monotonic

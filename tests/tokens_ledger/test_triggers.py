@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks."""
+"""What the database refuses by its triggers and constraints."""
 
 from importlib import import_module
 

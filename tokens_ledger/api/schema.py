@@ -1,10 +1,9 @@
-"""The OpenAPI documentation of balances and entries."""
+"""The OpenAPI documentation of the entries."""
 
 from drf_spectacular.utils import extend_schema
 
-from accounts.api.schema import UNAUTHORIZED, UNKNOWN, answer, at_fault
-from tokens_ledger.api.serializers import EntriesSerializer, TokensSerializer
-from videostudio.core.api.pagination import PageSerializer
+from tokens_ledger.api.serializers import EntriesQuerySerializer, EntriesSerializer
+from videostudio.core.api.openapi import UNAUTHORIZED, answer, at_fault
 
 ENTRY = {
     "id": 12,
@@ -21,25 +20,16 @@ BAD_LIMIT = at_fault(
     faults=[("limit", "Limit must be a whole number from 1 to 100", "max_value")],
 )
 
-retrieve = extend_schema(
-    summary="Get your token balance",
-    description="Your balance, which is always the sum of your entries, and the prices.",
-    responses={
-        200: answer(
-            TokensSerializer,
-            "The balance and the prices.",
-            {"availableTokens": 450, "costs": {"video_generation": 50}},
-        ),
-        400: UNKNOWN,
-        401: UNAUTHORIZED,
-    },
-)
 entries = extend_schema(
     summary="List the entries of your balance",
     description="Grants, charges, refunds and adjustments, newest first. Nobody can change them.",
-    parameters=[PageSerializer],
+    parameters=[EntriesQuerySerializer],
     responses={
-        200: answer(EntriesSerializer, "A page of your entries.", {"entries": [ENTRY], "total": 2}),
+        200: answer(
+            EntriesSerializer,
+            "A page of your entries.",
+            {"entries": [ENTRY], "total": 2, "nextCursor": "WyIxMiIsMl0", "hasMore": True},
+        ),
         400: BAD_LIMIT,
         401: UNAUTHORIZED,
     },

@@ -1,15 +1,22 @@
 """Serializers of balances and entries. The actor is not included: only staff may see it."""
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from tokens_ledger.models import Entry
+from videostudio.core.api.fields import ChoicesField
+from videostudio.core.api.pagination import CursorField, PageSerializer
 
 
-class TokensSerializer(serializers.Serializer):
-    availableTokens = serializers.IntegerField(help_text="Tokens that can be spent now.")
-    costs = serializers.DictField(
-        child=serializers.IntegerField(), help_text="What each operation costs, in tokens."
+class EntriesQuerySerializer(PageSerializer):
+    kind = ChoicesField(
+        "Kind",
+        Entry.Kind.values,
+        fold=str.lower,
+        required=False,
+        help_text="One or several kinds, separated by commas.",
     )
+    after = CursorField(int, required=False, help_text="The `nextCursor` of the page before.")
 
 
 class EntrySerializer(serializers.ModelSerializer):
@@ -31,6 +38,11 @@ class EntrySerializer(serializers.ModelSerializer):
         fields = ["id", "kind", "amount", "balanceAfter", "reference", "note", "createdAt"]
 
 
+@extend_schema_serializer(many=False)
 class EntriesSerializer(serializers.Serializer):
     entries = EntrySerializer(many=True, help_text="Newest first.")
-    total = serializers.IntegerField(help_text="The number of entries.")
+    total = serializers.IntegerField(help_text="The number of entries that match the filters.")
+    nextCursor = serializers.CharField(
+        allow_null=True, help_text="For `after`: the next page; null on the last page."
+    )
+    hasMore = serializers.BooleanField(help_text="Whether there is a next page.")

@@ -1,8 +1,5 @@
 from django.urls import path
 
-from tokens_ledger.api.views import TokensViewSet
+from tokens_ledger.api.views import EntriesViewSet
 
-urlpatterns = [
-    path("tokens", TokensViewSet.as_view({"get": "retrieve"})),
-    path("tokens/entries", TokensViewSet.as_view({"get": "entries"})),
-]
+urlpatterns = [path("tokens/entries", EntriesViewSet.as_view({"get": "list"}))]

@@ -1,37 +1,40 @@
-"""A user's own balance and entries."""
+"""A user's own entries."""
 
-from typing import cast
+from typing import Any
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from accounts.models import User
-from tokens_ledger import ledger
 from tokens_ledger.api import schema
-from tokens_ledger.api.serializers import EntriesSerializer, TokensSerializer
+from tokens_ledger.api.serializers import EntriesQuerySerializer, EntriesSerializer
 from tokens_ledger.models import Entry
-from videostudio.core.api.pagination import PageSerializer
+from videostudio.core.api.pagination import Cursor, created_between
 from videostudio.core.api.strict import StrictView
 
 
 @extend_schema(tags=["tokens"])
-class TokensViewSet(StrictView, ViewSet):
-    query_serializers = {"entries": PageSerializer}
-
-    @schema.retrieve
-    def retrieve(self, request: Request) -> Response:
-        tokens = {
-            "availableTokens": ledger.balance(user=cast(User, request.user)),
-            "costs": settings.VIDEO_TOKEN_COSTS,
-        }
-        return Response(TokensSerializer(tokens).data)
+class EntriesViewSet(StrictView, ViewSet):
+    query_serializers = {"list": EntriesQuerySerializer}
 
     @schema.entries
-    def entries(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         limit, offset = self.query["limit"], self.query["offset"]
-        entries = Entry.objects.filter(account=request.user.pk).order_by("-id")
-        found = {"entries": entries[offset : offset + limit], "total": entries.count()}
-        return Response(EntriesSerializer(found).data)
+        filters: dict[str, Any] = created_between(self.query)
+        if "kind" in self.query:
+            filters["kind__in"] = self.query["kind"]
+        entries = Entry.objects.filter(account=request.user.pk, **filters).order_by("-id")
+        (last_id,), total = self.query.get("after") or ((None,), None)
+        if total is None:
+            total = entries.count()  # once: the cursor takes it to the next pages
+        rest = entries.filter(id__lt=last_id) if last_id is not None else entries
+        found = list(rest[offset : offset + limit + 1])
+        more = len(found) > limit
+        page = {
+            "entries": found[:limit],
+            "total": total,
+            "nextCursor": Cursor([str(found[limit - 1].pk)], total).encode() if more else None,
+            "hasMore": more,
+        }
+        return Response(EntriesSerializer(page).data)

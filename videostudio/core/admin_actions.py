@@ -13,7 +13,8 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -148,9 +149,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
     def act_on_object(self, request: HttpRequest, pk: Any, action: ConfirmedAction) -> HttpResponse:
         if not request.user.has_perm(action.permission):
             raise PermissionDenied
-        obj = self.get_queryset(request).filter(pk=pk).first()
-        if obj is None:
-            raise Http404
+        obj = get_object_or_404(self.get_queryset(request), pk=pk)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
         selection = Selection(objects={pk: obj}, left_out=0, back=back, page_of=obj)
         return self._respond(request, action, selection, confirmed=request.method == "POST")

@@ -9,7 +9,7 @@ from accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Registers a phone for the second step of a login; a phone before it stops working."
+    help = "Registers a phone for the second login step. An earlier phone stops working."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
@@ -19,8 +19,8 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no user {username!r}")
         device = two_factor.new_device(user=user)
-        self.stdout.write(f"Have {user} read this with an authenticator app on the phone:\n")
+        self.stdout.write(f"Scan this with the authenticator app on {user}'s phone:\n")
         code = StringIO()
         segno.make(device.config_url).terminal(out=code, compact=True)
         self.stdout.write(code.getvalue())
-        self.stdout.write(f"\nor type it in: {device.config_url}")
+        self.stdout.write(f"\nor enter it by hand: {device.config_url}")

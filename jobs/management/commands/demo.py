@@ -1,4 +1,4 @@
-"""The whole service on one machine, shown by a client that makes a video through it."""
+"""Run the whole service on one machine, and make a video through it as a client."""
 
 import io
 import os
@@ -19,12 +19,13 @@ import requests
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from accounts.models import User
 from jobs.providers import veo_is_configured
 from jobs.storage import mp4
 from jobs.worker.supervisor import die_with_parent
-from tokens_ledger import ledger
+from tokens_ledger import ledger, reconciliation
 
 TOKENS = 500
 START_SECONDS = 30
@@ -45,7 +46,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=settings.PORT)
         parser.add_argument("--once", action="store_true", help="end after the video")
-        parser.add_argument("--no-mock", action="store_true", help="a real video, for real money")
+        parser.add_argument(
+            "--no-mock", action="store_true", help="a real video, which costs money"
+        )
 
     def handle(self, *args: Any, port: int, once: bool, no_mock: bool, **options: Any) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -54,6 +57,7 @@ class Command(BaseCommand):
             raise CommandError("MOCK=0 needs GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT")
         call_command("migrate", verbosity=0)
         users = {"demo": _user("demo", staff=False), "admin": _user("admin", staff=True)}
+        reconciliation.run(now=timezone.now())  # else the overview says "never checked" for an hour
         try:
             with _services(port, _web_settings(mock=not no_mock)) as services:
                 client = Client(f"http://localhost:{port}", self.stdout.write, services)
@@ -75,7 +79,7 @@ class Command(BaseCommand):
 
 
 class Services:
-    """web and worker as the Procfile has them. honcho runs them, and ends both when one ends."""
+    """web and worker of the Procfile, run by honcho, which ends both when one of them ends."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.log = folder / "services.log"
@@ -88,7 +92,7 @@ class Services:
                 env=os.environ | {"PATH": programs} | environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for this command, which then ends honcho
+                start_new_session=True,  # Ctrl-C reaches this command only, which then ends honcho
                 preexec_fn=partial(_end_with, os.getpid()),
             )
 
@@ -109,7 +113,7 @@ class Services:
 
 
 class Client:
-    """What a client of the API does, step by step, and says so."""
+    """A client of the API that prints each step."""
 
     def __init__(self, base: str, say: Any, services: Services) -> None:
         self.base = base
@@ -182,7 +186,7 @@ class Client:
             self.say(bar)
 
     def _check_download(self, job: dict) -> int:
-        """The video's size in bytes. Follows `download` as a client would."""
+        """The video's size in bytes. Follows the redirect of `download`, as a client would."""
         answer = self.http.get(f"{self.base}/api/v1/video-jobs/{job['id']}/download", timeout=120)
         answer.raise_for_status()
         with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
@@ -199,9 +203,9 @@ class Client:
 
 
 def _web_settings(*, mock: bool) -> dict[str, str]:
-    """What the integration guide's browser client needs, unless the operator set it.
+    """Settings for the integration guide's browser client, unless the operator set them.
 
-    For real videos `mockMode` stays required: neither a sample nor a bill may come unasked.
+    For real videos `mockMode` stays required, so that no client makes one by accident.
     """
     found = {}
     if not (settings.CORS_ALLOW_ALL_ORIGINS or settings.CORS_ALLOWED_ORIGINS):
@@ -223,7 +227,7 @@ def _services(port: int, web_settings: dict[str, str]) -> Iterator[Services]:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """In the middle of a fork Python drops the exception of a Ctrl-C: it waits until the end."""
+    """Delay Ctrl-C until the end of a fork: Python drops an exception that is raised within."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         yield
@@ -232,7 +236,7 @@ def _signals_blocked() -> Iterator[None]:
 
 
 def _end_with(parent: int) -> None:
-    """Run in the forked process: SIGTERM when `parent` dies."""
+    """Runs in the forked process: it gets SIGTERM when `parent` dies."""
     die_with_parent(parent=parent, signum=signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
 
@@ -250,7 +254,7 @@ def _refuse_busy(port: int) -> None:
 
 
 def _user(name: str, *, staff: bool) -> str:
-    """Make or renew a user with a fresh password, which is returned."""
+    """Create or reset a user with a new password; return the password."""
     password = secrets.token_urlsafe(9)
     user, _ = User.objects.get_or_create(username=name, defaults={"email": f"{name}@example.com"})
     user.is_staff = user.is_superuser = staff
@@ -262,7 +266,7 @@ def _user(name: str, *, staff: bool) -> str:
 
 
 def _picture() -> bytes:
-    """A PNG to begin the video with: a gradient, 1280 x 720."""
+    """A PNG for the first frame: a gradient, 1280 x 720."""
     from PIL import Image
 
     picture = io.BytesIO()

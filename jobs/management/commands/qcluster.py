@@ -7,11 +7,11 @@ from jobs.worker import supervisor
 
 
 class Command(BaseCommand):
-    """Takes the place of Django-Q2's command of this name."""
+    """Overrides Django-Q2's command of this name."""
 
-    # Not of the pages: the workers would share 8 MB of them, and touch none.
+    # No checks of the pages: they would load 8 MB that the workers never use.
     requires_system_checks = ["jobs", Tags.models]
-    help = "Runs the workers until SIGTERM or Ctrl-C; what dies is started again."
+    help = "Runs the workers until SIGTERM or Ctrl-C, and restarts them after a crash."
 
     def handle(self, *args: Any, **options: Any) -> None:
         supervisor.run()

@@ -213,7 +213,7 @@ class TestPermissions:
         call_command("grant_tokens", "carol", "500", "--note", "By transfer")
         text = limited(*codenames).get(history_of(carol)).text
         assert "You may not see what staff did to this user, their tokens and their jobs." in text
-        for claim in ("Nobody of the staff", "Staff have done nothing", "Spam", "By transfer"):
+        for claim in ("No member of staff", "Staff have done nothing", "Spam", "By transfer"):
             assert claim not in text
 
     def test_no_grant_by_command_without_permission_for_the_ledger(self, page, limited, carol):

@@ -40,14 +40,14 @@ class TestCancel:
     def test_keeps_the_tokens_of_what_was_submitted(self, support, new_job):
         job = new_job("generating")
         [message] = said(press(support, "cancel", job))
-        assert "its tokens are kept" in message
+        assert "no refund, because it was already submitted" in message
         assert (kept(job).status, kept(job).tokens_refunded) == ("CANCELLED", 0)
 
     @pytest.mark.parametrize("state", ["PENDING", "generating"])
     def test_claims_no_refund_that_came_before(self, operator, new_job, state):
         job = new_job(state)
         press(operator, "refund", job)
-        told = "cancelled; its tokens were refunded before."
+        told = "cancelled; it was already refunded."
         assert said(press(operator, "cancel", job)) == [f"Job {job.pk}: {told}"]
         assert told in LogEntry.objects.latest("id").change_message
         assert Entry.objects.filter(kind="refund").count() == 1
@@ -57,7 +57,7 @@ class TestCancel:
         job = new_job(state)
         version = kept(job).version
         assert said(press(support, "cancel", job)) == [
-            f"Job {job.pk}: has ended already ({state})."
+            f"Job {job.pk}: has already ended ({state})."
         ]
         assert kept(job).version == version
         assert not LogEntry.objects.exists()
@@ -93,7 +93,7 @@ class TestFail:
     def test_does_not_refund_twice(self, operator, new_job):
         job = new_job("generating")
         press(operator, "refund", job)
-        told = "marked as failed; its tokens were refunded before."
+        told = "marked as failed; it was already refunded."
         assert said(press(operator, "fail", job)) == [f"Job {job.pk}: {told}"]
         assert told in LogEntry.objects.latest("id").change_message
         assert kept(job).status == "FAILED"
@@ -101,7 +101,7 @@ class TestFail:
 
     def test_leaves_an_ended_job_alone(self, operator, new_job):
         job = new_job("SUCCEEDED")
-        assert "has ended already" in said(press(operator, "fail", job))[0]
+        assert "has already ended" in said(press(operator, "fail", job))[0]
         assert kept(job).status == "SUCCEEDED"
 
     def test_makes_a_worker_stop(self, operator, new_job):
@@ -140,7 +140,7 @@ class TestRetry:
         job = new_job("SUCCEEDED")
         tokens(alice, 20)
         assert said(press(operator, "retry", job, price="charged")) == [
-            f"Job {job.pk}: costs 50 tokens, of which the customer has 20."
+            f"Job {job.pk}: costs 50 tokens, but the customer has 20."
         ]
         assert VideoJob.objects.count() == 1
         assert not notes(job)
@@ -164,11 +164,11 @@ class TestRetry:
     def test_claims_no_refund_for_a_free_one(self, operator, new_job, action, what):
         press(operator, "retry", new_job("FAILED"), price="free")
         new = VideoJob.objects.get(rerun_of__isnull=False)
-        assert said(press(operator, action, new)) == [f"Job {new.pk}: {what}; it had cost nothing."]
+        assert said(press(operator, action, new)) == [f"Job {new.pk}: {what}; it was free."]
 
     def test_warns_before_it_charges_who_was_deactivated(self, operator, new_job, alice):
         job = new_job("FAILED")
-        warning = "was deactivated, and would be charged all the same"
+        warning = "is deactivated, but would still be charged"
         assert warning not in choose(operator, "retry", job).text
         alice.is_active = False
         alice.save()
@@ -177,21 +177,21 @@ class TestRetry:
 
     def test_is_not_made_of_a_job_with_images(self, operator, new_job):
         job = new_job("FAILED", initial_image=True)
-        assert "had images, which went when it ended" in choose(operator, "retry", job).text
+        assert "had images, which are deleted now" in choose(operator, "retry", job).text
         [message] = said(press(operator, "retry", job, price="free"))
-        assert "had images, which went when it ended: the customer must order anew" in message
+        assert "had images, which are deleted now: the customer must order again" in message
 
     def test_is_not_made_of_a_job_at_work(self, operator, new_job):
         job = new_job("generating")
         assert said(press(operator, "retry", job, price="free")) == [
-            f"Job {job.pk}: is still at work."
+            f"Job {job.pk}: has not ended yet."
         ]
 
     def test_is_not_made_twice_by_two_clicks(self, operator, new_job):
         job = new_job("FAILED")
         press(operator, "retry", job, price="free")
         assert said(press(operator, "retry", job, price="free")) == [
-            f"Job {job.pk}: is done again already, as job {new_of(job).pk}."
+            f"Job {job.pk}: was already repeated as job {new_of(job).pk}."
         ]
 
     def test_can_be_made_again_once_the_first_has_ended(self, operator, new_job):
@@ -205,7 +205,7 @@ class TestRetry:
         job = new_job("FAILED")
         VideoJob.objects.filter(pk=job.pk).update(model="veo-1")
         [message] = said(press(operator, "retry", job, price="free"))
-        assert "asked for a model that is not offered any more" in message
+        assert "used a model that is no longer available" in message
 
     def test_is_not_held_to_the_customers_limit(self, operator, new_job):
         job = new_job("FAILED")
@@ -244,14 +244,14 @@ class TestFetch:
     def test_is_not_made_without_an_operation(self, operator, new_job):
         job = new_job("CANCELLED")
         [message] = said(press(operator, "fetch", job, price="free"))
-        assert "has no operation at the provider" in message
+        assert "has no known operation at the provider" in message
         assert url_of("fetch", job) not in operator.get(page_of(job)).text
 
     def test_is_not_made_while_or_after_another_does(self, operator, new_job):
         job = new_job("FAILED")
         press(operator, "fetch", job, price="free")
         new = new_of(job)
-        refused = f"Job {job.pk}: is done again already, as job {new.pk}."
+        refused = f"Job {job.pk}: was already repeated as job {new.pk}."
         assert said(press(operator, "fetch", job, price="free")) == [refused]
         bring(new, "SUCCEEDED")
         assert said(press(operator, "fetch", job, price="free")) == [refused]
@@ -266,7 +266,7 @@ class TestFetch:
     def test_is_not_made_of_a_job_at_work(self, operator, new_job):
         job = new_job("generating")
         assert said(press(operator, "fetch", job, price="free")) == [
-            f"Job {job.pk}: is still at work."
+            f"Job {job.pk}: has not ended yet."
         ]
 
     def test_is_shown_with_as_many_queries_for_many(self, operator, new_job):
@@ -294,7 +294,7 @@ class TestEveryAction:
         job = new_job("FAILED")
         VideoJob.objects.filter(pk=job.pk).delete()
         page = choose(operator, action, job)
-        assert "1 of the jobs are not there any more" in page.text
+        assert "1 of the jobs have been deleted" in page.text
         assert "Nothing can be done here" in page.text
 
     @pytest.mark.parametrize("action", ["refund", "cancel", "fail", "retry", "fetch"])
@@ -327,7 +327,7 @@ class TestEveryAction:
         assert page.context["possible"] == 1
         assert lifecycle.fail(job=job, failure=BLOCKED, now=timezone.now())
         answer = press(operator, "cancel", job, query=query)
-        assert said(answer) == [f"Job {job.pk}: has ended already (FAILED)."]
+        assert said(answer) == [f"Job {job.pk}: has already ended (FAILED)."]
         assert answer.redirect_chain == [(f"{LIST}{query}", 302)]
 
     def test_says_what_was_too_much_for_one_form(self, operator, new_job, monkeypatch):
@@ -337,8 +337,8 @@ class TestEveryAction:
         assert left.startswith("One form handles 2 jobs: 3 more were chosen. Nothing was done")
         assert len(each) == 2
         page = choose(operator, "refund", *jobs)
-        assert "these are the first 2" in page.text
-        assert "not there any more" not in page.text
+        assert "These are the first 2" in page.text
+        assert "have been deleted" not in page.text
 
     @pytest.mark.parametrize("reason", ["\u200b", "\x1b", " \u202e\u2066 ", "\ufeff\n\u00ad"])
     def test_takes_nothing_that_can_be_seen_for_no_reason(self, operator, new_job, reason):

@@ -57,10 +57,10 @@ class TestTimeline:
     def test_tells_of_failed_attempts(self, new_job, support):
         job = new_job("generating")
         lifecycle.step_failed(job=job, error=Exception("503 overloaded"), now=timezone.now())
-        assert ("log", "A step of generating failed and is tried again") in moments(job)
+        assert ("log", "A step of generating failed and will be retried") in moments(job)
         text = support.get(page_of(job)).text
         assert "503 overloaded" in text
-        assert "Steps begun in generating: 1" in text
+        assert "Consecutive failures in generating: 1" in text
 
     def test_tells_of_an_answer_that_came_too_late(self, new_job, support):
         job = new_job("submitting")
@@ -91,10 +91,10 @@ class TestTimeline:
         assert "📝 Job created" not in shown
         assert shown.count("Refunded by operator") == 1
         assert shown[-6:] == [
-            "20 earlier lines are left out",
+            "20 earlier lines are not shown",
             *(f"line {n}" for n in range(15, 20)),
         ]
-        assert "20 earlier lines are left out" in operator.get(page_of(job)).text
+        assert "20 earlier lines are not shown" in operator.get(page_of(job)).text
         press(operator, "fail", job)
         assert "Marked as failed by operator" in operator.get(page_of(job)).text
 
@@ -115,8 +115,8 @@ class TestTimeline:
 class TestStory:
     @pytest.mark.parametrize(("state", "said"), [
         ("PENDING", "Has waited to start for 2.0 s: Job queued for processing. 50 tokens are "),
-        ("generating", "At work for 2.0 s, generating: Video generation in progress..."),
-        ("SUCCEEDED", "The video was there after 0.0 s. 50 tokens were charged and not given "),
+        ("generating", "Running for 2.0 s, generating: Video generation in progress..."),
+        ("SUCCEEDED", "The video was stored after 0.0 s. 50 tokens were charged and not "),
         ("FAILED", "Failed after 0.0 s: The video was held back. (safety.output) The 50 tokens"),
         ("CANCELLED", "Cancelled after 0.0 s, before it was submitted to the provider."),
     ])  # fmt: skip
@@ -149,7 +149,7 @@ class TestPage:
         bring(job, "CANCELLED")
         text = support.get(page_of(job)).text
         assert picture not in text
-        assert "The input images went when the job ended." in text
+        assert "The input images were deleted when the job ended." in text
 
     def test_shows_only_the_actions_that_make_sense(self, operator, new_job):
         def actions(job):
@@ -168,7 +168,7 @@ class TestPage:
         assert "has 12,950 tokens now" in support.get(page_of(job)).text
 
     def test_log_of_a_job_that_nobody_touched_says_so(self, operator, new_job):
-        job, said = new_job("SUCCEEDED"), "Nobody of the staff has done anything here."
+        job, said = new_job("SUCCEEDED"), "No member of staff has changed anything here."
         assert said in operator.get(f"{LIST}{job.pk}/history/").text
         press(operator, "refund", job)
         text = operator.get(f"{LIST}{job.pk}/history/").text

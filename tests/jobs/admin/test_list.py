@@ -1,4 +1,4 @@
-"""The list of jobs: found, narrowed, exported, and as cheap for many as for few."""
+"""The list of jobs: search, filters, export, and the same cost for many jobs as for few."""
 
 import csv
 from datetime import timedelta
@@ -207,7 +207,7 @@ class TestPages:
             new_job("CANCELLED")
         answer = support.get(LIST)
         assert answer.context["cl"].result_count == 3
-        assert "3 and more" in answer.text
+        assert "3 or more" in answer.text
         assert len(listed(support, p=2)) == 1
 
     def test_beyond_the_last_are_no_error(self, support, new_job):

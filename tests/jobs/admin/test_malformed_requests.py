@@ -1,4 +1,4 @@
-"""Addresses and forms typed by hand: whatever they hold, nobody sees an error of the server."""
+"""Malformed URLs and forms in the admin never cause a server error."""
 
 import pytest
 from django.contrib import admin
@@ -80,7 +80,7 @@ class TestWithoutADatabase:
         for each in (answer, sent):
             assert (each.status_code, each["Retry-After"]) == (503, "5")
             assert "The database does not answer." in each.text
-        assert "tries again by itself" in answer.text
+        assert "tries again every five seconds" in answer.text
         assert "check first" in sent.text
 
 

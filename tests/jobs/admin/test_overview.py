@@ -1,4 +1,4 @@
-"""The admin's front page: right, for whom it should be, and cheap enough to leave open."""
+"""The admin's front page: correct, limited by permissions, and cheap enough to leave open."""
 
 from datetime import timedelta
 

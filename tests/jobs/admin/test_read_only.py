@@ -1,4 +1,4 @@
-"""The staff's lists and pages of the jobs (contract 6): to look at, for superusers too."""
+"""The jobs' admin is read-only, for superusers too."""
 
 import base64
 

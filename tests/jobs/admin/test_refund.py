@@ -24,7 +24,7 @@ class TestRefund:
         assert page.status_code == 200
         assert str(job.pk) in page.text
         assert "50 tokens charged, 0 refunded" in page.text
-        assert "50 tokens back" in page.text
+        assert "50 tokens refunded" in page.text
         [balance] = page.context["balances"]
         before = ledger.balance(user=alice)
         assert (balance["user"], balance["before"]) == (alice, before)
@@ -34,7 +34,7 @@ class TestRefund:
     def test_says_first_what_would_be_skipped(self, support, new_job):
         jobs = [new_job("SUCCEEDED"), new_job("FAILED")]
         page = choose(support, "refund", *jobs)
-        assert "Skipped: was refunded before" in page.text
+        assert "Skipped: was already refunded" in page.text
         assert "1 of 2 jobs" in page.text
 
     @pytest.mark.parametrize("reason", ["", "   ", "\t\n", "x" * 501, "nul \x00 byte"])
@@ -77,7 +77,7 @@ class TestRefund:
         press(support, "refund", succeeded)
         answer = press(support, "refund", failed, succeeded)
         assert said(answer) == [
-            f"Job {job.pk}: was refunded before." for job in (failed, succeeded)
+            f"Job {job.pk}: was already refunded." for job in (failed, succeeded)
         ]
         assert refunds() == 2
 
@@ -150,7 +150,7 @@ class TestOverAFilter:
         failed, _ = outage
         page = choose(operator, "refund", failed[0], query="?error_code=safety.output",
                       select_across="1")  # fmt: skip
-        assert "these are the first 2" in page.text
+        assert "These are the first 2" in page.text
         assert len(page.context["rows"]) == 2
 
 

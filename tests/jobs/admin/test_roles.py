@@ -1,4 +1,4 @@
-"""What each role sees, and what it is refused, to URLs typed by hand."""
+"""What each role sees, and which URLs it is refused."""
 
 import pytest
 from django.contrib import admin

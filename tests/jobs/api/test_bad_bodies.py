@@ -1,4 +1,4 @@
-"""Bodies that are no order (contract 3): each a 4xx in the one shape, nothing stored or charged."""
+"""Invalid bodies: each a 4xx of the usual shape; nothing is stored or charged."""
 
 import io
 import json

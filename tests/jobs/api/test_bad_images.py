@@ -1,4 +1,4 @@
-"""Pictures that are refused (contract 3): each a 400 that names its field, nothing stored."""
+"""Invalid images: each a 400 that names its field; nothing is stored."""
 
 import io
 import struct

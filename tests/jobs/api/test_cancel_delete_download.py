@@ -1,4 +1,4 @@
-"""Ending, removing and fetching a job, and what becomes of its tokens (contract 3 and 4)."""
+"""Cancelling, deleting and downloading a job, and the effect on its tokens."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from jobs import lifecycle
 from jobs.input_images import Image
 from jobs.models import JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs, ProviderError
-from tests.api import COST, JOBS, TOKENS, assert_fault, assert_problem
+from tests.api import COST, JOBS, NO_JOBS, TOKENS, assert_fault, assert_problem
 from tests.job_states import STATES, bring, kept, stored
 from tokens_ledger.models import Entry
 
@@ -150,7 +150,7 @@ class TestDelete:
         assert not JobEvent.objects.exists()
         assert entries(job)[:1] == charged == [-50]
         assert_problem(client.get(f"{JOBS}/{job.pk}"), 404, "not_found")
-        assert client.get(JOBS).json() == {"jobs": [], "total": 0}
+        assert client.get(JOBS).json() == NO_JOBS
 
     @pytest.mark.parametrize("state", STATES)
     def test_pays_back_as_cancelling_does(self, delete, new_job, alice, tokens, state):

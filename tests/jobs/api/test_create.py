@@ -1,4 +1,4 @@
-"""Asking for a video: what is taken, and what comes back (contract 1, 2 and 3, guide)."""
+"""Creating a job: valid requests and their responses."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -24,6 +24,7 @@ class TestAnswer:
         assert job == {
             "id": job["id"],
             "userId": str(alice.pk),
+            "clientReference": None,
             "prompt": "A sunset over mountains",
             "model": "veo-3.1-fast-generate-preview",
             "resolution": "720p",
@@ -193,6 +194,7 @@ class TestDefaults:
     def test_let_the_guides_own_client_run(self, client, settings):
         settings.VIDEO_DEFAULT_MOCK_MODE = True
         asked = {
+            "clientReference": None,
             "prompt": "A sunset over mountains",
             "model": "veo-3.1-fast-generate-preview",
             "resolution": "1080p",

@@ -1,7 +1,8 @@
-"""How many rows PostgreSQL looks at for one request: as few when a user has a thousand jobs more.
+"""PostgreSQL reads as few rows for a request when a user has a thousand jobs more.
 
-Rows are exact where times are not. Each request is made eleven times and the last one counted:
-after a few times PostgreSQL may plan what a trigger asks anew, for a user of average size.
+The number of rows is exact where times are not. Each request is made eleven times and the last one
+is counted, because PostgreSQL may replan a trigger's statement after a few times, for a user of
+average size.
 """
 
 from itertools import count

@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` of a new job (contract 3)."""
+"""The `Idempotency-Key` of a new job."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Reference images in a form, under the names that axios, PHP and others give to lists."""
+"""Reference images in a form, under the list names of axios, PHP and others."""
 
 from typing import Any
 

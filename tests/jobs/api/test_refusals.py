@@ -1,4 +1,4 @@
-"""Orders that are refused, each with its own sentence (contract 3), and in which order."""
+"""Refused orders: the sentence of each refusal, and the order of the checks."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""One job, and how it is polled (contract 2 and 3, `GET /api/v1/video-jobs/{id}`)."""
+"""`GET /api/v1/video-jobs/{id}`: one job, and polling it."""
 
 import re
 from datetime import timedelta
@@ -17,6 +17,7 @@ from tests.api import JOBS, assert_problem
 from tests.job_states import OPERATION, STATES, bring, stored
 
 KEYS = {
+    "clientReference",
     *("id", "userId", "prompt", "model", "resolution", "aspectRatio", "durationSeconds"),
     *("generateAudio", "mockMode", "inputs", "status", "statusMessage", "progressPercentage"),
     *("logs", "tokensConsumed", "tokensRefunded", "cloudinaryUrl", "posterUrl", "errorMessage"),

@@ -1,4 +1,4 @@
-"""The documentation that the service gives of itself (contract 6)."""
+"""The OpenAPI document and its page."""
 
 import gzip
 import json
@@ -22,6 +22,7 @@ OPERATIONS = {
     ("/api/v1/video-models", "get"): {"200", "400"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
+    ("/api/v1/tokens/usage", "get"): {"200", "400", "401"},
     ("/api/v1/auth/register", "post"): {"201", "400", "403", "429"},
     ("/api/v1/auth/token", "post"): {"200", "400", "401", "429"},
     ("/api/v1/auth/token/refresh", "post"): {"200", "400", "401", "429"},

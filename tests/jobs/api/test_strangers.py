@@ -1,4 +1,4 @@
-"""Bob and Alice's jobs (contract 3: someone else's job is 404, on every path)."""
+"""Another user's job answers 404 on every path."""
 
 import pytest
 from django.urls import URLPattern
@@ -6,7 +6,7 @@ from django.urls import URLPattern
 from jobs.api.urls import router
 from jobs.input_images import Image
 from jobs.providers.base import Inputs
-from tests.api import JOBS, TOKENS, assert_problem
+from tests.api import JOBS, NO_JOBS, TOKENS, assert_problem
 from tests.job_states import STATES
 
 PATHS = {
@@ -61,7 +61,7 @@ class TestStranger:
         for state in STATES[:3]:
             new_job(state)
         for query in ("", "?limit=100", "?status_filter=running", "?status_filter=pending"):
-            assert stranger.get(f"{JOBS}{query}").json() == {"jobs": [], "total": 0}
+            assert stranger.get(f"{JOBS}{query}").json() == NO_JOBS
 
     def test_sees_none_of_her_tokens(self, client, stranger, new_job):
         new_job()

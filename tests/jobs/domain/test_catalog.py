@@ -1,4 +1,4 @@
-"""What can be asked for (contract 3, `GET /api/v1/video-models`)."""
+"""`GET /api/v1/video-models`, and the combinations that can be ordered."""
 
 from itertools import product
 

@@ -1,5 +1,4 @@
-"""Pictures that are taken, and what of them goes further (contract 3: content alone counts, EXIF
-and GPS are stripped)."""
+"""Accepted images: only the content counts, and EXIF and GPS data are removed."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The state machine: what moves a job on, what ends it, and what cannot (contract 2, 3 and 4)."""
+"""The transitions of a job: allowed and refused ones."""
 
 from datetime import timedelta
 from typing import Any

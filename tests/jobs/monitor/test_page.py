@@ -1,4 +1,4 @@
-"""The public page (contract 6, guide): what it shows, and what it must never show."""
+"""The public page: what it shows, and what it must never show."""
 
 import dataclasses
 import re
@@ -32,7 +32,7 @@ class TestMonitor:
         answer = anonymous.get(path)
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith("text/html")
-        assert "No jobs yet" in answer.text
+        assert "No jobs in the last 24 hours" in answer.text
 
     def test_is_a_door_of_the_front_page(self, anonymous):
         assert 'href="/video-monitor"' in anonymous.get("/").text

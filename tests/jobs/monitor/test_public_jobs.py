@@ -1,4 +1,4 @@
-"""What the monitor may tell, and how seldom it asks for it."""
+"""What the monitor may show, and how few queries it needs."""
 
 import dataclasses
 import gzip
@@ -168,12 +168,12 @@ class TestAnswer:
     def test_to_nonsense_is_a_page_that_says_so(self, look, anonymous, query):
         answer = anonymous.get(f"/video-monitor?{query}")
         assert answer.status_code == 404
-        assert "The monitor has nothing here" in answer.text
+        assert "Nothing found on the monitor" in answer.text
 
     def test_to_a_page_that_is_no_more_leads_back(self, look, anonymous):
         answer = anonymous.get("/video-monitor?page=999&status=running")
         assert answer.status_code == 200
-        assert "No jobs on this page any more" in answer.text
+        assert "There are no more jobs on this page" in answer.text
 
     @pytest.mark.parametrize(
         "path", ["/video-monitor", f"/video-monitor/{'0' * 8}-0000-4000-8000-{'0' * 12}"]

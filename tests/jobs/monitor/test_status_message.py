@@ -97,20 +97,20 @@ State = Callable[..., None]
 STATES: dict[State, tuple[str, str]] = {
     is_quiet: ("ok", "All is well: nothing to do at the moment."),
     has_a_new_job: ("ok", "All is well: the next video is about to begin."),
-    makes_a_video: ("ok", "All is well: 1 video in the making."),
-    makes_two_videos: ("ok", "All is well: 2 videos in the making."),
+    makes_a_video: ("ok", "All is well: 1 video in progress."),
+    makes_two_videos: ("ok", "All is well: 2 videos in progress."),
     has_silent_workers: (
         "problem",
         (
-            "The workers have been silent since {hour_ago}. No tokens are lost: everything goes on "
-            "by itself once they are back."
+            "The workers have not responded since {hour_ago}. No tokens are lost: the jobs "
+            "continue when the workers are back."
         ),
     ),
     has_silent_workers_and_a_job: (
         "problem",
         (
-            "The workers have been silent since {hour_ago}; 1 job waits for them. No tokens are "
-            "lost: everything goes on by itself once they are back."
+            "The workers have not responded since {hour_ago}; 1 job waits for them. No tokens are "
+            "lost: the jobs continue when the workers are back."
         ),
     ),
     is_throttled_by_google: (
@@ -142,13 +142,13 @@ STATES: dict[State, tuple[str, str]] = {
         "problem",
         (
             "Most videos have failed since {now}; 3 jobs failed in the last quarter of an hour; "
-            "their tokens were given back."
+            "their tokens were refunded."
         ),
     ),
     has_more_jobs_than_google_takes: (
         "busy",
         (
-            "More videos are wanted than Google makes for us at a time: 1 job waits, the oldest "
+            "More videos are ordered than Google makes at a time: 1 job waits, the oldest "
             "since {hour_ago}."
         ),
     ),

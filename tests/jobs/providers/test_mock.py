@@ -1,4 +1,4 @@
-"""The provider that needs nobody, by a clock that the test sets."""
+"""The mock provider, with a clock that the test sets."""
 
 from itertools import product
 

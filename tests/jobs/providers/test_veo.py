@@ -1,4 +1,4 @@
-"""The Veo provider, with the real google-genai, against the imitation of Vertex."""
+"""The Veo provider with the real google-genai, against the fake Vertex."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Taking the video out of an answer: what is left, and what is on disk, equal the SDK's own way."""
+"""Streaming the video out of a response gives the same result as the SDK alone."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Videos on Cloudinary, with the real SDK, against the imitation of its upload API."""
+"""Videos on Cloudinary with the real SDK, against the fake of its upload API."""
 
 import pytest
 import requests

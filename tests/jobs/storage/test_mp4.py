@@ -1,4 +1,4 @@
-"""A whole MP4 is known from a broken one by its boxes."""
+"""The boxes of an MP4 show whether it is complete."""
 
 import struct
 from pathlib import Path
@@ -65,17 +65,17 @@ class TestCheck:
     @pytest.mark.parametrize(
         ("content", "why"),
         [
-            (b"", "begin"),
-            (b"\0\0", "begin"),
-            (b"<html>This is no video.</html>", "begin"),
-            (b'{"error": {"code": 503, "message": "overloaded"}}', "begin"),
-            (MOOV + MDAT, "begin"),
-            (MOOV + FTYP + MDAT, "begin"),
-            (FTYP, "cut off"),
-            (FTYP + MDAT, "cut off"),
-            (FTYP + MOOV + MDAT[:-1], "cut off"),
-            (FTYP + MOOV + MDAT + b"\0\0\0", "cut off"),
-            (FTYP + MOOV + large_box(b"mdat", b"frames")[:-1], "cut off"),
+            (b"", "start"),
+            (b"\0\0", "start"),
+            (b"<html>This is no video.</html>", "start"),
+            (b'{"error": {"code": 503, "message": "overloaded"}}', "start"),
+            (MOOV + MDAT, "start"),
+            (MOOV + FTYP + MDAT, "start"),
+            (FTYP, "incomplete"),
+            (FTYP + MDAT, "incomplete"),
+            (FTYP + MOOV + MDAT[:-1], "incomplete"),
+            (FTYP + MOOV + MDAT + b"\0\0\0", "incomplete"),
+            (FTYP + MOOV + large_box(b"mdat", b"frames")[:-1], "incomplete"),
             (FTYP + MOOV + large_box(b"mdat")[:12], "no length"),
             (FTYP + MOOV + struct.pack(">I4s", 4, b"mdat"), "no length"),
             (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 3), "no length"),

@@ -1,4 +1,4 @@
-"""Videos delivered by this server, in ranges (contract 2: `cloudinaryUrl`)."""
+"""Videos delivered by this server, in ranges."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""What is swept away, and what must stay; and that polling leaves nothing to sweep."""
+"""What the cleanup deletes and keeps; polling leaves nothing to delete."""
 
 import os
 import time

@@ -1,5 +1,4 @@
-"""Who starts when: fair across users, within each user's and the installation's limits
-(contract 1: jobs that wait; contract 7: `VEO_MAX_IN_FLIGHT`, `VEO_CREATES_PER_MINUTE`)."""
+"""Which jobs start: fair across users, within each user's and the installation's limits."""
 
 import random
 from datetime import timedelta

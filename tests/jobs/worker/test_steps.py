@@ -1,4 +1,4 @@
-"""Passes: what one job's answer does to the others that came with it."""
+"""A run of a step: the effect of one job's answer on the other jobs of the run."""
 
 from datetime import timedelta
 

@@ -1,32 +1,131 @@
-"""Pagination by `limit` and `offset` in the query."""
+"""Pagination of lists that are sorted newest first: by `offset`, or by a cursor.
 
+A page by offset reads all rows before it, and moves when rows are added or removed. A cursor holds
+the position of the last row of a page, so the next page costs the same however deep it is.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from videostudio.core.api.strict import StrictQuerySerializer
 
-MAX_OFFSET = 2**31  # beyond any list, and valid in every database
+MAX_OFFSET = 10_000
+BROKEN = "After must be the nextCursor of an earlier response"
 
 
-def _same_message(message: str) -> dict[str, Any]:
-    return dict.fromkeys(["invalid", "min_value", "max_value", "max_string_length"], message)
+@dataclass(frozen=True)
+class Cursor:
+    """The position of a row: the values it is sorted by, as text.
+
+    `total` is set if the number of matching rows had to be counted for the first page: the next
+    pages repeat it.
+    """
+
+    position: Sequence[str]
+    total: int | None = None
+
+    def encode(self) -> str:
+        text = json.dumps([*self.position, self.total], separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "Cursor":
+        """Raises ValueError."""
+        padded = text + "=" * (-len(text) % 4)
+        try:
+            *position, total = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        except (binascii.Error, TypeError, RecursionError) as error:
+            raise ValueError(text) from error
+        if not all(isinstance(value, str) for value in position):
+            raise ValueError(text)
+        if total is not None and type(total) is not int:
+            raise ValueError(text)
+        return cls(position, total)
+
+
+def same_message(message: str) -> dict[str, Any]:
+    return dict.fromkeys(
+        ["invalid", "min_value", "max_value", "max_string_length", "blank", "max_length"], message
+    )
+
+
+class CursorField(serializers.CharField):
+    """The `nextCursor` of a response; its value is a tuple of `kinds`, and the total or None."""
+
+    def __init__(self, *kinds: type, **kwargs: Any) -> None:
+        self.kinds = kinds
+        super().__init__(max_length=200, error_messages=same_message(BROKEN), **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            cursor = Cursor.decode(super().to_internal_value(data))
+            values = zip(self.kinds, cursor.position, strict=True)
+            return [_parse(kind, text) for kind, text in values], cursor.total
+        except ValueError as error:
+            raise ValidationError(BROKEN) from error
+
+
+def _parse(kind: type, text: str) -> Any:
+    value = datetime.fromisoformat(text) if kind is datetime else kind(text)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(text)
+    if isinstance(value, int) and not 0 <= value < 2**63:
+        raise ValueError(text)
+    return value
+
+
+class DateField(serializers.DateTimeField):
+    """A date (midnight UTC) or a time in ISO 8601."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        message = f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z"
+        super().__init__(
+            error_messages=dict.fromkeys(["invalid", "overflow", "date", "make_aware"], message),
+            **kwargs,
+        )
 
 
 class PageSerializer(StrictQuerySerializer):
+    """A subclass adds `after`, a CursorField for the columns that its list is sorted by."""
+
     limit = serializers.IntegerField(
         default=50,
         min_value=1,
         max_value=100,
         help_text="How many to return at most.",
-        error_messages=_same_message("Limit must be a whole number from 1 to 100"),
+        error_messages=same_message("Limit must be a whole number from 1 to 100"),
     )
     offset = serializers.IntegerField(
         default=0,
         min_value=0,
-        help_text="How many to skip.",
-        error_messages=_same_message("Offset must be a whole number of at least 0"),
+        max_value=MAX_OFFSET,
+        help_text="How many to skip. For more than 10,000, use `after`.",
+        error_messages=same_message("Offset must be a whole number of at least 0")
+        | {"max_value": f"Offset must be at most {MAX_OFFSET:,}; use after to go further"},
+    )
+    created_from = DateField(
+        "Created from", required=False, help_text="Only those created at this time or later."
+    )
+    created_before = DateField(
+        "Created before", required=False, help_text="Only those created before this time."
     )
 
-    def validate_offset(self, value: int) -> int:
-        return min(value, MAX_OFFSET)
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["offset"] and attrs.get("after"):
+            message = "Offset cannot be combined with after"
+            raise ValidationError({"offset": ErrorDetail(message, "combination")})
+        return attrs
+
+
+def created_between(query: Any) -> dict[str, datetime]:
+    """The filter for the dates of a validated query."""
+    names = {"created_from": "created_at__gte", "created_before": "created_at__lt"}
+    return {lookup: query[name] for name, lookup in names.items() if name in query}

@@ -1,0 +1,86 @@
+"""Pages of a user's jobs, newest first.
+
+A page reads as many rows as it returns, and those that `offset` skips, however many jobs the user
+has. The total of a status is a stored count; that of a date or a client's reference is counted for
+the first page, and its cursor takes it to the next ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from django.db.models import Q
+
+from jobs.models import Status, VideoJob
+from jobs.querysets import VideoJobQuerySet
+from jobs.stats import job_totals
+from videostudio.core.api.pagination import Cursor, created_between
+
+NEWEST_FIRST = ("-created_at", "-id")
+
+
+@dataclass(frozen=True)
+class Page:
+    jobs: Sequence[VideoJob]
+    total: int
+    next_cursor: str | None
+
+
+def page(*, user: Any, query: Mapping[str, Any]) -> Page:
+    """The page that a validated ListQuerySerializer asks for."""
+    limit, offset = query["limit"], query["offset"]
+    statuses = _filtered_statuses(query)
+    matching = VideoJob.objects.for_user(user).filter(**_filters(query))
+    position, total = query.get("after") or (None, None)
+    counted = total is None and bool(_filters(query))
+    if counted:
+        total = (matching.filter(status__in=statuses) if statuses else matching).count()
+    rest = matching.filter(_older_than(*position)) if position else matching
+    jobs = _slice(rest, statuses, offset, offset + limit + 1)
+    carried = total
+    if total is None:
+        total = job_totals.total(user_id=user.pk, statuses=statuses)
+    cursor = _cursor(jobs[limit - 1], carried) if len(jobs) > limit else None
+    return Page(jobs[:limit], total, cursor)
+
+
+def _filtered_statuses(query: Mapping[str, Any]) -> Sequence[str]:
+    """Empty if all statuses are wanted."""
+    statuses: Sequence[str] = query.get("status_filter", ())
+    return () if len(statuses) == len(Status) else statuses
+
+
+def _filters(query: Mapping[str, Any]) -> dict[str, Any]:
+    filters: dict[str, Any] = created_between(query)
+    if "client_reference" in query:
+        filters["client_reference"] = query["client_reference"]
+    return filters
+
+
+def _slice(
+    jobs: VideoJobQuerySet, statuses: Sequence[str], start: int, end: int
+) -> Sequence[VideoJob]:
+    if len(statuses) < 2:
+        filtered = jobs.filter(status__in=statuses) if statuses else jobs
+        return list(filtered.order_by(*NEWEST_FIRST)[start:end])
+    # One query for each status, because no index sorts the jobs of several by time.
+    keys = [
+        key
+        for status in statuses
+        for key in jobs.filter(status=status)
+        .order_by(*NEWEST_FIRST)
+        .values_list("created_at", "pk")[:end]
+    ]
+    wanted = [pk for _, pk in sorted(keys, key=itemgetter(0, 1), reverse=True)[start:end]]
+    found = VideoJob.objects.in_bulk(wanted)
+    return [found[pk] for pk in wanted if pk in found]
+
+
+def _older_than(created_at: Any, pk: Any) -> Q:
+    # The first condition is for the index; the second skips rows of the same moment.
+    return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
+
+
+def _cursor(last: VideoJob, total: int | None) -> str:
+    return Cursor([last.created_at.isoformat(), str(last.pk)], total).encode()

@@ -1,0 +1,95 @@
+"""The examples in the OpenAPI documentation: bodies of requests and of responses."""
+
+ID = "550e8400-e29b-41d4-a716-446655440000"
+VIDEO = f"https://studio.example.com/media/ai_studio/videos/{ID}"
+ORDER = {
+    "prompt": "A lighthouse at dusk, waves rolling in",
+    "model": "veo-3.1-fast-generate-preview",
+    "resolution": "720p",
+    "aspectRatio": "16:9",
+    "durationSeconds": 8,
+    "generateAudio": False,
+    "mockMode": True,
+    "clientReference": "invoice-2026-117",
+}
+ORDERED = {"timestamp": "2026-01-15T10:30:00Z", "level": "info", "message": "📝 Job created"}
+STARTED = {
+    "timestamp": "2026-01-15T10:30:01Z",
+    "level": "info",
+    "message": "🚀 Starting video generation",
+}
+PENDING = {
+    "id": ID,
+    "userId": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
+    **ORDER,
+    "inputs": {"initialImage": False, "endFrame": False, "referenceImages": 0},
+    "status": "PENDING",
+    "statusMessage": "Job queued for processing",
+    "progressPercentage": 0,
+    "logs": [ORDERED],
+    "tokensConsumed": 50,
+    "tokensRefunded": 0,
+    "cloudinaryUrl": None,
+    "posterUrl": None,
+    "errorMessage": None,
+    "errorCode": None,
+    "queuePosition": 0,
+    "estimatedSecondsRemaining": 95,
+    "createdAt": "2026-01-15T10:30:00Z",
+    "startedAt": None,
+    "completedAt": None,
+}
+RUNNING = PENDING | {
+    "status": "RUNNING",
+    "statusMessage": "Video generation in progress...",
+    "progressPercentage": 45,
+    "logs": [ORDERED, STARTED],
+    "queuePosition": None,
+    "estimatedSecondsRemaining": 50,
+    "startedAt": "2026-01-15T10:30:01Z",
+}
+ENDED = RUNNING | {"estimatedSecondsRemaining": None, "completedAt": "2026-01-15T10:31:40Z"}
+SUCCEEDED = ENDED | {
+    "status": "SUCCEEDED",
+    "statusMessage": "Video generation completed successfully!",
+    "progressPercentage": 100,
+    "cloudinaryUrl": f"{VIDEO}.mp4",
+    "posterUrl": f"{VIDEO}.jpg",
+}
+FAILED = ENDED | {
+    "status": "FAILED",
+    "statusMessage": "Video generation failed",
+    "tokensRefunded": 50,
+    "errorMessage": "The video was held back by the provider's safety filters.",
+    "errorCode": "safety.output",
+}
+CANCELLED = ENDED | {"status": "CANCELLED", "statusMessage": "Video generation cancelled"}
+CURSOR = "WyIyMDI2LTAxLTE1VDEwOjMwOjAwKzAwOjAwIiwiNTUwZTg0MDAiLG51bGxd"
+MODEL = {
+    "id": "veo-3.1-fast-generate-preview",
+    "durations": [4, 8],
+    "resolutions": ["720p", "1080p"],
+    "aspectRatios": ["16:9", "9:16"],
+    "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
+    "tokenCost": 50,
+}
+NO_TOKENS = {
+    "detail": {
+        "message": "Insufficient tokens. Operation 'video_generation' costs 50 tokens but you "
+        "have 20.",
+        "cost": 50,
+        "availableTokens": 20,
+    },
+    "code": "insufficient_tokens",
+}
+TOO_MANY = {
+    "detail": "Maximum 3 concurrent video jobs allowed. Please wait for existing jobs to complete.",
+    "code": "too_many_active_jobs",
+    "activeJobs": 3,
+    "limit": 3,
+    "estimatedWaitSeconds": 60,
+}
+THROTTLED = {
+    "detail": "Request was throttled. Expected available in 42 seconds.",
+    "code": "throttled",
+}

@@ -1,0 +1,184 @@
+"""Pages by cursor, and the filters of the list of jobs (contract 3)."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.models import Status, VideoJob
+from tests.api import JOBS, assert_fault
+
+FIRST = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
+AFTER = "After must be the nextCursor of an earlier response"
+
+
+@pytest.fixture
+def dated(new_job, settings):
+    """Creates jobs a minute apart, oldest first; each prompt is the job's number."""
+    settings.VIDEO_MAX_ACTIVE_JOBS = 1_000
+
+    def dated(count, status=Status.CANCELLED, step=timedelta(minutes=1)):
+        number = VideoJob.objects.count()
+        return [
+            new_job(status, now=FIRST + step * (number + n), prompt=str(number + n))
+            for n in range(count)
+        ]
+
+    return dated
+
+
+@pytest.fixture
+def page(client):
+    def page(**query):
+        answer = client.get(JOBS, query)
+        assert answer.status_code == 200, answer.content
+        return answer.json()
+
+    return page
+
+
+def prompts(page):
+    return [job["prompt"] for job in page["jobs"]]
+
+
+class TestCursor:
+    @pytest.mark.parametrize("step", [timedelta(minutes=1), timedelta(0)])
+    @pytest.mark.parametrize("filters", [{}, {"status_filter": "cancelled,failed"}])
+    def test_pages_return_every_job_once(self, page, dated, step, filters):
+        dated(5, step=step)
+        dated(4, Status.FAILED, step=step)
+        everything = prompts(page(**filters))
+        assert len(everything) == 9
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            part = page(limit=2, **filters, **cursor)
+            found += prompts(part)
+            assert part["total"] == 9
+            assert part["hasMore"] == (part["nextCursor"] is not None)
+            if not part["hasMore"]:
+                break
+            cursor = {"after": part["nextCursor"]}
+        assert found == everything
+
+    def test_next_page_is_unaffected_by_jobs_created_and_deleted_meanwhile(self, page, dated):
+        jobs = dated(6)
+        first = page(limit=2)
+        jobs[-1].delete()
+        jobs[-2].delete()  # the job that the cursor points to
+        dated(3)
+        assert prompts(page(limit=2, after=first["nextCursor"])) == ["3", "2"]
+
+    def test_last_full_page_has_no_cursor(self, page, dated):
+        dated(2)
+        assert page(limit=2)["nextCursor"] is None
+
+    def test_counted_total_is_that_of_the_first_page(self, page, dated):
+        jobs = dated(5)
+        first = page(limit=2, created_from="2026-01-15")
+        jobs[0].delete()
+        second = page(limit=2, created_from="2026-01-15", after=first["nextCursor"])
+        assert (first["total"], second["total"]) == (5, 5)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "x",
+            "null",
+            "%00",
+            "é",
+            "a" * 5000,
+            *(
+                base64.urlsafe_b64encode(text.encode()).decode()
+                for text in (
+                    "[]",
+                    "{}",
+                    "7",
+                    "[1,2,3]",
+                    '["2026-01-15","550e8400-e29b-41d4-a716-446655440000",null]',
+                    '["2026-01-15T10:00:00Z","7",null]',
+                    '["2026-01-15T10:00:00Z","550e8400-e29b-41d4-a716-446655440000",true]',
+                    "[" * 90,
+                )
+            ),
+        ],
+    )
+    def test_broken_cursor_is_refused(self, client, text):
+        assert assert_fault(client.get(JOBS, {"after": text}), field="after")["detail"] == AFTER
+
+    def test_cursor_with_offset_is_refused(self, client, page, dated):
+        dated(2)
+        query = {"after": page(limit=1)["nextCursor"], "offset": 1}
+        body = assert_fault(client.get(JOBS, query), field="offset", code="invalid")
+        assert body["detail"] == "Offset cannot be combined with after"
+
+
+class TestFilters:
+    def test_several_statuses_are_joined_newest_first(self, page, dated):
+        dated(2, Status.FAILED)
+        dated(2, Status.SUCCEEDED)
+        dated(2, Status.CANCELLED)
+        dated(1, Status.PENDING)
+        found = page(status_filter="failed, Cancelled,PENDING")
+        assert (prompts(found), found["total"]) == (["6", "5", "4", "1", "0"], 5)
+        found = page(status_filter="failed,cancelled", limit=2, offset=1)
+        assert (prompts(found), found["total"]) == (["4", "1"], 4)
+
+    def test_totals_follow_each_change_of_a_status(self, page, client, dated):
+        [failed] = dated(1, Status.FAILED)
+        [job] = dated(1, Status.PENDING)
+        assert page(status_filter="pending")["total"] == 1
+        client.post(f"{JOBS}/{job.pk}/cancel")
+        assert page(status_filter="pending")["total"] == 0
+        assert page(status_filter="cancelled")["total"] == 1
+        client.delete(f"{JOBS}/{job.pk}")
+        client.delete(f"{JOBS}/{failed.pk}")
+        assert page(status_filter="cancelled,failed")["total"] == 0
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({"created_from": "2026-01-15T10:32:00Z"}, ["4", "3", "2"]),
+            ({"created_before": "2026-01-15T10:32:00Z"}, ["1", "0"]),
+            ({"created_from": "2026-01-15T11:32:00+01:00", "limit": 1}, ["4"]),
+            ({"created_from": "2026-01-15", "created_before": "2026-01-16"}, list("43210")),
+            ({"created_before": "2026-01-15"}, []),
+            ({"created_from": "2026-01-15T10:31:00Z", "status_filter": "succeeded"}, []),
+        ],
+    )
+    def test_dates_include_the_start_and_exclude_the_end(self, page, dated, query, found):
+        dated(5)
+        answer = page(**query)
+        assert prompts(answer) == found
+        assert answer["total"] == (3 if "limit" in query else len(found))
+
+    @pytest.mark.parametrize("name", ["created_from", "created_before"])
+    @pytest.mark.parametrize("value", ["", "yesterday", "2026-13-01", "2026-01-15T10:30:99Z"])
+    def test_value_that_is_no_date_is_refused(self, client, name, value):
+        body = assert_fault(client.get(JOBS, {name: value}), field=name)
+        assert body["detail"].endswith("a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z")
+
+    def test_client_reference_finds_the_users_own_jobs(self, client, stranger, page):
+        for by, name in [(client, "a"), (client, "b"), (stranger, "a"), (client, " a ")]:
+            assert by.create(clientReference=name).status_code == 202
+        found = page(client_reference="a")
+        assert [job["clientReference"] for job in found["jobs"]] == ["a", "a"]
+        assert found["total"] == 2
+
+
+class TestClientReference:
+    def test_job_without_one_shows_null(self, client):
+        assert client.create().json()["clientReference"] is None
+        assert client.create_json(clientReference=None).json()["clientReference"] is None
+
+    @pytest.mark.parametrize("value", ["x" * 256, "a\x00b", 7, ["a"]])
+    def test_wrong_value_is_refused(self, client, value):
+        answer = client.create_json(clientReference=value)
+        assert (answer.status_code, answer.json()["field"]) == (400, "clientReference")
+
+    def test_order_with_another_reference_is_another_order(self, client):
+        key = {"idempotency-key": "k"}
+        assert client.create(headers=key, clientReference="a").status_code == 202
+        assert client.create(headers=key, clientReference="b").status_code == 422
+        assert client.create(headers=key, clientReference="a").status_code == 202

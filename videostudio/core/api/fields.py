@@ -1,0 +1,40 @@
+"""Serializer fields whose error messages say which values are valid."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework import serializers
+
+
+def one_of(values: Any) -> str:
+    *others, last = [f"'{value}'" for value in values]
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of a few strings; every error message lists them."""
+
+    def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
+        message = f"{what} must be {one_of(choices)}"
+        super().__init__(
+            choices=list(choices),
+            error_messages={"invalid_choice": message, "null": message},
+            **kwargs,
+        )
+
+
+class ChoicesField(ChoiceField):
+    """One or several of a few strings, separated by commas, in any case; its value is a list.
+
+    `fold` brings a value to the case of the choices.
+    """
+
+    def __init__(
+        self, what: str, choices: Any, *, fold: Callable[[str], str], **kwargs: Any
+    ) -> None:
+        self.fold = fold
+        super().__init__(what, choices, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        parse = super().to_internal_value
+        return sorted({parse(self.fold(each.strip())) for each in str(data).split(",")})
