@@ -8,7 +8,7 @@ from jobs.input_images import Image
 from jobs.models import JobEvent, JobImage
 from jobs.providers.base import Inputs, ProviderError
 from tests.api import COST, JOBS, NO_JOBS, TOKENS, assert_fault, assert_problem
-from tests.job_states import STATES, kept, stored
+from tests.job_states import STATES, kept
 from tokens_ledger.models import Entry
 
 BEFORE, AFTER = ["PENDING", "submitting"], ["generating", "storing"]
@@ -152,13 +152,6 @@ class TestDownload:
         assert answer["Location"] == client.job(job)["cloudinaryUrl"]
         assert answer["Location"] == f"http://testserver/media/ai_studio/videos/{job.pk}.mp4"
         assert answer.content == b""
-
-    def test_download_redirects_to_cloudinary(self, client, new_job):
-        job = new_job("storing")
-        url = "https://res.cloudinary.com/x/video/upload/v1/a.mp4"
-        video = stored(job).__class__(name="a", url=url, poster_url=url, bytes=1)
-        lifecycle.succeed(job=job, video=video, now=timezone.now())
-        assert client.get(f"{JOBS}/{job.pk}/download")["Location"] == url
 
     @pytest.mark.parametrize("state", [state for state in STATES if state != "SUCCEEDED"])
     def test_job_without_video_is_400(self, client, new_job, state):

@@ -52,7 +52,7 @@ class TestStranger:
             assert theirs.content == none.content
             assert but_for_its_id(theirs) == but_for_its_id(none)
 
-    def test_cannot_guess_an_etag(self, client, stranger, new_job):
+    def test_known_etag_of_another_users_job_is_404(self, client, stranger, new_job):
         job = new_job()
         tag = client.get(f"{JOBS}/{job.pk}")["ETag"]
         answer = stranger.get(f"{JOBS}/{job.pk}", headers={"if-none-match": tag})

@@ -119,31 +119,12 @@ class TestRefund:
         assert (refund.reference, refund.amount, refund.actor) == (str(job.pk), COST, None)
         assert code in refund.note
 
-    def test_job_failed_by_two_workers_is_refunded_once(self, new_job, alice, tokens):
-        job = new_job("generating")
-        copies = [VideoJob.objects.get(pk=job.pk) for _ in range(2)]
-        assert [say("fail", copy) for copy in copies] == [True, False]
-        assert tokens(alice) == TOKENS
-        assert JobEvent.objects.filter(level="error").count() == 1
-
-    @pytest.mark.parametrize("state", ["PENDING", "submitting"])
-    def test_job_cancelled_before_it_fails_is_refunded_once(self, new_job, alice, tokens, state):
-        job = new_job(state)
-        old = VideoJob.objects.get(pk=job.pk)
-        lifecycle.cancel(job=job, now=NOW)
-        assert not say("fail", old)
-        assert tokens(alice) == TOKENS
-
     def test_failed_job_is_not_refunded_where_turned_off(self, new_job, alice, tokens, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
         job = new_job("FAILED")
         assert job.tokens_refunded == 0
         assert tokens(alice) == TOKENS - COST
         lifecycle.cancel(job=new_job(), now=NOW)
-        assert tokens(alice) == TOKENS - COST
-
-    def test_succeeded_job_is_not_refunded(self, new_job, alice, tokens):
-        assert new_job("SUCCEEDED").tokens_refunded == 0
         assert tokens(alice) == TOKENS - COST
 
     @pytest.mark.parametrize("state", ["PENDING", "generating"])
@@ -153,13 +134,6 @@ class TestRefund:
         job = new_job(state)
         ledger.refund(reference=str(job.pk), note="Sorry", actor=alice)
         assert bring(job, end).status == end
-        assert tokens(alice) == TOKENS
-
-    def test_refund_is_the_price_that_was_paid(self, new_job, alice, tokens, settings):
-        settings.VIDEO_TOKEN_COSTS = {"video_generation": 7}
-        job = new_job()
-        settings.VIDEO_TOKEN_COSTS = {"video_generation": 500}
-        assert bring(job, "FAILED").tokens_refunded == 7
         assert tokens(alice) == TOKENS
 
 
@@ -229,7 +203,7 @@ class TestRequeue:
         assert shown["logs"][-1]["level"] == "warning"
         assert "raw" not in str(shown)
 
-    def test_requeued_job_waits_longer_up_to_a_minute(self, new_job):
+    def test_requeued_job_waits_longer_and_is_logged_once(self, client, new_job):
         job, now, waits = new_job(), timezone.now(), []
         for _ in range(8):
             job = bring(job, "submitting", now=now)
@@ -238,23 +212,15 @@ class TestRequeue:
             waits.append((job.next_step_at - now).total_seconds())
             now = job.next_step_at
         assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
+        messages = [line["message"] for line in client.job(job)["logs"]]
+        assert len(messages) == 4  # created, started, called, busy
+        assert JobEvent.objects.count() == 5  # and one for staff
 
     def test_retry_after_of_the_provider_is_kept(self, new_job):
         job = new_job("submitting")
         error = ProviderError(code="x", message="x", retryable=True, retry_after=34.0)
         lifecycle.requeue(job=job, error=error, now=NOW)
         assert kept(job).next_step_at == NOW + timedelta(seconds=34)
-
-    def test_repeated_requeues_are_logged_once(self, client, new_job):
-        job, now = new_job(), timezone.now()
-        for _ in range(5):
-            job = bring(job, "submitting", now=now)
-            say("requeue", job, now)
-            job = kept(job)
-            now = job.next_step_at
-        messages = [line["message"] for line in client.job(job)["logs"]]
-        assert len(messages) == 4  # created, started, called, busy
-        assert JobEvent.objects.count() == 5  # and one for staff
 
 
 class TestStepFailed:

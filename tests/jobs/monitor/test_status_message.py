@@ -153,7 +153,6 @@ STATES: dict[State, tuple[str, str]] = {
         ),
     ),
 }
-every_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 
 
 def expected(state, now):
@@ -168,7 +167,7 @@ def headline(now):
 
 
 class TestSentence:
-    @every_state
+    @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
     def test_sentence_describes_the_state(self, now, new_job, state):
         state(new_job, now)
         assert headline(now) == expected(state, now)
@@ -224,7 +223,11 @@ def open_monitor(open_page, anonymous):
 
 @pytest.mark.once
 class TestHeadline:
-    @every_state
+    @pytest.mark.parametrize(
+        "state",
+        [is_quiet, hears_nothing_from_google, has_more_jobs_than_google_takes],
+        ids=lambda state: state.__name__,
+    )
     def test_headline_is_one_paragraph_in_each_state(self, now, new_job, open_monitor, state):
         state(new_job, now)
         page = open_monitor(width=MIDDLE)

@@ -131,14 +131,19 @@ class TestSubmission:
         ids=["first frame", "first and last frame", "references"],
     )
     def test_images_are_sent_in_their_roles(self, google, provider, inputs, roles):
-        submit(provider, prompt=None, inputs=inputs, duration_seconds=4)
-        assert google.records[0].prompt is None
-        assert google.records[0].parameters["generateAudio"] is False
-        assert google.records[0].parameters["durationSeconds"] == 4
+        submit(provider, inputs=inputs)
         sent = google.records[0].images
         assert [image["role"] for image in sent] == roles
         assert {image["mime_type"] for image in sent} == {"image/jpeg"}
         assert len({image["sha256"] for image in sent}) == len(roles)
+
+    def test_silent_order_without_prompt_is_sent(self, google, provider):
+        inputs = Inputs(initial_image=picture())
+        submit(provider, prompt=None, inputs=inputs, duration_seconds=4)
+        [record] = google.records
+        assert record.prompt is None
+        assert record.parameters["generateAudio"] is False
+        assert record.parameters["durationSeconds"] == 4
 
 
 REFUSED = {  # what Google answers a submission: errorCode, whether it may be sent again
