@@ -198,7 +198,7 @@ class TestSecondStep:
         settings.ADMIN_OTP_REQUIRED = True
         for page in ("/admin/", "/admin/jobs/videojob/", "/admin/overview/"):
             assert browser.get(page).status_code == 302
-        assert "code of your phone" in browser.get(LOGIN).content.decode()
+        assert "the code from your phone too" in browser.get(LOGIN).content.decode()
 
     def test_code_of_another_user_is_refused(self, sue, member):
         two_factor.new_device(user=sue)
@@ -212,7 +212,7 @@ class TestCommand:
         call_command("otp_device", "SUE", stdout=said)
         assert "otpauth://totp/Video%20Studio" in said.getvalue()
         assert "▄" in said.getvalue()
-        code = said.getvalue().partition("phone:\n")[2].partition("or type")[0].strip("\n")
+        code = said.getvalue().partition("phone:\n")[2].partition("or enter")[0].strip("\n")
         assert all(code.split("\n"))  # a scanner needs its rows one under the other
         assert TOTPDevice.objects.get(user=sue).confirmed
 

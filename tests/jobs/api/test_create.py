@@ -174,7 +174,6 @@ class TestDefaults:
     def test_fields_of_the_guides_client_suffice(self, client, settings):
         settings.VIDEO_DEFAULT_MOCK_MODE = True
         asked = {
-            "clientReference": None,
             "prompt": "A sunset over mountains",
             "model": "veo-3.1-fast-generate-preview",
             "resolution": "1080p",
