@@ -1,10 +1,10 @@
-# Needs git, make and Python 3.11 or newer (make PYTHON=python3.13 … picks one); uses uv where it is.
+# Needs git, make and Python 3.11 or newer (make PYTHON=python3.13 … picks one); uses uv if it is installed.
 PYTHON :=
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-# Another project's environment, active in this shell, is none of ours.
+# Ignore another project's environment that is active in this shell.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX DJANGO_SETTINGS_MODULE
 export BROWSER
 .NOTPARALLEL:
@@ -28,7 +28,7 @@ DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOS
 	@test -s $@ || $(RUN) -c 'import secrets; print(secrets.token_hex(32))' > $@
 	@touch $@
 
-# ---- Tests: each check is a target of its own; `make test` runs all of them, whichever fail ----
+# ---- Tests: each check is a target; `make test` runs all of them, even after a failure ----
 
 CHECKS := lint-ruff lint-format lint-imports lint-types \
 	check-migrations check-deploy test-sqlite test-postgres
@@ -41,10 +41,10 @@ test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Ch
 
 $(CHECKS): $(VENV)/dev.stamp
 
-lint-ruff: ## mistakes
+lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check
 
-lint-format: ## layout (make format repairs it)
+lint-format: ## code format (make format fixes it)
 	$(RUN) -m ruff format --check
 
 lint-imports: ## which package may import which
@@ -62,7 +62,7 @@ check-deploy: ## Django's own review of production settings
 		DATABASE_URL=postgres://studio@127.0.0.1/studio GOOGLE_API_KEY=none TRUSTED_PROXIES=1 \
 		$(RUN) manage.py check --deploy --fail-level WARNING
 
-# Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" looks at one test alone.
+# Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" debugs a single test.
 PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
 
 test-sqlite: ## pytest on SQLite (ARGS="-k ledger")
@@ -84,7 +84,7 @@ flight: $(VENV)/dev.stamp ## a thousand videos in flight, a hundred large ones a
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 200 --seconds 5,6 --upload-seconds 3
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.flight --jobs 200 --seconds 5,6 --upload-seconds 3 --clusters 2
 
-bench: $(VENV)/dev.stamp ## speed, beside a floor and the last kept result (ARGS="--write" keeps it)
+bench: $(VENV)/dev.stamp ## speed, compared with a floor and the last saved result (ARGS="--write" saves it)
 	$(RUN) -m bench.speed $(ARGS)
 
 chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--seed 7")
@@ -98,10 +98,10 @@ bench-monitor: $(VENV)/dev.stamp ## five hundred viewers of the monitor for half
 
 # ---- Upkeep ----
 
-static: $(VENV)/run.stamp ## staticfiles/, as production serves it; remove the folder to serve the files as they are
+static: $(VENV)/run.stamp ## staticfiles/, as in production; remove the folder to serve the packages' files directly
 	DEBUG=true $(RUN) manage.py collectstatic --noinput --clear
 
-format: $(VENV)/dev.stamp ## repairs layout and simple mistakes
+format: $(VENV)/dev.stamp ## fixes the code format and simple mistakes
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 

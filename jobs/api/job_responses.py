@@ -15,7 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from jobs.api.job_lists import Page
-from jobs.api.serializers import VideoJobSerializer
+from jobs.api.serializers import ShownJob, VideoJobSerializer
 from jobs.models import ACTIVE, JobEvent, VideoJob
 from jobs.stats import estimates
 
@@ -26,6 +26,9 @@ MAX_CACHED = 10_000  # bytes of one job; a typical one has 2,000
 CLIENT_LOG = Prefetch(
     "events", queryset=JobEvent.objects.filter(internal=False).order_by("id"), to_attr="log"
 )
+
+# One for all responses: to copy the fields of a serializer takes longer than to serialize a job.
+SERIALIZER = VideoJobSerializer()
 
 Positions = Mapping[UUID, int]
 
@@ -53,40 +56,53 @@ def job_response(
         return HttpResponse(status=304, headers=headers)
     if log is not None:
         job.log = log
-    (content,) = render(request=request, jobs=[job], positions=positions, now=now)
-    return _json(content, status=status, headers=headers)
+    texts = _cached(request, {job.pk: job.version})
+    texts = texts or _render(request, [job], positions=positions, now=now)
+    return _json(texts[job.pk], status=status, headers=headers)
 
 
 def page_response(*, request: Request, page: Page) -> HttpResponse:
-    positions = estimates.queue_positions(page.jobs)
-    rendered = render(request=request, jobs=page.jobs, positions=positions, now=timezone.now())
+    texts = _cached(request, {job.pk: job.version for job in page.jobs})
+    missing = [job for job in page.jobs if job.pk not in texts]
+    positions = estimates.queue_positions(missing)
+    texts |= _render(request, missing, positions=positions, now=timezone.now())
     rest = {
         "total": page.total,
         "nextCursor": page.next_cursor,
         "hasMore": page.next_cursor is not None,
     }
-    content = b'{"jobs":[%b],%b' % (b",".join(rendered), JSONRenderer().render(rest)[1:])
-    return _json(content, status=200, headers={})
+    jobs = b",".join(texts[job.pk] for job in page.jobs)
+    return _json(
+        b'{"jobs":[%b],%b' % (jobs, JSONRenderer().render(rest)[1:]), status=200, headers={}
+    )
 
 
-def render(
-    *, request: Request, jobs: Sequence[VideoJob], positions: Positions, now: datetime
-) -> list[bytes]:
-    """Each job as JSON; ended jobs come from the cache if possible."""
+def _render(
+    request: Request, jobs: Sequence[VideoJob], *, positions: Positions, now: datetime
+) -> dict[UUID, bytes]:
+    """Each job as JSON, by id. Those that have ended go to the cache."""
+    prefetch_related_objects([job for job in jobs if not hasattr(job, "log")], CLIENT_LOG)
+    texts = {}
+    for job in jobs:
+        shown = ShownJob(job=job, position=positions.get(job.pk), now=now, request=request)
+        texts[job.pk] = JSONRenderer().render(SERIALIZER.to_representation(shown))
+    ended = {job.pk: job.version for job in jobs if job.status not in ACTIVE}
+    keys = _cache_keys(request, ended)
+    small = {key: texts[pk] for key, pk in keys.items() if len(texts[pk]) < MAX_CACHED}
+    caches["local"].set_many(small, CACHE_SECONDS)
+    return texts
+
+
+def _cached(request: Request, versions: Mapping[UUID, int]) -> dict[UUID, bytes]:
+    """The cached JSON, by id, of those jobs that have ended."""
+    keys = _cache_keys(request, versions)
+    return {keys[key]: text for key, text in caches["local"].get_many(keys).items()}
+
+
+def _cache_keys(request: Request, versions: Mapping[UUID, int]) -> dict[str, UUID]:
     # URLs in the JSON contain the host that the client uses.
     origin = hash(request.build_absolute_uri("/"))
-    keys = {job.pk: f"{job.pk}:{job.version}:{origin}" for job in jobs if job.status not in ACTIVE}
-    cached = caches["local"].get_many(keys.values())
-    missing = [job for job in jobs if keys.get(job.pk) not in cached]
-    prefetch_related_objects([job for job in missing if not hasattr(job, "log")], CLIENT_LOG)
-    context = {"request": request, "now": now, "positions": positions}
-    rendered = {
-        job.pk: JSONRenderer().render(VideoJobSerializer(job, context=context).data)
-        for job in missing
-    }
-    new = {keys[pk]: text for pk, text in rendered.items() if pk in keys and len(text) < MAX_CACHED}
-    caches["local"].set_many(new, CACHE_SECONDS)
-    return [rendered.get(job.pk) or cached[keys[job.pk]] for job in jobs]
+    return {f"{pk}:{version}:{origin}": pk for pk, version in versions.items()}
 
 
 def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -162,12 +163,19 @@ def _index(name: str) -> int:
 
 def read(data: Any) -> ValidatedRequest:
     """Validate a request. Raises ValidationError, or NotConfigured if nothing else is wrong."""
-    form = CreateVideoJobSerializer()
-    form.fields["mockMode"].required = settings.VIDEO_DEFAULT_MOCK_MODE is None
+    form = _form(mock_mode_required=settings.VIDEO_DEFAULT_MOCK_MODE is None)
     validated: ValidatedRequest = form.run_validation(data)
     if not validated.spec.mock_mode and not veo_is_configured():
         raise NotConfigured
     return validated
+
+
+@cache
+def _form(*, mock_mode_required: bool) -> CreateVideoJobSerializer:
+    """One instance for all requests, as in `strict.read`."""
+    form = CreateVideoJobSerializer()
+    form.fields["mockMode"].required = mock_mode_required
+    return form
 
 
 def _refuse_combinations(spec: VideoSpec) -> None:

@@ -1,10 +1,13 @@
 """Serializers for responses, and for the query of a list."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from jobs import catalog
 from jobs.models import JobEvent, Status, VideoJob
@@ -27,21 +30,32 @@ class InputsSerializer(serializers.Serializer):
     )
 
 
-class LogLineSerializer(serializers.ModelSerializer):
+class LogLineSerializer(serializers.Serializer):
     timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
     level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How severe it is.")
     message = serializers.CharField(help_text="For a person.")
 
-    class Meta:
-        model = JobEvent
-        fields = ("timestamp", "level", "message")
+
+@dataclass(frozen=True)
+class ShownJob:
+    """A job, and what its JSON needs besides the row. `position` is that of a PENDING job.
+
+    The job has `log`: the lines that clients may see.
+    """
+
+    job: VideoJob
+    position: int | None
+    now: datetime
+    request: Request
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.job, name)
 
 
 class VideoJobSerializer(serializers.Serializer):
     """A job. Every response with a job contains all of these fields."""
 
-    # Needs `log` on the job (the lines that clients may see), and in the context `request`, `now`
-    # and `positions` (of PENDING jobs, by id).
+    # Serializes a `ShownJob`.
 
     id = serializers.UUIDField(help_text="The last part of the job's path.")
     userId = serializers.CharField(source="user_id", help_text="The job's owner.")
@@ -94,36 +108,35 @@ class VideoJobSerializer(serializers.Serializer):
         source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
     )
 
-    def get_clientReference(self, job: VideoJob) -> str | None:
-        return job.client_reference or None
+    def get_clientReference(self, shown: ShownJob) -> str | None:
+        return shown.job.client_reference or None
 
-    def get_prompt(self, job: VideoJob) -> str | None:
-        return job.prompt or None
+    def get_prompt(self, shown: ShownJob) -> str | None:
+        return shown.job.prompt or None
 
-    def get_cloudinaryUrl(self, job: VideoJob) -> str | None:
-        return self._absolute(job.video_url)
+    def get_cloudinaryUrl(self, shown: ShownJob) -> str | None:
+        return _absolute(shown.job.video_url, shown.request)
 
-    def get_posterUrl(self, job: VideoJob) -> str | None:
-        return self._absolute(job.poster_url)
+    def get_posterUrl(self, shown: ShownJob) -> str | None:
+        return _absolute(shown.job.poster_url, shown.request)
 
-    def get_errorMessage(self, job: VideoJob) -> str | None:
-        return job.error_message or None
+    def get_errorMessage(self, shown: ShownJob) -> str | None:
+        return shown.job.error_message or None
 
-    def get_errorCode(self, job: VideoJob) -> str | None:
-        return job.error_code or None
+    def get_errorCode(self, shown: ShownJob) -> str | None:
+        return shown.job.error_code or None
 
-    def get_queuePosition(self, job: VideoJob) -> int | None:
-        return self.context["positions"].get(job.pk)
+    def get_queuePosition(self, shown: ShownJob) -> int | None:
+        return shown.position
 
-    def get_estimatedSecondsRemaining(self, job: VideoJob) -> int | None:
+    def get_estimatedSecondsRemaining(self, shown: ShownJob) -> int | None:
         return estimates.remaining_seconds(
-            job=job,
-            queue_position=self.context["positions"].get(job.pk),
-            now=self.context["now"],
+            job=shown.job, queue_position=shown.position, now=shown.now
         )
 
-    def _absolute(self, url: str) -> str | None:
-        return self.context["request"].build_absolute_uri(url) if url else None
+
+def _absolute(url: str, request: Request) -> str | None:
+    return request.build_absolute_uri(url) if url else None
 
 
 @extend_schema_serializer(many=False)

@@ -1,4 +1,4 @@
-/* Draws each table of the overview as a chart, and fetches new figures while the page is looked at. */
+/* Draws each table of the overview as a chart, and fetches new figures while the page is visible. */
 "use strict";
 
 const overview = document.getElementById("overview");
@@ -69,7 +69,7 @@ async function renew() {
     if (!answer.ok || answer.redirected) return;
     overview.innerHTML = await answer.text();
   } catch {
-    return; // the next time, perhaps
+    return; // keep the old figures until the next try
   }
   overview.querySelectorAll("details").forEach((each, index) => { each.open = Boolean(open[index]); });
   drawAll(false);

@@ -1,5 +1,5 @@
-// Keeps a page of the monitor up to date. htmx asks for its live part, Idiomorph changes what has
-// changed; this file says when to ask, what to leave alone, and what to tell the viewer.
+// Keeps a page of the monitor up to date. htmx requests its live part, and Idiomorph applies the
+// changes. This file decides when to refresh, what to keep, and what to tell the viewer.
 (() => {
   'use strict';
 
@@ -13,7 +13,7 @@
   let clockError = 0; // milliseconds by which this machine's clock is ahead of the server's
   let timer;
 
-  // ---- When to ask ----
+  // ---- When to refresh ----
 
   const pace = () => {
     if (failures) return Math.min(LONGEST_PACE, 2 ** failures);
@@ -38,7 +38,7 @@
     const { xhr, successful } = event.detail;
     if (xhr.status === 404) location.reload(); // the job was deleted, and the page says so
     else if (successful || xhr.status === 304) found(xhr);
-    else lost(xhr.status ? 'The service is away' : 'No connection');
+    else lost(xhr.status ? 'The service has not responded' : 'No connection');
     later();
   });
 
@@ -60,10 +60,10 @@
     document.body.classList.toggle('stale', state === 'lost');
   };
 
-  // ---- What to change ----
+  // ---- What to update ----
 
   document.addEventListener('htmx:beforeSwap', (event) => {
-    // Of several servers one may know less than another.
+    // One of several servers may send an older state than another did.
     const { xhr } = event.detail;
     const age = Number(xhr.getResponseHeader('Found-At'));
     if (xhr.status !== 200 || age < foundAt) event.detail.shouldSwap = false;
@@ -75,11 +75,11 @@
     [...node.querySelectorAll('video')].some((video) => !video.paused && !video.ended);
 
   Object.assign(Idiomorph.defaults.callbacks, {
-    // The same video stays as it is: playing, paused, sought, or found dead.
+    // An unchanged video keeps its state: playing, paused, position, or broken.
     beforeNodeMorphed: (old, new_) => !(old.dataset?.video && old.dataset.video === new_.dataset?.video),
-    // A job that has left the page stays while its video plays.
+    // A job stays on the page while its video plays.
     beforeNodeRemoved: (node) => !plays(node),
-    // Whether a log is open is the viewer's choice.
+    // The viewer opens and closes the logs.
     beforeAttributeUpdated: (name) => name !== 'open',
   });
 
@@ -102,7 +102,7 @@
     return `${ENDINGS[status]}: ${prompt.slice(0, 60)}.`;
   };
 
-  // ---- Time that passes ----
+  // ---- Running times ----
 
   const tick = () => {
     const now = serverTime();
@@ -122,13 +122,13 @@
   const serverTime = () => new Date(Date.now() - clockError);
   const utc = (date) => `${date.toISOString().slice(11, 19)} UTC`;
 
-  // ---- Videos that are gone ----
+  // ---- Missing videos ----
 
   live.addEventListener('error', (event) => {
     if (event.target.tagName === 'VIDEO') event.target.parentElement.querySelector('.gone').hidden = false;
   }, true);
 
-  // A video that nobody plays is not loaded. Where even its picture is gone, it is worth a look.
+  // Videos load only when they are played. If a poster is missing, check whether the video is too.
   const watchPictures = () => {
     for (const video of live.querySelectorAll('video[poster]:not([data-watched])')) {
       video.dataset.watched = '';

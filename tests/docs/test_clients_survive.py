@@ -1,0 +1,172 @@
+"""The clients that docs/api.md prints, over a bad connection: each makes its video all the same."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from tests.client import ApiClient
+from tests.docs.markdown import blocks
+from tests.proxy import (
+    Action,
+    Answer,
+    Forward,
+    Proxy,
+    Request,
+    bad_gateway,
+    cut_answer,
+    drop,
+    hang,
+    lose_answer,
+)
+from tests.run import PROJECT
+from tests.stack import Stack
+
+pytestmark = [pytest.mark.live, pytest.mark.once]
+
+GUIDE = PROJECT / "docs" / "api.md"
+LANGUAGES = {"python": ("studio.py", "python.mp4"), "js": ("studio.mjs", "javascript.mp4")}
+PATIENCE = {
+    "python": {"timeout=60": "timeout=10", "sleep(3)": "sleep(0.5)", "pause = 3": "pause = 1"},
+    "js": {"(60_000)": "(10_000)", "pause(3)": "pause(0.5)", "let seconds = 3": "let seconds = 1"},
+}
+PASSWORD = "correct-horse-battery"
+LOGIN, REFRESH = "POST /api/v1/auth/token", "POST /api/v1/auth/token/refresh"
+ORDER, POLL, VIDEO = "POST /api/v1/video-jobs", "GET /api/v1/video-jobs/", "GET /media/"
+EACH = (LOGIN, ORDER, POLL, VIDEO)
+FAULTS: dict[str, list[tuple[str, Action]]] = {
+    "each_connection_breaks": [(request, drop) for request in EACH],
+    "each_answer_is_a_proxy_s_page": [(request, bad_gateway) for request in EACH],
+    "each_answer_is_cut_off": [(request, cut_answer) for request in EACH],
+    "the_answer_to_the_order_takes_too_long": [(ORDER, hang)],
+    "the_answer_to_a_poll_takes_too_long": [(POLL, hang)],
+}
+USER = "from accounts.models import User; user = User.objects.get(username={name!r}); "
+EXPIRED = USER + (
+    "from datetime import timedelta; from rest_framework_simplejwt.tokens import AccessToken; "
+    "token = AccessToken.for_user(user); token.set_exp(lifetime=-timedelta(hours=1)); print(token)"
+)
+SAME_PASSWORD = (  # another hash of it, which ends the tokens
+    f"from django.contrib.auth.hashers import make_password; print(make_password({PASSWORD!r}))"
+)
+
+
+@pytest.fixture(scope="module")
+def studio():
+    """Somebody new has tokens for one video: a second order would be refused."""
+    with Stack(env={"MOCK_SECONDS": "3", "SIGNUP_GRANT_TOKENS": "50"}) as stack:
+        yield stack
+
+
+@pytest.fixture
+def proxy(studio):
+    with Proxy(studio.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def name(studio, request):
+    """A user of this test alone, with the guide's password."""
+    name = f"alice{abs(hash(request.node.nodeid)) % 10**9}"
+    ApiClient(studio.url).register(name, PASSWORD)
+    return name
+
+
+@pytest.fixture(params=LANGUAGES)
+def run(request, studio, proxy, name, tmp_path):
+    """`run()`: the client as printed, but for address, user and patience; what it wrote."""
+    [source] = [each.text for each in blocks(GUIDE) if each.language == request.param]
+    source = source.replace("http://localhost:8000", proxy.url).replace("alice", name)
+    for old, new in PATIENCE[request.param].items():
+        assert old in source
+        source = source.replace(old, new)
+    file, video = LANGUAGES[request.param]
+    (tmp_path / file).write_text(source)
+    Image.new("RGB", (64, 36), "navy").save(tmp_path / "first.png")
+    program = sys.executable if request.param == "python" else shutil.which("node")
+    assert program, "this test needs Node 20 or later, and there is no `node` on the PATH"
+
+    def run(*, ends_well: bool = True) -> str:
+        done = subprocess.run(
+            [program, file],
+            cwd=tmp_path,
+            env={"PATH": studio.env["PATH"], "NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (done.returncode == 0) == ends_well, f"{done.stderr}\n{proxy.seen}"
+        if ends_well:
+            assert (tmp_path / video).read_bytes()[4:8] == b"ftyp"
+        assert not proxy.planned, proxy.seen  # all that was planned has happened
+        return done.stdout + done.stderr
+
+    return run
+
+
+class TestClient:
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_makes_its_video_where(self, run, proxy, fault):
+        proxy.planned += FAULTS[fault]
+        run()
+
+    def test_repeats_an_order_whose_answer_was_lost_and_pays_once(self, run, proxy):
+        proxy.once(ORDER, lose_answer)
+        run()
+        assert [status for request, status in proxy.seen if request == ORDER] == [0, 202]
+
+    def test_outlives_a_restart_of_the_service(self, run, proxy, studio):
+        def restart(request: Request, forward: Forward) -> None:
+            [web] = [each for log, each in studio.started.items() if log.name.startswith("web")]
+            web.terminate()
+            web.wait(timeout=30)
+            threading.Timer(4, studio.restart_ticks).start()
+
+        proxy.once(POLL, restart)
+        run()
+        assert [status for _, status in proxy.seen].count(0) >= 2
+
+    def test_renews_an_access_token_that_has_expired(self, run, proxy, studio, name):
+        expired = studio.manage("shell", "-c", EXPIRED.format(name=name)).stdout.split()[-1]
+
+        def give_expired(request: Request, forward: Forward) -> Answer | None:
+            answer = forward(request)
+            pair = answer and json.loads(answer.body) | {"access": expired}
+            return answer and replace(answer, body=json.dumps(pair).encode())
+
+        proxy.once(LOGIN, give_expired)
+        run()
+        assert (ORDER, 401) in proxy.seen
+        assert (REFRESH, 200) in proxy.seen
+
+    def test_logs_in_again_where_both_tokens_are_refused(self, run, proxy, studio, name):
+        password = studio.manage("shell", "-c", SAME_PASSWORD).stdout.split()[-1]
+
+        def set_password(request: Request, forward: Forward) -> Answer | None:
+            studio.sql("UPDATE accounts_user SET password = %s WHERE username = %s", password, name)
+            return forward(request)
+
+        proxy.once(POLL, set_password)
+        run()
+        assert (REFRESH, 401) in proxy.seen
+        assert proxy.seen.count((LOGIN, 200)) == 2
+
+    def test_understands_that_nothing_has_changed(self, run, proxy):
+        def ask_for_changes(request: Request, forward: Forward) -> Answer | None:
+            current = forward(request)
+            etag = current.headers["ETag"] if current else ""
+            return forward(replace(request, headers={**request.headers, "if-none-match": etag}))
+
+        proxy.once(POLL, ask_for_changes)
+        run()
+        assert 304 in [status for _, status in proxy.seen]
+
+    def test_says_why_an_order_is_refused(self, run):
+        run()
+        said = run(ends_well=False)
+        assert "insufficient_tokens: Insufficient tokens. Operation 'video_generation'" in said
