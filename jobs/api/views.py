@@ -19,13 +19,13 @@ from jobs import catalog, job_creation, lifecycle
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
+from jobs.api.parsers import ImageJSONParser
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttling import CreateThrottle
 from jobs.models import ACTIVE, Status, VideoJob
 from tokens_ledger import ledger
 from videostudio.core.api.parsers import (
     BoundedFormParser,
-    ImageJSONParser,
     WholeMultiPartParser,
     require_length,
 )

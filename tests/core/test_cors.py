@@ -135,7 +135,7 @@ class TestAnswer:
     def test_too_large_can_be_read(self, client):
         headers = {"origin": APP}
         answer = client.post(
-            JOBS, FORM | {"prompt": "x" * 1_000_000}, format="json", headers=headers
+            JOBS, FORM | {"prompt": "x" * 1_000_000}, format="multipart", headers=headers
         )
         self.check(answer, 413)
 

@@ -64,11 +64,11 @@ class TestDataURI:
         [
             (
                 "https://example.com/a.png",
-                "must be an uploaded file, or a data URI: data:image/png;",
+                "must be an uploaded file, or a data URI",
             ),
-            ("data:image/png,abc", "must be an uploaded file, or a data URI"),
-            ("data:" + "x" * 300 + ";base64,", "must be an uploaded file, or a data URI"),
-            ("data:image/png;base64,@@@", "is not valid base64"),
+            ("data:image/png,abc", "is not a valid data URI"),
+            ("data:" + "x" * 300 + ";base64,", "is not a valid data URI"),
+            ("data:image/png;base64,@@@", "is not a valid data URI"),
             ("data:image/png;base64,", "is an empty file"),
             ("data:image/png;base64,AAAA", "must be a JPEG, PNG or WebP image"),
             ("data:;base64," + "A" * 13_400_000, "must be at most 10 MB"),

@@ -1,6 +1,5 @@
 """Parsers that limit a request body's size before reading it and check that it is complete."""
 
-import threading
 from collections import Counter
 from io import BytesIO
 from typing import IO, Any, cast
@@ -14,9 +13,6 @@ from videostudio.core.api.names import refuse_repeated
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
-
-# Parsing takes three times the memory of a body, so each process parses one large body at a time.
-_large_bodies = threading.Lock()
 
 
 class TooLarge(APIException):
@@ -45,13 +41,9 @@ class BoundedJSONParser(BaseParser):
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         _bounded(parser_context["request"].META, self.max_bytes, "A JSON body")
-        body = stream.read()
-        if len(body) <= MAX_JSON_BYTES:
-            return self._parsed(body)
-        with _large_bodies:
-            return self._parsed(body)
+        return self.parsed(stream.read())
 
-    def _parsed(self, body: bytes) -> Any:
+    def parsed(self, body: bytes) -> Any:
         try:
             # JSON is UTF-8 (RFC 8259), whatever charset the client names.
             data = json.loads(body.decode(), object_pairs_hook=_without_repeated_names)
@@ -64,12 +56,6 @@ class BoundedJSONParser(BaseParser):
         if not isinstance(data, dict):
             raise ParseError("The JSON body must be an object")
         return data
-
-
-class ImageJSONParser(BoundedJSONParser):
-    """JSON that may contain images: at most 20 MB."""
-
-    max_bytes = 20_000_000
 
 
 class OptionalJSONParser(BoundedJSONParser):
