@@ -14,6 +14,26 @@ from jobs.models import VideoJob
 from tests.client import MOCK_JOB
 
 JOBS = "/api/v1/video-jobs"
+ID = "550e8400-e29b-41d4-a716-446655440000"  # of no job
+# Every endpoint, and the methods that it has.
+PRIVATE = {
+    JOBS: ["get", "post"],
+    f"{JOBS}/{ID}": ["get", "delete"],
+    f"{JOBS}/{ID}/cancel": ["post"],
+    f"{JOBS}/{ID}/download": ["get"],
+    "/api/v1/tokens": ["get"],
+    "/api/v1/tokens/entries": ["get"],
+    "/api/v1/auth/me": ["get"],
+}
+ENDPOINTS = PRIVATE | {
+    "/api/v1/video-models": ["get"],
+    "/api/v1/schema": ["get"],
+    "/api/v1/docs": ["get"],
+    "/api/v1/auth/register": ["post"],
+    "/api/v1/auth/token": ["post"],
+    "/api/v1/auth/token/refresh": ["post"],
+    "/api/v1/auth/logout": ["post"],
+}
 FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
 TOKENS = 1000  # the balance of Alice and Bob
 COST = 50

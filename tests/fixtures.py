@@ -7,6 +7,7 @@ members of staff, one for each role.
 import io
 import json
 import logging
+from contextlib import contextmanager
 from copy import deepcopy
 from logging.config import DictConfigurator
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from django.conf import settings as configured
 from django.contrib.auth.models import Group
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 from rest_framework_simplejwt.tokens import AccessToken
@@ -179,6 +180,44 @@ def nothing_happens(alice, settings):
     yield
     assert traces() == before
     assert ledger.balance(user=alice) == TOKENS
+
+
+# ---- The database, past its guards ----
+
+
+@pytest.fixture
+def sql(db):
+    """Runs a statement past the ORM; returns the number of rows."""
+
+    def execute(statement, *values):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.rowcount
+
+    return execute
+
+
+@pytest.fixture
+def unguarded(sql):
+    """While this is open, the ledger's triggers do not watch."""
+
+    @contextmanager
+    def watch_nothing():
+        if connection.vendor == "postgresql":
+            sql("SET LOCAL session_replication_role = replica")
+            yield
+            sql("SET LOCAL session_replication_role = origin")
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+        for name, _ in triggers:
+            sql(f"DROP TRIGGER {name}")
+        yield
+        for _, create in triggers:
+            sql(create)
+
+    return watch_nothing
 
 
 # ---- Images ----

@@ -25,7 +25,7 @@ class ImageJSONParser(BoundedJSONParser):
 
     max_bytes = 20_000_000
 
-    def parsed(self, body: bytes) -> Any:
+    def parsed(self, body: bytearray) -> Any:
         with _parsing:
             data = super().parsed(body)
             for name in IMAGE_FIELDS:

@@ -1,17 +1,15 @@
-"""An ORM broker that survives database outages, and the process that runs it."""
+"""An ORM broker that survives database outages, and reports to the supervisor."""
 
 import logging
 from time import monotonic, sleep
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 from django_q.brokers.orm import ORM
-from django_q.monitor import monitor
-from django_q.pusher import pusher
 
 from jobs.worker.outage import DATABASE_DOWN, RETRY_SECONDS, retry_while_database_is_down
 from jobs.worker.scheduler import restart_ticks
+from jobs.worker.shared import state
 
 logger = logging.getLogger(__name__)
 
@@ -25,41 +23,27 @@ class OutageTolerantORM(ORM):
     """
 
     _ticks_checked_at = 0.0
-    results: Any = None  # the result queue, set if this process also saves the results
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        if self.results:
-            monitor(_DrainedQueue(self.results), self)
+        if not state.has_tasks():
+            state.idle_at = monotonic()
         try:
             if monotonic() - self._ticks_checked_at > RETRY_SECONDS:
                 restart_ticks(now=timezone.now())
                 self._ticks_checked_at = monotonic()
-            return super().dequeue()
+            tasks = super().dequeue()
         except DATABASE_DOWN:
             logger.warning("the task queue's database does not respond")
             connection.close()
             sleep(RETRY_SECONDS)
             return None
+        state.taken += len(tasks or ())
+        return tasks
 
     def delete(self, task_id: int) -> None:
         retry_while_database_is_down(lambda: super(OutageTolerantORM, self).delete(task_id))
+        state.finished += 1
 
-
-class _DrainedQueue:
-    """Wraps a queue and returns "STOP", which ends `monitor`, as soon as the queue is empty."""
-
-    def __init__(self, queue: Any) -> None:
-        self.queue = queue
-
-    def get(self) -> Any:
-        return "STOP" if self.queue.empty() else self.queue.get()
-
-
-def push_and_monitor(
-    tasks: Any, results: Any, stop: Any, pushed: Any, broker: OutageTolerantORM
-) -> None:
-    """Django-Q2's pusher and monitor in one process. Results are saved between tasks."""
-    broker.results = results
-    pusher(tasks, stop, broker)
-    pushed.set()
-    monitor(results, broker)
+    def set_stat(self, key: str, value: str, timeout: int) -> None:
+        """The sentinel calls it twice a second. Nothing reads the statistics themselves."""
+        state.sentinel_at = monotonic()

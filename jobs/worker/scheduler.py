@@ -9,7 +9,6 @@ the next tick is still in the queue; `restart_ticks` starts the ticks if they ha
 
 import fcntl
 import logging
-import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,9 +27,6 @@ from jobs.stats.queries import PERIOD
 from jobs.worker import staging
 
 logger = logging.getLogger(__name__)
-
-# Shared by all processes forked after this import. It has no lock that a killed process could hold.
-_closing = mmap.mmap(-1, 1)
 
 TICKS_LATE = timedelta(seconds=5)  # the ticks are restarted if the next one is this late
 ORPHAN_AGE = timedelta(days=1)  # a task that waited this long cannot be read by any cluster
@@ -52,15 +48,6 @@ class DelayedORM(ORM):
             key=self.list_key, payload=task, lock=timezone.now() + self.delay
         )
         return row.pk
-
-
-def close(closing: bool = True) -> None:
-    """Make this cluster's workers stop claiming jobs, because it is about to exit."""
-    _closing[0] = closing
-
-
-def is_closing() -> bool:
-    return bool(_closing[0])
 
 
 def take_tick(*, token: int, now: datetime) -> bool:

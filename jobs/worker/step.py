@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from jobs.models import VideoJob
 from jobs.stats import counters
-from jobs.worker import leases, outage, scheduler
+from jobs.worker import leases, outage
+from jobs.worker.shared import state
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Step:
         started = renewed = monotonic()
         with ThreadPoolExecutor(self.threads) as pool:
             while True:
-                if monotonic() - started < RUN_SECONDS and not scheduler.is_closing():
+                if monotonic() - started < RUN_SECONDS and not state.is_stopping:
                     self._claim(pool)
                 if not self.calls:
                     break

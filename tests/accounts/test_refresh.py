@@ -11,31 +11,31 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from accounts import jwt
 
 NONSENSE = [
-    *("x", "..", "a.b.c", "é.é.é", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"),
+    *("x", "a.b.c", "é.é.é", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"),
     base64.urlsafe_b64encode(b"[" * 1400).decode() + ".e30.e30",
     base64.urlsafe_b64encode(b'{"alg": "none"}').decode() + ".e30.",
 ]
 
 
-@pytest.fixture(params=["token/refresh", "token/refresh/", "logout", "logout/"])
+@pytest.fixture(params=["token/refresh", "logout"])
 def path(request):
     """Every path that spends a refresh token."""
     return request.param
 
 
 class TestRefresh:
-    def test_answers_with_a_working_pair(self, post, me, pair):
+    def test_refresh_token_gets_a_working_pair(self, post, me, pair):
         answer = post("token/refresh", refresh=pair.refresh)
         assert answer.status_code == 200
         assert set(answer.json()) == {"access", "refresh"}
         assert me(answer.json()["access"]).status_code == 200
         assert post("token/refresh", refresh=answer.json()["refresh"]).status_code == 200
 
-    def test_ignores_an_access_token_that_ran_out(self, post, pair):
+    def test_invalid_access_token_in_the_header_is_ignored(self, post, pair):
         headers = {"authorization": "Bearer old"}
         assert post("token/refresh", headers=headers, refresh=pair.refresh).status_code == 200
 
-    def test_is_401_for_a_deactivated_user_and_spends_nothing(self, post, pair, alice):
+    def test_deactivated_user_is_401_and_keeps_the_token(self, post, pair, alice):
         alice.is_active = False
         alice.save()
         answer = post("token/refresh", refresh=pair.refresh)
@@ -45,30 +45,28 @@ class TestRefresh:
         alice.save()
         assert post("token/refresh", refresh=pair.refresh).status_code == 200
 
-    def test_is_401_for_a_deleted_user(self, post, carol):
+    def test_deleted_user_is_401(self, post, carol):
         refresh = jwt.issue(user=carol).refresh
         carol.delete()
         answer = post("token/refresh", refresh=refresh)
         assert answer.status_code == 401
         assert answer.json()["code"] == "user_not_found"
 
-    def test_is_401_after_a_change_of_password(self, post, pair, alice):
+    def test_token_from_before_a_password_change_is_401(self, post, pair, alice):
         alice.set_password("another one")
         alice.save()
         answer = post("token/refresh", refresh=pair.refresh)
         assert answer.status_code == 401
         assert answer.json()["code"] == "password_changed"
 
-    def test_spends_nothing_where_it_fails_half_way(self, pair, monkeypatch):
+    def test_failed_rotation_keeps_the_token(self, pair, monkeypatch):
         with monkeypatch.context() as broken:
             broken.setattr(jwt, "issue", lambda user: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 jwt.rotate(refresh=pair.refresh)
         assert jwt.rotate(refresh=pair.refresh)
 
-    def test_is_401_for_the_second_of_two_that_both_looked_and_saw_it_unspent(
-        self, post, pair, monkeypatch
-    ):
+    def test_second_of_two_concurrent_refreshes_is_401(self, post, pair, monkeypatch):
         monkeypatch.setattr(RefreshToken, "check_blacklist", lambda self: None)
         assert post("token/refresh", refresh=pair.refresh).status_code == 200
         answer = post("token/refresh", refresh=pair.refresh)
@@ -77,7 +75,7 @@ class TestRefresh:
         assert BlacklistedToken.objects.count() == 1
         assert OutstandingToken.objects.count() == 2
 
-    def test_is_401_where_the_user_goes_in_mid_flight(self, pair, monkeypatch):
+    def test_user_deleted_during_rotation_is_invalid_token(self, pair, monkeypatch):
         def issue(user):
             raise IntegrityError("violates foreign key constraint")
 
@@ -87,18 +85,18 @@ class TestRefresh:
 
 
 class TestLogout:
-    def test_answers_204_and_ends_the_refresh_token(self, post, pair):
+    def test_logout_is_204_and_ends_the_refresh_token(self, post, pair):
         answer = post("logout", refresh=pair.refresh)
         assert answer.status_code == 204
         assert answer.content == b""
         assert post("token/refresh", refresh=pair.refresh).status_code == 401
 
-    def test_leaves_other_sessions_alone(self, post, pair, alice):
+    def test_other_sessions_are_kept(self, post, pair, alice):
         other = jwt.issue(user=alice)
         post("logout", refresh=pair.refresh)
         assert post("token/refresh", refresh=other.refresh).status_code == 200
 
-    def test_works_for_a_deactivated_user(self, post, pair, alice):
+    def test_deactivated_user_can_log_out(self, post, pair, alice):
         alice.is_active = False
         alice.save()
         assert post("logout", refresh=pair.refresh).status_code == 204
@@ -111,36 +109,34 @@ class TestSpending:
         assert answer.json()["code"] == "token_not_valid"
         assert answer["WWW-Authenticate"].startswith("Bearer")
 
-    def test_works_once(self, post, pair, path):
+    def test_refresh_token_works_once(self, post, pair, path):
         assert post(path, refresh=pair.refresh).status_code < 300
         self.refused(post(path, refresh=pair.refresh))
 
     @pytest.mark.parametrize("refresh", NONSENSE, ids=lambda refresh: ascii(refresh)[:20])
-    def test_refuses_nonsense(self, post, db, path, refresh):
+    def test_malformed_token_is_401(self, post, db, path, refresh):
         self.refused(post(path, refresh=refresh))
 
-    def test_refuses_an_access_token(self, post, pair, path):
+    def test_access_token_is_401(self, post, pair, path):
         self.refused(post(path, refresh=pair.access))
 
-    def test_refuses_a_token_that_ran_out(self, post, alice, path):
+    def test_expired_token_is_401(self, post, alice, path):
         refresh = RefreshToken.for_user(alice)
         refresh.set_exp(lifetime=-timedelta(seconds=1))
         self.refused(post(path, refresh=str(refresh)))
 
-    def test_refuses_a_changed_token(self, post, pair, path):
+    def test_altered_token_is_401(self, post, pair, path):
         head, body, signature = pair.refresh.split(".")
         body = base64.urlsafe_b64encode(base64.urlsafe_b64decode(body + "==") + b" ").decode()
         self.refused(post(path, refresh=f"{head}.{body.rstrip('=')}.{signature}"))
 
-    def test_refuses_a_token_that_we_signed_but_never_gave_out(self, post, db, path):
+    def test_signed_token_that_was_never_issued_is_401(self, post, db, path):
         refresh = RefreshToken()
         refresh["user_id"] = str(uuid4())
         self.refused(post(path, refresh=str(refresh)))
 
-    @pytest.mark.parametrize(
-        "refresh", ["", " ", None, 1, True, [], {}, "a\0b", "\ud800", "a" * 2001]
-    )
-    def test_is_400_for_what_can_be_no_token(self, post, db, path, refresh):
+    @pytest.mark.parametrize("refresh", ["", None, 1, [], "a\0b", "\ud800", "a" * 2001])
+    def test_value_that_is_no_string_or_too_long_is_400(self, post, db, path, refresh):
         answer = post(path, refresh=refresh)
         assert answer.status_code == 400
         assert answer.json()["field"] == "refresh"

@@ -25,10 +25,10 @@ def later(monkeypatch):
 
 
 class TestCountingCache:
-    def test_counts_each_key(self, cache):
+    def test_each_key_is_counted(self, cache):
         assert [cache.count(key, 60) for key in "aabaa"] == [1, 2, 1, 3, 4]
 
-    def test_begins_anew_once_purged(self, cache, later):
+    def test_count_restarts_once_purged(self, cache, later):
         cache.count("n", 60)
         later(50)
         assert cache.count("n", 60) == 2  # which does not prolong it
@@ -37,18 +37,15 @@ class TestCountingCache:
         assert cache.purge() == 1
         assert cache.count("n", 60) == 1
 
-    def test_purges_no_more_than_has_expired(self, cache, later):
+    def test_purge_removes_only_expired_keys(self, cache, later):
         cache.set("old", "x", timeout=10)
         cache.set("young", "x", timeout=100)
         later(50)
         assert cache.purge() == 1
         assert cache.get("young") == "x"
 
-    def test_holds_more_than_the_stock_three_hundred(self, cache):
+    def test_more_than_djangos_300_keys_are_kept(self, cache):
         cache.count("a_counter", 600)
         for n in range(400):
             cache.set(f"z{n}", 1)
         assert cache.count("a_counter", 600) == 2
-
-    def test_can_be_told_how_many(self):
-        assert CountingDatabaseCache("t", {"OPTIONS": {"MAX_ENTRIES": 7}})._max_entries == 7

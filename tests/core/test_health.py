@@ -7,92 +7,157 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from jobs.models import Tick, VideoJob
+from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.worker import leases
+from videostudio.health import CHECKS
+
+WAITING = {"waiting": "a waiting job that could start does not"}
 
 
 @pytest.fixture
-def alive(db):
-    """A cluster keeps time."""
+def failing(anonymous, db):
+    """What /readyz finds wrong, while a cluster keeps time."""
     Tick.objects.update(next_at=timezone.now() + timedelta(seconds=1))
 
-
-@pytest.fixture
-def ready(anonymous):
-    def ready():
+    def failing():
         answer = anonymous.get("/readyz")
         assert answer["Content-Type"] == "application/json"
-        assert set(answer.json()) <= {"status", "checks", "oldestWaitingSeconds"}
-        return answer.status_code, answer.json()
+        body = answer.json()
+        assert set(body) <= {"status", "checks", "oldestWaitingSeconds"}
+        wrong = {name: said for name, said in body["checks"].items() if said != "ok"}
+        assert answer.status_code == (503 if wrong else 200)
+        assert body["status"] == ("unavailable" if wrong else "ok")
+        return wrong
 
-    return ready
+    return failing
 
 
-def failing(body):
-    return {name for name, outcome in body["checks"].items() if outcome != "ok"}
+def nobody_looked():
+    SubmissionGate.objects.update(looked_at=None)
 
 
-class TestHealthz:
-    def test_is_200_while_the_process_is_up(self, anonymous):
+def ago(seconds):
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+def test_healthz_is_200_without_a_query(anonymous, django_assert_num_queries):
+    with django_assert_num_queries(0):
         answer = anonymous.get("/healthz")
-        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
-
-    def test_does_not_need_the_database(self, anonymous, django_assert_num_queries):
-        with django_assert_num_queries(0):
-            assert anonymous.get("/healthz").status_code == 200
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.usefixtures("alive")
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probe_is_answered_over_plain_http(anonymous, failing, settings, path):
+    settings.SECURE_SSL_REDIRECT = True
+    assert anonymous.get(path).status_code == 200
+    assert anonymous.get("/video-monitor").status_code == 301
+
+
 class TestReadyz:
-    def test_is_200_when_all_is_well(self, ready):
-        status, body = ready()
-        assert status == 200
-        assert body["status"] == "ok"
-        assert set(body["checks"].values()) == {"ok"}
+    def test_ready_service_is_200(self, anonymous, failing):
+        assert failing() == {}
+        body = anonymous.get("/readyz").json()
         assert {"database", "migrations", "workers"} <= set(body["checks"])
         assert body["oldestWaitingSeconds"] == 0
 
-    def test_tells_how_long_the_oldest_job_waits(self, ready, new_job):
-        new_job(now=timezone.now() - timedelta(seconds=20))
-        new_job(now=timezone.now() - timedelta(seconds=100))
-        assert ready()[1]["oldestWaitingSeconds"] in (100, 101, 102)
+    def test_wait_of_the_oldest_job_is_shown(self, anonymous, failing, new_job):
+        new_job(now=ago(20))
+        new_job(now=ago(100))
+        assert anonymous.get("/readyz").json()["oldestWaitingSeconds"] in (100, 101, 102)
 
     @pytest.mark.parametrize("silence", [20, 3600])
-    def test_is_503_without_a_live_cluster(self, ready, silence):
-        Tick.objects.update(next_at=timezone.now() - timedelta(seconds=silence))
-        status, body = ready()
-        assert (status, body["status"]) == (503, "unavailable")
-        assert failing(body) == {"workers"}
+    def test_silent_cluster_is_503(self, failing, silence):
+        Tick.objects.update(next_at=ago(silence))
+        assert set(failing()) == {"workers"}
 
-    def test_is_503_with_a_migration_missing(self, ready):
+    def test_missing_migration_is_503(self, failing):
         MigrationRecorder.Migration.objects.filter(app="jobs").latest("id").delete()
-        status, body = ready()
-        assert status == 503
-        assert failing(body) == {"migrations"}
+        assert set(failing()) == {"migrations"}
 
-    def test_is_503_with_a_running_job_that_nobody_works_on(self, ready, new_job):
-        job = new_job("generating")
-        assert ready()[0] == 200
-        VideoJob.objects.filter(pk=job.pk).update(
-            next_step_at=timezone.now() - timedelta(seconds=90)
-        )
-        status, body = ready()
-        assert status == 503
-        assert failing(body) == {"running"}
+    def test_unreachable_database_is_503_and_tried_once(self, anonymous, failing, monkeypatch):
+        asked = []
 
-    def test_is_503_without_the_database_and_does_not_tell_where_it_is(self, ready, monkeypatch):
-        def fail(*arguments, **named):
+        def fail():
+            asked.append(1)
             raise OperationalError('connection to server at "10.0.0.7" failed for user "studio"')
 
         with monkeypatch.context() as patch:
             patch.setattr(connection, "cursor", fail)
-            status, body = ready()
-        assert status == 503
-        assert "database" in failing(body)
-        assert "10.0.0.7" not in str(body)
-        assert "studio" not in str(body)
+            assert failing() == dict.fromkeys(CHECKS, "cannot be checked")
+        assert len(asked) == 1
 
-    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-    def test_is_asked_over_plain_http_from_inside(self, anonymous, settings, path):
-        settings.SECURE_SSL_REDIRECT = True
-        assert anonymous.get(path).status_code == 200
-        assert anonymous.get("/video-monitor").status_code == 301
+    def test_database_lost_during_the_checks_is_503(self, failing, monkeypatch):
+        def fail():
+            raise OperationalError("10.0.0.7")
+
+        monkeypatch.setattr("videostudio.health._oldest_waiting", fail)
+        monkeypatch.setattr("jobs.stats.queries.clocks", fail)
+        assert failing() == {"workers": "cannot be checked"}
+
+
+class TestWaiting:
+    def test_waiting_job_is_late_after_a_minute(self, failing, new_job):
+        new_job(now=ago(50))
+        assert failing() == {}
+        new_job(now=ago(70))
+        assert failing() == WAITING
+
+    def test_job_examined_by_a_worker_is_not_late(self, failing, new_job):
+        new_job(now=ago(3600), mock_mode=False)
+        SubmissionGate.objects.update(looked_at=ago(10))
+        assert failing() == {}
+        SubmissionGate.objects.update(looked_at=ago(61))
+        assert failing() == WAITING
+
+    def test_claim_records_when_it_examined_the_line(self, new_job, settings):
+        settings.VEO_MAX_IN_FLIGHT = 0
+        new_job(mock_mode=False)
+        now = timezone.now()
+        assert not leases.claim_pending(limit=5, now=now)
+        assert SubmissionGate.objects.get().looked_at == now
+
+    def test_job_postponed_by_google_is_not_late(self, failing, new_job):
+        job = new_job(now=ago(3600), mock_mode=False)
+        VideoJob.objects.filter(pk=job.pk).update(next_step_at=ago(-30))
+        assert failing() == {}
+
+    def test_job_behind_a_closed_gate_is_not_late(self, failing, new_job):
+        new_job(now=ago(3600), mock_mode=False)
+        SubmissionGate.objects.update(opens_at=ago(-30))
+        assert failing() == {}
+        new_job(now=ago(3600), mock_mode=True)  # which needs no gate
+        assert failing() == WAITING
+
+    def test_job_without_room_upstream_is_not_late(self, failing, new_job, settings):
+        new_job(Stage.GENERATING, mock_mode=False)
+        nobody_looked()
+        new_job(now=ago(3600), mock_mode=False)
+        settings.VEO_MAX_IN_FLIGHT = 1
+        assert failing() == {}
+        settings.VEO_MAX_IN_FLIGHT = 2
+        assert failing() == WAITING
+
+    def test_job_beyond_its_users_limit_is_not_late(self, failing, new_job, settings):
+        settings.VIDEO_MAX_ACTIVE_JOBS, settings.VIDEO_MAX_WAITING_JOBS = 1, 5
+        running = new_job(Stage.GENERATING)
+        nobody_looked()
+        new_job(now=ago(3600))
+        assert failing() == {}
+        VideoJob.objects.filter(pk=running.pk).delete()
+        assert failing() == WAITING
+
+    @pytest.mark.parametrize("state", [*Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED])
+    def test_running_or_ended_job_is_not_late(self, failing, new_job, state):
+        new_job(state, now=ago(3600))
+        VideoJob.objects.exclude(next_step_at=None).update(next_step_at=timezone.now())
+        assert failing() == {}
+
+
+class TestRunning:
+    @pytest.mark.parametrize("stage", Stage)
+    def test_running_job_is_late_after_its_lease(self, failing, new_job, stage):
+        job = new_job(stage)
+        VideoJob.objects.filter(pk=job.pk).update(next_step_at=ago(59))
+        assert failing() == {}
+        VideoJob.objects.filter(pk=job.pk).update(next_step_at=ago(61))
+        assert failing() == {"running": "a running job's next step is late"}

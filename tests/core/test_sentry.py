@@ -56,7 +56,8 @@ def sentry():
         server.shutdown()
 
 
-def test_sentry_learns_of_an_error_but_no_secret_and_no_prompt(sentry):
+@pytest.mark.once
+def test_sentry_gets_errors_without_secrets_and_prompts(sentry):
     dsn, received = sentry
     environment = {
         "DJANGO_SETTINGS_MODULE": "videostudio.settings",

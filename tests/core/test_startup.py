@@ -1,5 +1,6 @@
-"""Web does not import what only the workers, or only uploads, use."""
+"""What is loaded before processes fork, and what web processes never load."""
 
+import json
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.run import ENVIRONMENT, PROJECT
 
-HEAVY = ("google.genai", "cloudinary", "PIL")
+HEAVY = ("google.genai", "cloudinary", "PIL", "sentry_sdk")
 CONFIGURED = {
     "GOOGLE_API_KEY": "known to nobody",
     "USE_CLOUDINARY": "true",
@@ -16,94 +17,93 @@ CONFIGURED = {
     "CLOUDINARY_API_SECRET": "c",
     "DATABASE_URL": "sqlite://:memory:",
 }
+PREAMBLE = f"""
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+facts = {{}}
+def heavy():
+    return [name for name in {HEAVY} if name in sys.modules]
+def ask(accept, path="/api/v1/schema"):
+    from django.test import Client
+    client = Client(raise_request_exception=False)
+    return client.get(path, headers={{"host": "localhost", "accept": accept}}).status_code
+def ask_for_the_schema():
+    with ThreadPoolExecutor(24) as pool:
+        return sorted(set(pool.map(ask, ["application/yaml", "application/json"] * 12)))
+"""
 # gunicorn's master, which loads the application and runs the checks before it forks.
-START = """
-import sys
-import videostudio.gunicorn
-import videostudio.wsgi
+WEB = """
+import videostudio.gunicorn, videostudio.wsgi
+from django.db import connections
 videostudio.gunicorn.on_starting(None)
+facts["connected"] = [each.alias for each in connections.all() if each.connection is not None]
+facts["heavy"], loaded = heavy(), set(sys.modules)
+paths = ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/login/")
+facts["statuses"] = [ask("*/*", path) for path in paths]
+facts["loaded later"] = "jwt" in set(sys.modules) - loaded
+facts["heavy later"] = heavy()
+from drf_spectacular.generators import SchemaGenerator
+SchemaGenerator.get_schema = None  # from here on nobody can generate it
+facts["schema"] = ask_for_the_schema()
 """
-VISIT = """
-from django.test import Client
-for path in ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/login/"):
-    status = Client().get(path, headers={"host": "localhost"}).status_code
-    assert status in (200, 401), (path, status)
+RUNSERVER = """
+import videostudio.wsgi
+facts["schema"] = ask_for_the_schema()
 """
-REPORT = f"""
-print([name for name in {HEAVY} if name in sys.modules])
+CLUSTER = """
+import videostudio.wsgi, jobs.worker.supervisor
+jobs.worker.supervisor._load_before_fork()
+from jobs.providers import _make
+facts["heavy"], facts["clients"] = heavy(), _make.cache_info().currsize
 """
 
 pytestmark = pytest.mark.once
 
 
-def imported(code):
-    """Which of the heavy packages are there after `code`, in a process of its own."""
+def facts_of(code, **environment):
+    """What `code` finds out, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", code + REPORT],
+        [sys.executable, "-c", PREAMBLE + code + "print(json.dumps(facts))"],
         cwd=PROJECT,
-        env=ENVIRONMENT | CONFIGURED,
+        env=ENVIRONMENT | CONFIGURED | environment,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def web():
+    return facts_of(WEB)
 
 
 class TestWeb:
-    def test_starts_without_the_heavy_packages(self):
-        assert imported(START) == "[]"
+    def test_master_opens_no_database_connection_before_the_fork(self, web):
+        assert web["connected"] == []
 
-    def test_loads_before_its_processes_what_each_of_them_needs(self):
-        later = "before = set(sys.modules)\n" + VISIT + "assert 'jwt' not in "
-        imported(START + later + "set(sys.modules) - before\n")
+    def test_web_never_imports_what_only_workers_and_uploads_use(self, web):
+        assert web["statuses"] == [200, 200, 200, 401, 200]
+        assert (web["heavy"], web["heavy later"]) == ([], [])
 
-    def test_does_without_them_where_no_image_is_sent(self):
-        assert imported(START + VISIT) == "[]"
+    def test_jwt_is_imported_before_the_fork(self, web):
+        assert not web["loaded later"]
 
+    def test_schema_is_generated_before_the_fork(self, web):
+        assert web["schema"] == [200]
 
-ASK = """
-from concurrent.futures import ThreadPoolExecutor
-from django.test import Client
-def ask(accept):
-    headers = {"host": "localhost", "accept": accept}
-    return Client(raise_request_exception=False).get("/api/v1/schema", headers=headers).status_code
-with ThreadPoolExecutor(24) as pool:
-    found = set(pool.map(ask, ["application/yaml", "application/json"] * 12))
-assert found == {200}, found
-"""
-# From here on nobody can generate it.
-UNABLE = """
-from drf_spectacular.generators import SchemaGenerator
-SchemaGenerator.get_schema = None
-"""
-
-
-class TestSchema:
-    def test_is_generated_before_gunicorn_forks(self):
-        assert imported(START + UNABLE + ASK) == "[]"
-
-    def test_is_generated_once_where_many_threads_ask_first(self):
-        """As under runserver."""
-        imported("import sys, videostudio.wsgi\n" + ASK)
-
-
-SHARE = (
-    "import sys, videostudio.wsgi, jobs.worker.supervisor\n"
-    "jobs.worker.supervisor._load_before_fork()\n"
-)
-MADE = "from jobs.providers import _make\nassert _make.cache_info().currsize == {}\n"
+    def test_schema_is_generated_once_for_many_threads(self):
+        """As under runserver, where nothing is generated at the start."""
+        assert facts_of(RUNSERVER)["schema"] == [200]
 
 
 class TestCluster:
-    def test_has_them_before_it_forks(self):
-        """Imported once, their memory is shared by all workers."""
-        assert imported(SHARE).startswith("['google.genai', 'cloudinary'")
+    def test_cluster_imports_sdks_and_makes_googles_client_before_the_fork(self):
+        facts = facts_of(CLUSTER)
+        assert {"google.genai", "cloudinary"} <= set(facts["heavy"])
+        assert facts["clients"] == 1
 
-    def test_makes_googles_client_before_it_forks(self):
-        imported(SHARE + MADE.format(1))
-
-    def test_does_not_die_of_a_client_that_cannot_be_made(self):
-        """Jobs of the mock go on; each of Google's fails with what is in the log."""
-        broken = "import os\nos.environ['SSL_CERT_FILE'] = '/nowhere'\n"
-        imported(broken + SHARE + MADE.format(0))
+    def test_cluster_survives_a_client_that_cannot_be_made(self):
+        """Mock jobs continue; each of Google's fails with the error in the log."""
+        assert facts_of(CLUSTER, SSL_CERT_FILE="/nowhere")["clients"] == 0

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.urls import URLPattern, get_resolver
 
 from jobs.models import VideoJob
-from tests.api import COST, FORM, JOBS, TOKENS, Client, assert_fault, assert_problem
+from tests.api import COST, FORM, JOBS, TOKENS, assert_fault, assert_problem
 from tests.uploads import picture
 from videostudio.core.api import errors
 
@@ -68,37 +68,37 @@ def fault(answer: Any, *, field: str, message: str | None = None) -> dict[str, A
     return first
 
 
+@pytest.mark.once
 class TestEveryCall:
-    def test_is_found_in_the_urls(self):
+    def test_calls_are_found_in_the_urls(self):
         assert {("/api/v1/video-jobs/<pk>", "delete"), ("/api/v1/schema", "get")} <= set(CALLS)
         assert len(CALLS) >= 16
         assert len(WRITING) >= 7
 
     @pytest.mark.parametrize(("path", "method"), CALLS)
-    def test_refuses_an_unknown_query_parameter(self, send, path, method):
+    def test_unknown_query_parameter_is_refused(self, send, path, method):
         message = "Unknown query parameter 'zzz'"
         fault(send(path, method, "?zzz=1"), field="zzz", message=message)
 
     @pytest.mark.parametrize(("path", "method"), CALLS)
-    @pytest.mark.parametrize("name", ["_", "format"])
-    def test_refuses_usual_parameters_that_it_does_not_have(self, send, path, method, name):
-        if name == "format" and path in ("/api/v1/schema", "/api/v1/docs"):
+    def test_parameter_format_is_only_of_schema_and_docs(self, send, path, method):
+        if path in ("/api/v1/schema", "/api/v1/docs"):
             assert send(path, method, "?format=").status_code == 200
         else:
-            fault(send(path, method, f"?{name}=xml"), field=name)
+            fault(send(path, method, "?format=xml"), field="format")
 
     @pytest.mark.parametrize(("path", "method"), WRITING)
-    def test_refuses_an_unknown_field(self, send, path, method):
+    def test_unknown_field_is_refused(self, send, path, method):
         fault(send(path, method, zzz=1), field="zzz", message="Unknown field 'zzz'")
 
     @pytest.mark.parametrize(
         ("path", "method"), [(path, method) for path, method in CALLS if method == "get"]
     )
-    def test_by_head_refuses_it_too(self, send, path, method):
+    def test_head_with_unknown_query_parameter_is_refused(self, send, path, method):
         assert send(path, "head", "?zzz=1").status_code == 400
 
     @pytest.mark.parametrize(("path", "method"), WRITING)
-    def test_leaves_everything_as_it_was(self, client, alice, new_job, path, method, tokens):
+    def test_refused_call_changes_nothing(self, client, alice, new_job, path, method, tokens):
         job = new_job()
         answer = client.generic(
             method.upper(), path.replace("<pk>", str(job.pk)) + "?zzz=1", "{}", JSON
@@ -110,8 +110,8 @@ class TestEveryCall:
         assert tokens(alice) == TOKENS - COST
 
 
-class TestOrder:
-    def test_comes_after_authentication(self, anonymous, new_job):
+class TestOrderOfChecks:
+    def test_authentication_is_checked_before_names(self, anonymous, new_job):
         job = new_job()
         for path in (JOBS, f"{JOBS}/{job.pk}", "/api/v1/auth/me"):
             for query in ("?zzz=1", "?format=xml"):
@@ -119,35 +119,24 @@ class TestOrder:
         answer = anonymous.post(JOBS, FORM | {"zzz": "1"}, format="json")
         assert_problem(answer, 401, "not_authenticated")
 
-    def test_comes_before_the_job_is_looked_up(self, stranger, new_job):
+    def test_names_are_checked_before_the_job_is_read(self, stranger, new_job):
         """So nobody learns by it whether a job exists."""
         for id in (new_job().pk, "550e8400-e29b-41d4-a716-446655440000", "nonsense"):
             fault(stranger.get(f"{JOBS}/{id}?zzz=1"), field="zzz")
             fault(stranger.delete(f"{JOBS}/{id}?zzz=1"), field="zzz")
 
-    def test_comes_before_tokens_and_active_jobs(self, client, alice, tokens, new_job):
+    def test_names_are_checked_before_tokens_and_active_jobs(self, client, alice, tokens, new_job):
         for _ in range(3):
             new_job()
         tokens(alice, 0)
         fault(client.create(zzz="1"), field="zzz")
 
-    def test_comes_after_a_method_that_is_not_allowed(self, client):
+    def test_method_is_checked_before_names(self, client):
         answer = client.put(f"{JOBS}?zzz=1", {"zzz": 1}, format="json")
         assert_problem(answer, 405, "method_not_allowed")
 
 
-class TestPoll:
-    @pytest.mark.parametrize("query", ["?x=1", "?x", "?x=&limit=1", "?&x=1", "?x=1&x=2"])
-    def test_with_a_parameter_is_refused(self, client, new_job, query):
-        path = f"{JOBS}/{new_job().pk}"
-        fault(client.get(path + query), field="x")
-
-    @pytest.mark.parametrize("query", ["?", "?&", "?&&"])
-    def test_with_an_empty_query_is_answered(self, client, new_job, query):
-        path = f"{JOBS}/{new_job().pk}"
-        assert client.get(path + query).json() == client.get(path).json()
-
-
+@pytest.mark.once
 @pytest.mark.usefixtures("nothing_happens")
 class TestField:
     @pytest.mark.parametrize(
@@ -158,38 +147,31 @@ class TestField:
             *(("generate_audio", "generateAudio"), ("mock_mode", "mockMode"), ("promt", "prompt")),
             *(("reference_images", "referenceImages"), ("referenceImage", "referenceImages")),
             *(("initial_image", "initialImage"), ("Prompt", "prompt"), ("end-frame", "endFrame")),
-            *((name, None) for name in ("zzz", "sample", "webhook", "n", "日本", "user")),
+            *((name, None) for name in ("zzz", "n", "日本", "user", "non_field_errors")),
         ],
     )
-    def test_is_refused_with_the_nearest_name(self, client, name, near):
+    def test_unknown_field_is_refused_with_the_nearest_name(self, client, name, near):
         hint = f": did you mean '{near}'?" if near else ""
         message = f"Unknown field '{name}'{hint}"
         for answer in (client.create(**{name: "4"}), client.create_json(**{name: 4})):
             fault(answer, field=name, message=message)
 
-    def test_named_like_drfs_key_of_other_errors_is_reported_by_its_name(self, client):
-        for answer in (
-            client.create(non_field_errors="4"),
-            client.create_json(non_field_errors=4),
-        ):
-            fault(answer, field="non_field_errors", message="Unknown field 'non_field_errors'")
-
-    def test_that_is_a_file_is_refused(self, client):
+    def test_unknown_file_is_refused(self, client):
         fault(client.create(image=picture()), field="image")
         fault(client.create(initialimage=picture()), field="initialimage")
 
     @pytest.mark.parametrize("name", ["referenceImages[]", "referenceImages[0]"])
-    def test_of_a_forms_list_is_unknown_in_json(self, client, name):
+    def test_brackets_of_a_forms_list_are_unknown_in_json(self, client, name):
         message = f"Unknown field '{name}': did you mean 'referenceImages'?"
         fault(client.create_json(**{name: []}), field=name, message=message)
 
     @pytest.mark.parametrize(
         "name", ["prompt[]", "referenceImages[x]", "referenceImages[0]x", "referenceImages[99999]"]
     )
-    def test_that_only_looks_like_a_list_is_refused(self, client, name):
+    def test_invalid_brackets_of_a_list_are_refused(self, client, name):
         fault(client.create(**{name: "x"}), field=name)
 
-    def test_is_listed_before_all_other_faults(self, client):
+    def test_unknown_fields_are_listed_before_other_faults(self, client):
         answer = client.create(aspect_ratio="16:9", aspectRatio=None, resolution="4k", zzz="1")
         faults = assert_fault(answer, field="aspect_ratio")["errors"]
         assert [(each["field"], each["code"]) for each in faults] == [
@@ -199,10 +181,11 @@ class TestField:
             ("aspectRatio", "required"),
         ]
 
-    def test_is_listed_beside_a_combination_that_is_refused(self, client):
+    def test_unknown_field_and_refused_combination_are_both_listed(self, client):
         answer = client.create(zzz="1", resolution="1080p", durationSeconds="4")
-        assert len(fault_codes(answer)) == 2
-        assert "combination" in fault_codes(answer)
+        codes = [each["code"] for each in answer.json()["errors"]]
+        assert len(codes) == 2
+        assert "combination" in codes
 
     @pytest.mark.parametrize(
         ("name", "shown"),
@@ -217,22 +200,18 @@ class TestField:
         ],
         ids=lambda text: ascii(text)[:20],
     )
-    def test_is_shown_short_and_printable(self, client, name, shown):
+    def test_unknown_field_is_shown_short_and_printable(self, client, name, shown):
         answer = client.create_json(**{name: 1})
         message = fault(answer, field=shown)["message"]
         assert message.startswith(f"Unknown field '{shown}'")
         assert len(answer.content) < 1_000
 
-    def test_is_refused_quickly_among_many_thousands(self, client):
+    def test_thousands_of_unknown_fields_are_refused_quickly(self, client):
         body = json.dumps(FORM | {f"f{n}": 1 for n in range(60_000)})
-        started = time.monotonic()
+        started = time.process_time()
         faults = assert_fault(client.create_json(body), field="f0")["errors"]
-        assert time.monotonic() - started < 2
+        assert time.process_time() - started < 2
         assert len(faults) == 20
-
-
-def fault_codes(answer: Any) -> list[str]:
-    return [each["code"] for each in answer.json()["errors"]]
 
 
 class TestParameter:
@@ -247,30 +226,29 @@ class TestParameter:
             ("?kind=charge", "kind", None),
         ],
     )
-    def test_of_the_list_is_refused_with_the_nearest_name(self, client, query, name, near):
+    def test_unknown_parameter_is_refused_with_the_nearest_name(self, client, query, name, near):
         hint = f": did you mean '{near}'?" if near else ""
         message = f"Unknown query parameter '{name}'{hint}"
         fault(client.get(JOBS + query), field=name, message=message)
 
-    def test_is_listed_before_all_other_faults(self, client):
+    def test_unknown_parameters_are_listed_before_other_faults(self, client):
         for path in (JOBS, "/api/v1/tokens/entries"):
             answer = client.get(f"{path}?limit=0&page=2&offset=x")
             faults = assert_fault(answer, field="page")["errors"]
             assert [each["field"] for each in faults] == ["page", "limit", "offset"]
 
-    def test_is_shown_short_and_printable(self, client):
+    def test_unknown_parameter_is_shown_short_and_printable(self, client):
         fault(client.get(f"{JOBS}?{'x' * 3000}=1"), field="x" * 60 + "…")
         fault(client.get(f"{JOBS}?a%0d%0ab%ff=1"), field="a��b�")
 
+    @pytest.mark.parametrize("query", ["?x=1", "?x", "?x=&limit=1", "?&x=1", "?x=1&x=2"])
+    def test_poll_with_unknown_parameter_is_refused(self, client, new_job, query):
+        fault(client.get(f"{JOBS}/{new_job().pk}{query}"), field="x")
 
-class TestAccounts:
-    @pytest.mark.parametrize("content_type", [JSON, "application/x-www-form-urlencoded"])
-    def test_refuse_an_unknown_field_of_a_form_and_of_json(self, db, content_type):
-        body = {"username": "carol", "password": "x", "name": "Carol"}
-        text = json.dumps(body) if content_type == JSON else "username=carol&password=x&name=Carol"
-        answer = Client().generic("POST", "/api/v1/auth/token", text, content_type)
-        message = "Unknown field 'name': did you mean 'username'?"
-        fault(answer, field="name", message=message)
+    @pytest.mark.parametrize("query", ["?", "?&&"])
+    def test_poll_with_empty_query_is_answered(self, client, new_job, query):
+        path = f"{JOBS}/{new_job().pk}"
+        assert client.get(path + query).json() == client.get(path).json()
 
 
 class TestSchema:
@@ -278,7 +256,7 @@ class TestSchema:
         ("query", "starts"),
         [("", b"openapi:"), ("?format=json", b"{"), ("?format=yaml", b"openapi:")],
     )
-    def test_has_its_own_parameters(self, anonymous, query, starts):
+    def test_parameters_of_schema_and_docs_are_accepted(self, anonymous, query, starts):
         answer = anonymous.get(f"/api/v1/schema{query}")
         assert answer.status_code == 200
         assert answer.content.startswith(starts)
@@ -295,32 +273,23 @@ class TestRepeatedName:
             ("?status_filter=running&status_filter=failed", "status_filter"),
         ],
     )
-    def test_in_a_query_is_refused(self, client, query, name):
+    def test_repeated_query_parameter_is_refused(self, client, query, name):
         repeated(client.get(JOBS + query), field=name)
 
     @pytest.mark.usefixtures("nothing_happens")
-    def test_in_json_is_refused(self, client):
+    def test_repeated_json_field_is_refused(self, client):
         body = json.dumps(FORM).removesuffix("}") + ', "prompt": "another"}'
         repeated(client.create_json(body), field="prompt")
 
     @pytest.mark.usefixtures("nothing_happens")
-    def test_in_a_multipart_form_is_refused(self, client):
+    def test_repeated_form_field_is_refused(self, client):
         repeated(client.create(prompt=["A", "B"]), field="prompt")
 
-    def test_in_a_form_is_refused(self, db):
-        answer = Client().generic(
-            "POST",
-            "/api/v1/auth/token",
-            "username=a&username=b&password=x",
-            "application/x-www-form-urlencoded",
-        )
-        repeated(answer, field="username")
-
-    def test_in_json_is_refused_quickly_among_many_thousands(self, client):
+    def test_thousands_of_repeated_json_fields_are_refused_quickly(self, client):
         body = "{" + ",".join(f'"f{n}":1,"f{n}":2' for n in range(30_000)) + "}"
-        started = time.monotonic()
+        started = time.process_time()
         assert len(assert_fault(client.create_json(body), field="f0")["errors"]) == 20
-        assert time.monotonic() - started < 2
+        assert time.process_time() - started < 2
 
 
 def repeated(answer: Any, *, field: str) -> None:
@@ -333,6 +302,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 WITHOUT_BODY = [("post", "/cancel", 200), ("delete", "", 204)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("method", "suffix", "status"), WITHOUT_BODY)
 class TestCallWithoutBody:
     @pytest.fixture
@@ -344,7 +314,7 @@ class TestCallWithoutBody:
         ("body", "kind"),
         [("null", JSON), ("{}", JSON), *(("", kind) for kind in (JSON, FORM_TYPE, "text/plain"))],
     )
-    def test_accepts_an_empty_body(self, send_body, status, body, kind):
+    def test_empty_body_is_accepted(self, send_body, status, body, kind):
         assert send_body(body, kind).status_code == status
 
     @pytest.mark.parametrize(
@@ -358,9 +328,9 @@ class TestCallWithoutBody:
             ),
         ],
     )
-    def test_refuses_a_field_in_every_format(self, send_body, status, body, kind):
+    def test_field_is_refused_in_every_format(self, send_body, status, body, kind):
         fault(send_body(body, kind), field="zzz")
 
-    def test_refuses_other_bodies(self, send_body, status):
+    def test_other_body_is_refused(self, send_body, status):
         assert_fault(send_body("x", "text/plain"), 415, "unsupported_media_type")
         assert_fault(send_body("[]", JSON), 400, "malformed")

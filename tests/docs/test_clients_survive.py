@@ -125,10 +125,14 @@ class TestClient:
             [web] = [each for log, each in studio.started.items() if log.name.startswith("web")]
             web.terminate()
             web.wait(timeout=30)
-            threading.Timer(4, studio.restart_ticks).start()
+            start_again.start()
 
+        start_again = threading.Timer(4, studio.restart_ticks)
         proxy.once(POLL, restart)
-        run()
+        try:
+            run()
+        finally:
+            start_again.join()
         assert [status for _, status in proxy.seen].count(0) >= 2
 
     def test_renews_an_access_token_that_has_expired(self, run, proxy, studio, name):

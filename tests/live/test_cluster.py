@@ -1,4 +1,4 @@
-"""The workers' processes: how they stop, and what happens when the system kills one of them."""
+"""The workers' processes: how they stop, and what happens when one of them is killed or hangs."""
 
 import ast
 import os
@@ -12,12 +12,13 @@ import django_q
 import pytest
 from django.core.management import get_commands, load_command_class
 
-from jobs.worker.supervisor import _Timer
 from tests.fakes import VertexImitation
 from tests.live.tasks import HANDING_IN, HOLDING
 from tests.stack import Stack
 
-MEMBERS = ("first worker", "second worker", "pusher and monitor")  # the sentinel's children
+ROLES = ("sentinel", "first worker", "second worker", "monitor", "pusher")
+KILL_SECONDS = 15
+HANG_SECONDS = 35
 ENV = {
     "MOCK_SECONDS": "0",
     "SIGNUP_GRANT_TOKENS": "5000",
@@ -36,23 +37,23 @@ def until(done: Callable[[], object], seconds: float) -> bool:
 
 
 class Cluster:
-    """One sentinel and the processes below it, by their roles."""
+    """One supervisor and the processes below it, by their roles."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.process = stack.start_cluster()
-        assert until(self.is_whole, seconds=60), stack.output()
+        assert until(self.is_complete, seconds=60), stack.output()
 
-    def is_whole(self) -> bool:
-        return len(self.below()) == len(MEMBERS)
+    def is_complete(self) -> bool:
+        return len(self.below()) == len(ROLES)
 
     def below(self) -> list[int]:
         return self.stack.descendants(self.process.pid)
 
     def members(self) -> dict[str, int]:
-        """Each began after those before it (django_q.cluster.Sentinel.spawn_cluster)."""
-        assert until(self.is_whole, seconds=15), self.below()
-        return dict(zip(MEMBERS, self.below(), strict=True))
+        """Process ids by role, in the order of their start (Sentinel.spawn_cluster)."""
+        assert until(self.is_complete, seconds=15), self.below()
+        return dict(zip(ROLES, self.below(), strict=True))
 
     def busy_worker(self) -> int:
         """The worker with threads at work."""
@@ -94,22 +95,22 @@ def alice(studio):
 
 @pytest.fixture(scope="class")
 def cluster(studio):
-    """One for all tests of a class: it is at work again after whatever they do to it."""
+    """One for all tests of a class; each test waits until it has recovered."""
     cluster = Cluster(studio)
     yield cluster
     cluster.end()
 
 
-def order(client, prompt="A lighthouse", **fields):
-    answer = client.create(prompt=prompt, **fields)
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
+def create(client, prompt="A lighthouse", **fields):
+    response = client.create(prompt=prompt, **fields)
+    assert response.status_code == 202, response.text
+    return response.json()["id"]
 
 
 def submitting(google, client, prompt, seconds=30):
-    """Id and prompt of a job whose submission is on its way: Google takes `seconds` to answer."""
+    """Id and prompt of a job that is being submitted: Google takes `seconds` to answer."""
     prompt = f"{prompt} {{{{create:slow:{seconds}}}}}"
-    job_id = order(client, prompt, mockMode="false")
+    job_id = create(client, prompt, mockMode="false")
     assert until(lambda: prompt in [each.prompt for each in google.records], seconds=30)
     return job_id, prompt
 
@@ -118,8 +119,8 @@ def queue(studio, task):
     studio.manage("shell", "-c", f"from django_q.tasks import async_task; async_task({task})")
 
 
-def told(studio, name):
-    """The number of the process that wrote it into the file `name`."""
+def pid_from(studio, name):
+    """The process id that a task wrote into the file `name`."""
     file = studio.folder / "tmp" / name
     assert until(file.exists, seconds=10), studio.output()
     return int(file.read_text())
@@ -136,12 +137,21 @@ class TestSigterm:
             studio.kill(pid)
         cluster.process.wait()
 
-    @pytest.mark.parametrize("to", ["the sentinel", "every process"])
-    def test_ends_all_once_the_step_on_its_way_is_done(self, studio, google, alice, cluster, to):
-        job_id, prompt = submitting(google, alice, f"SIGTERM to {to}", seconds=3)
-        told = [cluster.process.pid, *(cluster.below() if to == "every process" else ())]
-        for pid in told:
-            os.kill(pid, signal.SIGTERM)
+    @pytest.mark.parametrize(
+        ("number", "to"),
+        [
+            (signal.SIGTERM, "the supervisor"),
+            (signal.SIGTERM, "every process"),
+            (signal.SIGINT, "every process"),  # Ctrl-C
+        ],
+    )
+    def test_ends_all_processes_after_the_running_step(
+        self, studio, google, alice, cluster, number, to
+    ):
+        job_id, prompt = submitting(google, alice, f"{number.name} to {to}", seconds=3)
+        receivers = [cluster.process.pid, *(cluster.below() if to == "every process" else ())]
+        for pid in receivers:
+            os.kill(pid, number)
         assert cluster.process.wait(timeout=30) == 0
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
         job = alice.job(job_id)
@@ -156,10 +166,11 @@ class TestSigterm:
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
     @pytest.mark.parametrize("seconds", [0, 0.6, 1.2])
-    def test_is_heard_while_the_cluster_begins_anew(self, studio, cluster, seconds):
-        """Before its program is executed again, and after."""
+    def test_ends_a_cluster_that_is_being_restarted(self, studio, cluster, seconds):
+        """Before the new cluster is forked, and after."""
+        old = set(cluster.members().values())
         studio.kill(cluster.members()["first worker"])
-        assert until(lambda: not cluster.below(), seconds=15)
+        assert until(lambda: not old & set(cluster.left()), seconds=15)
         time.sleep(seconds)
         cluster.process.terminate()
         assert cluster.process.wait(timeout=10) == 0
@@ -174,41 +185,46 @@ class TestSigterm:
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
 
+def assert_recovers(cluster, client, *, seconds, old):
+    """All `old` processes are replaced in time, and a job succeeds."""
+    deadline = time.monotonic() + seconds
+    assert until(lambda: not old & set(cluster.left()), deadline - time.monotonic())
+    assert until(cluster.is_complete, deadline - time.monotonic())
+    assert client.wait(create(client), deadline - time.monotonic())["status"] == "SUCCEEDED"
+    assert set(cluster.left()) == {cluster.process.pid, *cluster.members().values()}
+
+
 @pytest.mark.live
 class TestKill:
-    def recovers(self, cluster, client, killed, members):
-        """Within 15 seconds all else is gone too, begun anew and at work."""
-        deadline = time.monotonic() + 15
-        cluster.stack.kill(killed)
-        old = set(members.values())
-        assert until(lambda: not old & set(cluster.left()), deadline - time.monotonic())
-        assert until(cluster.is_whole, deadline - time.monotonic())
-        assert client.wait(order(client), deadline - time.monotonic())["status"] == "SUCCEEDED"
-        assert set(cluster.left()) == {cluster.process.pid, *cluster.members().values()}
-
-    @pytest.mark.parametrize("role", MEMBERS)
-    def test_of_one_is_recovered_from(self, cluster, alice, role):
+    @pytest.mark.parametrize("role", ROLES)
+    def test_of_one_process_restarts_the_cluster(self, studio, cluster, alice, role):
         members = cluster.members()
-        self.recovers(cluster, alice, members[role], members)
+        studio.kill(members[role])
+        assert_recovers(cluster, alice, seconds=KILL_SECONDS, old=set(members.values()))
 
-    def test_of_a_worker_that_has_the_lock_of_its_timer(self, studio, cluster, alice):
-        """A worker takes it to hand in its result, and the sentinel to look whether it lives."""
+    def test_of_a_worker_that_holds_the_lock_of_its_timer(self, studio, cluster, alice):
+        """The worker holds it while it hands in a result; the sentinel needs it to check whether
+        the worker lives."""
+        members = cluster.members()
         queue(studio, "'tests.live.tasks.hand_in_slowly'")
-        self.recovers(cluster, alice, told(studio, HANDING_IN), cluster.members())
+        studio.kill(pid_from(studio, HANDING_IN))
+        assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
 
-    def test_of_a_worker_that_has_the_locks_of_the_queues(self, studio, cluster, alice):
+    def test_of_a_worker_that_holds_the_locks_of_the_queues(self, studio, cluster, alice):
+        """The sentinel needs them to read the queues' sizes."""
         members = cluster.members()
         queue(studio, "'tests.live.tasks.hold_the_queues'")
-        worker = told(studio, HOLDING)
-        time.sleep(1.5)  # the sentinel has looked at all of them meanwhile
-        self.recovers(cluster, alice, worker, members)
+        worker = pid_from(studio, HOLDING)
+        time.sleep(1.5)  # the sentinel has read the sizes meanwhile
+        studio.kill(worker)
+        assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
 
-    def test_of_a_worker_in_the_middle_of_a_submission_is_never_paid_twice(
-        self, studio, cluster, google, alice
-    ):
+    def test_of_a_worker_during_a_submission_never_pays_twice(self, studio, cluster, google, alice):
         job_id, prompt = submitting(google, alice, "kill")
-        self.recovers(cluster, alice, cluster.busy_worker(), cluster.members())
-        # Nobody knows whether Google took it: the lease runs out, which the test does not wait for.
+        members = cluster.members()
+        studio.kill(cluster.busy_worker())
+        assert_recovers(cluster, alice, seconds=KILL_SECONDS, old=set(members.values()))
+        # It is unknown whether Google accepted the job. The test does not wait for its lease.
         studio.sql(
             "UPDATE jobs_videojob SET next_step_at = %s WHERE prompt = %s",
             *("2026-01-01 00:00:00", prompt),
@@ -218,15 +234,38 @@ class TestKill:
         assert job["tokensRefunded"] == 50
         assert [each.prompt for each in google.records].count(prompt) == 1
 
-    def test_of_the_sentinel_leaves_no_orphan(self, studio):
+    def test_of_a_worker_lets_the_other_one_record_its_answer(self, studio, cluster, google, alice):
+        job_id, prompt = submitting(google, alice, "sibling", seconds=3)
+        members = cluster.members()
+        workers = {members["first worker"], members["second worker"]}
+        studio.kill((workers - {cluster.busy_worker()}).pop())
+        assert_recovers(cluster, alice, seconds=KILL_SECONDS, old=set(members.values()))
+        assert alice.wait(job_id, seconds=15)["status"] == "SUCCEEDED"
+        assert [each.prompt for each in google.records].count(prompt) == 1
+
+    def test_of_the_supervisor_leaves_no_orphan(self, studio):
         cluster = Cluster(studio)
         members = cluster.members().values()
         studio.kill(cluster.process.pid)
         assert until(lambda: not set(members) & set(studio.alive()), seconds=10)
 
 
+@pytest.mark.live
+class TestStop:
+    """SIGSTOP stands for any hang in which a process lives and does nothing."""
+
+    @pytest.mark.parametrize("roles", [("sentinel",), ("first worker", "second worker")])
+    def test_of_processes_that_others_need_restarts_the_cluster(
+        self, studio, cluster, alice, roles
+    ):
+        members = cluster.members()
+        for role in roles:
+            studio.kill(members[role], signal.SIGSTOP)
+        assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
+
+
 class TestCommand:
-    def test_takes_the_place_of_the_packages(self):
+    def test_replaces_the_command_of_the_package(self):
         assert get_commands()["qcluster"] == "jobs"
         command = load_command_class("jobs", "qcluster")
         assert type(command).__module__ == "jobs.management.commands.qcluster"
@@ -234,67 +273,27 @@ class TestCommand:
 
 @pytest.mark.live
 class TestTimeout:
-    @pytest.mark.parametrize("task", ["'time.sleep', 60", "'tests.live.tasks.sleep_like_a_log'"])
-    def test_has_all_begin_anew(self, studio, cluster, alice, task):
+    @pytest.mark.parametrize("task", ["'time.sleep', 60", "'tests.live.tasks.sleep_without_alarm'"])
+    def test_restarts_the_cluster(self, studio, cluster, alice, task):
         """A worker ends what took too long itself, or the sentinel ends the worker."""
         members = cluster.members()
         queue(studio, f"{task}, timeout=1")
-        assert until(lambda: not set(members.values()) & set(cluster.left()), seconds=20)
-        assert alice.wait(order(alice), seconds=15)["status"] == "SUCCEEDED"
-        assert set(cluster.left()) == {cluster.process.pid, *cluster.members().values()}
+        assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
 
 
-class TestTimer:
-    """Of a worker; this process is the sentinel."""
-
-    @pytest.fixture
-    def timer(self):
-        return _Timer()
-
-    @staticmethod
-    def in_the_worker(timer, *values):
-        pid = os.fork()
-        if not pid:
-            for value in values:
-                timer.value = value
-            os._exit(0)
-        os.waitpid(pid, 0)
-
-    def test_begins_idle(self, timer):
-        assert timer.value == -1
-
-    def test_is_counted_down_by_time_alone(self, timer):
-        self.in_the_worker(timer, 60)
-        timer.value -= 50
-        assert 59 < timer.value <= 60
-
-    def test_ends_at_nothing(self, timer):
-        self.in_the_worker(timer, 0.1)
-        assert until(lambda: timer.value == 0, seconds=1)
-        time.sleep(0.1)
-        assert timer.value == 0
-
-    @pytest.mark.parametrize("value", [-1, -2, 0])
-    def test_is_what_the_worker_says_it_is(self, timer, value):
-        self.in_the_worker(timer, 60, value)
-        timer.value = 302.5
-        assert timer.value == value
-
-
+@pytest.mark.live
 class TestMemory:
-    def test_is_given_back_by_a_worker_that_makes_room_for_a_new_one(self, studio, cluster):
+    def test_is_returned_by_a_worker_that_a_new_one_replaces(self, studio, cluster):
         before = cluster.members()
         queue(studio, "'statistics.median', range(3_000_000)")  # for a moment about 100 MB
         assert until(lambda: set(cluster.below()) != set(before.values()), seconds=20)
         after = cluster.members()
-        assert len(set(after.values()) & set(before.values())) == len(MEMBERS) - 1
+        assert len(set(after.values()) & set(before.values())) == len(ROLES) - 1
 
 
 class TestPackage:
-    """The crash-only cluster leans on this: CRITICAL means that a process died, and nothing else.
-
-    Where one of these fails after an upgrade of django-q2, read its cluster.py before the rest.
-    """
+    """The supervisor relies on this: django-q2 logs as CRITICAL that a process died, and nothing
+    else. If one of these fails after an upgrade, read the package's cluster.py first."""
 
     def test_is_the_one_that_was_read(self):
         assert version("django-q2") == "1.11.1"

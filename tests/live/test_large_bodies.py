@@ -17,9 +17,8 @@ pytestmark = pytest.mark.live
 
 ORDERS = 8
 MEGABYTE = 1_000_000
-# While a body is read, gunicorn and Django hold it up to three times. Then one body at a time is
-# parsed, and two images are decoded.
-BOUND = (ORDERS * 3 * 20 + 160) * MEGABYTE
+# Eight bodies, one of them parsed, the pixels of two images, the encoded images of one insert.
+BOUND = (ORDERS * 25 + 100 + 2 * 40 + 60) * MEGABYTE
 
 
 @pytest.fixture(scope="module")

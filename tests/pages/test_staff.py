@@ -260,7 +260,7 @@ class TestActions:
         page.get_by_role("button", name="Go").click()
         send(page, "Refund", "Asked nicely")
         refused = page.locator(".messagelist .warning").last
-        expect(refused).to_contain_text("would exceed your 100 tokens a day")
+        expect(refused).to_contain_text("would exceed your daily limit of 100 tokens")
         expect(refused).to_contain_text("ask an Operator")
 
 

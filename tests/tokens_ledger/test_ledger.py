@@ -10,11 +10,11 @@ from tokens_ledger.models import Account, Entry
 
 
 class TestBalance:
-    def test_is_nothing_without_an_account(self, alice):
+    def test_balance_without_an_account_is_zero(self, alice):
         assert ledger.balance(user=alice) == 0
         assert not Account.objects.exists()
 
-    def test_is_the_sum_of_the_entries(self, alice, charged):
+    def test_balance_is_the_sum_of_the_entries(self, alice, charged):
         ledger.grant(user=alice, amount=120, note="")
         charged(alice, "job-1")
         ledger.refund(reference="job-1", note="")
@@ -24,23 +24,14 @@ class TestBalance:
         assert list(amounts) == [120, -50, 50, -50, -3]
         assert ledger.balance(user=alice) == sum(amounts) == 67
 
-    def test_belongs_to_one_user(self, alice, bob):
-        ledger.grant(user=alice, amount=120, note="")
-        assert ledger.balance(user=bob) == 0
-
 
 class TestLock:
-    def test_opens_a_missing_account(self, alice):
+    def test_lock_opens_a_missing_account(self, alice):
         account = ledger.lock(user=alice)
         assert (account.user, account.balance) == (alice, 0)
 
-    def test_returns_the_same_account_again(self, alice):
-        ledger.grant(user=alice, amount=120, note="")
-        assert ledger.lock(user=alice).balance == 120
-        assert Account.objects.count() == 1
-
     @pytest.mark.only_on("postgresql")  # SQLite locks the whole database at BEGIN IMMEDIATE
-    def test_locks_the_row(self, alice, django_assert_num_queries):
+    def test_lock_selects_for_update(self, alice, django_assert_num_queries):
         ledger.lock(user=alice)
         with django_assert_num_queries(1) as queries:
             ledger.lock(user=alice)
@@ -48,21 +39,21 @@ class TestLock:
 
 
 class TestCharge:
-    def test_takes_the_cost_of_the_operation(self, alice, charged):
+    def test_charge_takes_the_cost_of_the_operation(self, alice, charged):
         ledger.grant(user=alice, amount=50, note="")
         entry = charged(alice, "job-1")
         assert (entry.kind, entry.amount, entry.balance_after) == ("charge", -50, 0)
         assert (entry.reference, entry.actor) == ("job-1", None)
         assert ledger.balance(user=alice) == 0
 
-    def test_keeps_the_account_in_hand_up_to_date(self, alice):
+    def test_charge_updates_the_locked_account(self, alice):
         ledger.grant(user=alice, amount=120, note="")
         account = ledger.lock(user=alice)
         ledger.charge(account=account, operation="video_generation", reference="job-1")
         ledger.charge(account=account, operation="video_generation", reference="job-2")
         assert account.balance == ledger.balance(user=alice) == 20
 
-    def test_refuses_when_tokens_are_short(self, alice, charged):
+    def test_missing_tokens_are_refused(self, alice, charged):
         ledger.grant(user=alice, amount=49, note="")
         with pytest.raises(ledger.InsufficientTokens) as refusal:
             charged(alice, "job-1")
@@ -71,18 +62,14 @@ class TestCharge:
         assert ledger.balance(user=alice) == 49
         assert Entry.objects.count() == 1
 
-    def test_refuses_a_second_charge_for_one_reference(self, alice, charged):
+    def test_second_charge_for_a_reference_is_refused(self, alice, charged):
         ledger.grant(user=alice, amount=120, note="")
         charged(alice, "job-1")
         with pytest.raises(IntegrityError), transaction.atomic():
             charged(alice, "job-1")
         assert ledger.balance(user=alice) == 70
 
-    def test_refuses_an_unknown_operation(self, alice):
-        with pytest.raises(KeyError):
-            ledger.charge(account=ledger.lock(user=alice), operation="audio", reference="job-1")
-
-    def test_refuses_an_account_that_was_not_locked(self, alice):
+    def test_stale_account_is_refused(self, alice):
         stale = ledger.lock(user=alice)
         ledger.grant(user=alice, amount=120, note="")
         stale.balance = 60
@@ -90,17 +77,9 @@ class TestCharge:
             ledger.charge(account=stale, operation="video_generation", reference="job-1")
         assert ledger.balance(user=alice) == 120
 
-    def test_vanishes_with_the_callers_transaction(self, alice, charged):
-        ledger.grant(user=alice, amount=50, note="")
-        with transaction.atomic():
-            charged(alice, "job-1")
-            transaction.set_rollback(True)
-        assert ledger.balance(user=alice) == 50
-        assert Entry.objects.count() == 1
-
 
 class TestRefund:
-    def test_gives_back_what_was_charged(self, alice, bob, charged, settings):
+    def test_refund_returns_the_charged_amount(self, alice, bob, charged, settings):
         ledger.grant(user=alice, amount=50, note="")
         charged(alice, "job-1")
         settings.VIDEO_TOKEN_COSTS = {"video_generation": 80}
@@ -109,7 +88,7 @@ class TestRefund:
         assert (entry.account_id, entry.actor, entry.note) == (alice.pk, bob, "It failed")
         assert ledger.balance(user=alice) == 50
 
-    def test_refuses_a_second_time(self, alice, charged):
+    def test_second_refund_is_refused(self, alice, charged):
         ledger.grant(user=alice, amount=50, note="")
         charged(alice, "job-1")
         ledger.refund(reference="job-1", note="")
@@ -117,13 +96,13 @@ class TestRefund:
             ledger.refund(reference="job-1", note="")
         assert ledger.balance(user=alice) == 50
 
-    def test_refuses_what_was_never_charged(self, alice):
+    def test_refund_without_a_charge_is_refused(self, alice):
         ledger.grant(user=alice, amount=50, note="")
         with pytest.raises(ledger.NothingToRefund):
             ledger.refund(reference="job-1", note="")
 
     @pytest.mark.only_on("postgresql")  # SQLite locks the whole database at BEGIN IMMEDIATE
-    def test_locks_the_account_before_it_looks(self, alice, charged):
+    def test_account_is_locked_before_earlier_refunds_are_read(self, alice, charged):
         ledger.grant(user=alice, amount=50, note="")
         charged(alice, "job-1")
         with CaptureQueriesContext(connection) as queries:
@@ -135,39 +114,39 @@ class TestRefund:
 
 
 class TestGrant:
-    def test_adds_tokens(self, alice, bob):
+    def test_grant_adds_tokens_with_note_and_actor(self, alice, bob):
         entry = ledger.grant(user=alice, amount=1_000_000_000, note="Won", actor=bob)
         assert (entry.kind, entry.amount, entry.note) == ("grant", 1_000_000_000, "Won")
         assert entry.actor == bob
         assert ledger.balance(user=alice) == 1_000_000_000
 
     @pytest.mark.parametrize("amount", [0, -1, 1_000_000_001, 1.0, "5", True, None])
-    def test_refuses_all_but_whole_amounts_in_bounds(self, alice, amount):
+    def test_invalid_amount_is_refused(self, alice, amount):
         with pytest.raises(ValueError, match="whole number from 1 to 1,000,000,000"):
             ledger.grant(user=alice, amount=amount, note="")
         assert not Entry.objects.exists()
 
-    def test_refuses_more_than_the_database_can_count(self, alice, unguarded):
+    def test_balance_beyond_64_bits_is_refused(self, alice, unguarded):
         ledger.lock(user=alice)
         with unguarded():
             Account.objects.update(balance=2**63 - 5)
         with pytest.raises(ValueError, match="larger than can be stored"):
             ledger.grant(user=alice, amount=5, note="")
 
-    def test_refuses_a_note_that_is_too_long(self, alice):
+    def test_long_note_is_refused(self, alice):
         ledger.grant(user=alice, amount=1, note="é" * 500)
         with pytest.raises(ValueError, match="500 characters"):
             ledger.grant(user=alice, amount=1, note="é" * 501)
 
 
 class TestAdjust:
-    def test_goes_up_and_down(self, alice, bob):
+    def test_adjustment_adds_and_removes_tokens(self, alice, bob):
         ledger.adjust(user=alice, amount=30, note="Lost in March", actor=bob)
         entry = ledger.adjust(user=alice, amount=-30, note="Found in April", actor=bob)
         assert (entry.kind, entry.amount, entry.balance_after) == ("adjustment", -30, 0)
         assert (entry.note, entry.actor) == ("Found in April", bob)
 
-    def test_never_goes_below_zero(self, alice):
+    def test_adjustment_below_zero_is_refused(self, alice):
         ledger.grant(user=alice, amount=20, note="")
         with pytest.raises(ledger.InsufficientTokens) as refusal:
             ledger.adjust(user=alice, amount=-21, note="")
@@ -175,25 +154,25 @@ class TestAdjust:
         assert ledger.balance(user=alice) == 20
 
     @pytest.mark.parametrize("amount", [0, 1_000_000_001, -1_000_000_001, 0.5, False])
-    def test_refuses_all_but_whole_amounts_in_bounds(self, alice, amount):
+    def test_invalid_amount_is_refused(self, alice, amount):
         with pytest.raises(ValueError, match="whole number"):
             ledger.adjust(user=alice, amount=amount, note="")
 
 
 class TestWelcome:
-    def test_grants_what_the_settings_say(self, alice, settings):
+    def test_welcome_grants_the_signup_tokens(self, alice, settings):
         settings.SIGNUP_GRANT_TOKENS = 100
         ledger.welcome(user=alice)
         entry = Entry.objects.get(account=alice.pk)
         assert (entry.kind, entry.amount, entry.note) == ("grant", 100, "Welcome")
 
-    def test_grants_nothing_by_default(self, alice):
+    def test_welcome_grants_nothing_by_default(self, alice):
         ledger.welcome(user=alice)
         assert not Account.objects.exists()
 
 
 class TestUser:
-    def test_cannot_be_deleted_with_an_account(self, alice):
+    def test_user_with_an_account_cannot_be_deleted(self, alice):
         ledger.grant(user=alice, amount=50, note="")
         with pytest.raises(IntegrityError):
             alice.delete()

@@ -56,7 +56,7 @@ print(json.dumps([outcomes, ledger.balance(user=alice)]))
 
 @pytest.mark.live
 class TestRaces:
-    def test_lose_no_token_and_make_none(self, stack):
+    def test_concurrent_entries_lose_and_create_no_token(self, stack):
         service = stack(webs=0, clusters=0)
         printed = service.manage("shell", "--no-imports", "-c", RACE).stdout
         outcomes, balance = json.loads(printed)

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.db import connection
 
+from tests.tokens_ledger.test_reconciliation import a_rule_that_takes_too_long
 from tokens_ledger.models import Account
 
 TABLES = ("tokens_ledger_account", "tokens_ledger_entry", "jobs_videojob")
@@ -15,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 from tokens_ledger import reconciliation
 
-settings.LEDGER_AUDITS += ["tests.tokens_ledger.test_reconciliation_locks.%s"]
+settings.LEDGER_AUDITS += ["tests.tokens_ledger.%s"]
 reconciliation.MAX_SECONDS = %s
 check, found = reconciliation.run(now=timezone.now())
 with connection.cursor() as cursor:
@@ -36,14 +37,6 @@ def a_rule_that_alters_the_tables():
     other.close()
 
 
-def a_rule_that_takes_too_long():
-    yield "Job 7 failed, but nothing was refunded."
-    with connection.cursor() as cursor:
-        for _ in range(600):
-            cursor.execute("SELECT pg_sleep(0.1)")
-    yield "This was not found in time."
-
-
 @pytest.mark.live
 @pytest.mark.only_on("postgresql")
 class TestCheck:
@@ -53,17 +46,17 @@ class TestCheck:
         service = stack(webs=0, clusters=0)
 
         def run(rule, *, seconds):
-            code = CHECK % (rule.__name__, seconds)
+            code = CHECK % (f"{rule.__module__.rpartition('.')[2]}.{rule.__name__}", seconds)
             return json.loads(service.manage("shell", "--no-imports", "-c", code).stdout)
 
         return run
 
-    def test_holds_no_locks_between_its_statements(self, run):
+    def test_check_holds_no_locks_between_its_statements(self, run):
         completed, found, _ = run(a_rule_that_alters_the_tables, seconds=180)
         assert found == [f"{table} was altered." for table in TABLES]
         assert completed
 
-    def test_stops_all_statements_together(self, run):
+    def test_time_limit_holds_outside_a_transaction(self, run):
         completed, found, timeout_afterwards = run(a_rule_that_takes_too_long, seconds=1)
         assert found == ["Job 7 failed, but nothing was refunded."]
         assert not completed

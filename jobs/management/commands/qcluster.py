@@ -7,11 +7,11 @@ from jobs.worker import supervisor
 
 
 class Command(BaseCommand):
-    """Overrides Django-Q2's command of this name."""
+    """Replaces Django-Q2's command of this name: runs its cluster under a supervisor."""
 
-    # No checks of the pages: they would load 8 MB that the workers never use.
+    # The other checks import the views and pages, which cost each worker 8 MB.
     requires_system_checks = ["jobs", Tags.models]
-    help = "Runs the workers until SIGTERM or Ctrl-C, and restarts them after a crash."
+    help = "Runs the workers until SIGTERM or Ctrl-C, and restarts them when one dies or hangs."
 
     def handle(self, *args: Any, **options: Any) -> None:
         supervisor.run()

@@ -50,13 +50,13 @@ def user(request, alice, bob):
     return alice if request.param == "has most jobs" else bob
 
 
-def test_a_users_page_reads_few_rows(support, user):
+def test_user_page_reads_few_rows(support, user):
     assert len(shown(support, page_of(user))) == (10 if user.username == "alice" else 4)
     assert costs(lambda: support.get(page_of(user))) < 250
 
 
 @pytest.mark.parametrize("page", ["1", "2"])
-def test_a_page_of_the_history_reads_few_rows_beyond_their_count(support, user, page):
+def test_history_page_reads_few_rows_beyond_their_count(support, user, page):
     """The count looks at 5,000 entries at most, as that of any list in the admin does."""
     address = f"{history_of(user)}?p={page}"
     assert len(shown(support, address)) == (100 if user.username == "alice" else 4)

@@ -45,57 +45,54 @@ class TestLockout:
         answers = [log_in(name, "wrong", **more)[0] for _ in range(times)]
         return answers[-1]
 
-    def test_comes_after_five_failures(self, sue):
+    def test_fifth_failure_locks_the_login(self, sue):
         assert self.fail(4).status_code == 200
         locked = self.fail(1)
         assert locked.status_code == 429
         assert "Too many failed logins" in locked.content.decode()
         assert "15 min" in locked.content.decode()
-
-    def test_keeps_out_the_right_password_too(self, sue):
-        self.fail(5)
         assert log_in()[0].status_code == 429
 
-    def test_is_by_name_from_wherever(self, sue):
+    def test_name_is_locked_for_every_address(self, sue):
         for n in range(5):
             self.fail(1, REMOTE_ADDR=f"10.0.0.{n}")
         assert log_in(REMOTE_ADDR="10.0.0.99")[0].status_code == 429
 
-    def test_is_by_address_whatever_the_name(self, sue):
+    def test_address_is_locked_after_50_failures_of_any_name(self, sue):
         for n in range(49):
             self.fail(1, name=f"name{n}", REMOTE_ADDR="10.0.0.1")
         assert self.fail(1, name="name49", REMOTE_ADDR="10.0.0.1").status_code == 429
         assert log_in(REMOTE_ADDR="10.0.0.1")[0].status_code == 429
         assert is_in(log_in(REMOTE_ADDR="10.0.0.2")[0])
 
-    def test_leaves_those_in_who_share_a_strangers_address(self, sue):
+    def test_others_at_the_same_address_can_log_in(self, sue):
         """As all clients do behind a proxy that TRUSTED_PROXIES leaves out."""
         for name in ("olga", "root", "admin"):
             assert self.fail(6, name=name).status_code == 429
         assert is_in(log_in()[0])
 
-    def test_of_a_name_is_not_lifted_by_another_at_the_same_address(self, sue, member):
+    def test_success_of_another_name_does_not_unlock(self, sue, member):
         member("Support", "tom")
         self.fail(5, name="tom")
         assert is_in(log_in()[0])
         assert log_in("tom")[0].status_code == 429
 
-    def test_is_forgotten_after_a_success(self, sue):
+    def test_success_resets_the_failures(self, sue):
         self.fail(4)
         assert is_in(log_in()[0])
         assert self.fail(4).status_code == 200
 
-    def test_ends_by_itself_and_is_not_drawn_out_by_more_tries(self, sue):
+    def test_lockout_ends_after_15_minutes_despite_more_tries(self, sue):
         self.fail(8)
         AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=16))
         assert is_in(log_in()[0])
 
-    def test_can_be_lifted(self, sue):
+    def test_command_lifts_the_lockout(self, sue):
         self.fail(5)
         call_command("axes_reset_username", "sue", stdout=StringIO())
         assert is_in(log_in()[0])
 
-    def test_leaves_the_api_alone(self, sue, anonymous):
+    def test_api_logins_and_lockouts_are_independent(self, sue, anonymous):
         credentials = {"username": "sue", "password": "wrong"}
         for _ in range(6):
             anonymous.post("/api/v1/auth/token", credentials, format="json")
@@ -107,20 +104,20 @@ class TestLockout:
         )
         assert answer.status_code == 200
 
-    def test_writes_no_password_down(self, sue):
+    def test_password_is_not_stored_with_the_failure(self, sue):
         self.fail(1)
         assert "wrong" not in str(AccessAttempt.objects.values().get())
 
-    @pytest.mark.parametrize("length", [150, 255, 256, 5000])
-    def test_comes_for_a_name_of_any_length(self, sue, length):
+    @pytest.mark.parametrize("length", [255, 5000])
+    def test_long_name_is_locked_too(self, sue, length):
         assert self.fail(4, name="x" * length).status_code == 200
         assert self.fail(1, name="x" * length).status_code == 429
 
-    @pytest.mark.parametrize("name", ["", "x" * 5000, "a\x00b", "' OR 1=1 --", "ünï", "\U0001f600"])
-    def test_bears_nonsense(self, sue, name):
+    @pytest.mark.parametrize("name", ["", "x" * 5000, "a\x00b", "\U0001f600"])
+    def test_odd_name_is_answered(self, sue, name):
         assert log_in(name, "wrong")[0].status_code == 200
 
-    def test_is_shown_to_superusers_read_only(self, sue, boss):
+    def test_superusers_see_but_cannot_delete_failures(self, sue, boss):
         self.fail(5)
         row = AccessAttempt.objects.get()
         page = f"/admin/axes/accessattempt/{row.pk}"
@@ -139,12 +136,12 @@ class TestAddress:
         (1, "nonsense", None),
         (1, "", None),
     ])  # fmt: skip
-    def test_is_the_one_that_the_proxies_vouch_for(self, rf, monkeypatch, proxies, forwarded, seen):
+    def test_address_comes_from_trusted_proxies(self, rf, monkeypatch, proxies, forwarded, seen):
         monkeypatch.setattr(api_settings, "NUM_PROXIES", proxies)
         headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
         assert address(rf.get("/", REMOTE_ADDR="10.0.0.1", headers=headers)) == seen
 
-    def test_cannot_be_chosen_by_the_client(self, sue, monkeypatch):
+    def test_client_cannot_choose_its_address(self, sue, monkeypatch):
         monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
         for n in range(50):
             log_in(f"name{n}", "wrong", X_FORWARDED_FOR=f"1.1.1.{n}, 6.6.6.6")
@@ -163,45 +160,45 @@ class TestSecondStep:
         totp.time = time.time() + later
         return f"{totp.token():06}"
 
-    def test_lets_in_with_the_code(self, sue):
+    def test_right_code_logs_in(self, sue):
         two_factor.new_device(user=sue)
         answer, browser = log_in(otp=self.code(sue))
         assert is_in(answer)
         assert browser.get("/admin/jobs/videojob/").status_code == 200
 
-    def test_keeps_out_without_a_code(self, sue):
+    def test_missing_code_is_refused(self, sue):
         two_factor.new_device(user=sue)
         answer, browser = log_in()
         assert "Please enter the code that your phone shows." in answer.content.decode()
         assert browser.get("/admin/").status_code == 302
 
-    @pytest.mark.parametrize("code", ["000000", "nonsense", "1" * 500])
-    def test_keeps_out_with_a_wrong_code(self, sue, code):
+    @pytest.mark.parametrize("code", ["000000", "1" * 500])
+    def test_wrong_code_is_refused(self, sue, code):
         two_factor.new_device(user=sue)
         answer, browser = log_in(otp=code)
         assert "That code is wrong" in answer.content.decode()
         assert PASSWORD not in answer.content.decode()
         assert browser.get("/admin/").status_code == 302
 
-    def test_takes_no_code_twice(self, sue):
+    def test_used_code_is_refused(self, sue):
         two_factor.new_device(user=sue)
         code = self.code(sue)
         assert is_in(log_in(otp=code)[0])
         assert not is_in(log_in(otp=code)[0])
 
-    def test_slows_down_guessing(self, sue):
+    def test_repeated_guesses_are_slowed_down(self, sue):
         two_factor.new_device(user=sue)
         for _ in range(2):
             log_in(otp="000000")
         answer, _ = log_in(otp=self.code(sue))
         assert "temporarily disabled" in answer.content.decode()
 
-    def test_keeps_out_who_has_no_phone(self, sue):
+    def test_user_without_phone_is_refused(self, sue):
         answer, browser = log_in(otp="123456")
         assert "No phone is registered for you" in answer.content.decode()
         assert browser.get("/admin/").status_code == 302
 
-    def test_is_asked_of_who_was_in_before(self, sue, settings):
+    def test_session_from_before_needs_a_code(self, sue, settings):
         settings.ADMIN_OTP_REQUIRED = False
         _, browser = log_in()
         assert browser.get("/admin/").status_code == 200
@@ -210,14 +207,14 @@ class TestSecondStep:
             assert browser.get(page).status_code == 302
         assert "code of your phone" in browser.get(LOGIN).content.decode()
 
-    def test_of_another_does_not_do(self, sue, member):
+    def test_code_of_another_user_is_refused(self, sue, member):
         two_factor.new_device(user=sue)
         two_factor.new_device(user=member("Support", "tom"))
         assert not is_in(log_in(otp=self.code(User.objects.get(username="tom")))[0])
 
 
 class TestCommand:
-    def test_registers_a_phone(self, sue):
+    def test_otp_device_shows_key_and_qr_code(self, sue):
         said = StringIO()
         call_command("otp_device", "SUE", stdout=said)
         assert "otpauth://totp/Video%20Studio" in said.getvalue()
@@ -226,12 +223,12 @@ class TestCommand:
         assert all(code.split("\n"))  # a scanner needs its rows one under the other
         assert TOTPDevice.objects.get(user=sue).confirmed
 
-    def test_takes_the_place_of_an_older_one(self, sue):
+    def test_new_phone_replaces_the_old_one(self, sue):
         first = two_factor.new_device(user=sue)
         call_command("otp_device", "sue", stdout=StringIO())
         assert TOTPDevice.objects.get(user=sue).key != first.key
 
-    def test_knows_who_is_there(self, db):
+    def test_unknown_user_is_refused(self, db):
         with pytest.raises(CommandError, match="There is no user 'ghost'"):
             call_command("otp_device", "ghost")
 
@@ -240,16 +237,16 @@ class TestSession:
     @pytest.mark.parametrize(
         "evil", ["https://evil.example/", "//evil.example", "javascript:x", ""]
     )
-    def test_begins_at_the_overview_where_the_way_on_is_not_ours(self, sue, evil):
+    def test_foreign_next_url_leads_to_the_overview(self, sue, evil):
         form = {"username": "sue", "password": PASSWORD, "next": evil}
         assert Client().post(LOGIN, form)["Location"] == "/admin/"
 
-    def test_needs_the_token_of_the_form(self, sue):
+    def test_login_without_csrf_token_is_403(self, sue):
         browser = Client(enforce_csrf_checks=True)
         answer, _ = log_in(browser=browser)
         assert answer.status_code == 403
 
-    def test_is_over_after_a_day_at_work(self, sue):
+    def test_session_lasts_12_hours(self, sue):
         _, browser = log_in()
         assert browser.cookies["sessionid"]["max-age"] == 12 * 3600
         assert browser.cookies["sessionid"]["httponly"]

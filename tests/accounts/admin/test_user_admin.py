@@ -1,6 +1,5 @@
 import pytest
 from django.contrib.auth.models import Permission
-from django.test import Client
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import jwt
@@ -10,27 +9,19 @@ OUTSTANDING = "/admin/token_blacklist/outstandingtoken/"
 BLACKLISTED = "/admin/token_blacklist/blacklistedtoken/"
 
 
-@pytest.fixture
-def boss(db):
-    boss = User.objects.create_superuser("boss", "boss@example.com", "x")
-    client = Client()
-    client.force_login(boss)
-    return client
-
-
-class TestUsers:
+class TestUserAdmin:
     def add(self, boss, **fields):
         form = {"usable_password": "true"} | dict.fromkeys(["password1", "password2"], "gr8 ships!")
         return boss.post("/admin/accounts/user/add/", form | fields)
 
-    def test_can_be_added(self, boss):
+    def test_superuser_adds_a_user(self, boss):
         assert self.add(boss, username="carol", email="carol@example.com").status_code == 302
         carol = User.objects.get(username="carol")
         assert carol.email == "carol@example.com"
         assert carol.check_password("gr8 ships!")
         assert boss.get(f"/admin/accounts/user/{carol.pk}/change/").status_code == 200
 
-    def test_can_be_added_without_an_address(self, boss):
+    def test_users_without_address_can_be_added(self, boss):
         assert self.add(boss, username="carol").status_code == 302
         assert self.add(boss, username="dave").status_code == 302
 
@@ -41,12 +32,12 @@ class TestUsers:
             ({"username": "x", "email": "ALICE@example.com"}, "e-mail address already exists"),
         ],
     )
-    def test_cannot_share_a_name_or_an_address(self, boss, alice, taken, sentence):
+    def test_taken_name_or_address_is_refused(self, boss, alice, taken, sentence):
         page = self.add(boss, **taken)
         assert page.status_code == 200
         assert sentence in page.content.decode()
 
-    def test_can_be_changed(self, boss, alice):
+    def test_superuser_changes_a_user(self, boss, alice):
         address = f"/admin/accounts/user/{alice.pk}/change/"
         page = boss.get(address).content.decode()
         assert str(alice.pk) in page
@@ -57,11 +48,11 @@ class TestUsers:
         assert not alice.is_active
 
     @pytest.mark.parametrize("by", ["username", "email", "pk"])
-    def test_are_found_by_name_address_and_id(self, boss, alice, bob, by):
+    def test_search_finds_by_name_address_and_id(self, boss, alice, bob, by):
         page = boss.get("/admin/accounts/user/", {"q": getattr(alice, by)})
         assert list(page.context["cl"].queryset) == [alice]
 
-    def test_can_be_deleted_with_their_tokens_about(self, boss, carol):
+    def test_user_with_refresh_tokens_can_be_deleted(self, boss, carol):
         jwt.rotate(refresh=jwt.issue(user=carol).refresh)
         address = f"/admin/accounts/user/{carol.pk}/delete/"
         assert "ey" + "J" not in boss.get(address).content.decode()
@@ -77,7 +68,7 @@ class TestRefreshTokens:
         jwt.rotate(refresh=pair.refresh)
         return BlacklistedToken.objects.get()
 
-    def test_are_on_no_page(self, boss, spent, alice):
+    def test_no_page_shows_a_refresh_token(self, boss, spent, alice):
         pages = [
             *(OUTSTANDING, BLACKLISTED, "/admin/", "/admin/token_blacklist/"),
             f"{OUTSTANDING}?q=alice",
@@ -92,14 +83,14 @@ class TestRefreshTokens:
             assert answer.status_code == 200, page
             assert "eyJ" not in answer.content.decode(), page
 
-    def test_are_listed_with_their_users(self, boss, spent):
+    def test_lists_show_users_and_token_ids(self, boss, spent):
         for page in (OUTSTANDING, BLACKLISTED):
             text = boss.get(page).content.decode()
             assert "alice" in text
             assert spent.token.jti in text
 
     @pytest.mark.parametrize("lookup", ["token", "token__startswith", "token__contains"])
-    def test_cannot_be_guessed_by_a_filter_in_the_address(self, boss, spent, lookup):
+    def test_filter_by_token_text_is_refused(self, boss, spent, lookup):
         for table, name in (
             (OUTSTANDING, lookup),
             (BLACKLISTED, f"token__{lookup}"),
@@ -107,18 +98,17 @@ class TestRefreshTokens:
         ):
             assert boss.get(table, {name: "eyJ"}).headers["Location"] == f"{table}?e=1"
 
-    def test_cannot_be_added_changed_or_deleted(self, boss, spent):
+    def test_superuser_cannot_add_change_or_delete_tokens(self, boss, spent):
         for page, row in ((OUTSTANDING, spent.token.pk), (BLACKLISTED, spent.pk)):
             assert boss.get(f"{page}add/").status_code == 403
             assert boss.post(f"{page}{row}/change/", {"jti": "x"}).status_code == 403
             assert boss.post(f"{page}{row}/delete/", {"post": "yes"}).status_code == 403
         assert OutstandingToken.objects.count() == 2
 
-    def test_are_not_shown_to_staff_without_the_permission(self, alice, spent):
+    def test_staff_without_permission_see_no_tokens(self, alice, spent, browser_of):
         alice.is_staff = True
         alice.save()
-        client = Client()
-        client.force_login(alice)
-        assert client.get(OUTSTANDING).status_code == 403
+        browser = browser_of(alice)
+        assert browser.get(OUTSTANDING).status_code == 403
         alice.user_permissions.add(Permission.objects.get(codename="view_outstandingtoken"))
-        assert client.get(OUTSTANDING).status_code == 200
+        assert browser.get(OUTSTANDING).status_code == 200

@@ -160,7 +160,7 @@ class TestDailyLimit:
         jobs = [new_job("SUCCEEDED") for _ in range(3)]
         *done, refused = said(press(support, "refund", *jobs))
         assert [each.endswith(": 50 tokens refunded.") for each in done] == [True, True]
-        assert "would exceed your 120 tokens a day, of which 20 are left" in refused
+        assert "would exceed your daily limit of 120 tokens (20 left today)" in refused
         assert refunds() == 2
         assert kept(jobs[2]).tokens_refunded == 0
 

@@ -13,6 +13,7 @@ from videostudio.core.api.names import refuse_repeated
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
+CHUNK_BYTES = 65_536
 
 
 class TooLarge(APIException):
@@ -41,9 +42,13 @@ class BoundedJSONParser(BaseParser):
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         _bounded(parser_context["request"].META, self.max_bytes, "A JSON body")
-        return self.parsed(stream.read())
+        # In chunks: for one large read, gunicorn holds the body several times.
+        body = bytearray()
+        while chunk := stream.read(CHUNK_BYTES):
+            body += chunk
+        return self.parsed(body)
 
-    def parsed(self, body: bytes) -> Any:
+    def parsed(self, body: bytearray) -> Any:
         try:
             # JSON is UTF-8 (RFC 8259), whatever charset the client names.
             data = json.loads(body.decode(), object_pairs_hook=_without_repeated_names)
