@@ -120,11 +120,6 @@ class TestAdvice:
         body = assert_fault(answer, code="malformed")
         assert body["detail"].endswith("the operator can add it to ALLOWED_HOSTS")
 
-    def test_options_describes_no_field(self, client):
-        answer = client.options(JOBS)
-        assert (answer.status_code, answer.json()) == (200, {})
-        assert set(answer["Allow"].split(", ")) == {"GET", "POST", "HEAD", "OPTIONS"}
-
 
 class TestAnswers:
     def test_new_job_has_its_url_in_location(self, client):

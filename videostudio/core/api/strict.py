@@ -11,7 +11,6 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
 from rest_framework.fields import empty
-from rest_framework.metadata import BaseMetadata
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -74,21 +73,12 @@ class StrictQuerySerializer(StrictSerializer):
     noun = "query parameter"
 
 
-class NoMetadata(BaseMetadata):
-    """OPTIONS lists the methods in `Allow` only: DRF's description of the fields is that of the
-    response, not of the request."""
-
-    def determine_metadata(self, request: Request, view: APIView) -> dict[str, Any]:
-        return {}
-
-
 class StrictView(APIView):
     """Validates the query of every call, and refuses a body unless the call reads one.
 
     Calls are named by their action in a viewset, elsewhere by their method in lower case.
     """
 
-    metadata_class = NoMetadata
     query_serializers: Mapping[str, type[StrictQuerySerializer]] = {}
     reads_body: Collection[str] = ()  # calls that read a body, with a StrictSerializer
     query: Mapping[str, Any]
