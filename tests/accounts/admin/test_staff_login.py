@@ -58,17 +58,17 @@ class TestLockout:
             self.fail(1, REMOTE_ADDR=f"10.0.0.{n}")
         assert log_in(REMOTE_ADDR="10.0.0.99")[0].status_code == 429
 
-    def test_address_is_locked_after_50_failures_of_any_name(self, sue):
-        for n in range(49):
+    def test_address_is_locked_after_ten_times_the_failures(self, sue, settings):
+        settings.AXES_FAILURE_LIMIT = 1
+        for n in range(9):
             self.fail(1, name=f"name{n}", REMOTE_ADDR="10.0.0.1")
-        assert self.fail(1, name="name49", REMOTE_ADDR="10.0.0.1").status_code == 429
+        assert self.fail(1, name="name9", REMOTE_ADDR="10.0.0.1").status_code == 429
         assert log_in(REMOTE_ADDR="10.0.0.1")[0].status_code == 429
         assert is_in(log_in(REMOTE_ADDR="10.0.0.2")[0])
 
     def test_others_at_the_same_address_can_log_in(self, sue):
-        """As all clients do behind a proxy that TRUSTED_PROXIES leaves out."""
-        for name in ("olga", "root", "admin"):
-            assert self.fail(6, name=name).status_code == 429
+        """As all clients do behind a proxy that TRUSTED_PROXIES does not count."""
+        assert self.fail(6, name="olga").status_code == 429
         assert is_in(log_in()[0])
 
     def test_success_of_another_name_does_not_unlock(self, sue, member):
@@ -140,13 +140,6 @@ class TestAddress:
         monkeypatch.setattr(api_settings, "NUM_PROXIES", proxies)
         headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
         assert address(rf.get("/", REMOTE_ADDR="10.0.0.1", headers=headers)) == seen
-
-    def test_client_cannot_choose_its_address(self, sue, monkeypatch):
-        monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
-        for n in range(50):
-            log_in(f"name{n}", "wrong", X_FORWARDED_FOR=f"1.1.1.{n}, 6.6.6.6")
-        assert log_in(X_FORWARDED_FOR="9.9.9.9, 6.6.6.6")[0].status_code == 429
-        assert is_in(log_in(X_FORWARDED_FOR="6.6.6.6, 8.8.8.8")[0])
 
 
 class TestSecondStep:
