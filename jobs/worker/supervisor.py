@@ -8,6 +8,7 @@ the jobs' rows hold all state. The supervisor is the parent of the cluster's sen
     supervisor ── sentinel ── two workers, pusher, monitor
 """
 
+import ctypes
 import gc
 import logging
 import os
