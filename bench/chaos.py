@@ -105,7 +105,7 @@ def _kept_alive(stack: Stack) -> Iterator[None]:
 
     def keep() -> None:
         while not over.wait(0.5):
-            stack.restart_ticks()
+            stack.restart_ended()
 
     keeper = threading.Thread(target=keep)
     keeper.start()

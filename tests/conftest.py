@@ -1,14 +1,14 @@
 """What many tests need.
 
 Tests inside one process use pytest-django's `db`, which rolls back. Never `transaction=True`: it
-empties the tables at its end, which the ledger's append-only triggers refuse. What needs commits
-that others see (workers, races, crashes) starts a `stack`, which brings a database of its own.
+empties the tables at its end, which the ledger's append-only triggers refuse. Tests that need
+several processes use the shared `service`, or start a `stack` with a database of its own.
 """
 
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.core.cache import caches
 from django.db import connection
 
 from jobs import wakeup
-from tests.run import PROJECT
+from tests.run import ENVIRONMENT, PROJECT
 from tests.stack import Stack
 
 pytest_plugins = ["tests.browser", "tests.fixtures"]
@@ -64,7 +64,7 @@ def _belongs(item: pytest.Item) -> bool:
 
 @pytest.fixture(autouse=True)
 def no_network() -> Iterator[None]:
-    """A test fails that tries to leave this machine, even where the code coped with the refusal."""
+    """A test fails if it tries to reach another host, even if the code handles the refusal."""
     refused.clear()
     yield
     assert not refused
@@ -72,10 +72,35 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def fresh_process() -> None:
-    """As if this process had just started: it keeps a few things, for seconds, for itself."""
+    """Empties what a process caches for some seconds, as if it had just started."""
     caches["local"].clear()
     caches["monitor"].clear()
     wakeup.last_wake.clear()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Stack]:
+    """A running service for all tests that need no settings of their own; each creates its users.
+
+    The mock takes a second. A new user has tokens for two videos.
+    """
+    hosts = f"{ENVIRONMENT['ALLOWED_HOSTS']},.example.com"
+    settings = {"MOCK_SECONDS": "1", "SIGNUP_GRANT_TOKENS": "100", "ALLOWED_HOSTS": hosts}
+    with Stack(env=settings) as stack:
+        yield stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a failed test what the processes of its stacks wrote."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Stack):
+                report.sections.append(("Output of the stack", value.output()))
+    return report
 
 
 @pytest.fixture

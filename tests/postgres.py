@@ -38,7 +38,7 @@ SETTINGS = {
 
 
 class Server:
-    """Our own PostgreSQL on a free port of 127.0.0.1. `stop`, `start` and `restart` keep its
+    """Our own PostgreSQL on a free port of 127.0.0.1. `stop` and `start` keep its
     data and its `url`.
     """
 
@@ -78,10 +78,6 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
 
     process: subprocess.Popen[bytes] | None = None
 

@@ -1,4 +1,4 @@
-"""What all processes of a test run share: the environment, a folder, new databases."""
+"""What the processes of one test run share: an environment, a folder, new databases."""
 
 import atexit
 import contextlib
@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parent.parent
 
 
 def _defaults() -> dict[str, str]:
-    """The variables of .env.example. Setting them all here hides a developer's own .env."""
+    """The values of .env.example; each of them overrides the developer's own .env."""
     example = (PROJECT / ".env.example").read_text()
     lines = re.findall(r"^(# )?([A-Z_]+)=(.*)$", example, re.MULTILINE)
     return {name: "" if unset else value for unset, name, value in lines}
@@ -40,9 +40,8 @@ for name in ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE"):  # none m
 
 
 def run_folder() -> Path:
-    """The run's folder. The first process creates it and passes it to the others in the
-    environment. At its end it removes the folder and the template databases listed there.
-    """
+    """Created by the run's first process, which also removes it and the template databases listed
+    in it. The run's other processes find it in the environment."""
     if "TEST_RUN_FOLDER" not in os.environ:
         os.environ["TEST_RUN_FOLDER"] = tempfile.mkdtemp(prefix="videostudio-tests-")
         atexit.register(_clean, run_folder())
@@ -51,14 +50,13 @@ def run_folder() -> Path:
 
 @contextlib.contextmanager
 def fresh_database(server: str) -> Iterator[str]:
-    """The URL of a new migrated database for one user: on the PostgreSQL `server`, or a new
-    SQLite file if `server` is no postgres:// URL.
-    """
+    """The URL of a new migrated database: on the PostgreSQL `server` or, if `server` is no
+    postgres:// URL, an SQLite file."""
     url = _create(server, f"stack_{secrets.token_hex(6)}", like=_template(server))
     try:
         yield url
     finally:
-        _drop(server, url)
+        drop_database(server, url)
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -71,7 +69,7 @@ def is_postgres(url: str) -> bool:
 
 
 def _template(server: str) -> str:
-    """The URL of a migrated template database, created by the first process that needs it."""
+    """The URL of a migrated database, made by the first process of the run that needs it."""
     key = sha256(server.encode()).hexdigest()[:8]
     note = run_folder() / f"{key}.template"
     with (run_folder() / f"{key}.lock").open("w") as lock:
@@ -94,12 +92,12 @@ def _create(server: str, name: str, like: str = "") -> str:
         _execute(server, f'CREATE DATABASE "{name}"{template}')
         return urlsplit(server)._replace(path=f"/{name}").geturl()
     file = run_folder() / f"{name}.sqlite3"
-    if like:  # no process has it open, so there is no write-ahead log
+    if like:  # not open, so there is no write-ahead log
         shutil.copyfile(sqlite_file(like) or "", file)
     return f"sqlite:///{file}"
 
 
-def _drop(server: str, url: str) -> None:
+def drop_database(server: str, url: str) -> None:
     if is_postgres(url):
         with contextlib.suppress(psycopg.OperationalError):  # the server has stopped
             _execute(server, f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
@@ -119,5 +117,5 @@ def _name(url: str) -> str:
 
 def _clean(folder: Path) -> None:
     for note in folder.glob("*.template"):
-        _drop(*note.read_text().splitlines())
+        drop_database(*note.read_text().splitlines())
     shutil.rmtree(folder)

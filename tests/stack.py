@@ -1,12 +1,12 @@
-"""The whole service as real processes with their own database, for live tests and benchmarks.
+"""The whole service as real processes on a new database, for live tests and benchmarks.
 
     with Stack(env={"MOCK_SECONDS": "1"}) as stack:
         alice = stack.user("alice", tokens=50)
         job = alice.create(prompt="A lighthouse at dusk").json()
         assert alice.wait(job["id"])["status"] == "SUCCEEDED"
 
-Every process and its children have the stack's mark in their environment, so that the stack can
-check at its end that no process is left, orphans included.
+Each process and its children have the stack's mark in their environment. So a stack can check at
+its end that no process is left, not even an orphan.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,11 +38,27 @@ UNTHROTTLED = {
     "THROTTLE_CREATE": "100000/min",
 }
 
+OF_USER = "(SELECT id FROM accounts_user WHERE username = %s)"
+OPEN_ACCOUNT = f"""
+    INSERT INTO tokens_ledger_account (user_id, balance) VALUES ({OF_USER}, 0)
+    ON CONFLICT (user_id) DO NOTHING
+"""
+ADD_ENTRY = f"""
+    INSERT INTO tokens_ledger_entry
+        (account_id, kind, amount, balance_after, reference, note, created_at)
+    SELECT user_id, 'grant', %s, balance + %s, '', 'for a test', %s
+    FROM tokens_ledger_account WHERE user_id = {OF_USER}
+"""
+ADD_TOKENS = f"UPDATE tokens_ledger_account SET balance = balance + %s WHERE user_id = {OF_USER}"
+
 
 class Stack:
-    """`webs` gunicorns and `clusters` clusters of workers, on a new database of the kind that
-    `server` names (by default DATABASE_URL). `google` and `cloudinary` are URLs of fake servers.
-    `env` overrides all other variables. `project` is the folder of the code that they run."""
+    """Runs `webs` gunicorns and `clusters` of workers.
+
+    The database is created on `server`, a URL (default: DATABASE_URL). `google` and `cloudinary`
+    are URLs of the fake services. `env` overrides all other settings. `project` is the folder of
+    the code to run.
+    """
 
     def __init__(
         self,
@@ -104,7 +121,7 @@ class Stack:
         return self._start("cluster", "manage.py", "qcluster")
 
     def wait_until_ready(self) -> None:
-        """Wait until the first web process reports a migrated database and live workers."""
+        """Wait until the first web process finds a migrated database and live workers."""
         running = [each for each in self.started.values() if each.poll() is None]
         self._wait_for(f"{self.url}/readyz", running)
 
@@ -121,7 +138,7 @@ class Stack:
         return done
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """The rows of `query`, with %s for parameters on every database."""
+        """The rows of `query`, whose parameters are written %s on both databases."""
         file = sqlite_file(self.database_url)
         connection: Any = (
             sqlite3.connect(file, timeout=30) if file else psycopg.connect(self.database_url)
@@ -133,24 +150,30 @@ class Stack:
         return rows
 
     def user(self, name: str, tokens: int = 0) -> ApiClient:
-        """Create a user, and return a logged-in client."""
+        """A new user, signed in."""
         client, password = ApiClient(self.url), secrets.token_urlsafe(12)
         client.register(name, password)
         client.sign_in(name, password)
         if tokens:
-            self.manage("grant_tokens", name, tokens, "--note", "for a test")
+            self._grant(name, tokens)
         return client
+
+    def _grant(self, name: str, tokens: int) -> None:
+        """What `manage.py grant_tokens` does; the command takes a second to start."""
+        self.sql(OPEN_ACCOUNT, name)
+        self.sql(ADD_ENTRY, tokens, tokens, datetime.now(UTC).isoformat(" "), name)
+        self.sql(ADD_TOKENS, tokens, name)
 
     # ---- Processes ----
 
     def alive(self) -> dict[int, str]:
-        """Every running process of this stack, by id, with its command line."""
+        """The command line of each running process of this stack, by process id."""
         for process in self.started.values():
             process.poll()
         return alive(self.mark)
 
     def descendants(self, pid: int) -> list[int]:
-        """The descendants of `pid`."""
+        """The children of `pid`, each followed by its own children."""
         parents = {each: _parent(each) for each in _pids()}
 
         def of(one: int) -> list[int]:
@@ -160,16 +183,14 @@ class Stack:
         return of(pid)
 
     def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
-        """Send the signal `how` to a process that may have exited. After SIGKILL, wait for its
-        exit.
-        """
+        """Send the signal `how`; after SIGKILL wait until the process is gone."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
         if how == signal.SIGKILL:
             assert until(lambda: pid not in self.alive(), seconds=10)
 
     def stop(self, seconds: float = 30) -> None:
-        """Stop everything; a process that ignores SIGTERM for too long is an error."""
+        """End all processes; one that SIGTERM does not end in time is an error."""
         for process in self.started.values():
             process.terminate()
         until(lambda: not self.alive(), seconds)
@@ -181,14 +202,14 @@ class Stack:
         assert not left, f"not gone {seconds} s after SIGTERM: {left}\n{self.output()}"
 
     def output(self, lines: int = 100) -> str:
-        """The last log lines of each process."""
+        """The last lines of each process's log."""
         logs = [(log.name, log.read_text(errors="replace")) for log in self.started]
         return "\n".join(
             "\n".join([f"---- {name} ----", *text.splitlines()[-lines:]]) for name, text in logs
         )
 
-    def restart_ticks(self) -> int:
-        """Restart exited processes, as a process manager would; return how many."""
+    def restart_ended(self) -> int:
+        """Start what has ended again, as a process manager would; return how many these were."""
         ended = [log for log, process in self.started.items() if process.poll() is not None]
         for log in ended:
             self._run(log)
@@ -209,7 +230,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C reaches the tests only, which then stop the stack
+                start_new_session=True,  # Ctrl-C goes to the tests, which then stop the stack
             )
         return self.started[log]
 
@@ -225,7 +246,7 @@ class Stack:
 
 
 def alive(mark: str) -> dict[int, str]:
-    """Every process that has `mark`, "NAME=value", in its environment, with its command line."""
+    """The command line of each process whose environment has `mark`, a "NAME=value"."""
     return {
         pid: _proc(pid, "cmdline").replace(b"\0", b" ").decode().strip()
         for pid in _pids()
@@ -245,12 +266,13 @@ def _cloudinary(url: str) -> dict[str, str]:
     return named | {"USE_CLOUDINARY": "true"} if url else {}
 
 
-def until(done: Callable[[], bool], seconds: float) -> bool:
+def until(done: Callable[[], object], seconds: float) -> bool:
+    """Whether `done()` becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not done():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(0.05)
     return True
 
 
@@ -264,7 +286,7 @@ def _parent(pid: int) -> int:
 
 
 def _proc(pid: int, name: str) -> bytes:
-    """A file of /proc; empty if the process has exited or belongs to another user."""
+    """A file of /proc; empty if the process has ended or is another user's."""
     try:
         return Path(f"/proc/{pid}/{name}").read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""The deployment files run the same commands, and are complete."""
+"""The deployment files are complete and run the same commands."""
 
 import os
 import re
@@ -13,7 +13,6 @@ import yaml
 
 from tests.image import image_files
 from tests.run import ENVIRONMENT, PROJECT
-from tests.stack import Stack
 
 pytestmark = pytest.mark.once
 
@@ -37,49 +36,49 @@ def unit(name: str) -> ConfigParser:
 
 
 class TestCommands:
-    def test_of_render_are_the_procfile_s(self):
+    def test_commands_of_render_are_those_of_the_procfile(self):
         assert SERVICES["web"]["startCommand"] == PROCFILE["web"]
         assert SERVICES["web"]["preDeployCommand"] == PROCFILE["release"]
         assert SERVICES["worker"]["startCommand"] == PROCFILE["worker"]
 
-    def test_of_compose_are_the_procfile_s(self):
+    def test_commands_of_compose_are_those_of_the_procfile(self):
         dockerfile = (PROJECT / "Dockerfile").read_text()
         assert f"CMD {PROCFILE['web'].split()!s}".replace("'", '"') in dockerfile
         assert COMPOSE["migrate"]["command"] == PROCFILE["release"]
         assert COMPOSE["worker"]["command"] == PROCFILE["worker"]
 
     @pytest.mark.parametrize("name", ["web", "worker"])
-    def test_of_systemd_are_the_procfile_s(self, name):
+    def test_commands_of_systemd_are_those_of_the_procfile(self, name):
         started = unit(name)["Service"]["ExecStart"].removeprefix("/srv/videostudio/.venv/bin/")
         assert started == PROCFILE[name]
 
 
 class TestVariables:
-    def test_of_render_are_read(self):
+    def test_variables_of_render_are_read(self):
         groups = [each for group in RENDER["envVarGroups"] for each in group["envVars"]]
         own = [each for service in SERVICES.values() for each in service["envVars"]]
         named = {each["key"] for each in [*groups, *own] if "key" in each}
         assert named - READ == {"PYTHON_VERSION"}  # Render's own
 
-    def test_of_render_are_the_same_for_web_and_worker(self):
+    def test_variables_of_render_are_the_same_for_web_and_worker(self):
         names = [
             {each.get("key") or each["fromGroup"] for each in service["envVars"]}
             for service in SERVICES.values()
         ]
         assert names[0] == names[1]
 
-    def test_of_compose_are_read(self):
+    def test_variables_of_compose_are_read(self):
         assert set(COMPOSE["web"]["environment"]) <= READ
 
-    def test_of_compose_are_all_that_must_be_set(self):
+    def test_compose_asks_for_the_required_variables_only(self):
         asked = re.findall(r"\$\{(\w+):\?", (PROJECT / "compose.yaml").read_text())
         assert set(asked) == {"SECRET_KEY", "POSTGRES_PASSWORD"}
 
 
-class TestTimes:
-    """Each gives the processes as long as they need to end: gunicorn 25 s, a cluster 30 s."""
+class TestStopTimes:
+    """gunicorn needs up to 25 s to end, a cluster 30 s."""
 
-    def test_to_end(self):
+    def test_each_deployment_waits_long_enough_for_the_processes_to_end(self):
         assert seconds(COMPOSE["web"]["stop_grace_period"]) >= 26
         assert seconds(COMPOSE["worker"]["stop_grace_period"]) >= 31
         assert seconds(unit("web")["Service"]["TimeoutStopSec"]) >= 26
@@ -88,8 +87,8 @@ class TestTimes:
 
 
 class TestImage:
-    def test_holds_all_that_the_service_needs(self, tmp_path):
-        """What .dockerignore lets in, elsewhere, is a project that checks, and serves its pages."""
+    def test_image_contains_all_that_the_service_needs(self, tmp_path):
+        """The files that .dockerignore lets in pass `check` and serve the pages."""
         image = image_files(tmp_path)
         code = (
             "import django; django.setup()\n"
@@ -107,12 +106,12 @@ class TestImage:
             )
             assert done.returncode == 0, done.stderr
 
-    def test_copies_files_that_are_let_in(self):
+    def test_dockerignore_lets_in_files_that_exist(self):
         let_in = re.findall(r"^!(.+)$", (PROJECT / ".dockerignore").read_text(), re.MULTILINE)
         assert {"requirements.txt", "deploy/healthcheck.py", "manage.py"} <= set(let_in)
         assert all((PROJECT / name).exists() for name in let_in)
 
-    def test_does_not_run_as_root(self):
+    def test_image_does_not_run_as_root(self):
         lines = (PROJECT / "Dockerfile").read_text().splitlines()
         assert "USER studio" in lines
         assert lines.index("USER studio") < next(
@@ -124,19 +123,18 @@ class TestStaticFiles:
     @pytest.mark.parametrize(
         "name", ["Dockerfile", "render.yaml", "docs/operations.md", "Makefile"]
     )
-    def test_are_collected_where_the_service_is_built(self, name):
+    def test_static_files_are_collected_where_the_service_is_built(self, name):
         assert "manage.py collectstatic --noinput" in (PROJECT / name).read_text()
 
 
 @pytest.mark.live
 class TestHealthcheck:
     @pytest.mark.parametrize("hosts", ["127.0.0.1,localhost", "*", ".example.com"])
-    def test_passes_where_the_web_answers(self, hosts):
-        with Stack(clusters=0, env={"ALLOWED_HOSTS": f"{hosts},127.0.0.1"}) as stack:
-            port = stack.url.rpartition(":")[2]
-            assert check(PORT=port, ALLOWED_HOSTS=hosts).returncode == 0
+    def test_healthcheck_passes_whatever_hosts_are_allowed(self, service, hosts):
+        port = service.url.rpartition(":")[2]
+        assert check(PORT=port, ALLOWED_HOSTS=hosts).returncode == 0
 
-    def test_fails_where_nobody_answers(self):
+    def test_healthcheck_fails_where_nobody_answers(self):
         done = check(PORT="1", ALLOWED_HOSTS="localhost")
         assert done.returncode == 1
         assert "refused" in done.stderr

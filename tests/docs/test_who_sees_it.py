@@ -1,4 +1,4 @@
-"""The documentation says who sees a job, in the right places, and it is true."""
+"""The documentation says who sees a job, in the right place, and it is true."""
 
 import time
 from datetime import timedelta
@@ -10,7 +10,6 @@ import requests
 from django.utils import timezone
 
 from tests.run import PROJECT
-from tests.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
@@ -23,21 +22,15 @@ LONG = "A kingfisher dives into a pond, " * 12 + "and rests"
 
 
 @pytest.fixture(scope="module")
-def studio():
-    with Stack(env={"MOCK_SECONDS": "1"}) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def watched(studio):
-    """Whose jobs are looked at, by somebody without a login."""
-    return studio.user("watched", tokens=500)
+def watched(service):
+    """The owner of the jobs that somebody without a login looks at."""
+    return service.user("watched", tokens=400)
 
 
 @pytest.fixture
-def look(studio):
-    """`look("/video-monitor")`: the answer that everybody gets."""
-    return lambda path: requests.get(studio.url + path, timeout=30)
+def look(service):
+    """`look("/video-monitor")`: the answer without a login."""
+    return lambda path: requests.get(service.url + path, timeout=30)
 
 
 @pytest.fixture
@@ -64,14 +57,14 @@ def order(user, prompt):
 
 
 class TestDocumentation:
-    def test_of_the_api_says_it_before_the_first_order(self):
+    def test_guide_says_who_sees_a_job_before_the_first_order(self):
         before, _, after = GUIDE.read_text().partition("## Who sees it\n")
         section, _, rest = after.partition("\n## ")
         assert "/video-jobs" not in before
         assert rest.startswith("Quick start")
         assert [fact for fact in FACTS if fact not in section] == []
 
-    def test_in_the_browser_says_it_before_the_first_order(self, look):
+    def test_api_page_says_who_sees_a_job_before_the_first_order(self, look):
         description = look("/api/v1/schema?format=json").json()["info"]["description"]
         before, _, after = description.partition("**Try it here.**")
         assert "Create a\nvideo" in after
@@ -79,7 +72,7 @@ class TestDocumentation:
 
 
 class TestMonitor:
-    def test_shows_prompt_log_and_video_but_nobodys_name(self, watched, look, monitor):
+    def test_monitor_shows_prompt_log_and_video_but_no_user(self, watched, look, monitor):
         job = order(watched, "A heron on one leg")
         for page in (monitor("A heron on one leg"), look(f"/video-monitor/{job['id']}").text):
             assert "A heron on one leg" in page
@@ -88,23 +81,25 @@ class TestMonitor:
             assert "watched" not in page
             assert job["userId"] not in page
 
-    def test_shows_300_characters_of_a_prompt_and_the_jobs_page_all(self, watched, look, monitor):
+    def test_monitor_shortens_a_prompt_and_the_page_of_the_job_does_not(
+        self, watched, look, monitor
+    ):
         job = order(watched, LONG)
         assert LONG in look(f"/video-monitor/{job['id']}").text
         assert LONG[:301] not in monitor(LONG[:299])
 
-    def test_shows_a_job_for_24_hours_and_the_jobs_page_longer(
-        self, studio, watched, look, monitor
+    def test_monitor_shows_a_job_for_24_hours_and_its_page_longer(
+        self, service, watched, look, monitor
     ):
         job = order(watched, "A comet over the sea")
         monitor("A comet over the sea")
         yesterday = str(timezone.now() - timedelta(hours=24, minutes=1))
         created = "UPDATE jobs_videojob SET created_at = %s WHERE id = %s"
-        studio.sql(created, yesterday, UUID(job["id"]).hex)
+        service.sql(created, yesterday, UUID(job["id"]).hex)
         monitor("A comet over the sea", shown=False)
         assert "A comet over the sea" in look(f"/video-monitor/{job['id']}").text
 
-    def test_shows_no_job_that_was_deleted(self, watched, look, monitor):
+    def test_monitor_shows_no_deleted_job(self, watched, look, monitor):
         job = order(watched, "A well at noon")
         monitor("A well at noon")
         assert watched.delete(f"/api/v1/video-jobs/{job['id']}").status_code == 204
@@ -113,7 +108,7 @@ class TestMonitor:
 
 
 class TestVideo:
-    def test_needs_no_login_and_outlives_its_job(self, watched):
+    def test_video_needs_no_login_and_outlives_its_job(self, watched):
         job = order(watched, "A lantern in the fog")
         addresses = {"cloudinaryUrl": "video/mp4", "posterUrl": "image/jpeg"}
         for when in ("before", "after"):

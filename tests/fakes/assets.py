@@ -1,4 +1,4 @@
-"""The files of the fake Cloudinary: stored assets and unfinished uploads."""
+"""Finished assets and unfinished uploads of the fake Cloudinary, as files."""
 
 import hashlib
 import re
@@ -8,31 +8,27 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 STEP = re.compile(r"v\d+|[a-z]{1,3}_[^/]+")  # a version or a transformation in a delivery path
 
 
 @dataclass
 class Partial:
-    """An unfinished upload. Its hashes are updated while its file grows."""
+    """An unfinished upload."""
 
     path: Path
     public_id: str
     size: int = 0
     md5: "hashlib._Hash" = field(default_factory=hashlib.md5)
-    sha256: "hashlib._Hash" = field(default_factory=hashlib.sha256)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def append(self, piece: memoryview) -> None:
         with self.path.open("ab") as file:
             file.write(piece)
         self.md5.update(piece)
-        self.sha256.update(piece)
         self.size += len(piece)
 
 
@@ -45,17 +41,14 @@ class Asset:
     path: Path
     size: int
     md5: str
-    sha256: str
     created_at: str
-    tags: list[str]
 
 
 @dataclass(frozen=True)
 class Sought:
-    """A parsed delivery path. `suffix` is empty if the path has none."""
+    """The asset of a delivery path, and the path's suffix, which may be empty."""
 
     asset: Asset
-    transformations: str
     suffix: str
 
 
@@ -90,10 +83,8 @@ class Assets:
         with self._lock:
             self._partials[upload_id] = partial
 
-    def complete(self, upload_id: str, resource_type: str, tags: list[str]) -> Asset:
-        """Store the upload as an asset. A known public_id keeps its asset_id and gets a new
-        version.
-        """
+    def complete(self, upload_id: str, resource_type: str) -> Asset:
+        """Make the upload an asset. A known public_id keeps its asset_id and gets a new version."""
         with self._lock:
             partial = self._partials.pop(upload_id)
             key = (resource_type, partial.public_id)
@@ -107,24 +98,11 @@ class Assets:
                 path=partial.path,
                 size=partial.size,
                 md5=partial.md5.hexdigest(),
-                sha256=partial.sha256.hexdigest(),
                 created_at=datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                tags=tags,
             )
             if old:
                 old.path.unlink()
         return asset
-
-    def discard(self, upload_id: str) -> None:
-        with self._lock:
-            self._partials.pop(upload_id).path.unlink()
-
-    def destroy(self, resource_type: str, public_id: str) -> bool:
-        with self._lock:
-            asset = self._finished.pop((resource_type, public_id), None)
-            if asset:
-                asset.path.unlink()
-        return asset is not None
 
     def seek(self, resource_type: str, path: str) -> Sought | None:
         """`so_0/v1/ai_studio/videos/job.mp4`: a public_id may contain slashes, so the longest
@@ -137,18 +115,5 @@ class Assets:
             for public_id, ending in ((name, ""), (stem, suffix)):
                 asset = self.get(resource_type, public_id)
                 if asset and all(map(STEP.fullmatch, parts[:skip])):
-                    return Sought(asset, "/".join(parts[:skip]), ending)
+                    return Sought(asset, ending)
         return None
-
-    def open(self, asset: Asset) -> BinaryIO:
-        """The open file stays readable after the asset was replaced or destroyed."""
-        return asset.path.open("rb")
-
-
-def pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        while start < end:
-            piece = file.read(min(262_144, end - start))
-            start += len(piece)
-            yield piece

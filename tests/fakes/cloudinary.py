@@ -1,10 +1,10 @@
-"""A fake of Cloudinary's upload API and delivery, by its documentation and its Python SDK.
+"""A fake of Cloudinary's upload API and delivery, by the wire protocol of its SDK, version 1.46.
 
-Faults of an upload or destroy: a status (504 is a gateway's, with a JSON body without "error"),
-`html` (504 with a page), `drop-before` and `drop-after` (the connection is closed before or after
-the work is done), `hang`, `slow:N`, `short` (wrong `bytes` in the response) and `no-secure-url`.
-Every request counts, hence every chunk, but `drop-after`, `short` and `no-secure-url` wait for the
-request that completes an upload. Faults of delivery: statuses, `html`, `hang` and `slow:N`.
+Faults of an upload: a status (504 is a gateway's, with a JSON body that has no "error"), `html`
+(504 with a page), `drop-before` and `drop-after` (the connection is cut before or after the file
+is stored), `hang`, `slow:N` (N seconds), and `short` (wrong `bytes`) and `no-secure-url` in the
+answer. A fault applies to the next request, so to a chunk; `drop-after`, `short` and `no-secure-
+url` wait for the last chunk.
 """
 
 import base64
@@ -12,15 +12,15 @@ import hashlib
 import re
 import time
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.fakes.assets import Asset, Assets, pieces
+from tests.fakes.assets import Asset, Assets
 from tests.fakes.multipart import Form
 from tests.fakes.server import Answer, Answered, Cut, Fault, Imitation, Json, Match, Request
 
-API = re.compile(r"/v1_1/(?P<cloud>[^/]+)/(?P<type>video|image|raw)/(?P<action>upload|destroy)")
+UPLOAD = re.compile(r"/v1_1/(?P<cloud>[^/]+)/(?P<type>video|image|raw)/upload")
 DELIVERY = re.compile(r"/(?P<cloud>[^/]+)/(?P<type>video|image|raw)/upload/(?P<path>.+)")
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 LEAST_CHUNK = 5 * 1024 * 1024  # "5 MB" in the SDK's own docs/upload-large-video.md
@@ -66,46 +66,31 @@ class Refusal(Answered):
 
 @dataclass
 class Record:
-    """What happened to one public_id. `requests` counts all signed upload requests, also failed."""
+    """The uploads of one public_id. `requests` counts every signed request, also failed ones."""
 
     requests: int = 0
     chunks: int = 0
     completed: int = 0
-    destroyed: int = 0
-    asset_id: str | None = None
     versions: list[int] = field(default_factory=list)
-    size: int | None = None
-    sha256: str | None = None
 
 
 class CloudinaryImitation(Imitation):
-    """Assets are kept between `stop` and `start`, so an outage loses nothing.
+    """Assets survive `stop` and `start`. Answers call every video 1280 x 720 and 8 s long."""
 
-    Responses describe every video as 1280 x 720 and 8 s long, because nothing decodes it.
-    """
+    STAGES = ("upload",)
 
-    SUBJECT = "public_id"
-    STAGES = ("upload", "destroy", "deliver")
+    cloud_name = "test-cloud"
+    api_key = "test-cloudinary-key"
+    api_secret = "test-cloudinary-secret"
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        cloud_name: str = "test-cloud",
-        api_key: str = "test-cloudinary-key",
-        api_secret: str = "test-cloudinary-secret",
-        hang_seconds: float = 600,
-    ) -> None:
-        super().__init__(port=port, hang_seconds=hang_seconds)
-        self.cloud_name = cloud_name
-        self.api_key = api_key
-        self.api_secret = api_secret
+    def __init__(self) -> None:
+        super().__init__()
         self._assets = Assets()
         self._records: dict[str, Record] = {}
 
     @property
     def records(self) -> dict[str, Record]:
-        """By public_id, as named in signed requests."""
+        """By the public_id of a signed request."""
         with self._lock:
             return dict(self._records)
 
@@ -113,6 +98,11 @@ class CloudinaryImitation(Imitation):
     def open_uploads(self) -> dict[str, int]:
         """X-Unique-Upload-Id -> received bytes, for unfinished chunked uploads."""
         return self._assets.unfinished()
+
+    @property
+    def public_ids(self) -> list[str]:
+        """Of the stored assets."""
+        return [asset.public_id for asset in self._assets.finished()]
 
     def content_of(self, public_id: str, resource_type: str = "video") -> bytes | None:
         asset = self._assets.get(resource_type, public_id)
@@ -124,36 +114,24 @@ class CloudinaryImitation(Imitation):
 
         super().fail(stage, fault, times=times, match=final if fault in FINAL_ONLY else match)
 
-    def snapshot(self, query: dict[str, str]) -> Json:
-        uploads = {key: asdict(record) for key, record in self.records.items()}
-        assets = [asset.public_id for asset in self._assets.finished()]
-        return {"uploads": uploads, "assets": assets, "open_uploads": self.open_uploads}
-
     def handle(self, request: Request) -> Answer:
-        call = API.fullmatch(request.path) if request.method == "POST" else None
-        if call:
-            return self._call(request, call["cloud"], call["type"], call["action"])
-        seek = DELIVERY.fullmatch(request.path) if request.method in ("GET", "HEAD") else None
-        if seek and seek["cloud"] == self.cloud_name:
-            return self._deliver(request, seek["type"], seek["path"])
+        if request.method == "POST" and (call := UPLOAD.fullmatch(request.path)):
+            if call["cloud"] != self.cloud_name:
+                raise Refusal(401, f"Invalid cloud_name {call['cloud']}")
+            form = Form.of(request)
+            self._verify(form)
+            return self._upload(request, form, call["type"])
+        delivery = DELIVERY.fullmatch(request.path)
+        if delivery and delivery["cloud"] == self.cloud_name:
+            return self._deliver(request, delivery["type"], delivery["path"])
         raise Refusal(404)
 
-    def _call(self, request: Request, cloud: str, resource_type: str, action: str) -> Answer:
-        if cloud != self.cloud_name:
-            raise Refusal(401, f"Invalid cloud_name {cloud}")
-        form = Form.of(request)
-        self._verify(form)
-        if action == "destroy":
-            return self._destroy(request, form, resource_type)
-        return self._upload(request, form, resource_type)
-
     def _verify(self, form: Form) -> None:
-        """Cloudinary's own texts. The status 400 of a stale request is an assumption."""
+        """The error texts are Cloudinary's own, as its users quote them in issues."""
         if form.get("api_key") != self.api_key:
             raise Refusal(401, f"Unknown API key {form.get('api_key')}")
         signature, to_sign = form.get("signature"), form.string_to_sign()
-        digest = "sha256" if len(signature) == 64 else "sha1"
-        if hashlib.new(digest, (to_sign + self.api_secret).encode()).hexdigest() != signature:
+        if hashlib.sha1((to_sign + self.api_secret).encode()).hexdigest() != signature:
             raise Refusal(401, f"Invalid Signature {signature}. String to sign - '{to_sign}'.")
         reported = int(form.get("timestamp") or 0)
         if reported < time.time() - STALE_SECONDS:
@@ -183,52 +161,24 @@ class CloudinaryImitation(Imitation):
         return Answer.json(told | {"public_id": partial.public_id})
 
     def _complete(self, upload_id: str, form: Form, resource_type: str, record: Record) -> Json:
-        """With overwrite=0, an existing public_id is unchanged."""
         old = self._assets.get(resource_type, form.get("public_id"))
         self._count(record, completed=1)
-        if old and form.get("overwrite") == "0":
-            self._assets.discard(upload_id)
-            return self._described(old) | {"existing": True}
-        tags = [tag for tag in form.get("tags").split(",") if tag]
-        asset = self._assets.complete(upload_id, resource_type, tags)
+        asset = self._assets.complete(upload_id, resource_type)
         with self._lock:
-            record.asset_id, record.size, record.sha256 = asset.asset_id, asset.size, asset.sha256
             record.versions.append(asset.version)
         named = {"original_filename": Path(form.filename).stem}
         return self._described(asset) | named | ({"overwritten": True} if old else {})
 
-    def _destroy(self, request: Request, form: Form, resource_type: str) -> Answer:
-        public_id = form.get("public_id")
-        fault = self.take_fault("destroy", {"public_id": public_id, "final": True})
-        self._break_before(fault, request)
-        found = self._assets.destroy(resource_type, public_id)
-        self._count(self._record(public_id), destroyed=int(found))
-        return _answer_after(fault, {"result": "ok" if found else "not found"})
-
     def _deliver(self, request: Request, resource_type: str, path: str) -> Answer:
-        subject = {"public_id": path, "final": True}  # the whole path: it contains the public_id
-        self._break_before(self.take_fault("deliver", subject), request)
         sought = self._assets.seek(resource_type, path)
         if not sought or sought.suffix not in ("", "mp4", "jpg"):
             raise Refusal(404, f"Resource not found - {path}")
         if sought.suffix == "jpg":
             return Answer(200, POSTER, {"Content-Type": "image/jpeg"})
         asset = sought.asset
-        headers = {"Content-Type": "video/mp4", "Accept-Ranges": "bytes", "ETag": f'"{asset.md5}"'}
-        attachment = re.search(r"fl_attachment:?([^/,]*)", sought.transformations)
-        if attachment:
-            name = attachment[1] or asset.public_id.rpartition("/")[2]
-            headers["Content-Disposition"] = f'attachment; filename="{name}.mp4"'
-        start, end = _span(request.headers.get("Range") or "", asset.size)
-        part = (start, end) != (0, asset.size)
-        if part:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{asset.size}"
-        head_only = request.method == "HEAD"
-        body = b"" if head_only else pieces(self._assets.open(asset), start, end)
-        return Answer(206 if part else 200, body, headers, end - start)
+        return Answer(200, asset.path.read_bytes(), {"Content-Type": "video/mp4"})
 
     def _described(self, asset: Asset) -> Json:
-        """The fields of Cloudinary's documented response."""
         place = f"{self.url}/{self.cloud_name}/{asset.resource_type}/upload"
         suffix = "" if asset.resource_type == "raw" else ".mp4"
         url = f"{place}/v{asset.version}/{asset.public_id}{suffix}"
@@ -241,7 +191,6 @@ class CloudinaryImitation(Imitation):
             "signature": hashlib.sha1(signed.encode()).hexdigest(),
             "resource_type": asset.resource_type,
             "created_at": asset.created_at,
-            "tags": asset.tags,
             "bytes": asset.size,
             "type": "upload",
             "etag": asset.md5,
@@ -269,10 +218,10 @@ class CloudinaryImitation(Imitation):
         if not fault or fault.name in FINAL_ONLY:
             return
         if fault.name == "slow":
-            self.pause(request, fault.argument or 2)
+            self.pause(request, fault.argument)
             return
         if fault.name == "hang":
-            self.pause(request, fault.argument)
+            self.pause(request)
         if fault.name in ("hang", "drop-before"):
             raise Cut
         if fault.name == "html":
@@ -306,7 +255,7 @@ def _range(request: Request, size: int) -> tuple[int, int, int]:
 
 
 def _check(file: memoryview, resource_type: str, start: int, final: bool, received: int) -> None:
-    """Cloudinary's own texts; those about chunks are ours."""
+    """The texts about chunks are our own, the others Cloudinary's."""
     if not file:
         raise Refusal(400, "Empty file")
     if len(file) > MOST_BYTES:
@@ -318,16 +267,3 @@ def _check(file: memoryview, resource_type: str, start: int, final: bool, receiv
     video = start or bytes(file[4:8]) == b"ftyp"
     if resource_type == "image" or (resource_type == "video" and not video):
         raise Refusal(400)
-
-
-def _span(header: str, size: int) -> tuple[int, int]:
-    """The half-open range of a Range header; without one, the whole file."""
-    asked = re.fullmatch(r"bytes=(\d*)-(\d*)", header)
-    if not asked or header == "bytes=-":
-        return 0, size
-    first, last = asked.groups()
-    start = int(first) if first else max(0, size - int(last))
-    end = min(size, int(last) + 1) if first and last else size
-    if start >= end:
-        raise Answered(Answer(416, headers={"Content-Range": f"bytes */{size}"}))
-    return start, end

@@ -30,7 +30,7 @@ class Form:
         return ",".join(self.fields.get(name, []))
 
     def string_to_sign(self) -> str:
-        """Signature version 2: sorted `k=v`, with & in a value as %26.
+        """Signature version 2: `k=v` sorted, & inside one as %26.
 
         A list arrives as several `k[]`, and is signed as `k` with commas.
         """

@@ -1,8 +1,7 @@
-"""The base of the fake servers: a small threaded HTTP/1.1 server with configurable faults."""
+"""What both fake services share: a small threaded HTTP/1.1 server, and faults set in advance."""
 
 import contextlib
 import json
-import math
 import socket
 import socketserver
 import sys
@@ -14,14 +13,15 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+HANG_SECONDS = 600
 Json = dict[str, Any]
 Match = Callable[[Json], bool]
 
 
 class Cut(Exception):
-    """Close the connection at once; unsent bytes are dropped."""
+    """Close the connection at once, without sending the rest."""
 
 
 @dataclass
@@ -30,7 +30,6 @@ class Request:
 
     method: str
     path: str
-    query: dict[str, str]
     headers: Message
     body: bytes
     connection: socket.socket
@@ -60,7 +59,7 @@ class Answer:
 
 
 class Answered(Exception):
-    """Raise this to send this response, from anywhere in a handler."""
+    """Stop handling the request and send this answer."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -90,17 +89,15 @@ class Rule:
 class Imitation:
     """A fake service on 127.0.0.1, in threads of this process.
 
-    Use `with Imitation() as service:` or start/stop. `stop` keeps the service's state, and `start`
-    resumes it at the same port, so both together make an outage.
+    `with Imitation() as service:` or start/stop. `stop` ends the service and keeps its data;
+    `start` brings it back on the same port, so that tests can simulate an outage.
     """
 
-    SUBJECT: ClassVar[str]  # the key of a request's description that `POST /_faults` can search
-    STAGES: ClassVar[tuple[str, ...]]  # the first is the default of `POST /_faults`
+    STAGES: ClassVar[tuple[str, ...]]
 
-    def __init__(self, *, port: int = 0, hang_seconds: float = 600) -> None:
-        self.port = port
-        self.errors: list[str] = []  # tracebacks of bugs in the fake
-        self._hang_seconds = hang_seconds
+    def __init__(self) -> None:
+        self.port = 0  # any free port; `start` keeps the one it got
+        self.errors: list[str] = []  # tracebacks of errors in this code
         self._lock = threading.RLock()
         self._rules: list[Rule] = []
         self._stopping = threading.Event()
@@ -108,10 +105,6 @@ class Imitation:
 
     def handle(self, request: Request) -> Answer:
         """Answer one request, or raise Answered or Cut. Each connection has its own thread."""
-        raise NotImplementedError
-
-    def snapshot(self, query: dict[str, str]) -> Json:
-        """The response of `GET /_records`."""
         raise NotImplementedError
 
     @property
@@ -126,7 +119,7 @@ class Imitation:
         return self
 
     def stop(self) -> None:
-        """Refuse new connections and close the open ones, hanging ones too."""
+        """Refuse new connections and cut the open ones."""
         self._stopping.set()
         server, self._server = self._server, None
         if server:
@@ -163,9 +156,9 @@ class Imitation:
         return None
 
     def pause(self, request: Request, seconds: float | None = None) -> None:
-        """Wait; raise Cut as soon as the client disconnects or the server stops."""
+        """Wait; raise Cut once the client has disconnected or the service stops."""
         connection = request.connection
-        connection.settimeout(seconds or self._hang_seconds)
+        connection.settimeout(seconds or HANG_SECONDS)
         try:
             gone = not connection.recv(1, socket.MSG_PEEK)
         except TimeoutError:
@@ -178,34 +171,14 @@ class Imitation:
 
     def answer(self, request: Request) -> Answer:
         try:
-            if request.path == "/_records":
-                return Answer.json(self.snapshot(request.query) | {"errors": self.errors})
-            if request.path == "/_faults":
-                return self._change_faults(request)
             return self.handle(request)
         except Answered as answered:
             return answered.answer
         except Cut:
             raise
-        except Exception:  # a bug of ours must not look like the service's response
+        except Exception:  # must not look like an answer of the real service
             self.errors.append(traceback.format_exc())
             return Answer(599, self.errors[-1].encode(), {"Content-Type": "text/plain"})
-
-    def _change_faults(self, request: Request) -> Answer:
-        """POST {"fault", "stage", "times" (null = always), "<SUBJECT>_contains"}; DELETE clears."""
-        if request.method == "DELETE":
-            self.clear_faults()
-            return Answer.json({})
-        data = request.json()
-        part = data.get(f"{self.SUBJECT}_contains", "")
-        times = data.get("times", 1)
-        self.fail(
-            data.get("stage", self.STAGES[0]),
-            data["fault"],
-            times=math.inf if times is None else times,
-            match=lambda subject: part in (subject[self.SUBJECT] or ""),
-        )
-        return Answer.json({}, status=201)
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -233,12 +206,12 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         for connection in self._open.copy():
             with contextlib.suppress(OSError):  # the client has closed it already
                 connection.shutdown(socket.SHUT_RDWR)
-        until = time.monotonic() + 0.8
-        while self._open and time.monotonic() < until:
+        deadline = time.monotonic() + 0.8
+        while self._open and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that disconnects is ignored; a bug of ours is recorded."""
+        """A client that disconnects is no error; an error in this code is kept."""
         if not isinstance(sys.exception(), OSError):
             self.imitation.errors.append(traceback.format_exc())
 
@@ -250,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, format: str, *args: Any) -> None:
-        """No request log: tests read the records."""
+        """Log nothing: tests read the records."""
 
     def _exchange(self) -> None:
         try:
@@ -259,11 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _read(self) -> Request:
-        parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        query = dict(parse_qsl(parts.query))
-        path = unquote(parts.path)
-        return Request(self.command, path, query, self.headers, body, self.connection)
+        path = unquote(urlsplit(self.path).path)
+        return Request(self.command, path, self.headers, body, self.connection)
 
     def _send(self, answer: Answer) -> None:
         length = answer.length

@@ -1,4 +1,4 @@
-"""Parse a create request for Veo 3.1, and refuse what Veo refuses by Google's documentation."""
+"""What a create request asks of Veo 3.1, and what Veo refuses."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ MESSAGES = {
 
 
 class Refusal(Answered):
-    """An error in Google's format, with the code's usual message unless another is given."""
+    """An error answer in Google's shape, with the usual message of its code unless given."""
 
     def __init__(
         self, code: int, message: str | None = None, details: list[Json] | None = None
@@ -44,7 +44,7 @@ class Refusal(Answered):
 
 @dataclass
 class Record:
-    """One create request, its response and its result. `status` is None before the response.
+    """One create request, its answer and its operation. `status` is None without an answer.
 
     `images` are dicts of role (image, lastFrame, referenceImage), mime_type, size and sha256.
     """
@@ -80,7 +80,7 @@ def check(record: Record, instance: Json) -> None:
 
 
 def _unsupported(record: Record, instance: Json) -> Iterator[bool]:
-    """Google's rules; where two pages disagree, the stricter one."""
+    """Google's documented rules; where its sources disagree, the stricter one."""
     asked: dict[str, Any] = {"durationSeconds": 8, "resolution": "720p", "aspectRatio": "16:9"}
     asked |= {"personGeneration": "allow_adult", "sampleCount": 1} | record.parameters
     lite = "lite" in record.model

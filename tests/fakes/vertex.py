@@ -1,8 +1,8 @@
-"""A fake of Google's Vertex video endpoints, by Google's documentation and google-genai's requests.
+"""A fake of Google's Vertex video endpoints, by the wire protocol of google-genai 3.4.
 
-Requests fail by `fail`, by `POST /_faults` or by marks in the prompt: `{{create:503x3}}`,
-`{{poll:cut}}`, `{{done:filtered}}`, `{{seconds:2.5}}`. A mark is `stage:fault` or
-`stage:fault:number`; a final `xN` limits it to the first N times for that prompt (create) or
+A request fails by a rule (`fail`) or by marks in its prompt:
+`{{create:503x3}}`, `{{poll:cut}}`, `{{done:filtered}}`, `{{seconds:2.5}}`. A mark is `stage:fault`,
+`stage:fault:number` or either with `xN`: only the first N times for that prompt (create) or
 operation (poll, done).
 
 create  a status (429:34 asks for a delay of 34 s), unsafe (400, the prompt is refused), html,
@@ -12,7 +12,8 @@ done    filtered, filtered-text, unsafe (code 3, the prompt is refused), error (
         error8 ..., empty, notmp4, truncated (the response is cut off), half (a complete response
         with the first half of the video)
 
-Error texts that are not in Google's documentation name their source.
+Statuses and shapes are those that the SDK and Google's documentation describe; a message that has
+another source names it.
 """
 
 import base64
@@ -31,6 +32,7 @@ from tests.fakes import veo_request
 from tests.fakes.server import Answer, Cut, Fault, Imitation, Json, Request
 from tests.fakes.veo_request import Record, Refusal
 
+API_KEY = "test-google-key"
 MODELS = ("veo-3.1-generate-001", "veo-3.1-fast-generate-001", "veo-3.1-lite-generate-001")
 ROUTE = re.compile(
     r"/v1(?:beta1)?/(?P<resource>(?:projects/[^/]+/locations/[^/]+/)?"
@@ -71,28 +73,21 @@ class VertexImitation(Imitation):
     Without it, each operation has its own `video_bytes` bytes, which `default_video` can reproduce.
     """
 
-    SUBJECT = "prompt"
     STAGES = ("create", "poll", "done")
 
     def __init__(
         self,
         *,
-        port: int = 0,
         seconds: float | tuple[float, float] = 0.5,
         video: bytes | Callable[[Json], bytes] | None = None,
         video_bytes: int = 4_096,
-        api_key: str = "test-google-key",
-        models: tuple[str, ...] = MODELS,
         seed: int = 0,
-        hang_seconds: float = 600,
     ) -> None:
-        super().__init__(port=port, hang_seconds=hang_seconds)
+        super().__init__()
         self.seconds = seconds
         self.max_in_flight = 0
         self._video = video
         self._video_bytes = video_bytes
-        self._api_key = api_key
-        self._models = models
         self._random = random.Random(seed)
         self._records: list[Record] = []
         self._operations: dict[str, Record] = {}
@@ -101,7 +96,7 @@ class VertexImitation(Imitation):
 
     @property
     def records(self) -> list[Record]:
-        """Every create with a valid key, also refused ones, in the order of arrival."""
+        """Every create with a valid key, including refused ones, in the order of arrival."""
         with self._lock:
             return list(self._records)
 
@@ -117,12 +112,6 @@ class VertexImitation(Imitation):
         """The bytes that `operation` delivers when it is done."""
         return b"".join(self._content(self._operations[operation])[1])
 
-    def snapshot(self, query: dict[str, str]) -> Json:
-        asked = query.get("prompt")
-        creates = [asdict(one) for one in self.records if asked in (None, one.prompt)]
-        counts = {"in_flight": self.in_flight, "max_in_flight": self.max_in_flight}
-        return {"creates": creates} | counts
-
     def handle(self, request: Request) -> Answer:
         route = ROUTE.fullmatch(request.path)
         if not route or request.method != "POST":
@@ -137,7 +126,7 @@ class VertexImitation(Imitation):
         key = request.headers.get("x-goog-api-key")
         if not key:
             raise Refusal(403)
-        if key != self._api_key:
+        if key != API_KEY:
             reason = {"@type": f"{GOOGLE_RPC}ErrorInfo", "reason": "API_KEY_INVALID"}
             raise Refusal(400, "API key not valid. Please pass a valid API key.", [reason])
 
@@ -157,7 +146,7 @@ class VertexImitation(Imitation):
         fault = self._fault("create", record)
         if fault and fault.name not in ("cut", "slow"):
             return self._broken(fault, request)
-        if record.model not in self._models:
+        if record.model not in MODELS:
             raise Refusal(404, _no_such_model(resource))
         veo_request.check(record, instance)
         self._accept(record, f"{resource}/operations/{uuid.uuid4()}")
@@ -228,7 +217,6 @@ class VertexImitation(Imitation):
     def _finished(self, record: Record, fault: Fault | None) -> Answer:
         name = fault.name if fault else "video"
         done = {"name": record.operation, "done": True}
-        bucket = record.parameters.get("storageUri")
         if name == "unsafe":
             return Answer.json(done | {"error": {"code": 3, "message": UNSAFE}})
         if name.startswith("error"):
@@ -239,9 +227,6 @@ class VertexImitation(Imitation):
         if name in FILTERED:
             rai = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": [FILTERED[name]]}
             return Answer.json(done | {"response": RESPONSE | rai})
-        if name == "video" and bucket:
-            video = {"gcsUri": f"{bucket}/sample_0.mp4", "mimeType": "video/mp4"}
-            return Answer.json(done | {"response": RESPONSE | {"videos": [video]}})
         return self._delivery(record, name)
 
     def _delivery(self, record: Record, name: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Simultaneous requests of one user to two web processes."""
+"""Many simultaneous requests of one user to two web processes."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 
 
 def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """What the calls return, begun in the same moment."""
+    """What the calls return, started at the same moment."""
     ready = threading.Barrier(len(calls))
 
     def begin(call: Callable[[], Any]) -> Any:
@@ -38,8 +38,8 @@ def entries(client):
     return client.get("/api/v1/tokens/entries", params={"limit": 100}).json()["entries"]
 
 
-def kinds(client, job_id):
-    """Of the job's entries in the ledger, oldest first."""
+def entry_kinds(client, job_id):
+    """The kinds of the job's ledger entries, oldest first."""
     return [each["kind"] for each in reversed(entries(client)) if each["reference"] == job_id]
 
 
@@ -57,13 +57,13 @@ def jobs(client):
 
 @pytest.fixture(scope="module")
 def studio():
-    """No workers: what is ordered stays PENDING."""
+    """Without workers: jobs stay PENDING."""
     with Stack(clusters=0, env={"WEB_CONCURRENCY": "2"}) as stack:
         yield stack
 
 
-class TestOrders:
-    def test_are_taken_as_far_as_the_tokens_go(self, studio):
+class TestSimultaneousOrders:
+    def test_no_more_are_accepted_than_the_tokens_pay_for(self, studio):
         alice = studio.user("alice-with-tokens-for-two", tokens=100)
         answers = order_at_once(alice, 20)
         assert statuses(answers) == {202: 2, 402: 18}
@@ -73,7 +73,7 @@ class TestOrders:
         for refused in (answer for answer in answers if answer.status_code == 402):
             assert refused.json()["code"] == "insufficient_tokens"
 
-    def test_are_taken_as_far_as_the_limit_goes(self, studio):
+    def test_no_more_are_accepted_than_the_limit_of_active_jobs(self, studio):
         alice = studio.user("alice-with-plenty", tokens=5000)
         answers = order_at_once(alice, 20)
         assert statuses(answers) == {202: 3, 429: 17}
@@ -84,7 +84,7 @@ class TestOrders:
             assert refused.json()["code"] == "too_many_active_jobs"
             assert (refused.json()["activeJobs"], refused.json()["limit"]) == (3, 3)
 
-    def test_under_one_key_are_one_order(self, studio):
+    def test_orders_with_one_idempotency_key_create_one_job(self, studio):
         alice = studio.user("alice-with-a-key", tokens=5000)
         answers = order_at_once(alice, 12, headers={"Idempotency-Key": "one-and-the-same"})
         assert statuses(answers) == {202: 12}
@@ -94,15 +94,15 @@ class TestOrders:
         assert len(jobs(alice)) == len(charges(alice)) == 1
         assert balance(alice) == 4950
 
-    def test_of_two_users_do_not_count_for_each_other(self, studio):
+    def test_orders_of_two_users_do_not_count_for_each_other(self, studio):
         alice, bob = (studio.user(name, tokens=100) for name in ("alice", "bob"))
         answers = at_once(*[lambda: alice.create(prompt="A"), lambda: bob.create(prompt="B")] * 5)
         assert statuses(answers[::2]) == statuses(answers[1::2]) == {202: 2, 402: 3}
         assert balance(alice) == balance(bob) == 0
 
 
-class TestCancelling:
-    def test_many_times_at_once_gives_the_tokens_back_once(self, studio):
+class TestSimultaneousCancels:
+    def test_job_cancelled_many_times_is_refunded_once(self, studio):
         alice = studio.user("alice-of-two-minds", tokens=100)
         job = alice.create(prompt="A lighthouse").json()
         path = f"/api/v1/video-jobs/{job['id']}"
@@ -110,14 +110,14 @@ class TestCancelling:
         answers = at_once(*[cancel] * 8)
         assert statuses(answers) == {200: 8}
         assert {answer.json()["status"] for answer in answers} == {"CANCELLED"}
-        assert kinds(alice, job["id"]) == ["charge", "refund"]
+        assert entry_kinds(alice, job["id"]) == ["charge", "refund"]
         gone = at_once(*[delete] * 4, *[cancel] * 4)
         assert set(statuses(gone)) <= {200, 204, 404}
         assert alice.get(path).status_code == 404
-        assert kinds(alice, job["id"]) == ["charge", "refund"]
+        assert entry_kinds(alice, job["id"]) == ["charge", "refund"]
         assert balance(alice) == 100
 
-    def test_and_ordering_at_once_never_exceeds_the_limit(self, studio):
+    def test_cancels_and_orders_together_never_exceed_the_limit(self, studio):
         alice = studio.user("alice-who-swaps", tokens=5000)
         path = "/api/v1/video-jobs/{}/cancel"
         old = [alice.create(prompt="A lighthouse").json()["id"] for _ in range(3)]
@@ -132,14 +132,14 @@ class TestCancelling:
         assert balance(alice) == 5000 - 50 * len(active)
 
 
-class TestCancellingAndFinishing:
-    def test_at_once_ends_each_job_one_way(self, stack):
+class TestCancelWhileFinishing:
+    def test_each_job_ends_in_one_way_and_is_charged_for_it(self, stack):
         stack = stack(env={"VIDEO_MAX_ACTIVE_JOBS": "100", "MOCK_SECONDS": "1"})
         alice = stack.user("alice", tokens=5000)
         ids = [alice.create(prompt="A lighthouse").json()["id"] for _ in range(24)]
 
         def cancel(number: int) -> Any:
-            """Some of them at any time in which such a job may come to its end."""
+            """Spread over the time in which these jobs end."""
             time.sleep(number / 5)
             return alice.post(f"/api/v1/video-jobs/{ids[number]}/cancel")
 
@@ -152,13 +152,13 @@ class TestCancellingAndFinishing:
             assert len(ends) == 1
             generating = any("in progress" in line["message"] for line in job["logs"])
             assert job["tokensRefunded"] == (0 if generating else 50)
-            assert kinds(alice, job_id) == ["charge", *["refund"] * (not generating)]
-        assert len(set(statuses(answers))) == 2, "no job, or every job, was over in time"
+            assert entry_kinds(alice, job_id) == ["charge", *["refund"] * (not generating)]
+        assert len(set(statuses(answers))) == 2, "every job ended in the same way"
         later = {job["id"]: job["status"] for job in jobs(alice)}
         assert later == {job_id: alice.job(job_id)["status"] for job_id in ids}
         stack.manage("check_ledger")
 
 
 class TestLedger:
-    def test_is_in_order_in_the_end(self, studio):
+    def test_check_ledger_finds_nothing_after_all_tests(self, studio):
         assert studio.manage("check_ledger").returncode == 0

@@ -16,13 +16,13 @@ import pytest
 from jobs.providers.mock import SAMPLES
 from tests.client import ApiClient
 from tests.fakes import VertexImitation
-from tests.live.test_cluster import until
 from tests.postgres import free_port
 from tests.run import PROJECT
-from tests.stack import alive
+from tests.stack import alive, until
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
+ORIGIN = {"Origin": "http://localhost:3000"}
 INTERRUPTED = """
 import os, signal, sys
 sys.path.insert(0, os.getcwd())
@@ -104,8 +104,22 @@ def start(tmp_path):
         assert demo.ends() is not None
 
 
+@pytest.fixture
+def sign_in():
+    """Waits until a demo is running, and signs its user in."""
+
+    def sign_in(demo: Demo) -> ApiClient:
+        demo.wait_for("Running. Ctrl-C ends it.")
+        client = ApiClient(f"http://localhost:{demo.port}")
+        [password] = re.findall(r"demo / (\S+)", demo.said)
+        client.sign_in("demo", password)
+        return client
+
+    return sign_in
+
+
 class TestOnce:
-    def test_makes_a_video_shows_it_and_ends(self, start, tmp_path):
+    def test_demo_makes_a_video_shows_it_and_ends(self, start, tmp_path):
         demo = start("--once")
         assert demo.ends() == 0, demo.said
         base = f"http://localhost:{demo.port}"
@@ -134,29 +148,9 @@ class TestOnce:
 
 
 class TestFrontEnd:
-    """The integration guide's client, a page of another origin that sends no `mockMode`."""
+    """A page of another origin that sends no `mockMode`, as the integration guide's client."""
 
-    ORIGIN = {"Origin": "http://localhost:3000"}
-
-    @pytest.fixture
-    def sign_in(self):
-        def sign_in(demo: Demo) -> ApiClient:
-            demo.wait_for("Running. Ctrl-C ends it.")
-            client = ApiClient(f"http://localhost:{demo.port}")
-            [password] = re.findall(r"demo / (\S+)", demo.said)
-            client.sign_in("demo", password)
-            return client
-
-        return sign_in
-
-    def test_may_order_mock_videos(self, start, sign_in):
-        client = sign_in(start())
-        answer = client.create(prompt="A kite", mockMode=None, headers=self.ORIGIN)
-        assert answer.status_code == 202, answer.text
-        assert answer.json()["mockMode"] is True
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
-
-    def test_must_say_whether_it_means_a_mock_where_real_videos_are_made(self, start, sign_in):
+    def test_mock_mode_is_required_where_real_videos_are_made(self, start, sign_in):
         sample = (SAMPLES / "720p-16x9-8s-audio.mp4").read_bytes()
         with VertexImitation(seconds=1, video=lambda record: sample) as google:
             veo = {
@@ -165,7 +159,7 @@ class TestFrontEnd:
                 "GOOGLE_VERTEX_BASE_URL": google.url,
             }
             client = sign_in(start("--no-mock", env=veo))
-            answer = client.create(prompt="A kite", mockMode=None, headers=self.ORIGIN)
+            answer = client.create(prompt="A kite", mockMode=None, headers=ORIGIN)
             assert answer.status_code == 400
             assert answer.json()["detail"] == "Mock mode is required"
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -173,19 +167,19 @@ class TestFrontEnd:
                 False
             ]
 
-    def test_finds_what_the_operator_set(self, start, sign_in):
+    def test_settings_of_the_operator_are_kept(self, start, sign_in):
         env = {
             "CORS_ALLOWED_ORIGINS": "https://app.example.com",
             "VIDEO_DEFAULT_MOCK_MODE": "false",
         }
         client = sign_in(start(env=env))
-        answer = client.create(prompt="A kite", mockMode=None, headers=self.ORIGIN)
+        answer = client.create(prompt="A kite", mockMode=None, headers=ORIGIN)
         assert answer.json()["code"] == "provider.not_configured"
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 class TestBusyPort:
-    def test_is_told_in_one_line(self, start):
+    def test_busy_port_is_reported_in_one_line(self, start):
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]
             demo = start("--once", port=port)
@@ -195,22 +189,23 @@ class TestBusyPort:
         assert "make demo PORT=" in line
 
 
-class TestCtrlC:
-    def test_ends_what_stays_up_until_then(self, start):
+class TestSignals:
+    def test_demo_serves_pages_and_front_ends_until_ctrl_c(self, start, sign_in):
         demo = start()
-        demo.wait_for("Running. Ctrl-C ends it.")
-        web = ApiClient(f"http://localhost:{demo.port}")
+        web = sign_in(demo)
         assert web.get("/video-monitor").status_code == 200
         assert web.get("/api/v1/docs").status_code == 200
-        [password] = re.findall(r"demo / (\S+)", demo.said)
-        web.sign_in("demo", password)
         assert web.get("/api/v1/tokens").json()["availableTokens"] == 450
+        answer = web.create(prompt="A kite", mockMode=None, headers=ORIGIN)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["mockMode"] is True
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
         demo.process.send_signal(signal.SIGINT)
         assert demo.ends() == 0
         assert "Ended." in demo.said
         assert "Traceback" not in demo.said
 
-    def test_ends_all_in_the_middle_of_a_video(self, start):
+    def test_ctrl_c_while_a_video_is_made_ends_all_processes(self, start):
         demo = start("--once")
         demo.wait_for("Job ")
         assert len(alive(demo.mark)) >= 8  # it, gunicorn and two, the cluster and its three
@@ -218,23 +213,23 @@ class TestCtrlC:
         assert demo.ends() == 0
         assert "Traceback" not in demo.said
 
-    def test_ends_all_before_anything_is_ready(self, start):
+    def test_ctrl_c_before_the_service_is_ready_ends_all_processes(self, start):
         demo = start("--once")
         assert until(lambda: len(alive(demo.mark)) > 1, seconds=30)
         demo.process.send_signal(signal.SIGINT)
         demo.ends()
         assert "Traceback" not in demo.said
 
-    def test_ends_all_while_a_process_is_forked(self, start, tmp_path):
+    def test_ctrl_c_while_a_process_is_forked_ends_all_processes(self, start, tmp_path):
         program = tmp_path / "manage.py"
         program.write_text(INTERRUPTED)
         demo = start(program=str(program))
         assert demo.ends() == 0
         assert demo.said.strip() == "Ended."
 
-    @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-    def test_is_not_the_only_way_to_end_all(self, start, how):
+    def test_sigterm_ends_all_processes(self, start):
+        """SIGKILL does too: the fixture `start` kills each demo and waits for its processes."""
         demo = start()
         demo.wait_for("Monitor")
-        demo.process.send_signal(how)
-        assert demo.ends() == (0 if how == signal.SIGTERM else -how)
+        demo.process.send_signal(signal.SIGTERM)
+        assert demo.ends() == 0

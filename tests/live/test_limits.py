@@ -1,4 +1,4 @@
-"""Google's limits hold across clusters, and each user gets a fair share."""
+"""Limits at Google hold for the whole installation, across clusters; users take turns."""
 
 import pytest
 
@@ -12,13 +12,13 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture
 def google():
-    with VertexImitation(seconds=5) as imitation:
-        yield imitation
+    with VertexImitation(seconds=3) as service:
+        yield service
 
 
 @pytest.fixture
 def two_clusters(stack, google):
-    """Two clusters on one database, whose jobs all go to Google, under the limits given."""
+    """Starts two clusters on one database with the limits given."""
     with CloudinaryImitation() as cloudinary:
 
         def start(**limits):
@@ -37,13 +37,13 @@ def order(user, name):
     return answer.json()["id"]
 
 
-class TestLimits:
-    def test_of_videos_at_once_hold_and_users_take_turns(self, two_clusters, google):
+class TestLimitsAtGoogle:
+    def test_videos_in_flight_stay_below_the_limit_and_users_take_turns(self, two_clusters, google):
         studio = two_clusters(
             VEO_MAX_IN_FLIGHT="3", VEO_CREATES_PER_MINUTE="1000", VIDEO_MAX_WAITING_JOBS="20"
         )
         greedy, modest = studio.user("greedy", tokens=1000), studio.user("modest", tokens=1000)
-        jobs = [(greedy, order(greedy, f"greedy {n}")) for n in range(8)]
+        jobs = [(greedy, order(greedy, f"greedy {n}")) for n in range(6)]
         jobs.append((modest, order(modest, "modest")))
         assert until(
             lambda: WAITING_FOR_UPSTREAM_SLOT in {job["statusMessage"] for job in pending(greedy)},
@@ -56,10 +56,10 @@ class TestLimits:
         prompts = [record.prompt for record in google.records]
         assert google.max_in_flight <= 3
         assert len(prompts) == len(jobs)
-        # Greedy's first three are under way when Modest comes; then it is Modest's turn.
-        assert prompts.index("modest") <= 6
+        # Three videos of greedy are in flight when modest orders; then it is modest's turn.
+        assert prompts.index("modest") <= 5
 
-    def test_of_creates_a_minute_hold(self, two_clusters, google):
+    def test_submissions_per_minute_stay_below_the_limit(self, two_clusters, google):
         studio = two_clusters(VEO_CREATES_PER_MINUTE="2", VIDEO_MAX_ACTIVE_JOBS="5")
         alice = studio.user("alice", tokens=1000)
         jobs = [order(alice, f"job {n}") for n in range(4)]

@@ -3,18 +3,26 @@
 import json
 import socket
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.client import ApiClient
-from tests.run import _drop
+from tests.run import drop_database
+from tests.stack import Stack, until
 
 pytestmark = pytest.mark.live
 TOKEN = "metrics-are-for-prometheus"
 
 
+@pytest.fixture(scope="module")
+def studio():
+    with Stack(webs=2, env={"MOCK_SECONDS": "1", "METRICS_TOKEN": TOKEN}) as stack:
+        yield stack
+
+
 def figures(url):
-    """A scrape's samples that do not depend on when it was."""
+    """The samples of a scrape that do not depend on its time."""
     answer = ApiClient(url, TOKEN).get("/metrics")
     assert answer.status_code == 200
     lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
@@ -22,8 +30,8 @@ def figures(url):
     return {name: float(value) for name, value in samples.items() if "_age_" not in name}
 
 
-def written(stack, process):
-    """What processes of that kind wrote: each line is JSON, or it would fail here."""
+def log_lines(stack, process):
+    """The log of that kind of process; each line must be JSON."""
     return [
         json.loads(line)
         for log in stack.started
@@ -39,9 +47,8 @@ def readiness(url):
     return answer.status_code, wrong, time.monotonic() - begun
 
 
-def test_a_job_is_seen_in_the_log_and_in_the_metrics_of_every_web(stack):
-    running = stack(webs=2, env={"MOCK_SECONDS": "1", "METRICS_TOKEN": TOKEN})
-    alice = running.user("alice", tokens=150)
+def test_jobs_appear_in_the_log_and_in_the_metrics_of_each_web_process(studio):
+    alice = studio.user("alice", tokens=150)
     answer = alice.create(prompt="A private prompt", headers={"X-Request-ID": "made-by-alice"})
     assert answer.headers["X-Request-ID"] == "made-by-alice"
     job = answer.json()["id"]
@@ -49,7 +56,7 @@ def test_a_job_is_seen_in_the_log_and_in_the_metrics_of_every_web(stack):
     failed = alice.create(prompt="[[fail:provider]]").json()["id"]
     assert alice.wait(failed)["status"] == "FAILED"
 
-    first, second = (figures(url) for url in running.urls)
+    first, second = (figures(url) for url in studio.urls)
     assert first == second
     assert first['videostudio_ended_jobs_total{error_code="",status="SUCCEEDED"}'] == 1
     failures = 'videostudio_ended_jobs_total{error_code="provider.unavailable",status="FAILED"}'
@@ -59,7 +66,7 @@ def test_a_job_is_seen_in_the_log_and_in_the_metrics_of_every_web(stack):
     assert first['videostudio_tokens_total{kind="refund"}'] == 50
     assert first["videostudio_ledger_imbalance_tokens"] == 0
 
-    web, cluster = written(running, "web"), written(running, "cluster")
+    web, cluster = log_lines(studio, "web"), log_lines(studio, "cluster")
     [created] = [line for line in web if line.get("job") == job]
     assert (created["message"], created["request_id"]) == ("job created", "made-by-alice")
     assert [line["message"] for line in cluster if line.get("job") == job] == [
@@ -67,26 +74,26 @@ def test_a_job_is_seen_in_the_log_and_in_the_metrics_of_every_web(stack):
         "job succeeded",
     ]
     said = json.dumps([web, cluster])
-    for secret in ("private", TOKEN, running.env["SECRET_KEY"], alice.headers["Authorization"][7:]):
+    for secret in ("private", TOKEN, studio.env["SECRET_KEY"], alice.headers["Authorization"][7:]):
         assert secret not in said
 
 
-def test_every_web_is_unready_soon_after_the_last_cluster_is_gone(stack):
-    running = stack(webs=2)
-    assert [readiness(url)[0] for url in running.urls] == [200, 200]
-    cluster = next(pid for pid, command in running.alive().items() if "qcluster" in command)
-    running.kill(cluster)
-    deadline = time.monotonic() + 20
-    while readiness(running.url)[0] == 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    for url in running.urls:
+def test_each_web_process_is_unready_once_the_last_cluster_has_been_silent(studio):
+    assert [readiness(url)[0] for url in studio.urls] == [200, 200]
+    *_, cluster = studio.started.values()
+    studio.kill(cluster.pid)
+    assert until(lambda: not any("qcluster" in line for line in studio.alive().values()), 10)
+    silent_since = datetime.now(UTC) - timedelta(seconds=16)  # jobs.stats.queries.MAX_TICK_AGE
+    studio.sql("UPDATE jobs_tick SET next_at = %s", silent_since.isoformat(" "))
+    for url in studio.urls:
         assert readiness(url)[:2] == (503, {"workers"})
+    assert studio.restart_ended() == 1
+    studio.wait_until_ready()
 
 
-def test_a_web_without_its_database_is_up_but_unready(stack):
+def test_web_process_without_a_database_is_up_but_unready(stack):
     running = stack(webs=0, clusters=0)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never answers
         port = silent.getsockname()[1]
         for address, patience in {f"127.0.0.1:{port}": 7, "127.0.0.1:1": 1}.items():
             running.env["DATABASE_URL"] = f"postgres://studio:hunter2@{address}/studio"
@@ -98,15 +105,14 @@ def test_a_web_without_its_database_is_up_but_unready(stack):
     assert "hunter2" not in running.output()
 
 
-@pytest.mark.only_on("postgresql")
-def test_a_web_that_loses_its_database_says_so(stack):
+def test_web_process_is_unready_at_once_when_its_database_is_dropped(stack):
     running = stack(env={"METRICS_TOKEN": TOKEN})
     assert readiness(running.url)[0] == 200
     *_, cluster = running.started.values()
-    running.kill(cluster.pid)  # it would only wait
-    _drop(running.server, running.database_url)
+    running.kill(cluster.pid)  # it would wait
+    drop_database(running.server, running.database_url)
     status, wrong, seconds = readiness(running.url)
     assert (status, len(wrong)) == (503, 5)
     assert seconds < 2
-    assert ApiClient(running.url, TOKEN).get("/metrics").status_code == 503
     assert "Traceback" not in running.output()
+    assert ApiClient(running.url, TOKEN).get("/metrics").status_code == 503

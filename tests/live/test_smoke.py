@@ -2,20 +2,14 @@
 
 import pytest
 
-from tests.stack import Stack, until
+from tests.stack import until
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
 
 @pytest.fixture(scope="module")
-def studio():
-    with Stack(env={"MOCK_SECONDS": "1"}) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def alice(studio):
-    return studio.user("alice", tokens=500)
+def alice(service):
+    return service.user("alice-of-the-smoke-test", tokens=400)
 
 
 def test_job_succeeds(alice):
@@ -30,14 +24,14 @@ def test_running_job_can_be_cancelled(alice):
     assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
 
 
-def test_cluster_restarts_after_a_worker_is_killed(studio, alice):
-    (cluster,) = (process.pid for log, process in studio.started.items() if "cluster" in log.name)
-    before = studio.descendants(cluster)
-    studio.kill(before[-1])
-    assert until(lambda: bool(set(studio.descendants(cluster)) - set(before)), seconds=20)
+def test_cluster_restarts_after_a_worker_is_killed(service, alice):
+    (cluster,) = (process.pid for log, process in service.started.items() if "cluster" in log.name)
+    before = service.descendants(cluster)
+    service.kill(before[-1])
+    assert until(lambda: bool(set(service.descendants(cluster)) - set(before)), seconds=20)
     job = alice.wait(alice.create(prompt="after the restart").json()["id"])
     assert job["status"] == "SUCCEEDED"
 
 
-def test_ledger_is_in_order(studio):
-    assert studio.manage("check_ledger").returncode == 0
+def test_ledger_is_in_order(service):
+    assert service.manage("check_ledger").returncode == 0

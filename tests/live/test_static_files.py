@@ -1,4 +1,4 @@
-"""Static files as browsers get them, with and without collectstatic."""
+"""Static files as browsers get them, with and without `collectstatic`."""
 
 import re
 import subprocess
@@ -33,13 +33,6 @@ def collected(image):
         yield stack
 
 
-@pytest.fixture(scope="module")
-def uncollected():
-    """As `make demo` runs it."""
-    with Stack(clusters=0) as stack:
-        yield stack
-
-
 def files(stack, page):
     """Each static file that `page` loads, and each that its stylesheets load: path and answer."""
     client = ApiClient(stack.url)
@@ -61,7 +54,7 @@ def max_age(answer):
 
 class TestCollected:
     @pytest.mark.parametrize("page", PAGES)
-    def test_are_hashed_compressed_and_immutable(self, collected, page):
+    def test_files_of_each_page_are_hashed_compressed_and_immutable(self, collected, page):
         for path, answer in files(collected, page):
             assert answer.status_code == 200, path
             assert HASHED.search(path)
@@ -71,13 +64,13 @@ class TestCollected:
                 assert answer.headers["Content-Encoding"] == "gzip", path
                 assert answer.headers["Vary"] == "Accept-Encoding"
 
-    def test_keep_their_plain_names_for_the_error_pages(self, collected):
+    def test_files_keep_their_plain_names_for_the_error_pages(self, collected):
         answer = ApiClient(collected.url).get("/static/studio/studio.css")
         assert answer.status_code == 200
         assert answer.headers["Content-Encoding"] == "gzip"
         assert max_age(answer) == 60
 
-    def test_make_the_documentation_light(self, collected, page):
+    def test_documentation_page_is_light(self, collected, page):
         with page.expect_response("**/api/v1/schema"):
             requests = []
             page.on("requestfinished", lambda request: requests.append(request))
@@ -88,7 +81,7 @@ class TestCollected:
         assert len(requests) >= 6
         assert 400_000 < weight < MOST
 
-    def test_are_left_alone_in_debug(self, image):
+    def test_collected_files_are_ignored_with_debug(self, image):
         code = (
             "import django; django.setup()\n"
             "from django.templatetags.static import static\n"
@@ -104,8 +97,8 @@ class TestCollected:
 
 class TestUncollected:
     @pytest.mark.parametrize("page", PAGES)
-    def test_are_served_from_the_packages(self, uncollected, page):
-        for path, answer in files(uncollected, page):
+    def test_files_of_each_page_are_served_from_the_packages(self, service, page):
+        for path, answer in files(service, page):
             assert answer.status_code == 200, path
             assert not HASHED.search(path)
             assert max_age(answer) == 60

@@ -1,7 +1,6 @@
-"""From POST to a video at `cloudinaryUrl`: real gunicorn, workers and SDKs, fake Google and
-Cloudinary.
+"""From POST to the video at `cloudinaryUrl`, with real processes and SDKs and two fake services.
 
-All videos of a class are ordered at once and watched together until the last one ends.
+All jobs of a user are created at once and polled together until the last one has ended.
 """
 
 import hashlib
@@ -60,7 +59,7 @@ def studio(google, cloudinary):
 
 @dataclass
 class Film:
-    """One order, the answer to it, and each state of the job that was seen until its end."""
+    """A job, and each of its states that was seen."""
 
     prompt: str | None
     seen: list[dict[str, Any]] = field(default_factory=list)
@@ -80,17 +79,17 @@ class Film:
 
     @property
     def kinds(self) -> list[str]:
-        """Of its entries in the ledger, oldest first."""
+        """The kinds of its ledger entries, oldest first."""
         return [entry["kind"] for entry in reversed(self.entries)]
 
 
 class Customer:
-    """Somebody who orders many films and watches them."""
+    """A user who creates many jobs and polls them."""
 
     def __init__(self, api: ApiClient) -> None:
         self.api = api
         self.films: list[Film] = []
-        self.pictures = 0  # in the database, while the films were in the making
+        self.images = 0  # input images in the database while the jobs were running
 
     def order(self, prompt: str | None, **order: Any) -> Film:
         answer = self.api.create(**{"prompt": prompt, "mockMode": "false"} | order)
@@ -99,7 +98,7 @@ class Customer:
         return self.films[-1]
 
     def watch(self, seconds: float = 90) -> None:
-        """Until the last film is over."""
+        """Poll until the last job has ended."""
         deadline = time.monotonic() + seconds
         while any(film.job["status"] not in FINAL for film in self.films):
             assert time.monotonic() < deadline, [
@@ -126,7 +125,7 @@ def record_of(google, film):
     return record
 
 
-# ---- Everything goes well ----
+# ---- Without faults ----
 
 
 def picture(kind, color, **options):
@@ -149,7 +148,7 @@ PHOTO, PHOTO_SENT = picture("JPEG", "green", exif=GPS)
 
 @dataclass(frozen=True)
 class Mode:
-    """How a film is ordered, and what Google should get."""
+    """The fields of an order, and what Google should get."""
 
     order: dict[str, Any]
     model: str
@@ -193,12 +192,12 @@ MODES = {
 
 @pytest.fixture(scope="module")
 def alice(studio):
-    """She orders a film of each mode, and one from the mock."""
+    """A user with a finished job of each mode, and one of the mock."""
     alice = Customer(studio.user("alice"))
     for name, mode in MODES.items():
         alice.order(f"{name}, at dusk", **mode.order)
     alice.order("mock", mockMode="true", generateAudio="true")
-    alice.pictures = studio.sql("SELECT count(*) FROM jobs_jobimage")[0][0]
+    alice.images = studio.sql("SELECT count(*) FROM jobs_jobimage")[0][0]
     alice.watch()
     return alice
 
@@ -212,21 +211,21 @@ each_mode = pytest.mark.parametrize("mode", MODES)
 each_film = pytest.mark.parametrize("name", [*MODES, "mock"])
 
 
-class TestFilm:
+class TestVideo:
     @each_mode
-    def test_is_delivered_byte_by_byte(self, films, google, mode):
+    def test_video_of_google_is_delivered_unchanged(self, films, google, mode):
         film = films[mode]
         answer = fetch(film.job["cloudinaryUrl"])
         assert answer.headers["Content-Type"] == "video/mp4"
         assert len(answer.content) == MODES[mode].size
         assert answer.content == google.video_of(record_of(google, film).operation)
 
-    def test_of_the_mock_is_delivered_too(self, films):
+    def test_video_of_the_mock_is_delivered(self, films):
         answer = fetch(films["mock"].job["cloudinaryUrl"])
         assert answer.content == (SAMPLES / "720p-16x9-8s-audio.mp4").read_bytes()
 
     @each_mode
-    def test_is_asked_of_google_as_it_was_ordered(self, films, google, mode):
+    def test_google_gets_the_order_with_its_images(self, films, google, mode):
         record, wanted = record_of(google, films[mode]), MODES[mode]
         assert record.model == wanted.model or not wanted.model
         assert record.parameters == wanted.parameters
@@ -241,19 +240,19 @@ class TestFilm:
         ]
 
     @each_film
-    def test_has_a_poster(self, films, name):
+    def test_poster_is_delivered(self, films, name):
         answer = fetch(films[name].job["posterUrl"])
         assert answer.status_code == 200
         assert answer.headers["Content-Type"] == "image/jpeg"
 
     @each_film
-    def test_can_be_downloaded(self, films, alice, name):
+    def test_download_redirects_to_the_video(self, films, alice, name):
         job = films[name].job
         answer = alice.api.get(f"/api/v1/video-jobs/{job['id']}/download")
         assert (answer.status_code, answer.headers["Location"]) == (302, job["cloudinaryUrl"])
 
     @each_film
-    def test_tells_its_story(self, films, name):
+    def test_log_and_messages_show_each_step(self, films, name):
         film = films[name]
         assert [(line["level"], line["message"]) for line in film.job["logs"]] == [
             ("info", "📝 Job created"),
@@ -269,7 +268,7 @@ class TestFilm:
         assert "Video generation in progress..." in told
 
     @each_film
-    def test_never_goes_backwards(self, films, name):
+    def test_progress_and_status_never_go_backwards(self, films, name):
         film = films[name]
         progress = [job["progressPercentage"] for job in film.seen]
         assert progress == sorted(progress)
@@ -281,18 +280,18 @@ class TestFilm:
         assert states == sorted(states)  # as it happens: PENDING, RUNNING, SUCCEEDED
 
     @each_film
-    def test_is_paid_once(self, films, name):
+    def test_video_is_charged_once(self, films, name):
         film = films[name]
         assert (film.job["tokensConsumed"], film.job["tokensRefunded"]) == (50, 0)
         assert film.kinds == ["charge"]
 
-    def test_of_more_than_six_megabytes_is_uploaded_in_chunks(self, films, cloudinary):
+    def test_video_over_6_mb_is_uploaded_in_chunks(self, films, cloudinary):
         assert cloudinary.records[films["a long film"].public_id].chunks == 2
         assert cloudinary.records[films["text"].public_id].chunks == 1
         assert cloudinary.open_uploads == {}
 
-    def test_leaves_no_picture_behind(self, films, alice, studio):
-        assert alice.pictures > 0
+    def test_input_images_are_removed_when_jobs_end(self, films, alice, studio):
+        assert alice.images > 0
         ended = [film.id.replace("-", "") for film in films.values()]
         left = studio.sql("SELECT job_id FROM jobs_jobimage")
         assert not {str(job).replace("-", "") for (job,) in left} & set(ended)
@@ -302,13 +301,13 @@ class TestFilm:
             "referenceImages": 3,
         }
 
-    def test_is_made_once(self, films, google):
+    def test_video_is_fetched_from_google_once(self, films, google):
         for mode in MODES:
             record = record_of(google, films[mode])
             assert (record.status, record.deliveries) == (200, 1)
 
 
-# ---- Google or Cloudinary do not do well ----
+# ---- With faults at Google or Cloudinary ----
 
 FAILING = {  # what happens at Google: the errorCode
     "create:400": "input.unsupported",
@@ -338,7 +337,7 @@ PASSING = {  # what happens at Google: how often it was asked for the film
 }
 STORED_LATER = ("500", "504", "drop-before", "drop-after", "short")
 NOT_STORED = ("401", "400")
-# Google's and Cloudinary's own words, and Python's, none of which is for clients.
+# Words of Google, Cloudinary and Python that clients must not see.
 WORDS = (
     "support codes",
     "use case",
@@ -369,7 +368,7 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def unlucky(studio, google, cloudinary):
-    """Bob, with a film for each thing that may go wrong, all over by now."""
+    """A user with an ended job for each fault."""
     bob = Customer(studio.user("bob"))
     for fault in (*STORED_LATER, *NOT_STORED):
         film = bob.order(f"Cloudinary {fault}")
@@ -389,9 +388,9 @@ def film(unlucky, fault):
     return film
 
 
-class TestMishap:
+class TestFault:
     @pytest.mark.parametrize(("fault", "code"), FAILING.items())
-    def test_at_google_ends_the_job_under_its_own_code(self, film, fault, code):
+    def test_fault_at_google_fails_the_job_with_its_error_code(self, film, fault, code):
         assert (film.job["status"], film.job["errorCode"]) == ("FAILED", code)
         assert film.job["statusMessage"] == "Video generation failed"
         assert film.job["errorMessage"].endswith(".")
@@ -400,18 +399,18 @@ class TestMishap:
         assert film.job["cloudinaryUrl"] is film.job["posterUrl"] is None
 
     @pytest.mark.parametrize("fault", [*FAILING, *NOT_STORED])
-    def test_that_costs_the_film_gives_the_tokens_back_once(self, film, fault):
+    def test_failed_job_is_refunded_once(self, film, fault):
         assert (film.job["tokensConsumed"], film.job["tokensRefunded"]) == (50, 50)
         assert film.kinds == ["charge", "refund"]
         assert sum(entry["amount"] for entry in film.entries) == 0
         assert film.job["logs"][-1]["message"] == "💰 50 tokens refunded"
 
     @pytest.mark.parametrize("fault", FAILING)
-    def test_at_google_does_not_have_the_film_made_twice(self, google, film, fault):
+    def test_failed_job_is_submitted_once(self, google, film, fault):
         assert record_of(google, film)  # one, and no other
 
     @pytest.mark.parametrize(("fault", "asked"), PASSING.items())
-    def test_that_passes_is_waited_out(self, google, film, fault, asked):
+    def test_job_succeeds_after_a_temporary_fault_at_google(self, google, film, fault, asked):
         assert film.job["status"] == "SUCCEEDED", film.job
         records = [each for each in google.records if each.prompt == film.prompt]
         assert len(records) == asked
@@ -421,7 +420,7 @@ class TestMishap:
         assert film.kinds == ["charge"]
 
     @pytest.mark.parametrize("fault", ["create:429:2x1"])
-    def test_of_a_busy_google_is_waited_out_as_long_as_it_says(self, google, film, fault):
+    def test_job_waits_as_long_as_a_busy_google_says(self, google, film, fault):
         first, second = [each for each in google.records if each.prompt == film.prompt]
         assert second.created_at - first.created_at >= 2
         waiting = [job for job in film.seen if "busy" in job["statusMessage"]]
@@ -431,7 +430,7 @@ class TestMishap:
         ]
 
     @pytest.mark.parametrize("fault", STORED_LATER)
-    def test_at_cloudinary_that_passes_leaves_one_whole_video(
+    def test_video_is_stored_once_after_a_temporary_fault_at_cloudinary(
         self, cloudinary, google, film, fault
     ):
         assert film.job["status"] == "SUCCEEDED", film.job
@@ -439,40 +438,40 @@ class TestMishap:
         assert fetch(film.job["cloudinaryUrl"]).content == video
         assert cloudinary.content_of(film.public_id) == video
         assert cloudinary.records[film.public_id].requests == 2
-        stored = [each for each in cloudinary.snapshot({})["assets"] if film.id in each]
+        stored = [each for each in cloudinary.public_ids if film.id in each]
         assert stored == [film.public_id]
         assert record_of(google, film).deliveries == 1  # the film is not fetched again
         assert film.kinds == ["charge"]
 
     @pytest.mark.parametrize("fault", NOT_STORED)
-    def test_at_cloudinary_that_lasts_ends_the_job(self, cloudinary, film, fault):
+    def test_permanent_fault_at_cloudinary_fails_the_job(self, cloudinary, film, fault):
         assert (film.job["status"], film.job["errorCode"]) == ("FAILED", "storage.failed")
         assert cloudinary.records[film.public_id].requests == 1
 
     @pytest.mark.parametrize("fault", [*FAILING, *PASSING, *STORED_LATER, *NOT_STORED])
-    def test_never_lets_progress_fall(self, film, fault):
+    def test_progress_never_falls(self, film, fault):
         progress = [job["progressPercentage"] for job in film.seen]
         assert progress == sorted(progress)
         below = [job for job in film.seen if job["status"] != "SUCCEEDED"]
         assert max(job["progressPercentage"] for job in below) <= 95
 
-    def test_leaves_the_ledger_in_order(self, studio, unlucky, alice):
+    def test_ledger_is_consistent_after_all_faults(self, studio, unlucky, alice):
         assert studio.manage("check_ledger").returncode == 0
         refunds = sum(film.job["tokensRefunded"] for film in unlucky.films)
         balance = unlucky.api.get("/api/v1/tokens").json()["availableTokens"]
         assert balance == 5_000 - 50 * len(unlucky.films) + refunds
 
-    def test_leaves_no_file_in_the_spool(self, studio, unlucky, alice):
+    def test_no_temporary_file_is_left(self, studio, unlucky, alice):
         spool = studio.folder / "tmp"
         assert not [*spool.rglob("*.mp4"), *spool.rglob("*.part")]
 
 
 class TestSecrets:
-    """Nothing of what went wrong above may tell more than it should."""
+    """Faults reveal neither secrets nor the messages of the provider."""
 
     @pytest.fixture
     def answers(self, unlucky, alice):
-        """All that clients and passers-by can read."""
+        """All that clients and visitors can read."""
         paths = ["video-jobs?limit=100", "tokens", "tokens/entries?limit=100", "auth/me"]
         for film in unlucky.films:
             paths += [f"video-jobs/{film.id}", f"video-jobs/{film.id}/download"]
@@ -489,27 +488,27 @@ class TestSecrets:
         assert set(written) == {"web", "cluster"}
         return written
 
-    def test_reach_no_client_and_no_page(self, answers, studio):
+    def test_answers_and_pages_contain_no_secret_of_the_providers(self, answers, studio):
         assert "failed" in answers
         assert not [word for word in WORDS if word in answers]
         assert studio.env["SECRET_KEY"] not in answers
 
-    def test_reach_no_log(self, logs, studio):
+    def test_no_log_contains_a_secret(self, logs, studio):
         for written in logs.values():
             assert not [key for key in (*KEYS, studio.env["SECRET_KEY"]) if key in written]
 
-    def test_of_the_provider_stay_out_of_the_webs_log(self, logs):
+    def test_log_of_web_contains_no_message_of_the_provider(self, logs):
         assert not [word for word in WORDS if word in logs["web"].lower()]
 
-    def test_of_the_provider_stay_out_of_the_workers_log(self, logs):
+    def test_log_of_the_workers_contains_no_message_of_the_provider(self, logs):
         assert "job failed" in logs["cluster"]
         assert not [word for word in WORDS if word in logs["cluster"].lower()]
 
 
 class TestWrongAccount:
-    """The keys are wrong: jobs fail at once, and nobody reads which keys."""
+    """The operator has set wrong keys."""
 
-    def test_fails_fast_and_tells_no_key(self, stack, google, cloudinary):
+    def test_jobs_fail_at_once_and_no_key_is_shown(self, stack, google, cloudinary):
         wrong = {"GOOGLE_API_KEY": "wrong-google-key", "CLOUDINARY_API_SECRET": "wrong-secret"}
         stack = stack(google=google.url, cloudinary=cloudinary.url, env=UNLIMITED | wrong)
         alice = Customer(stack.user("alice"))

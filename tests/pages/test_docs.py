@@ -1,4 +1,4 @@
-"""/api/v1/docs in a browser: a newcomer makes a video with this page only."""
+"""/api/v1/docs in a browser: a new user makes a video with this page alone."""
 
 import json
 from typing import Any
@@ -8,26 +8,19 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import screenshot
-from tests.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
 
-@pytest.fixture(scope="module")
-def studio():
-    with Stack(env={"MOCK_SECONDS": "2", "SIGNUP_GRANT_TOKENS": "100"}) as stack:
-        yield stack
-
-
 @pytest.fixture
-def docs(page, studio):
-    page.goto(f"{studio.url}/api/v1/docs")
+def docs(page, service):
+    page.goto(f"{service.url}/api/v1/docs")
     expect(page.get_by_role("heading", name="Video Studio")).to_be_visible()
     return page
 
 
 class TestTryOut:
-    def test_goes_from_an_account_to_a_video(self, docs):
+    def test_new_user_registers_and_makes_a_video(self, docs):
         account = send(docs, "auth_register_create", 201)
         assert account["username"] == "alice"
         pair = send(docs, "auth_token_create", 200)
@@ -46,16 +39,16 @@ class TestTryOut:
         assert send(docs, "tokens_retrieve", 200)["availableTokens"] == 50
 
     @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data"])
-    def test_first_order_is_accepted_as_it_is_filled_in(self, docs, studio, kind):
-        alice = studio.user(kind.partition("/")[0], tokens=50)
+    def test_first_order_is_accepted_as_it_is_filled_in(self, docs, service, kind):
+        alice = service.user(kind.partition("/")[0], tokens=50)
         authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
         choose_body(docs, "video_jobs_create", kind)
         job = send(docs, "video_jobs_create", 202)
         assert job["prompt"] == "A lighthouse at dusk, waves rolling in"
         assert job["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 0}
 
-    def test_sends_images(self, docs, studio, tmp_path):
-        alice = studio.user("painter", tokens=50)
+    def test_order_with_images_is_accepted(self, docs, service, tmp_path):
+        alice = service.user("painter", tokens=50)
         Image.new("RGB", (64, 36), "navy").save(file := tmp_path / "first.png")
         authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
         choose_body(docs, "video_jobs_create", "multipart/form-data")
@@ -65,49 +58,49 @@ class TestTryOut:
         job = send(docs, "video_jobs_create", 202)
         assert job["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 1}
 
-    def test_keeps_the_access_token_when_the_page_is_loaded_again(self, docs, studio):
-        alice = studio.user("reloader", tokens=50)
+    def test_access_token_is_kept_when_the_page_is_reloaded(self, docs, service):
+        alice = service.user("reloader", tokens=50)
         authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
         docs.reload()
         assert send(docs, "tokens_retrieve", 200)["availableTokens"] == 150
 
-    def test_shows_a_refusal(self, open_page, studio):
+    def test_refusal_is_shown(self, open_page, service):
         page = open_page(tolerate="401")
-        page.goto(f"{studio.url}/api/v1/docs")
+        page.goto(f"{service.url}/api/v1/docs")
         assert send(page, "tokens_retrieve", 401)["code"] == "not_authenticated"
 
 
 class TestPage:
-    def test_leads_to_the_other_pages(self, docs, studio):
+    def test_page_links_to_the_other_pages(self, docs, service):
         assert docs.title() == "Try the API · Video Studio"
         pages = docs.get_by_role("navigation", name="Pages").get_by_role("link")
         paths = [link.get_attribute("href") for link in pages.all()]
         assert paths == ["/", "/video-monitor", "/docs", "/api/v1/docs"]
 
-    def test_fits_a_narrow_window(self, docs):
+    def test_page_fits_a_narrow_window(self, docs):
         screenshot(docs, "try-the-api-1280", whole=False)
         docs.set_viewport_size({"width": 390, "height": 844})
         assert docs.evaluate("document.documentElement.scrollWidth <= innerWidth")
         screenshot(docs, "try-the-api-390", whole=False)
 
-    def test_tells_how_to_begin(self, docs):
+    def test_page_says_how_to_begin(self, docs):
         expect(docs.get_by_text("Try it here.")).to_be_visible()
         expect(docs.get_by_text("Your token balance, and each change of it.")).to_be_visible()
 
-    def test_lets_no_script_in_that_is_no_file_of_ours(self, docs, studio):
-        answer = docs.request.get(f"{studio.url}/api/v1/docs")
+    def test_policy_allows_only_our_own_script_files(self, docs, service):
+        answer = docs.request.get(f"{service.url}/api/v1/docs")
         # A set of directives: django-csp gives them in another order in each process.
         policy = answer.headers["content-security-policy"].split("; ")
         assert "script-src 'self'" in policy
         assert "style-src 'self' 'unsafe-inline'" in policy
-        others = docs.request.get(studio.url).headers["content-security-policy"]
+        others = docs.request.get(service.url).headers["content-security-policy"]
         assert "unsafe" not in others
 
 
 class TestIcon:
     @pytest.mark.parametrize("path", ["/favicon.ico", "/static/studio/icon.svg"])
-    def test_is_there_for_whoever_asks(self, docs, studio, path):
-        answer = docs.request.get(f"{studio.url}{path}")
+    def test_icon_is_served(self, docs, service, path):
+        answer = docs.request.get(f"{service.url}{path}")
         assert answer.status == 200
         assert answer.headers["content-type"] == "image/svg+xml"
 

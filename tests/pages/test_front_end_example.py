@@ -372,7 +372,7 @@ class TestPolling:
         web.wait()
         expect(card).to_contain_text("The service cannot be reached. The page keeps trying")
         screenshot(page, "front-end-restart")
-        studio.restart_ticks()
+        studio.restart_ended()
         expect(card.locator("video")).to_be_visible(timeout=60_000)
         expect(card.locator(".trouble")).to_be_empty()
 

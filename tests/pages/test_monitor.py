@@ -1,4 +1,4 @@
-"""The monitor as its viewers see it: live, undisturbed, and honest about its connection."""
+"""The monitor in a browser: it updates itself without disturbing what its viewers do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +16,16 @@ pytestmark = [pytest.mark.live, pytest.mark.once]
 
 MONITOR = "/video-monitor"
 LIMITS = {"VIDEO_MAX_ACTIVE_JOBS": "100", "VEO_MAX_IN_FLIGHT": "100"}
-LONG = "[[slow:600]]"  # under way for as long as the tests are
-CUT_OFF = "ERR_|htmx|Failed to load"  # what a browser's console says of a lost server
-BRIGHTNESS = [False, True]
+LONG = "[[slow:600]]"  # runs as long as the tests do
+CUT_OFF = "ERR_|htmx|Failed to load"  # messages in the console when the server is gone
+DARK_OR_LIGHT = [False, True]
 
 
 @pytest.fixture(scope="module")
 def studio() -> Iterator[Stack]:
-    """Somebody's job is always under way, so that pages look every two seconds.
+    """A job is always running, so that pages poll every two seconds.
 
-    Tests look at many pages in a short time, more than the monitor renews at its usual pace: what
-    they wait for may take ten seconds.
+    Tests open many pages in a short time, and an update may take ten seconds.
     """
     expect.set_options(timeout=20_000)
     with Stack(env=LIMITS) as stack:
@@ -42,7 +41,7 @@ def alice(studio):
 
 @pytest.fixture(scope="module")
 def lighthouse(alice):
-    """A job that is done."""
+    """A finished job."""
     return make(alice, "A lighthouse at dusk")
 
 
@@ -90,7 +89,7 @@ def chip(page: Page, id: str) -> Locator:
 
 
 def play(page: Page, id: str) -> Locator:
-    """Starts the card's video, slowly, for it lasts eight seconds; notes whatever disturbs it."""
+    """Plays the card's video of eight seconds slowly, and records whatever interrupts it."""
     video = card(page, id).locator("video")
     video.evaluate("""async video => {
         window.first = video;
@@ -104,20 +103,20 @@ def play(page: Page, id: str) -> Locator:
     return video
 
 
-def ask(page: Page) -> Any:
-    """The answer to the page's next look, which this brings about."""
-    with page.expect_response(is_look) as answer:
+def poll_now(page: Page) -> Any:
+    """Makes the page poll; returns the answer."""
+    with page.expect_response(is_poll) as answer:
         page.evaluate("window.dispatchEvent(new Event('online'))")
     return answer.value
 
 
-def is_look(response: Any) -> bool:
+def is_poll(response: Any) -> bool:
     return response.request.headers.get("hx-request") == "true"
 
 
 @contextmanager
-def stays_open(page: Page) -> Iterator[None]:
-    """The page is never loaded anew."""
+def not_reloaded(page: Page) -> Iterator[None]:
+    """The page is not loaded again inside the block."""
     loads: list[str] = []
     page.on("framenavigated", lambda frame: loads.append(frame.url))
     page.evaluate("window.mark = 'here'")
@@ -127,12 +126,12 @@ def stays_open(page: Page) -> Iterator[None]:
 
 
 class TestCard:
-    def test_goes_from_waiting_to_a_playing_video_while_another_plays_on(
+    def test_job_goes_from_waiting_to_done_while_another_video_keeps_playing(
         self, show, alice, lighthouse
     ):
         page = show()
         expect(page.get_by_role("status")).to_have_text("Live")
-        with stays_open(page):
+        with not_reloaded(page):
             video = play(page, lighthouse)
             id = order(alice, "Two foxes in fresh snow [[slow:4]]")
             seen = [video.evaluate("video => video.currentTime")]
@@ -147,9 +146,9 @@ class TestCard:
             assert page.evaluate("first.closest('.card').id") == f"job-{id}"
             expect(page.locator("#news")).to_have_text("Done: Two foxes in fresh snow [[slow:4]].")
 
-    def test_says_waiting_before_it_runs(self, show, studio, alice):
+    def test_waiting_job_is_shown_before_it_runs(self, show, studio, alice):
         page = show()
-        with stays_open(page), without_workers(studio):
+        with not_reloaded(page), without_workers(studio):
             id = order(alice, f"A paper boat {LONG}")
             expect(chip(page, id)).to_have_text("Waiting")
             expect(card(page, id).get_by_role("progressbar")).to_have_attribute("value", "0")
@@ -157,7 +156,7 @@ class TestCard:
         cancel(alice, id)
         expect(chip(page, id)).to_have_text("Cancelled")
 
-    def test_moves_its_progress_bar(self, show, alice):
+    def test_progress_bar_moves(self, show, alice):
         id = order(alice, "A slow pan across a kitchen [[slow:20]]")
         page = show(f"{MONITOR}/{id}")
         bar = page.get_by_role("progressbar", name="Progress")
@@ -168,25 +167,11 @@ class TestCard:
             values.add(int(bar.get_attribute("value") or 0))
             return len(values) >= 3
 
-        with stays_open(page):
+        with not_reloaded(page):
             assert until(moved, seconds=30), values
         cancel(alice, id)
 
-    def test_seeks(self, show, lighthouse):
-        page = show(f"{MONITOR}/{lighthouse}")
-        video = page.locator("video")
-        with page.expect_response(lambda each: each.url.endswith(".mp4")) as answer:
-            video.evaluate("""async video => {
-                video.muted = true;
-                await video.play();
-                video.pause();
-                video.currentTime = 6;
-                await new Promise(done => video.onseeked = done);
-            }""")
-        assert answer.value.status == 206
-        assert video.evaluate("video => video.currentTime") == pytest.approx(6, abs=0.1)
-
-    def test_says_that_its_video_is_gone(self, show, studio, alice):
+    def test_missing_video_is_reported(self, show, studio, alice):
         id = make(alice, "A violin maker at work")
         change = "UPDATE jobs_videojob SET video_url = %s, poster_url = %s WHERE id = %s"
         dead = "/media/ai_studio/videos/00000000-0000-4000-8000-000000000000"
@@ -195,7 +180,7 @@ class TestCard:
         expect(page.get_by_text("This video cannot be played")).to_be_visible()
         assert alice.delete(f"/api/v1/video-jobs/{id}").status_code == 204
 
-    def test_shows_any_prompt_as_words(self, show, alice):
+    def test_prompt_is_shown_as_text(self, show, alice):
         words = "<script>alert(1)</script> {{ 7 }} \u202egnihsif"
         id = order(alice, f"{words} {LONG}")
         cancel(alice, id)
@@ -212,11 +197,11 @@ def without_workers(studio: Stack) -> Iterator[None]:
     try:
         yield
     finally:
-        studio.restart_ticks()
+        studio.restart_ended()
 
 
 class TestLog:
-    def test_stays_open_and_grows(self, show, alice):
+    def test_open_log_stays_open_and_grows(self, show, alice):
         page = show()
         id = order(alice, "Fog lifts off a lake [[slow:12]]")
         log = card(page, id).locator("details")
@@ -226,7 +211,7 @@ class TestLog:
         expect(log.get_by_text("completed").first).to_be_visible()
         assert log.get_by_role("listitem").count() > before
 
-    def test_of_a_thousand_lines_is_short_on_a_card_and_whole_on_its_page(
+    def test_log_of_a_thousand_lines_is_short_on_a_card_and_complete_on_its_page(
         self, show, studio, alice
     ):
         id = order(alice, f"A night train {LONG}")
@@ -252,20 +237,20 @@ def lines(studio: Stack, id: str) -> int:
 
 
 class TestPage:
-    def test_stays_where_it_was_scrolled_to(self, show, alice, many):
+    def test_page_keeps_its_scroll_position(self, show, alice, many):
         page = show(width=NARROW)
         watched = page.locator(".card").nth(9)
         watched.scroll_into_view_if_needed()
         page.mouse.wheel(0, 60)
         page.wait_for_timeout(300)
         name, at = watched.get_attribute("id"), watched.bounding_box()
-        with stays_open(page):
+        with not_reloaded(page):
             id = order(alice, f"An astronaut waters tomatoes {LONG}")
             expect(card(page, id)).to_be_attached()
         assert page.locator(f"#{name}").bounding_box()["y"] == pytest.approx(at["y"], abs=3)
         cancel(alice, id)
 
-    def test_filters_and_turns_pages(self, show, many, lighthouse):
+    def test_filter_and_paging(self, show, many, lighthouse):
         page = show()
         page.get_by_role("link", name="Cancelled").click()
         expect(page).to_have_url(f"{page.url.split('?')[0]}?status=CANCELLED")
@@ -279,20 +264,31 @@ class TestPage:
         page.get_by_role("link", name="Newer").click()
         expect(page.locator(f"#{first}")).to_be_visible()
 
-    def test_of_a_job_can_be_shared(self, show, studio, lighthouse):
+    def test_card_links_to_the_page_of_its_job_whose_video_seeks(self, show, studio, lighthouse):
         page = show("/video-monitor?status=SUCCEEDED")
         card(page, lighthouse).get_by_role("link").first.click()
         expect(page).to_have_url(f"{studio.url}{MONITOR}/{lighthouse}")
         expect(page.get_by_role("heading", name="A lighthouse at dusk")).to_be_visible()
         expect(page).to_have_title("A lighthouse at dusk [[slow:0]] · Video Studio")
+        video = page.locator("video")
+        with page.expect_response(lambda each: each.url.endswith(".mp4")) as answer:
+            video.evaluate("""async video => {
+                video.muted = true;
+                await video.play();
+                video.pause();
+                video.currentTime = 6;
+                await new Promise(done => video.onseeked = done);
+            }""")
+        assert answer.value.status == 206
+        assert video.evaluate("video => video.currentTime") == pytest.approx(6, abs=0.1)
 
-    def test_of_a_job_that_is_deleted_says_so(self, show, alice):
+    def test_page_of_a_deleted_job_says_so(self, show, alice):
         id = order(alice, f"A wedding in a library {LONG}")
         page = show(f"{MONITOR}/{id}", tolerate="404")
         assert alice.delete(f"/api/v1/video-jobs/{id}").status_code == 204
         expect(page.get_by_text("Nothing found on the monitor")).to_be_visible()
 
-    def test_is_used_by_keyboard(self, show, lighthouse):
+    def test_page_is_usable_by_keyboard(self, show, lighthouse):
         page = show()
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -300,12 +296,12 @@ class TestPage:
             page.keyboard.press("Tab")
             if page.evaluate("document.activeElement.id") == "filter-SUCCEEDED":
                 break
-        ask(page)
+        poll_now(page)
         expect(page.locator("#filter-SUCCEEDED")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page).to_have_url(f"{page.url.split('?')[0]}?status=SUCCEEDED")
 
-    def test_hides_prompts_where_the_operator_wants_it(self, studio, open_page, lighthouse):
+    def test_prompts_are_hidden_by_a_setting(self, studio, open_page, lighthouse):
         studio.env["MONITOR_SHOW_PROMPTS"] = "false"
         web = studio.start_web()
         try:
@@ -321,7 +317,7 @@ class TestPage:
             log = next(log for log, process in studio.started.items() if process is web)
             del studio.started[log]
 
-    def test_works_without_javascript(self, show, alice):
+    def test_page_works_without_javascript(self, show, alice):
         id = order(alice, "A hot-air balloon of maps [[slow:3]]")
         page = show(javascript=False)
         # Playwright's switch leaves <noscript> unread: its order is looked at, not obeyed.
@@ -336,34 +332,34 @@ class TestPage:
         expect(card(page, id).get_by_text("completed").first).to_be_visible()
 
 
-class TestLooks:
-    def test_that_find_nothing_new_get_no_content(self, show, lighthouse):
+class TestPolling:
+    def test_poll_without_changes_has_no_content(self, show, lighthouse):
         page = show(f"{MONITOR}/{lighthouse}")
-        answers = [ask(page) for _ in range(4)]
+        answers = [poll_now(page) for _ in range(4)]
         assert [answer.status for answer in answers] == [304] * 4
         assert {answer.headers.get("content-length", "0") for answer in answers} == {"0"}
 
-    def test_are_seldom_in_a_hidden_tab(self, show, alice):
+    def test_hidden_tab_does_not_poll(self, show, alice):
         id = order(alice, f"Rain on a window {LONG}")
         page = show(f"{MONITOR}/{id}")
-        looks: list[Any] = []
-        page.on("response", lambda response: looks.extend([response] * is_look(response)))
-        page.wait_for_timeout(4_000)
-        assert len(looks) in (1, 2)
+        polls: list[Any] = []
+        page.on("response", lambda response: polls.extend([response] * is_poll(response)))
+        page.wait_for_timeout(3_000)
+        assert len(polls) in (1, 2)
         hide(page, True)
         page.wait_for_timeout(1_000)  # one may have been on its way
-        looks.clear()
+        polls.clear()
         page.wait_for_timeout(4_000)
-        assert not looks
-        with page.expect_response(is_look, timeout=1_500):
+        assert not polls
+        with page.expect_response(is_poll, timeout=1_500):
             hide(page, False)
         cancel(alice, id)
 
-    def test_that_fail_are_said_and_mended_by_themselves(self, show, studio):
+    def test_lost_connection_is_shown_and_restored(self, show, studio):
         page = show(tolerate=CUT_OFF)
         state = page.get_by_role("status")
         shown = page.locator(".card").count()
-        with stays_open(page):
+        with not_reloaded(page):
             web = next(process for log, process in studio.started.items() if "web" in log.name)
             web.terminate()
             web.wait()
@@ -371,7 +367,7 @@ class TestLooks:
                 expect(state).to_contain_text("No connection since")
                 assert page.locator(".card").count() == shown
             finally:
-                studio.restart_ticks()
+                studio.restart_ended()
             expect(state).to_have_text("Live again", timeout=30_000)
 
 
@@ -399,35 +395,30 @@ def paths(alice, lighthouse):
     cancel(alice, running)
 
 
-class TestCare:
-    @pytest.mark.parametrize("dark", BRIGHTNESS)
-    def test_leaves_axe_nothing_serious_to_find(self, show, paths, dark):
+class TestAccessibility:
+    @pytest.mark.parametrize("dark", DARK_OR_LIGHT)
+    def test_pages_are_accessible_and_fit_every_width(self, show, paths, dark):
         page = show(dark=dark, calm=True, tolerate="404")
+        root = "document.documentElement"
         for path in paths:
             page.goto(path)
             found = Axe().run(page).response["violations"]
             serious = [each for each in found if each["impact"] in ("serious", "critical")]
             assert not serious, (path, serious)
+            for width in (NARROW, MIDDLE, WIDE):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), (path, width)
+                if path == MONITOR:
+                    screenshot(page, f"monitor-{width}-{'dark' if dark else 'light'}")
 
-    @pytest.mark.parametrize("width", [NARROW, MIDDLE, WIDE])
-    @pytest.mark.parametrize("dark", BRIGHTNESS)
-    def test_fits_every_width(self, show, paths, width, dark):
-        page = show(width=width, dark=dark, tolerate="404")
-        for path in paths:
-            page.goto(path)
-            root = "document.documentElement"
-            assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), path
-        page.goto(MONITOR)
-        screenshot(page, f"monitor-{width}-{'dark' if dark else 'light'}")
-
-    def test_moves_nothing_for_who_wants_it_still(self, show, paths):
+    def test_nothing_moves_with_reduced_motion(self, show, paths):
         moving = "document.getAnimations().length"
         assert show().evaluate(moving) > 0
         assert show(calm=True).evaluate(moving) == 0
 
-    def test_is_read_aloud_in_measure(self, show, lighthouse):
+    def test_screen_readers_read_only_news(self, show, lighthouse):
         page = show()
         spoken = page.locator("[aria-live], [role=status], [role=alert]")
         assert spoken.evaluate_all("all => all.map(each => each.id)") == ["link", "news"]
-        ask(page)
+        poll_now(page)
         expect(page.locator("#news")).to_be_empty()

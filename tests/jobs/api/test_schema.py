@@ -63,19 +63,13 @@ def operations(schema):
 
 
 class TestSchema:
-    def test_is_valid_and_without_a_warning(self, tmp_path):
+    def test_schema_is_valid_without_warnings(self, tmp_path):
         file = tmp_path / "schema.json"
         options = ["--validate", "--fail-on-warn", "--format=openapi-json"]
         call_command("spectacular", *options, file=str(file))
         assert json.loads(file.read_text())["openapi"].startswith("3.")
 
-    @pytest.mark.parametrize("path", ["/api/v1/schema", "/api/v1/schema/"])
-    def test_is_open_to_everybody(self, anonymous, path):
-        answer = anonymous.get(path)
-        assert answer.status_code == 200
-        assert answer.content.startswith(b"openapi: 3.")
-
-    def test_lists_the_calls_in_the_order_of_their_use(self, schema):
+    def test_calls_are_in_the_order_of_their_use(self, schema):
         tags = [tag["name"] for tag in schema["tags"]]
         assert tags == ["auth", "video-models", "video-jobs", "tokens"]
         paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
@@ -85,26 +79,24 @@ class TestSchema:
         assert list(schema["paths"]["/api/v1/video-jobs"]) == ["post", "get"]
 
     @pytest.mark.parametrize("kind", ["multipart/form-data", "application/json"])
-    def test_gives_each_field_of_an_order_an_example(self, schema, kind):
+    def test_each_field_of_an_order_has_an_example(self, schema, kind):
         create = operations(schema)["/api/v1/video-jobs", "post"]
         name = create["requestBody"]["content"][kind]["schema"]["$ref"].rpartition("/")[2]
         for field, said in schema["components"]["schemas"][name]["properties"].items():
             assert "example" in said or field in ("initialImage", "endFrame"), field
 
-    def test_names_every_endpoint_once(self, schema):
+    def test_every_endpoint_is_described_once(self, schema):
         assert set(operations(schema)) == set(OPERATIONS)
 
     @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-    def test_tells_of_each_what_it_does_and_how_it_answers(self, schema, path, method):
+    def test_operation_has_descriptions_responses_and_examples(self, schema, path, method):
         operation = operations(schema)[path, method]
         assert operation["summary"]
         assert operation["description"]
         assert all(each["description"] for each in operation.get("parameters", []))
         assert set(operation["responses"]) == OPERATIONS[path, method] | OTHERS
-
-    @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-    def test_shows_an_example_of_all_that_goes_to_and_fro(self, schema, path, method):
-        operation = operations(schema)[path, method]
+        needs_login = "401" in operation["responses"] and path not in NO_LOGIN
+        assert operation["security"] == ([{"jwtAuth": []}] if needs_login else [])
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
         for body in [*bodies, *operation["responses"].values()]:
             for kind, content in body.get("content", {}).items():
@@ -113,7 +105,7 @@ class TestSchema:
         for answer in operation["responses"].values():
             assert answer["description"]
 
-    def test_shows_examples_that_have_all_fields(self, schema):
+    def test_examples_have_all_required_fields(self, schema):
         for operation in operations(schema).values():
             for answer in operation["responses"].values():
                 for kind, content in answer.get("content", {}).items():
@@ -124,31 +116,17 @@ class TestSchema:
                     for example in content["examples"].values():
                         assert set(required) <= set(example["value"]), example
 
-    def test_tells_of_every_field_what_it_is(self, schema):
+    def test_every_field_has_a_description(self, schema):
         for name, component in schema["components"]["schemas"].items():
             for field, said in component.get("properties", {}).items():
                 assert said.get("description"), f"{name}.{field}"
 
-    def test_lets_choose_among_the_lengths(self, schema):
-        create = operations(schema)["/api/v1/video-jobs", "post"]
-        for content in create["requestBody"]["content"].values():
-            name = content["schema"]["$ref"].rpartition("/")[2]
-            length = schema["components"]["schemas"][name]["properties"]["durationSeconds"]
-            [named] = [each["$ref"].rpartition("/")[2] for each in length["allOf"]]
-            assert schema["components"]["schemas"][named]["enum"] == [4, 8]
-
-    @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-    def test_tells_which_need_a_login(self, schema, path, method):
-        operation = operations(schema)[path, method]
-        needs = "401" in operation["responses"] and path not in NO_LOGIN
-        assert operation["security"] == ([{"jwtAuth": []}] if needs else [])
-
-    def test_shows_the_whole_job(self, schema):
+    def test_schema_has_every_field_of_a_job(self, schema):
         job = schema["components"]["schemas"]["VideoJob"]
         assert set(job["properties"]) == KEYS
         assert set(job["required"]) == KEYS
 
-    def test_takes_both_kinds_of_body(self, schema):
+    def test_order_is_json_or_multipart(self, schema):
         body = operations(schema)["/api/v1/video-jobs", "post"]["requestBody"]["content"]
         assert list(body) == ["application/json", "multipart/form-data"]
         names = [each["schema"]["$ref"].rpartition("/")[2] for each in body.values()]
@@ -156,14 +134,14 @@ class TestSchema:
         assert [each["initialImage"].get("format") for each in images] == [None, "binary"]
 
     @pytest.mark.parametrize("path", [path for path, _ in OPERATIONS if "/auth/" in path])
-    def test_takes_an_account_s_fields_as_json(self, schema, path):
+    def test_account_fields_are_json(self, schema, path):
         body = schema["paths"][path].get("post", {}).get("requestBody")
         assert body is None or set(body["content"]) == {"application/json"}
 
-    def test_names_the_operations_for_a_client_s_code(self, schema):
+    def test_operation_ids_are_names_for_a_clients_code(self, schema):
         assert {each["operationId"] for each in operations(schema).values()} == OPERATION_IDS
 
-    def test_allows_values_that_are_not_known_yet_in_responses(self, schema):
+    def test_enums_of_responses_allow_other_values(self, schema):
         components = schema["components"]["schemas"]
         for component, fields in OPEN.items():
             for field, enum in fields.items():
@@ -179,13 +157,13 @@ class TestSchema:
         }
         assert closed == set()
 
-    def test_takes_any_text_as_a_model(self, schema):
+    def test_model_is_any_text(self, schema):
         for name in ("CreateVideoJobRequest", "CreateVideoJobMultipartRequest"):
             model = schema["components"]["schemas"][name]["properties"]["model"]
             assert (model["type"], "enum" in model) == ("string", False)
             assert model["x-extensible-enum"] == list(catalog.MODELS)
 
-    def test_names_constants_for_values_that_are_no_words(self, schema):
+    def test_values_that_are_no_words_have_names_of_constants(self, schema):
         names = [
             name
             for component in ("Resolution", "AspectRatio", "DurationSeconds")
@@ -197,19 +175,19 @@ class TestSchema:
         ]
 
     @pytest.mark.parametrize(("default", "required"), [(None, True), (True, False)])
-    def test_requires_mock_mode_where_no_default_is_set(self, settings, default, required):
+    def test_mock_mode_is_required_unless_a_default_is_set(self, settings, default, required):
         settings.VIDEO_DEFAULT_MOCK_MODE = default
         schema = json.loads(openapi_views._generate()["json"].body)
         for name in ("CreateVideoJobRequest", "CreateVideoJobMultipartRequest"):
             fields = schema["components"]["schemas"][name]["required"]
             assert ("mockMode" in fields) == required
 
-    def test_says_which_errors_are_known(self, schema):
+    def test_known_error_codes_are_listed(self, schema):
         code = schema["components"]["schemas"]["Problem"]["properties"]["code"]
         assert {"throttled", "unavailable", "invalid"} <= set(code["x-extensible-enum"])
         assert "enum" not in code
 
-    def test_limits_the_idempotency_key(self, schema):
+    def test_idempotency_key_has_its_limits(self, schema):
         create = operations(schema)["/api/v1/video-jobs", "post"]["parameters"]
         [key] = [each for each in create if each["name"] == "Idempotency-Key"]
         pattern = key["schema"]["pattern"]
@@ -217,7 +195,7 @@ class TestSchema:
         assert not any(re.search(pattern, bad) for bad in ("", "a b", "ä", "a" * 256))
         assert key["schema"]["maxLength"] == 255
 
-    def test_says_null_beside_a_type_only(self, schema):
+    def test_nullable_has_a_type(self, schema):
         def check(node):
             if isinstance(node, dict):
                 assert "nullable" not in node or "type" in node, node
@@ -227,7 +205,7 @@ class TestSchema:
 
         check(schema)
 
-    def test_tells_of_the_headers(self, schema):
+    def test_request_headers_are_described(self, schema):
         create = operations(schema)["/api/v1/video-jobs", "post"]["parameters"]
         retrieve = operations(schema)["/api/v1/video-jobs/{id}", "get"]["parameters"]
         assert "Idempotency-Key" in {each["name"] for each in create}
@@ -244,17 +222,13 @@ class TestSchema:
             ("/api/v1/auth/token", "post", "429", {"Retry-After"}),
         ],
     )
-    def test_tells_of_the_headers_of_answers(self, schema, path, method, status, names):
+    def test_response_headers_are_described(self, schema, path, method, status, names):
         headers = operations(schema)[path, method]["responses"][status]["headers"]
         assert set(headers) == names | {"X-Request-ID"}
         if "Retry-After" in headers:
             assert headers["Retry-After"]["schema"]["type"] == "integer"
 
-    def test_tells_that_progress_is_an_estimate(self, schema):
-        progress = schema["components"]["schemas"]["VideoJob"]["properties"]["progressPercentage"]
-        assert "estimate" in progress["description"].lower()
-
-    def test_fits_what_is_answered(self, client, new_job, schema, settings):
+    def test_answers_have_the_described_types(self, client, new_job, schema, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         properties = schema["components"]["schemas"]["VideoJob"]["properties"]
         for state in reversed(STATES):
@@ -286,7 +260,7 @@ class TestFormat:
             ("*/*", "?format=yaml", "application/yaml; charset=utf-8", "yaml"),
         ],
     )
-    def test_is_the_one_that_was_asked_for(self, anonymous, accept, query, kind, ending):
+    def test_requested_format_is_answered(self, anonymous, accept, query, kind, ending):
         answer = anonymous.get(f"/api/v1/schema{query}", headers={"accept": accept})
         assert answer.status_code == 200
         assert answer["Content-Type"] == kind
@@ -301,13 +275,13 @@ class TestFormat:
             ("openapi.yaml", "application/yaml; charset=utf-8", b"openapi: 3."),
         ],
     )
-    def test_has_an_address_of_its_own(self, anonymous, name, kind, start):
+    def test_each_format_has_its_own_address(self, anonymous, name, kind, start):
         answer = anonymous.get(f"/api/v1/{name}", headers={"accept": "*/*"})
         assert (answer.status_code, answer["Content-Type"]) == (200, kind)
         assert answer["Content-Disposition"] == f'inline; filename="{name}"'
         assert answer.content.startswith(start)
 
-    def test_names_the_service_by_the_host_of_the_request(self, anonymous):
+    def test_origin_of_the_request_is_the_server(self, anonymous):
         seen = {}
         for host in ("testserver", "localhost:8000"):
             answer = anonymous.get("/api/v1/openapi.json", headers={"host": host})
@@ -320,18 +294,18 @@ class TestFormat:
             headers = {"host": host, "if-none-match": tag}
             assert anonymous.get("/api/v1/openapi.json", headers=headers).status_code == 304
 
-    def test_is_made_once(self, anonymous, monkeypatch):
+    def test_document_is_generated_once(self, anonymous, monkeypatch):
         documents()
         monkeypatch.setattr(openapi_views, "SchemaGenerator", None)
         assert anonymous.get("/api/v1/openapi.json").status_code == 200
 
-    def test_that_does_not_exist_is_406(self, anonymous):
+    def test_unknown_format_is_406(self, anonymous):
         answer = anonymous.get("/api/v1/schema", headers={"accept": "text/html"})
         assert answer.status_code == 406
         assert answer.json()["code"] == "not_acceptable"
 
     @pytest.mark.parametrize("accept", [YAML, JSON])
-    def test_is_not_sent_to_a_client_that_has_it(self, anonymous, accept):
+    def test_known_etag_gets_304(self, anonymous, accept):
         known = anonymous.get("/api/v1/schema", headers={"accept": accept})["ETag"]
         headers = {"accept": accept, "if-none-match": known, "accept-encoding": "gzip"}
         answer = anonymous.get("/api/v1/schema", headers=headers)
@@ -339,7 +313,7 @@ class TestFormat:
         assert answer["ETag"] == known
         assert {"Accept", "Accept-Encoding"} <= set(answer["Vary"].split(", "))
 
-    def test_has_a_tag_of_its_own(self, anonymous):
+    def test_each_format_has_its_own_etag(self, anonymous):
         tags = [
             anonymous.get("/api/v1/schema", headers={"accept": accept})["ETag"]
             for accept in (YAML, JSON)
@@ -348,7 +322,7 @@ class TestFormat:
         headers = {"accept": YAML, "if-none-match": tags[1]}
         assert anonymous.get("/api/v1/schema", headers=headers).status_code == 200
 
-    def test_is_compressed_for_a_client_that_can_read_it(self, anonymous):
+    def test_schema_is_gzipped_where_accepted(self, anonymous):
         plain = anonymous.get("/api/v1/schema")
         packed = anonymous.get("/api/v1/schema", headers={"accept-encoding": "gzip"})
         assert packed["Content-Encoding"] == "gzip"
@@ -367,20 +341,19 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 class TestDocs:
-    @pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/docs/"])
-    def test_are_a_page_for_everybody(self, anonymous, path):
-        answer = anonymous.get(path)
+    def test_docs_need_no_login(self, anonymous):
+        answer = anonymous.get("/api/v1/docs")
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith("text/html")
         assert "swagger" in answer.text.lower()
         assert "/api/v1/schema" in anonymous.get("/api/v1/docs?script").text
 
-    def test_load_nothing_from_another_host(self, anonymous):
+    def test_docs_load_nothing_from_other_hosts(self, anonymous):
         text = anonymous.get("/api/v1/docs").text
         assert not re.findall(r"""(?:src|href|url)\s*[=:(]\s*["']?(?:https?:)?//""", text)
         assert "cdn" not in text.lower()
 
-    def test_load_files_that_are_there(self, anonymous):
+    def test_docs_load_existing_files(self, anonymous):
         text = anonymous.get("/api/v1/docs").text
         files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', text))
         assert len(files) >= 3
