@@ -8,6 +8,7 @@ Veo makes use of.
 
 import hashlib
 import io
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,9 @@ MARKERS = {
 BYTE_KINDS = bytes(0xFF if byte == 0xFF else byte in MARKERS for byte in range(256))
 
 
+_decoders = threading.BoundedSemaphore(2)
+
+
 class InvalidImage(Exception):
     """The upload is not an acceptable image; the text is one sentence for a person."""
 
@@ -54,8 +58,14 @@ class Image:
 def prepare(*, upload: Any, size: int) -> Image:
     """Check and re-encode `upload`, a seekable file of `size` bytes.
 
-    Raises InvalidImage. Memory: the pixels of one image, at most 40 million, at a time.
+    Raises InvalidImage. The pixels of an image take up to 160 MB, so each process decodes two
+    images at a time.
     """
+    with _decoders:
+        return _prepare(upload, size)
+
+
+def _prepare(upload: Any, size: int) -> Image:
     from PIL import Image as Pillow  # not at start-up: most requests bring no image
 
     if size > MAX_BYTES:

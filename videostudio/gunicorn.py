@@ -12,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, SystemCheckError
 
 from videostudio import settings
+from videostudio.core.memory import return_large_blocks
 
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
@@ -40,5 +41,6 @@ def on_starting(master: Any) -> None:
     import_module("jwt")
     import_module("jobs.api.openapi_views").documents()
     import_module("videostudio.guide").load()
+    return_large_blocks()
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared between processes

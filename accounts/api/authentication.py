@@ -1,17 +1,60 @@
-"""Authentication with simplejwt's access tokens."""
+"""Authentication with simplejwt's access tokens. A refusal says what is wrong with the header."""
 
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.exceptions import (
+    AuthenticationFailed,
+    ExpiredTokenError,
+    InvalidToken,
+    TokenError,
+)
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import AccessToken, UntypedToken
+
+SCHEME = "Authorization must be 'Bearer <access token>'."
+EXPIRED = "The access token has expired: refresh it or log in again."
+WRONG_TYPE = "This is a refresh token: send the access token instead."
+FOREIGN = "This is not an access token of this service."
 
 
 class AccessTokenAuthentication(JWTAuthentication):
     """Responds with 401 to a token whose user id is not a UUID; simplejwt responds with 500."""
+
+    def authenticate(self, request: Request) -> Any:
+        header = self.get_header(request)
+        return None if header is None else self._authenticate(header)
+
+    def _authenticate(self, header: bytes) -> Any:
+        scheme, _, token = header.strip().partition(b" ")
+        # The scheme is case-insensitive (RFC 9110, 11.1).
+        if scheme.lower() != b"bearer" or not token.strip():
+            raise NotAuthenticated(SCHEME)
+        validated = self.get_validated_token(token.strip())
+        return self.get_user(validated), validated
+
+    def get_validated_token(self, raw_token: bytes) -> Any:
+        try:
+            return AccessToken(raw_token)  # type: ignore[arg-type]  # simplejwt's hint is wrong
+        except ExpiredTokenError as error:
+            raise InvalidToken(EXPIRED) from error
+        except TokenError as error:
+            raise InvalidToken(WRONG_TYPE if _is_refresh(raw_token) else FOREIGN) from error
 
     def get_user(self, validated_token: Any) -> Any:
         try:
             return super().get_user(validated_token)
         except ValidationError as error:
             raise AuthenticationFailed("User not found", code="user_not_found") from error
+
+
+def _is_refresh(raw_token: bytes) -> bool:
+    """Whether the token is a valid one of this service, but not an access token."""
+    try:
+        claims = UntypedToken(raw_token)  # type: ignore[arg-type]
+    except TokenError:
+        return False
+    return claims.get(api_settings.TOKEN_TYPE_CLAIM) == "refresh"

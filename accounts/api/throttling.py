@@ -10,17 +10,25 @@ class AddressThrottle(WindowThrottle):
     """Log-in, refresh and registration together, per address."""
 
     scope = "auth"
+    counted = "log-ins, refreshes and registrations from one address"
 
 
 class LoginNameThrottle(WindowThrottle):
-    """Login attempts for one name, from all addresses, successful or not."""
+    """Failed log-ins with one name from one address.
+
+    Every log-in is counted before the password is checked, so that simultaneous guesses cannot
+    exceed the limit; the view takes a successful one back. Guesses from another address do not
+    count, so nobody can lock a user out.
+    """
 
     scope = "login_name"
+    counted = "failed log-ins with one name from one address"
 
     def identity(self, request: Request) -> str | None:
-        """The name as log-in compares it: trimmed, normalized, case-insensitive."""
+        """The address, and the name as log-in compares it: trimmed, normalized, in one case."""
         name = request.data.get("username") if hasattr(request.data, "get") else None
         if not isinstance(name, str):
             return None  # the serializer will refuse it
         max_length = User._meta.get_field("username").max_length
-        return User.normalize_username(name.strip()[:max_length]).casefold()
+        name = User.normalize_username(name.strip()[:max_length]).casefold()
+        return f"{super().identity(request)} {name}"

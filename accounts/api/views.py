@@ -7,7 +7,6 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationE
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from accounts import jwt, registration
@@ -21,6 +20,7 @@ from accounts.api.serializers import (
 from accounts.api.throttling import AddressThrottle, LoginNameThrottle
 from videostudio.core.api.parsers import BoundedFormParser
 from videostudio.core.api.strict import StrictView, read
+from videostudio.core.api.throttling import WindowThrottle
 
 
 class PublicView(StrictView):
@@ -30,17 +30,11 @@ class PublicView(StrictView):
     permission_classes = (AllowAny,)
     reads_body = {"post"}
     parser_classes = (*StrictView.parser_classes, BoundedFormParser)
-    throttle_classes: Sequence[type[BaseThrottle]] = (AddressThrottle,)
+    throttle_classes: Sequence[type[WindowThrottle]] = (AddressThrottle,)
 
     def get_authenticate_header(self, request: Request) -> str:
         """Without this header DRF turns each 401 into a 403."""
         return JWTAuthentication().authenticate_header(request)
-
-    def check_throttles(self, request: Request) -> None:
-        """Stop at the first refusal: for a flood, no body is read and no name counted."""
-        for throttle in self.get_throttles():
-            if not throttle.allow_request(request, self):
-                self.throttled(request, throttle.wait() or 0)
 
 
 class RegisterView(PublicView):
@@ -69,6 +63,9 @@ class LoginView(PublicView):
     @schema.log_in
     def post(self, request: Request) -> Response:
         pair = jwt.log_in(request=request, **read(CredentialsSerializer, request.data))
+        for throttle in self.throttles:
+            if isinstance(throttle, LoginNameThrottle):
+                throttle.uncount()
         return Response(pair._asdict())
 
 

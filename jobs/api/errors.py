@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 
 from jobs import job_creation, lifecycle
@@ -43,7 +44,8 @@ def _insufficient_tokens(exc: ledger.InsufficientTokens) -> Problem:
         f"but you have {exc.available}."
     )
     detail = {"message": message, "cost": exc.cost, "availableTokens": exc.available}
-    return Problem(402, detail, "insufficient_tokens")
+    more: dict[str, Any] = {"help": settings.TOKENS_HELP} if settings.TOKENS_HELP else {}
+    return Problem(402, detail, "insufficient_tokens", **more)
 
 
 def _too_many_active_jobs(exc: job_creation.TooManyActiveJobs) -> Problem:

@@ -90,13 +90,16 @@ class ImageField(serializers.FileField):
     def __init__(self, what: str, **kwargs: Any) -> None:
         self.what = what
         messages: Messages = {
-            "invalid": f"{what} must be an uploaded file",
+            "invalid": f"{what} must be an uploaded file, or a data URI: data:image/png;base64,…",
+            "data_uri": f"{what} is not a valid data URI: data:image/png;base64,…",
             "empty": f"{what} is an empty file",
             "no_name": f"{what} must be an uploaded file with a name",
         }
         super().__init__(error_messages=messages, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str) and data.startswith("data:"):  # the parser could not decode it
+            self.fail("data_uri")
         upload = super().to_internal_value(data)
         if upload.size > input_images.MAX_BYTES:
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")

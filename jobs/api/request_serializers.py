@@ -89,7 +89,9 @@ class CreateVideoJobSerializer(StrictSerializer):
         help_text="true: a sample video, without a call to Google. Required unless the operator "
         "has set a default.",
     )
-    generateAudio = StrictBooleanField("Generate audio", default=False, help_text="With sound.")
+    generateAudio = StrictBooleanField(
+        "Generate audio", default=False, allow_null=True, help_text="With sound."
+    )
     clientReference = PlainTextField(
         "Client reference",
         max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
@@ -131,7 +133,7 @@ class CreateVideoJobSerializer(StrictSerializer):
             resolution=attrs["resolution"],
             aspect_ratio=attrs["aspectRatio"],
             duration_seconds=attrs.get("durationSeconds") or catalog.DEFAULT_DURATION,
-            generate_audio=attrs["generateAudio"],
+            generate_audio=bool(attrs["generateAudio"]),
             mock_mode=bool(attrs.get("mockMode", settings.VIDEO_DEFAULT_MOCK_MODE)),
             initial_image=inputs.initial_image is not None,
             end_frame=inputs.end_frame is not None,

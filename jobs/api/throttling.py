@@ -7,6 +7,7 @@ class CreateThrottle(WindowThrottle):
     """Limits new jobs of one user (THROTTLE_CREATE). Reads are not throttled."""
 
     scope = "create"
+    counted = "new jobs of one user"
 
     def identity(self, request: Request) -> str:
         return str(request.user.pk)

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import UUIDField
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from rest_framework import viewsets
 from rest_framework.decorators import action
@@ -18,11 +19,16 @@ from jobs import catalog, job_creation, lifecycle
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
+from jobs.api.parsers import ImageJSONParser
 from jobs.api.serializers import ListQuerySerializer, VideoJobSerializer
 from jobs.api.throttling import CreateThrottle
 from jobs.models import ACTIVE, Status, VideoJob
 from tokens_ledger import ledger
-from videostudio.core.api.parsers import BoundedJSONParser, WholeMultiPartParser, require_length
+from videostudio.core.api.parsers import (
+    BoundedFormParser,
+    WholeMultiPartParser,
+    require_length,
+)
 from videostudio.core.api.strict import StrictView
 from videostudio.core.compiled_query import CompiledQuery, Param
 
@@ -38,7 +44,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     serializer_class = VideoJobSerializer
     query_serializers = {"list": ListQuerySerializer}
     reads_body = {"create"}
-    parser_classes = [WholeMultiPartParser, BoundedJSONParser]
+    parser_classes = [WholeMultiPartParser, ImageJSONParser, BoundedFormParser]
     queryset = VideoJob.objects.all()
 
     def get_queryset(self) -> Any:
@@ -53,6 +59,10 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         if job is None:
             raise NotFound
         return job
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """`download` ignores the Accept header, which names what the client will get in the end."""
+        return super().perform_content_negotiation(request, force or self.action == "download")
 
     def handle_exception(self, exc: Exception) -> Response:
         return super().handle_exception(api_exception(exc))
@@ -74,7 +84,10 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             idempotency_key=replay_key,
             fingerprint=validated.fingerprint if replay_key else "",
         )
-        headers = {} if created.log else {"Idempotency-Replayed": "true"}
+        url = request.build_absolute_uri(reverse("video-job-detail", args=[created.job.pk]))
+        headers = {"Location": url}
+        if not created.log:
+            headers["Idempotency-Replayed"] = "true"
         return job_response(
             request=request,
             job=created.job,

@@ -31,11 +31,11 @@ from jobs.providers.base import NotConfigured
 from jobs.worker import cleanup, scheduler, shared
 from jobs.worker.shared import state
 from jobs.worker.watchdog import Watchdog
+from videostudio.core.memory import return_large_blocks
 
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-M_MMAP_THRESHOLD = -3  # malloc.h
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 GRACE_SECONDS = 25  # for running steps, after the signal to stop
 CHECK_SECONDS = 0.5
@@ -142,10 +142,7 @@ def _load_before_fork() -> None:
         import jobs.storage.cloudinary  # noqa: F401
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared between processes
-    # Return large blocks to the system as soon as they are freed. By default glibc soon retains
-    # them, in an arena for each thread: 1.5 GB after a hundred videos of 20 MB.
-    with suppress(AttributeError):  # not glibc
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1_000_000)
+    return_large_blocks()
 
 
 def _prepared() -> bool:

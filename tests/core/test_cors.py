@@ -112,7 +112,7 @@ class TestReadableAnswers:
         self.check(anonymous.get(JOBS, headers=headers), 401)
         self.check(client.get(JOBS, headers=headers, HTTP_HOST="evil.example"), 400)
         large = FORM | {"prompt": "x" * 1_000_000}
-        self.check(client.post(JOBS, large, format="json", headers=headers), 413)
+        self.check(client.post(JOBS, large, format="multipart", headers=headers), 413)
 
     def test_server_errors_are_readable(self, client, new_job, monkeypatch):
         def gone(**options):

@@ -21,8 +21,8 @@ class CountingDatabaseCache(DatabaseCache):
         options = {"MAX_ENTRIES": 20_000, **params.get("OPTIONS", {})}
         super().__init__(table, {**params, "OPTIONS": options})
 
-    def count(self, key: str, timeout: int) -> int:
-        """Count a call for `key`; return how many there were. The first `purge` at least `timeout`
+    def count(self, key: str, timeout: int, delta: int = 1) -> int:
+        """Add `delta` to the counter `key`; return its value. The first `purge` at least `timeout`
         seconds after the first call deletes the counter.
 
         One statement, where `incr` and `add` need up to five. The number is stored unpickled, so
@@ -33,8 +33,8 @@ class CountingDatabaseCache(DatabaseCache):
             cursor.execute(
                 f"INSERT INTO {self._table} AS item (cache_key, value, expires) VALUES (%s, %s, %s)"
                 " ON CONFLICT (cache_key) DO UPDATE"
-                " SET value = CAST(CAST(item.value AS bigint) + 1 AS text) RETURNING value",
-                [self.make_and_validate_key(key), "1", self._moment(timeout)],
+                " SET value = CAST(CAST(item.value AS bigint) + %s AS text) RETURNING value",
+                [self.make_and_validate_key(key), str(delta), self._moment(timeout), delta],
             )
             return int(cursor.fetchone()[0])
 

@@ -90,9 +90,9 @@ class TestActions:
         assert shown(operator, page(carol)) == []
         assert "Staff have done nothing to this user" in operator.get(page(carol)).text
 
-    def test_each_kind_of_action_is_shown_once(self, page, operator, finance, alice, new_job):
+    def test_each_kind_of_action_is_shown_once(self, operator, finance, alice, new_job):
         """An action writes to the log, to the job's events, and to the ledger."""
-        before = len(shown(operator, page(alice)))
+        before = len(shown(operator, page_of(alice)))
         press(operator, "refund", new_job("SUCCEEDED"))
         press(operator, "cancel", new_job())
         press(operator, "fail", new_job("generating"))
@@ -102,7 +102,7 @@ class TestActions:
         press(operator, "fetch", lost, price="free")
         press_tokens(finance, "grant", alice)
         press_tokens(finance, "adjust", alice, amount=-5)
-        names = [what.partition(":")[0] for _, what, _ in shown(operator, page(alice))]
+        names = [what.partition(":")[0] for _, what, _ in shown(operator, page_of(alice))]
         assert names[: len(names) - before] == [
             *("Adjust balance", "Grant tokens", "Fetch again", "Retry"),
             *("Mark as failed and refund", "Cancel", "Refund"),
@@ -235,7 +235,7 @@ class TestLinkByCleanup:
         return lambda: cleanup.purge_expired(now=timezone.now())
 
     def test_actions_logged_without_a_link_are_shown_after_the_cleanup(
-        self, page, operator, finance, alice, bob, new_job, link
+        self, operator, finance, alice, bob, new_job, link
     ):
         deleted = new_job("SUCCEEDED", user=bob)
         press(operator, "refund", new_job("SUCCEEDED"), deleted)
@@ -244,11 +244,11 @@ class TestLinkByCleanup:
             form = {"active": "no", "reason": "Spam"}
             operator.post(f"/admin/accounts/user/{user.pk}/deactivate/", form)
         lifecycle.delete(job=deleted, now=timezone.now())
-        wanted = [shown(operator, page(user)) for user in (alice, bob)]
+        wanted = [shown(operator, page_of(user)) for user in (alice, bob)]
         assert [len(each) for each in wanted] == [4, 4]
         StaffAction.objects.all().delete()
         link()
-        assert [shown(operator, page(user)) for user in (alice, bob)] == wanted
+        assert [shown(operator, page_of(user)) for user in (alice, bob)] == wanted
 
     def test_actions_are_linked_in_batches(self, operator, new_job, link, monkeypatch):
         monkeypatch.setattr(staff_log, "BATCH_SIZE", 2)

@@ -58,17 +58,17 @@ class TestLockout:
             self.fail(1, REMOTE_ADDR=f"10.0.0.{n}")
         assert log_in(REMOTE_ADDR="10.0.0.99")[0].status_code == 429
 
-    def test_address_is_locked_after_50_failures_of_any_name(self, sue):
-        for n in range(49):
+    def test_address_is_locked_after_ten_times_the_failures(self, sue, settings):
+        settings.AXES_FAILURE_LIMIT = 1
+        for n in range(9):
             self.fail(1, name=f"name{n}", REMOTE_ADDR="10.0.0.1")
-        assert self.fail(1, name="name49", REMOTE_ADDR="10.0.0.1").status_code == 429
+        assert self.fail(1, name="name9", REMOTE_ADDR="10.0.0.1").status_code == 429
         assert log_in(REMOTE_ADDR="10.0.0.1")[0].status_code == 429
         assert is_in(log_in(REMOTE_ADDR="10.0.0.2")[0])
 
     def test_others_at_the_same_address_can_log_in(self, sue):
-        """As all clients do behind a proxy that TRUSTED_PROXIES leaves out."""
-        for name in ("olga", "root", "admin"):
-            assert self.fail(6, name=name).status_code == 429
+        """As all clients do behind a proxy that TRUSTED_PROXIES does not count."""
+        assert self.fail(6, name="olga").status_code == 429
         assert is_in(log_in()[0])
 
     def test_success_of_another_name_does_not_unlock(self, sue, member):
@@ -141,13 +141,6 @@ class TestAddress:
         headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
         assert address(rf.get("/", REMOTE_ADDR="10.0.0.1", headers=headers)) == seen
 
-    def test_client_cannot_choose_its_address(self, sue, monkeypatch):
-        monkeypatch.setattr(api_settings, "NUM_PROXIES", 1)
-        for n in range(50):
-            log_in(f"name{n}", "wrong", X_FORWARDED_FOR=f"1.1.1.{n}, 6.6.6.6")
-        assert log_in(X_FORWARDED_FOR="9.9.9.9, 6.6.6.6")[0].status_code == 429
-        assert is_in(log_in(X_FORWARDED_FOR="6.6.6.6, 8.8.8.8")[0])
-
 
 class TestSecondStep:
     @pytest.fixture(autouse=True)
@@ -205,7 +198,7 @@ class TestSecondStep:
         settings.ADMIN_OTP_REQUIRED = True
         for page in ("/admin/", "/admin/jobs/videojob/", "/admin/overview/"):
             assert browser.get(page).status_code == 302
-        assert "code of your phone" in browser.get(LOGIN).content.decode()
+        assert "the code from your phone too" in browser.get(LOGIN).content.decode()
 
     def test_code_of_another_user_is_refused(self, sue, member):
         two_factor.new_device(user=sue)
@@ -219,7 +212,7 @@ class TestCommand:
         call_command("otp_device", "SUE", stdout=said)
         assert "otpauth://totp/Video%20Studio" in said.getvalue()
         assert "▄" in said.getvalue()
-        code = said.getvalue().partition("phone:\n")[2].partition("or type")[0].strip("\n")
+        code = said.getvalue().partition("phone:\n")[2].partition("or enter")[0].strip("\n")
         assert all(code.split("\n"))  # a scanner needs its rows one under the other
         assert TOTPDevice.objects.get(user=sue).confirmed
 

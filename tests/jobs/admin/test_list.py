@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from jobs.models import VideoJob
 from jobs.stats import estimates
-from tests.job_states import kept
 from tests.staff_site import LIST
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
@@ -31,7 +30,7 @@ def roomy(settings, alice):
 
 
 class TestRows:
-    def test_say_what_a_mail_asks_for(self, support, new_job):
+    def test_row_shows_status_error_prompt_user_and_refund(self, support, new_job):
         new_job("FAILED", prompt="A lighthouse at dusk")
         text = support.get(LIST).text
         for shown in (
@@ -45,7 +44,7 @@ class TestRows:
         ):
             assert shown in text
 
-    def test_show_how_far_a_running_job_is(self, support, new_job):
+    def test_row_of_a_running_job_shows_progress(self, support, new_job):
         job = new_job("generating")
         VideoJob.objects.filter(pk=job.pk).update(progress_percentage=37)
         text = support.get(LIST).text
@@ -53,7 +52,7 @@ class TestRows:
         assert "37 %" in text
         assert "so far" in text
 
-    def test_escape_what_users_wrote(self, support, new_job):
+    def test_prompt_is_escaped(self, support, new_job):
         new_job(prompt="<script>alert(1)</script>")
         assert "<script>alert(1)" not in support.get(LIST).text
 
@@ -66,39 +65,36 @@ class TestSearch:
         return new_job("CANCELLED", prompt="A needle in Ümläut's haystack, at dawn")
 
     @pytest.mark.parametrize("term", [
-        *("needle", "NEEDLE", "hay", "dawn needle", "alice", "ALICE", "alice@", "example alice"),
-        *("  needle  ", '"needle"', "haystack,", "<alice@example.com>", "Ümläut", "needle."),
+        *("NEEDLE", "hay", "dawn needle", "alice@", "example alice"),
+        *(' "needle" ', "haystack,", "<alice@example.com>", "Ümläut"),
     ])  # fmt: skip
-    def test_finds_by_any_word(self, support, needle, term):
+    def test_job_is_found_by_words_of_prompt_and_user(self, support, needle, term):
         assert listed(support, q=term) == [needle]
 
     @pytest.mark.parametrize("cut", [
-        str, lambda id: id.hex, lambda id: str(id)[:8], lambda id: str(id)[:13],
-        lambda id: str(id).upper(), lambda id: f"({id})", lambda id: id.hex[:11],
+        lambda id: id.hex, lambda id: str(id)[:13], lambda id: f"({id})".upper(),
+        lambda id: id.hex[:11],
     ])  # fmt: skip
-    def test_finds_by_the_id_or_its_beginning(self, support, needle, cut):
+    def test_job_is_found_by_its_id_or_its_beginning(self, support, needle, cut):
         assert listed(support, q=cut(needle.pk)) == [needle]
 
-    def test_finds_by_a_part_of_the_id(self, support, needle):
-        assert needle in listed(support, q=str(needle.pk).split("-")[-1])
-
-    def test_finds_by_the_users_id(self, support, needle, alice):
+    def test_job_is_found_by_the_users_id(self, support, needle, alice):
         assert listed(support, q=str(alice.pk)) == [needle]
         assert listed(support, q=str(alice.pk)[:8]) == [needle]
 
-    def test_finds_by_the_operation(self, support, new_job):
+    def test_job_is_found_by_its_operation(self, support, new_job):
         job = new_job("generating")
         assert listed(support, q=job.operation) == [job]
 
-    @pytest.mark.parametrize("term", ["needle bob", "nothing", "%", "_", "needle%", "'; --", "\\"])
-    def test_finds_nothing_where_there_is_nothing(self, support, needle, term):
+    @pytest.mark.parametrize("term", ["needle bob", "nothing", "%", "_", "\\"])
+    def test_unmatched_term_finds_nothing(self, support, needle, term):
         assert listed(support, q=term) == []
 
-    @pytest.mark.parametrize("term", ["", "   ", " , ", "x" * 5000, "a\x00b", "a " * 3000])
-    def test_bears_nonsense(self, support, needle, term):
+    @pytest.mark.parametrize("term", [" , ", "x" * 5000, "a\x00b", "a " * 3000])
+    def test_odd_term_is_answered(self, support, needle, term):
         assert support.get(LIST, {"q": term}).status_code == 200
 
-    def test_reads_the_prompts_of_the_newest_jobs_alone(
+    def test_only_prompts_of_the_newest_jobs_are_searched(
         self, support, needle, new_job, monkeypatch
     ):
         monkeypatch.setattr("jobs.admin.search.READ", 2)
@@ -109,25 +105,25 @@ class TestSearch:
 
 
 class TestFilters:
-    def test_know_the_error_codes(self, support, new_job):
+    def test_error_code_filters_jobs(self, support, new_job):
         failed = new_job("FAILED")
         new_job("SUCCEEDED")
         assert listed(support, error_code="safety.output") == [failed]
         assert listed(support, error_code="internal") == []
 
-    def test_know_what_was_refunded(self, support, new_job):
+    def test_refund_filters_jobs(self, support, new_job):
         failed, succeeded = new_job("FAILED"), new_job("SUCCEEDED")
         assert listed(support, tokens="refunded") == [failed]
         assert listed(support, tokens="kept") == [succeeded]
         assert listed(support, tokens="free") == []
 
-    def test_know_the_model_and_the_mock(self, support, new_job):
+    def test_model_and_mock_mode_filter_jobs(self, support, new_job):
         real = new_job(model="veo-3.1-generate-001", mock_mode=False)
         new_job()
         assert listed(support, model="veo-3.1-generate-001") == [real]
         assert listed(support, mock_mode__exact="0") == [real]
 
-    def test_know_the_time(self, support, new_job):
+    def test_time_filters_jobs(self, support, new_job):
         new_job(now=timezone.now() - timedelta(hours=2))
         young = new_job()
         assert listed(support, ordered="hour") == [young]
@@ -135,14 +131,6 @@ class TestFilters:
         start = f"{timezone.now() - timedelta(minutes=30):%Y-%m-%dT%H:%M}"
         assert listed(support, ordered_from=start) == [young]
         assert young not in listed(support, ordered_to=start)
-
-    @pytest.mark.parametrize("query", [
-        {"ordered_from": "nonsense"}, {"ordered_to": "2026-99-99T00:00"}, {"ordered": "nonsense"},
-        {"tokens": "nonsense"}, {"error_code": "x" * 3000}, {"p": "1"},
-    ])  # fmt: skip
-    def test_bear_nonsense(self, support, new_job, query):
-        new_job()
-        assert support.get(LIST, query).status_code == 200
 
 
 class TestStuck:
@@ -163,16 +151,16 @@ class TestStuck:
         )
         return job
 
-    def test_is_what_takes_longer_than_nearly_all_before(self, support, new_job, usual):
+    def test_job_slower_than_nearly_all_earlier_ones_is_stuck(self, support, new_job, usual):
         late = self.started(new_job("generating"), minutes=2)
         self.started(new_job("generating"), seconds=30)
         assert listed(support, stuck="yes") == [late]
 
-    def test_is_not_known_of_a_kind_that_never_ran(self, support, new_job, usual):
+    def test_job_of_a_kind_without_history_is_not_stuck(self, support, new_job, usual):
         self.started(new_job("generating", mock_mode=False), minutes=2)
         assert listed(support, stuck="yes") == []
 
-    def test_is_whose_step_nobody_takes(self, support, new_job):
+    def test_job_with_a_late_step_is_stuck(self, support, new_job):
         job = new_job("generating")
         VideoJob.objects.filter(pk=job.pk).update(
             next_step_at=timezone.now() - timedelta(minutes=1)
@@ -180,12 +168,9 @@ class TestStuck:
         assert listed(support, stuck="yes") == [job]
         assert "label-stuck" in support.get(f"{LIST}{job.pk}/change/").text
 
-    def test_is_never_what_has_ended(self, support, new_job, usual):
-        assert listed(support, stuck="yes") == []
-
 
 class TestPages:
-    def test_cost_as_many_queries_for_many_rows(self, support, new_job, roomy):
+    def test_queries_do_not_grow_with_the_rows(self, support, new_job, roomy):
         def queries(**query):
             with CaptureQueriesContext(connection) as captured:
                 listed(support, **query)
@@ -198,9 +183,7 @@ class TestPages:
                 new_job("generating")
             assert queries(**query) == few, query
 
-    def test_are_counted_no_further_than_they_are_listed(
-        self, support, new_job, roomy, monkeypatch
-    ):
+    def test_count_stops_at_the_maximum(self, support, new_job, roomy, monkeypatch):
         monkeypatch.setattr(CappedPaginator, "MOST", 3)
         monkeypatch.setattr("jobs.admin.job_admin.VideoJobAdmin.list_per_page", 2)
         for _ in range(6):
@@ -209,11 +192,6 @@ class TestPages:
         assert answer.context["cl"].result_count == 3
         assert "3 or more" in answer.text
         assert len(listed(support, p=2)) == 1
-
-    def test_beyond_the_last_are_no_error(self, support, new_job):
-        new_job()
-        assert support.get(LIST, {"p": 99}).status_code == 200
-        assert support.get(LIST, {"p": "x"}).status_code == 200
 
 
 class TestExport:
@@ -225,7 +203,7 @@ class TestExport:
         text = b"".join(answer.streaming_content).decode()
         return list(csv.DictReader(text.splitlines()))
 
-    def test_holds_what_was_selected(self, finance, new_job):
+    def test_export_holds_the_selected_jobs(self, finance, new_job):
         job = new_job("FAILED", prompt="Two\nlines, and a comma")
         new_job()
         [row] = self.export(finance, job)
@@ -234,44 +212,40 @@ class TestExport:
         assert (row["tokensConsumed"], row["tokensRefunded"]) == ("50", "50")
         assert row["email"] == "alice@example.com"
 
-    def test_holds_all_that_the_filter_matches(self, finance, new_job, roomy):
+    def test_export_holds_all_jobs_of_the_filter(self, finance, new_job, roomy):
         jobs = [new_job("FAILED") for _ in range(3)]
         new_job()
         rows = self.export(finance, jobs[0], path=f"{LIST}?status__exact=FAILED", select_across="1")
         assert {row["id"] for row in rows} == {str(job.pk) for job in jobs}
+        assert LogEntry.objects.get().change_message.startswith("Exported as CSV: all 3 rows")
 
     @pytest.mark.parametrize("prompt", [
-        "=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")', " =1+1",
-        "＝1+1", "\u200b=1+1", "\ufeff=1+1", "\u202e \xa0@SUM(A1)", "\x01-1",
+        "=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "＝1+1", "\u200b=1+1", "\u202e \xa0@SUM(A1)",
+        "\x01-1",
     ])  # fmt: skip
-    def test_starts_no_formula(self, finance, new_job, prompt):
+    def test_formula_is_escaped(self, finance, new_job, prompt):
         [row] = self.export(finance, new_job(prompt=prompt))
         assert row["prompt"] == f"'{prompt}"
 
-    def test_leaves_numbers_and_plain_words_alone(self):
+    def test_numbers_and_words_are_not_escaped(self):
         assert escape_formula(-50) == -50
         assert escape_formula("a-b=c") == "a-b=c"
         assert escape_formula(None) == ""
 
-    def test_says_in_the_log_who_took_it(self, finance, new_job):
+    def test_export_is_logged_with_its_filter(self, finance, new_job):
         self.export(finance, new_job(), path=f"{LIST}?status__exact=PENDING")
         entry = LogEntry.objects.get()
         assert entry.user.username == "finance"
         assert entry.change_message == "Exported as CSV: 1 row of ?status__exact=PENDING"
 
-    def test_says_in_the_log_how_many_were_taken(self, finance, new_job):
-        jobs = [new_job("CANCELLED") for _ in range(3)]
-        self.export(finance, jobs[0], select_across="1")
-        assert LogEntry.objects.get().change_message == "Exported as CSV: all 3 rows"
-
-    def test_holds_entries_too(self, finance, new_job):
+    def test_ledger_entries_can_be_exported(self, finance, new_job):
         new_job()
         page = "/admin/tokens_ledger/entry/"
         [row] = self.export(finance, Entry.objects.get(kind="charge"), path=page)
         assert (row["amount"], row["user"], row["kind"]) == ("-50", "alice", "charge")
         assert LogEntry.objects.filter(user__username="finance").exists()
 
-    def test_costs_no_query_a_row(self, finance, new_job, roomy):
+    def test_queries_do_not_grow_with_the_rows(self, finance, new_job, roomy):
         jobs = [new_job("CANCELLED") for _ in range(2)]
         with CaptureQueriesContext(connection) as few:
             self.export(finance, *jobs)
@@ -279,10 +253,3 @@ class TestExport:
         with CaptureQueriesContext(connection) as many:
             self.export(finance, *jobs)
         assert len(many) == len(few)
-
-
-def test_a_job_is_what_it_was(support, new_job):
-    """Looking changes nothing."""
-    job = new_job("generating")
-    listed(support)
-    assert kept(job).version == job.version

@@ -13,7 +13,7 @@ from tests.api import assert_fault
 from tests.jobs.domain.test_input_images import SCAN, of_scans, png
 from tests.uploads import encoded, picture, upload
 
-pytestmark = pytest.mark.usefixtures("nothing_happens")
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("nothing_happens")]
 NO_IMAGE = "must be a JPEG, PNG or WebP image"
 DAMAGED = "is damaged or incomplete"
 TOO_LARGE = "must be at most 10 MB"
@@ -28,28 +28,26 @@ FIELDS = {
 }
 
 
-@pytest.fixture(params=FIELDS)
-def refused(client, request):
-    """Sends a file in each of the fields; returns what was said about it."""
-    field, name = request.param, FIELDS[request.param]
+@pytest.fixture
+def refused(client):
+    """`refused(content)`: what is said about this file as the initial image."""
+    return lambda content, *name_and_type: refusal_in(
+        client, "initialImage", upload(content, *name_and_type)
+    )
 
-    def refused(content, filename="a.jpg", content_type="image/jpeg"):
-        file = upload(content, filename, content_type)
-        fields = {"initialImage": picture()} if field == "endFrame" else {}
-        answer = client.create(**fields, **{field: file})
-        body = assert_fault(answer, field=field)
-        assert len(body["errors"]) == 1
-        assert body["detail"].startswith(f"{name} ")
-        return body["detail"].removeprefix(f"{name} ")
 
-    return refused
+def refusal_in(client, field, file):
+    fields = {"initialImage": picture()} if field == "endFrame" else {}
+    body = assert_fault(client.create(**fields | {field: file}), field=field)
+    [error] = body["errors"]
+    name, _, said = error["message"].partition(FIELDS[field])
+    assert not name
+    return said.strip()
 
 
 class TestFile:
-    @pytest.mark.parametrize(
-        "kind", ["GIF", "BMP", "TIFF", "ICO", "PPM", "PCX", "TGA", "PDF", "EPS"]
-    )
-    def test_of_another_format_is_refused(self, refused, kind):
+    @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PDF", "EPS"])
+    def test_other_image_format_is_refused(self, refused, kind):
         assert refused(encoded(Image.new("RGB", (64, 48)), kind)) == NO_IMAGE
 
     @pytest.mark.parametrize(
@@ -58,61 +56,53 @@ class TestFile:
             b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
             b"<!doctype html><script>alert(1)</script>",
             b"GIF89a\1\0\1\0\0\0\0;",
-            b"MZ" + b"\0" * 500,
-            b"PK\3\4" + b"\0" * 500,
             b"\0\0\0\x20ftypheic" + b"\0" * 500,
             b"\0\0\0\x20ftypavif" + b"\0" * 500,
             b"%!PS-Adobe\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run",
             b"a text that was renamed",
-            b"\0",
             b"x",
             b"\x89PNG",
             b"RIFF\x10\0\0\0WAVEfmt ",
         ],
         ids=lambda content: ascii(content[:12]),
     )
-    def test_that_is_no_picture_is_refused_whatever_it_is_called(self, refused, content):
+    def test_content_that_is_no_image_is_refused(self, refused, content):
         for name, content_type in (("a.png", "image/png"), ("a.jpg", "image/jpeg")):
             assert refused(content, name, content_type) == NO_IMAGE
 
-    def test_that_is_empty_is_refused(self, refused):
-        assert refused(b"") == "is an empty file"
+    @pytest.mark.parametrize("field", FIELDS)
+    def test_each_field_refuses_invalid_and_empty_files(self, client, field):
+        assert refusal_in(client, field, upload(b"nonsense")) == NO_IMAGE
+        assert refusal_in(client, field, upload(b"")) == "is an empty file"
 
-    def test_over_10_mb_is_refused(self, refused):
+    def test_image_over_10_mb_is_refused(self, refused):
         assert refused(picture().read() + b"\0" * 10_000_000) == TOO_LARGE
-
-    def test_of_11_mb_is_refused_whatever_it_is(self, refused):
-        assert refused(b"\0" * 11_000_000) == TOO_LARGE
 
 
 class TestDamage:
-    @pytest.mark.parametrize("percent", [3, 10, 30, 50, 70, 90, 98])
-    def test_by_a_cut_is_refused(self, refused, kind, percent):
+    @pytest.mark.parametrize("percent", [3, 50, 98])
+    def test_truncated_image_is_refused(self, refused, kind, percent):
         whole = noise(kind)
         assert refused(whole[: len(whole) * percent // 100]) in (DAMAGED, NO_IMAGE)
 
-    @pytest.mark.parametrize("lost", [1, 2, 3, 5, 8, 12, 13, 20, 40, 80])
-    def test_by_a_cut_at_the_very_end_is_refused_or_loses_no_pixel(self, client, kind, lost):
+    @pytest.mark.parametrize("lost", [1, 3, 12, 20, 80])
+    def test_image_truncated_at_its_end_is_refused_or_whole(self, client, kind, lost):
         """The last 20 bytes of a PNG are check sums and an end mark: no decoder misses them."""
         whole = noise(kind)
         answer = client.create(resolution="4k", initialImage=upload(whole[:-lost]))
         fields = {each["field"] for each in answer.json()["errors"]}
         assert fields == {"resolution", "initialImage"} or lost <= 20
 
-    def test_in_the_middle_of_a_png_is_refused(self, refused):
+    def test_png_with_overwritten_bytes_is_refused(self, refused):
         """JPEG and WebP have no check sums: a decoder shows what it finds there."""
         whole = bytearray(noise("PNG"))
         middle = len(whole) // 2
         whole[middle : middle + 200] = b"\0" * 200
         assert refused(bytes(whole)) == DAMAGED
 
-    @pytest.mark.parametrize("depth", [0, 3, 7, 32, 255])
-    def test_of_a_header_is_refused(self, refused, depth):
+    @pytest.mark.parametrize("depth", [0, 7, 255])
+    def test_png_with_an_invalid_header_is_refused(self, refused, depth):
         assert refused(png(64, 48, depth=depth, data=b"\0" * 5000)) in (DAMAGED, NO_IMAGE)
-
-    @pytest.mark.parametrize("size", [(0, 0), (0, 10), (10, 0)])
-    def test_by_having_no_pixels_is_refused(self, refused, size):
-        assert refused(png(*size, data=b"\0" * 100)) in (DAMAGED, NO_IMAGE)
 
 
 def noise(kind):
@@ -124,20 +114,20 @@ def noise(kind):
 class TestPixels:
     @pytest.mark.parametrize(
         "size",
-        [(8000, 5001), (6403, 6403), (30_000, 30_000), (2**31 - 1, 2**31 - 1), (50_000_000, 1)],
+        [(8000, 5001), (2**31 - 1, 2**31 - 1), (50_000_000, 1)],
     )
-    def test_over_40_million_are_refused_unread(self, refused, size):
+    def test_png_over_40_megapixels_is_refused(self, refused, size):
         tiny = png(*size, data=b"\0" * 1000)
         assert len(tiny) < 200
         assert refused(tiny) == TOO_MANY_PIXELS
 
-    def test_of_a_jpeg_over_40_million_are_refused(self, refused):
+    def test_jpeg_over_40_megapixels_is_refused(self, refused):
         whole = bytearray(picture("JPEG").read())
         start = whole.index(b"\xff\xc0")
         whole[start + 5 : start + 9] = struct.pack(">HH", 6500, 6500)
         assert refused(bytes(whole)) == TOO_MANY_PIXELS
 
-    def test_of_a_webp_over_40_million_are_refused(self, refused):
+    def test_webp_over_40_megapixels_is_refused(self, refused):
         whole = bytearray(encoded(Image.new("RGB", (9, 9)), "WEBP", lossless=True))
         start = whole.index(b"VP8L") + 9
         side = 7000 - 1
@@ -149,18 +139,8 @@ class TestScans:
     """A decoder walks the whole image for each scan of a JPEG, however small the file is."""
 
     @pytest.mark.parametrize("count", [33, 2000])
-    def test_over_32_are_refused(self, refused, count):
+    def test_jpeg_over_32_scans_is_refused(self, refused, count):
         assert refused(of_scans(count)) == TOO_MANY_SCANS
-
-    def test_are_refused_within_50_ms(self):
-        input_images.prepare(
-            upload=io.BytesIO(of_scans(10)), size=1
-        )  # what is imported and set up once
-        file = io.BytesIO(of_scans(2000))
-        start = process_time()
-        with pytest.raises(input_images.InvalidImage):
-            input_images.prepare(upload=file, size=1)
-        assert process_time() - start < 0.05
 
     @pytest.mark.parametrize(
         ("before", "where"),
@@ -177,7 +157,7 @@ class TestScans:
             pytest.param(b"\xff\xd9\xff\xd8", b"\xff\xdb", id="a datastream of tables alone"),
         ],
     )
-    def test_are_counted_as_the_decoder_finds_them(self, before, where):
+    def test_scans_are_counted_as_the_decoder_finds_them(self, before, where):
         for count, refusal in ((32, None), (33, TOO_MANY_SCANS)):
             whole = of_scans(count)
             at = whole.rindex(where)
@@ -186,19 +166,19 @@ class TestScans:
                 decoded.load()
             assert refusal_of(file) == refusal
 
-    def test_of_a_sequential_jpeg_are_counted_too(self):
+    def test_scans_of_a_sequential_jpeg_are_counted(self):
         whole = picture("JPEG").read()
         start = whole.index(SCAN)
         assert refusal_of(whole[:start] + whole[start:-2] * 33 + whole[-2:]) == TOO_MANY_SCANS
 
-    def test_are_looked_for_in_few_segments(self, refused):
+    def test_jpeg_over_10000_segments_is_refused(self, refused):
         whole = picture("JPEG").read()
         assert refused(whole[:2] + b"\xff\xfe\0\2" * 10_000 + whole[2:]) == TOO_MANY_SEGMENTS
 
     @pytest.mark.parametrize(
         "filler", [b"\xff", b"\xff\0", b"\xff\xd0", b"\xff\xfe\0\2", b"\0"], ids=bytes.hex
     )
-    def test_are_counted_quickly_in_the_largest_file(self, filler):
+    def test_scans_of_a_10_mb_file_are_counted_quickly(self, filler):
         whole = of_scans(10)
         file = io.BytesIO(whole[:-2] + filler * (9_900_000 // len(filler)) + whole[-2:])
         start = process_time()
@@ -210,18 +190,11 @@ class TestScans:
 class TestFiller:
     """Pillow and libjpeg read the bytes between segments one by one."""
 
-    BEFORE_SCANS = [
-        b"\xff",
-        b"\xff\0",
-        b"\xff\xd0",
-        b"\0",
-        b"A",
-        b"\xff\xfc\xff\xff" + b"\xff" * 65_533,
-    ]
+    BEFORE_SCANS = [b"\xff", b"\xff\0", b"A", b"\xff\xfc\xff\xff" + b"\xff" * 65_533]
     PLACES = {
-        "directly after SOI": ([b"\xff", b"\xff\0", b"\xff\xd0"], lambda whole: 2),
+        "directly after SOI": ([b"\xff", b"\xff\xd0"], lambda whole: 2),
         "between segments": (BEFORE_SCANS, lambda whole: whole.index(b"\xff\xdb")),
-        "before the first scan": (BEFORE_SCANS, lambda whole: whole.index(SCAN)),
+        "before the first scan": ([b"\xff"], lambda whole: whole.index(SCAN)),
         "within a scan": ([b"\xff"], lambda whole: whole.index(SCAN) + 30),
         "between scans": ([b"\xff"], lambda whole: whole.rindex(SCAN)),
         "before EOI": ([b"\xff"], lambda whole: len(whole) - 2),
@@ -233,7 +206,7 @@ class TestFiller:
     ]
 
     @pytest.mark.parametrize(("filler", "place"), CASES)
-    def test_over_64_kb_is_refused_within_50_ms(self, filler, place):
+    def test_filler_over_64_kb_is_refused_within_50_ms(self, filler, place):
         refusal_of(of_scans(10))  # what is imported and set up once
         file = with_filler(filler, place, size=9_900_000)
         start = process_time()
@@ -241,21 +214,18 @@ class TestFiller:
         assert process_time() - start < 0.05
 
     @pytest.mark.parametrize(("filler", "place"), CASES)
-    def test_of_60_kb_does_not_count_as_too_much(self, filler, place):
+    def test_filler_of_60_kb_is_accepted(self, filler, place):
         assert refusal_of(with_filler(filler, place, size=60_000)) in (None, DAMAGED)
 
-    def test_without_any_segment_is_refused_within_50_ms(self):
+    def test_file_of_filler_alone_is_refused_within_50_ms(self):
         refusal_of(of_scans(10))
         file = b"\xff\xd8\xff" + b"\xff" * 9_990_000
         start = process_time()
         assert refusal_of(file) == TOO_MUCH_FILLER
         assert process_time() - start < 0.05
 
-    def test_after_the_end_is_accepted(self):
+    def test_bytes_after_the_end_are_accepted(self):
         assert refusal_of(of_scans(10) + b"\xff" * 1_000_000) is None
-
-    def test_is_refused_by_the_field_that_it_came_in(self, refused):
-        assert refused(b"\xff\xd8\xff" + b"\xff" * 100_000) == TOO_MUCH_FILLER
 
 
 def with_filler(filler, place, *, size):
@@ -274,7 +244,7 @@ def refusal_of(content):
 
 
 class TestSeveral:
-    def test_of_the_reference_images_are_named_once_each(self, client):
+    def test_each_kind_of_fault_is_reported_once_per_field(self, client):
         files = [picture(), upload(b"nonsense"), upload(b"")]
         body = assert_fault(client.create(referenceImages=files), field="referenceImages")
         assert [each["message"] for each in body["errors"]] == [
@@ -282,7 +252,7 @@ class TestSeveral:
             "Reference image is an empty file",
         ]
 
-    def test_fields_are_all_named(self, client):
+    def test_faults_of_all_fields_are_reported(self, client):
         bad = upload(b"nonsense")
         answer = client.create(initialImage=bad, endFrame=upload(b""), model="veo")
         body = assert_fault(answer, field="model")

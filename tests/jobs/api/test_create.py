@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from jobs.models import JobImage, VideoJob
 from tests.api import COST, FORM, JOBS, TOKENS, assert_fault, assert_problem
+from tests.job_states import ENDED, STATES
 from tests.uploads import picture
 from tokens_ledger.models import Entry
 
@@ -15,7 +16,7 @@ from tokens_ledger.models import Entry
 class TestAnswer:
     """The 202 of the guide."""
 
-    def test_is_the_guides(self, client, alice):
+    def test_answer_is_that_of_the_guide(self, client, alice):
         before = timezone.now() - timedelta(seconds=1)
         answer = client.create()
         assert answer.status_code == 202
@@ -53,7 +54,7 @@ class TestAnswer:
         assert before < stored.created_at < timezone.now()
         assert job["createdAt"] == f"{stored.created_at:%Y-%m-%dT%H:%M:%SZ}"
 
-    def test_comes_with_headers_for_polling(self, client):
+    def test_answer_has_headers_for_polling(self, client):
         answer = client.create()
         assert answer["Retry-After"] == "3"
         later = client.get(
@@ -61,30 +62,23 @@ class TestAnswer:
         )
         assert later.status_code == 304
         assert "Idempotency-Replayed" not in answer
-
-    @pytest.mark.parametrize("path", [JOBS, f"{JOBS}/"])
-    def test_is_the_same_with_a_trailing_slash(self, client, path):
-        assert client.post(path, FORM, format="multipart").status_code == 202
-
-    def test_is_what_get_shows_from_then_on(self, client):
-        created = client.create().json()
-        assert client.get(f"{JOBS}/{created['id']}").json() == created
+        assert client.get(f"{JOBS}/{answer.json()['id']}").json() == answer.json()
 
 
 class TestCharge:
-    def test_is_taken_at_once_and_once(self, client, alice, tokens):
+    def test_job_is_charged_once(self, client, alice, tokens):
         job = client.create().json()
         assert tokens(alice) == TOKENS - COST
         charge = Entry.objects.get(kind="charge")
         assert (charge.amount, charge.reference, charge.account_id) == (-50, job["id"], alice.pk)
 
-    def test_is_possible_with_just_enough(self, client, alice, tokens):
+    def test_exact_balance_suffices(self, client, alice, tokens):
         tokens(alice, COST)
         assert client.create().status_code == 202
         assert tokens(alice) == 0
 
     @pytest.mark.parametrize("available", [0, 20, 49])
-    def test_is_refused_with_the_guides_402(self, client, alice, tokens, available):
+    def test_missing_tokens_are_the_402_of_the_guide(self, client, alice, tokens, available):
         tokens(alice, available)
         answer = client.create()
         assert answer.status_code == 402
@@ -100,7 +94,7 @@ class TestCharge:
         assert tokens(alice) == available
         assert not VideoJob.objects.exists()
 
-    def test_is_refused_to_who_never_had_an_account(self, client, django_user_model, client_of):
+    def test_user_without_account_is_402(self, client, django_user_model, client_of):
         answer = client_of(django_user_model.objects.create_user("carol")).create()
         assert answer.status_code == 402
         assert answer.json()["detail"]["availableTokens"] == 0
@@ -108,7 +102,7 @@ class TestCharge:
 
 class TestActiveJobs:
     @pytest.mark.usefixtures("bob")
-    def test_are_three_and_one_more_is_the_guides_429(self, client, alice, tokens, stranger):
+    def test_fourth_active_job_is_the_429_of_the_guide(self, client, alice, tokens, stranger):
         for _ in range(3):
             assert client.create().status_code == 202
         answer = client.create()
@@ -127,30 +121,20 @@ class TestActiveJobs:
         assert VideoJob.objects.count() == 3
         assert stranger.create().status_code == 202
 
-    def test_say_when_to_come_back_where_nothing_tells_how_long(self, client, new_job):
+    def test_retry_after_is_sent_without_an_estimate(self, client, new_job):
         for _ in range(3):
             new_job(mock_mode=False)
         answer = client.create()
         assert answer.json()["estimatedWaitSeconds"] is None
         assert int(answer["Retry-After"]) > 0
 
-    @pytest.mark.parametrize("state", ["submitting", "generating", "storing"])
-    def test_include_the_running_ones(self, client, new_job, state):
+    @pytest.mark.parametrize("state", STATES[1:])
+    def test_running_jobs_are_counted_and_ended_jobs_are_not(self, client, new_job, state):
         for _ in range(3):
             new_job(state)
-        assert client.create().status_code == 429
+        assert client.create().status_code == (202 if state in ENDED else 429)
 
-    @pytest.mark.parametrize("end", ["SUCCEEDED", "FAILED", "CANCELLED"])
-    def test_do_not_include_the_ended_ones(self, client, new_job, end):
-        for _ in range(3):
-            new_job(end)
-        assert client.create().status_code == 202
-
-    def test_are_as_many_as_the_settings_say(self, client, settings):
-        settings.VIDEO_MAX_ACTIVE_JOBS = 1
-        assert [client.create().status_code for _ in range(2)] == [202, 429]
-
-    def test_find_room_in_the_waiting_room(self, client, settings, alice, tokens):
+    def test_waiting_jobs_are_allowed_as_configured(self, client, settings, alice, tokens):
         settings.VIDEO_MAX_ACTIVE_JOBS, settings.VIDEO_MAX_WAITING_JOBS = 1, 2
         answers = [client.create() for _ in range(4)]
         assert [answer.status_code for answer in answers] == [202, 202, 202, 429]
@@ -161,23 +145,19 @@ class TestActiveJobs:
 
 
 class TestDefaults:
-    def test_are_eight_seconds_without_sound_and_pictures(self, client):
-        job = client.create(durationSeconds=None, generateAudio=None).json()
-        assert (job["durationSeconds"], job["generateAudio"]) == (8, False)
-
     @pytest.mark.parametrize(
         "fields",
         [
-            {"durationSeconds": ""},
-            {"generateAudio": ""},
+            {"durationSeconds": None, "generateAudio": None},
+            {"durationSeconds": "", "generateAudio": ""},
             {"initialImage": "", "endFrame": "", "referenceImages": ""},
         ],
     )
-    def test_stand_for_a_field_of_a_form_left_empty(self, client, fields):
+    def test_empty_form_field_gets_the_default(self, client, fields):
         job = client.create(**fields).json()
         assert (job["durationSeconds"], job["generateAudio"]) == (8, False)
 
-    def test_stand_for_null_in_json(self, client):
+    def test_null_in_json_gets_the_default(self, client):
         nothing = {"durationSeconds": None, "initialImage": None, "endFrame": None}
         answer = client.create_json(**nothing, referenceImages=None)
         assert answer.status_code == 202
@@ -185,16 +165,15 @@ class TestDefaults:
         assert answer.json()["inputs"]["referenceImages"] == 0
 
     @pytest.mark.parametrize(("default", "shown"), [(True, True), (False, False)])
-    def test_are_the_operators_for_the_mock_mode(self, client, settings, default, shown):
+    def test_operator_sets_the_default_mock_mode(self, client, settings, default, shown):
         settings.VIDEO_DEFAULT_MOCK_MODE, settings.GOOGLE_API_KEY = default, "a key"
         assert client.create(mockMode=None).json()["mockMode"] is shown
         assert client.create(mockMode="true").json()["mockMode"] is True
         assert client.create(mockMode="false").json()["mockMode"] is False
 
-    def test_let_the_guides_own_client_run(self, client, settings):
+    def test_fields_of_the_guides_client_suffice(self, client, settings):
         settings.VIDEO_DEFAULT_MOCK_MODE = True
         asked = {
-            "clientReference": None,
             "prompt": "A sunset over mountains",
             "model": "veo-3.1-fast-generate-preview",
             "resolution": "1080p",
@@ -205,7 +184,7 @@ class TestDefaults:
 
 class TestFields:
     @pytest.mark.parametrize("seconds", [4, 8])
-    def test_take_a_length_as_number_and_text(self, client, settings, seconds):
+    def test_duration_may_be_number_or_text(self, client, settings, seconds):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         for form in (
             client.create(durationSeconds=str(seconds)),
@@ -219,19 +198,17 @@ class TestFields:
     @pytest.mark.parametrize("name", ["generateAudio", "mockMode"])
     @pytest.mark.parametrize(
         ("given", "meant"),
-        [("true", True), ("TRUE", True), ("True", True), ("false", False), ("fAlSe", False)],
+        [("true", True), ("TRUE", True), ("fAlSe", False)],
     )
-    def test_take_a_boolean_as_text_in_any_case(self, client, settings, name, given, meant):
+    def test_boolean_may_be_json_or_text_in_any_case(self, client, settings, name, given, meant):
         settings.GOOGLE_API_KEY = "a key"
-        for answer in (client.create(**{name: given}), client.create_json(**{name: given})):
+        for answer in (
+            client.create(**{name: given}),
+            client.create_json(**{name: given}),
+            client.create_json(**{name: meant}),
+        ):
             assert answer.status_code == 202
             assert answer.json()[name] is meant
-
-    @pytest.mark.parametrize("name", ["generateAudio", "mockMode"])
-    @pytest.mark.parametrize("given", [True, False])
-    def test_take_a_boolean_as_json(self, client, settings, name, given):
-        settings.GOOGLE_API_KEY = "a key"
-        assert client.create_json(**{name: given}).json()[name] is given
 
     @pytest.mark.parametrize(
         ("given", "kept"),
@@ -245,58 +222,40 @@ class TestFields:
             ),
             ("<script>alert(1)</script> '; DROP TABLE jobs; --", None),
             ("{{ prompt }} %s %(x)s \\u0041 \\", None),
-            ("[[fail:nonsense]] [[slow:x]]", None),
-            ("x" * 4000, None),
             ("🎬" * 4000, None),
             (f"  {'x' * 4000}\n", "x" * 4000),
         ],
         ids=lambda text: ascii(text)[:30],
     )
-    def test_keep_a_prompt_as_it_was_written(self, client, given, kept):
+    def test_prompt_is_kept_without_outer_spaces(self, client, given, kept):
         for answer in (client.create(prompt=given), client.create_json(prompt=given)):
             assert answer.status_code == 202, answer.content
             assert answer.json()["prompt"] == (given if kept is None else kept)
             assert client.get(f"{JOBS}/{answer.json()['id']}").json() == answer.json()
 
-    @pytest.mark.parametrize("prompt", [None, "", "   ", "\n\t"])
-    def test_show_no_prompt_as_null(self, client, prompt):
+    @pytest.mark.parametrize("prompt", [None, "", "\n\t"])
+    def test_empty_prompt_with_an_image_is_null(self, client, prompt):
         answer = client.create(prompt=prompt, initialImage=picture())
         assert answer.status_code == 202
         assert answer.json()["prompt"] is None
 
-    def test_that_only_the_service_sets_are_refused(self, client, bob):
-        forged = {
-            "id": "550e8400-e29b-41d4-a716-446655440000",
-            "userId": str(bob.pk),
-            "user": str(bob.pk),
-            "user_id": str(bob.pk),
-            "status": "SUCCEEDED",
-            "stage": "storing",
-            "statusMessage": "Ha",
-            "progressPercentage": 100,
-            "tokensConsumed": 0,
-            "tokens_consumed": 0,
-            "tokensRefunded": 50,
-            "cloudinaryUrl": "https://evil.example/",
-            "video_url": "https://evil.example/",
-            "posterUrl": "https://evil.example/",
-            "errorCode": "internal",
-            "queuePosition": -5,
-            "createdAt": "2001-01-01T00:00:00Z",
-            "completedAt": "2001-01-01T00:00:00Z",
-            "expected_seconds": 1,
-            "version": 7,
-            "operation": "mine",
-        }
+    def test_fields_of_the_service_are_unknown(self, client, bob):
+        names = (
+            *("id", "userId", "user", "user_id", "status", "stage", "statusMessage", "version"),
+            *("progressPercentage", "tokensConsumed", "tokens_consumed", "tokensRefunded"),
+            *("cloudinaryUrl", "video_url", "posterUrl", "errorCode", "queuePosition"),
+            *("createdAt", "completedAt", "expected_seconds", "operation"),
+        )
+        forged = dict.fromkeys(names, str(bob.pk))
         for answer in (client.create(**forged), client.create_json(**forged)):
             faults = assert_fault(answer, field="id")["errors"]
             assert {fault["code"] for fault in faults} == {"unknown_field"}
-            assert "evil" not in answer.text
+            assert str(bob.pk) not in answer.text
         assert not VideoJob.objects.exists()
 
 
 class TestPictures:
-    def test_are_counted_in_the_answer(self, client):
+    def test_answer_counts_the_images(self, client):
         both = client.create(initialImage=picture(), endFrame=picture("PNG"))
         assert both.json()["inputs"] == {
             "initialImage": True,
@@ -310,7 +269,7 @@ class TestPictures:
             "referenceImages": 3,
         }
 
-    def test_are_kept_in_their_order_and_their_places(self, client):
+    def test_images_keep_role_and_order(self, client):
         client.create(initialImage=picture(size=(10, 1)), endFrame=picture(size=(20, 1)))
         client.create(referenceImages=[picture(size=(n, 2)) for n in (30, 40, 50)])
         places = JobImage.objects.order_by("width").values_list("role", "position", "width")
@@ -322,7 +281,7 @@ class TestPictures:
             ("referenceImages", 2, 50),
         ]
 
-    def test_are_none_where_a_browsers_file_field_stayed_empty(self, client):
+    def test_empty_file_field_of_a_browser_is_no_image(self, client):
         body = (
             b"".join(
                 b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'

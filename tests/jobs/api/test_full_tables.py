@@ -58,7 +58,7 @@ def costs(request):
     return looked_at() - before
 
 
-def test_an_order(client, settings):
+def test_create_reads_few_rows(client, settings):
     settings.VIDEO_MAX_ACTIVE_JOBS = 100
 
     def create():
@@ -67,7 +67,7 @@ def test_an_order(client, settings):
     assert costs(create) < 60
 
 
-def test_a_cancellation(client, settings):
+def test_cancel_reads_few_rows(client, settings):
     settings.VIDEO_MAX_ACTIVE_JOBS = 100
     ids = [client.create().json()["id"] for _ in range(11)]
     numbers = count()
@@ -79,14 +79,14 @@ def test_a_cancellation(client, settings):
 
 
 @pytest.mark.parametrize("query", ["", "?limit=2&offset=1", "?status_filter=FAILED"])
-def test_a_list(client, query):
+def test_list_reads_few_rows(client, query):
     def look():
         assert client.get(JOBS + query).status_code == 200
 
     assert costs(look) < 100  # fifty jobs with their logs
 
 
-def test_a_poll(client, user):
+def test_poll_reads_few_rows(client, user):
     ids = [str(id) for id in user.video_jobs.values_list("pk", flat=True)[:11]]
     numbers = count()
 
@@ -96,7 +96,7 @@ def test_a_poll(client, user):
     assert costs(look) < 20
 
 
-def test_the_balance(client):
+def test_balance_reads_few_rows(client):
     def look():
         assert client.get("/api/v1/tokens").status_code == 200
 

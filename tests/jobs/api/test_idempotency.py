@@ -24,25 +24,22 @@ def first(client):
 
 
 class TestKey:
-    @pytest.mark.parametrize("value", ["a", "!", "~", "550e8400-e29b", '"quoted"', "x" * 255])
-    def test_of_visible_ascii_is_taken(self, client, value):
+    @pytest.mark.parametrize("value", ["!", "~", '"quoted"', "x" * 255])
+    def test_visible_ascii_key_is_accepted(self, client, value):
         ids = [client.create(headers=key(value)).json()["id"] for _ in range(2)]
         assert ids[0] == ids[1]
 
-    @pytest.mark.parametrize("value", ["", " ", "a b", "a\tb", "x" * 256, "é", "日", "a\x7f", "🎬"])
-    def test_of_anything_else_is_refused(self, client, nothing_happens, value):
+    @pytest.mark.parametrize("value", ["", "a b", "x" * 256, "é", "a\x7f", "🎬"])
+    def test_other_key_is_refused(self, client, nothing_happens, value):
         body = assert_fault(client.create(headers=key(value)), field="Idempotency-Key")
         assert body["detail"] == "Idempotency-Key must be 1 to 255 visible ASCII characters"
 
-    def test_is_needed_by_nobody(self, client):
-        assert client.create().json()["id"] != client.create().json()["id"]
-
-    def test_is_case_sensitive(self, client, first):
+    def test_key_is_case_sensitive(self, client, first):
         assert client.create(headers=key("KEY-1")).json()["id"] != first["id"]
 
 
 class TestReplay:
-    def test_is_the_same_job_charged_once(self, client, first, alice, tokens):
+    def test_repeated_order_gets_the_same_job_charged_once(self, client, first, alice, tokens):
         for _ in range(3):
             answer = client.create(headers=key())
             assert answer.status_code == 202
@@ -51,31 +48,28 @@ class TestReplay:
         assert tokens(alice) == TOKENS - COST
         assert VideoJob.objects.count() == 1
 
-    def test_is_not_said_of_the_first_answer(self, client):
-        assert "Idempotency-Replayed" not in client.create(headers=key())
-
     @pytest.mark.parametrize("state", ["generating", "SUCCEEDED", "FAILED", "CANCELLED"])
-    def test_shows_the_job_as_it_is_now(self, client, first, state):
+    def test_replay_shows_the_current_job(self, client, first, state):
         job = bring(VideoJob.objects.get(pk=first["id"]), state)
         answer = client.create(headers=key())
         assert answer.status_code == 202
         assert answer.json() == client.job(job)
         assert answer.json()["status"] != "PENDING"
 
-    def test_needs_no_tokens_and_no_free_place(self, client, first, alice, tokens, new_job):
+    def test_replay_needs_no_tokens_and_no_free_place(self, client, first, alice, tokens, new_job):
         new_job()
         new_job()
         tokens(alice, 0)
         assert client.create(headers=key()).json() == first
 
-    def test_knows_the_same_content_in_another_dress(self, client, first):
+    def test_same_content_in_another_format_is_a_replay(self, client, first):
         body = FORM | {"mockMode": True, "generateAudio": False, "prompt": f" {FORM['prompt']} "}
         answer = client.post(JOBS, body, format="json", headers=key())
         assert answer.json()["id"] == first["id"]
         again = client.create(headers=key(), durationSeconds=None, mockMode="TRUE")
         assert again.json()["id"] == first["id"]
 
-    def test_knows_the_same_files_under_other_names(self, client):
+    def test_same_files_under_other_names_are_a_replay(self, client):
         content = picture().read()
         answers = [
             client.create(headers=key(), initialImage=upload(content, name))
@@ -83,7 +77,7 @@ class TestReplay:
         ]
         assert answers[0].json() == answers[1].json()
 
-    def test_is_404_once_the_job_is_deleted(self, client, first, alice, tokens):
+    def test_replay_of_a_deleted_job_is_404(self, client, first, alice, tokens):
         client.delete(f"{JOBS}/{first['id']}")
         assert_problem(client.create(headers=key()), 404, "not_found")
         assert_problem(client.create(headers=key()), 404, "not_found")
@@ -94,9 +88,7 @@ class TestReplay:
 class TestMismatch:
     OTHER = [
         {"prompt": "Another"},
-        {"prompt": f"{FORM['prompt']}."},
         {"model": "veo-3.1-generate-preview"},
-        {"model": "veo-3.1-fast-generate-001"},
         {"resolution": "1080p"},
         {"aspectRatio": "9:16"},
         {"durationSeconds": 4},
@@ -108,7 +100,7 @@ class TestMismatch:
     ]
 
     @pytest.mark.parametrize("changes", OTHER, ids=lambda changes: "+".join(changes))
-    def test_is_422(self, client, first, alice, tokens, settings, changes):
+    def test_other_content_is_422(self, client, first, alice, tokens, settings, changes):
         settings.GOOGLE_API_KEY = "a key"
         made = {name: value() if callable(value) else value for name, value in changes.items()}
         answer = client.create(headers=key(), **made)
@@ -117,12 +109,12 @@ class TestMismatch:
         assert tokens(alice) == TOKENS - COST
         assert client.create(headers=key()).json() == first
 
-    def test_is_in_one_pixel_of_a_file(self, client):
+    def test_other_file_content_is_422(self, client):
         for color, status in (("red", 202), ("red", 202), ("#fe0000", 422)):
             file = picture("PNG", color=color)
             assert client.create(headers=key(), initialImage=file).status_code == status
 
-    def test_is_in_the_order_and_the_places_of_files(self, client):
+    def test_other_order_or_number_of_files_is_422(self, client):
         def ask(*colors, **fields):
             files = [picture(color=color) for color in colors]
             return client.create(headers=key(), referenceImages=files, **fields).status_code
@@ -130,7 +122,7 @@ class TestMismatch:
         assert [ask("red", "blue"), ask("red", "blue"), ask("blue", "red")] == [202, 202, 422]
         assert [ask("red"), ask("red", "blue", "blue")] == [422, 422]
 
-    def test_is_not_in_a_body_that_is_no_order(self, client, first):
+    def test_invalid_body_under_a_used_key_is_400(self, client, first):
         assert_fault(client.create(headers=key(), resolution="4k"), field="resolution")
         assert client.create(headers=key()).json() == first
 
@@ -139,14 +131,14 @@ class TestTime:
     def grown_older(self, age):
         IdempotencyKey.objects.update(created_at=timezone.now() - age)
 
-    def test_within_24_hours_keeps_the_key(self, client, first):
+    def test_key_is_kept_for_24_hours(self, client, first):
         self.grown_older(timedelta(hours=23, minutes=59))
         answer = client.create(headers=key())
         assert answer["Idempotency-Replayed"] == "true"
         assert answer.json()["id"] == first["id"]
 
     @pytest.mark.parametrize("fields", [{}, {"prompt": "Another"}])
-    def test_after_24_hours_frees_the_key(self, client, first, alice, tokens, fields):
+    def test_key_is_free_after_24_hours(self, client, first, alice, tokens, fields):
         self.grown_older(timedelta(hours=24, seconds=1))
         answer = client.create(headers=key(), **fields)
         assert answer.status_code == 202
@@ -159,11 +151,11 @@ class TestTime:
 class TestErrorAnswer:
     """It is not kept: the key can be used again."""
 
-    def test_of_the_form_is_not_kept(self, client):
+    def test_key_is_free_after_a_400(self, client):
         assert client.create(headers=key(), resolution="4k").status_code == 400
         assert client.create(headers=key()).status_code == 202
 
-    def test_of_missing_tokens_is_not_kept(self, client, alice, tokens):
+    def test_key_is_free_after_a_402(self, client, alice, tokens):
         tokens(alice, 0)
         assert client.create(headers=key()).status_code == 402
         tokens(alice, 50)
@@ -171,7 +163,7 @@ class TestErrorAnswer:
         assert answer.status_code == 202
         assert "Idempotency-Replayed" not in answer
 
-    def test_of_too_many_jobs_is_not_kept(self, client, new_job):
+    def test_key_is_free_after_a_429(self, client, new_job):
         jobs = [new_job() for _ in range(3)]
         assert client.create(headers=key()).status_code == 429
         bring(jobs[0], "CANCELLED")
@@ -179,7 +171,7 @@ class TestErrorAnswer:
 
 
 class TestStranger:
-    def test_has_keys_of_his_own(self, first, stranger, bob, tokens):
+    def test_users_have_separate_keys(self, first, stranger, bob, tokens):
         answer = stranger.create(headers=key())
         assert answer.status_code == 202
         assert "Idempotency-Replayed" not in answer

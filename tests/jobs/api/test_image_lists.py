@@ -18,7 +18,7 @@ class TestListOfFiles:
             ["referenceImages", "referenceImages[]", "referenceImages[1]"],
         ],
     )
-    def test_is_read_whole_and_in_its_order(self, client, names):
+    def test_reference_images_keep_their_order(self, client, names):
         files: dict[str, list[Any]] = {}
         for name, size in zip(names, (10, 20, 30), strict=True):
             files.setdefault(name, []).append(picture(size=(size, 2)))
@@ -28,7 +28,7 @@ class TestListOfFiles:
         widths = JobImage.objects.order_by("position").values_list("width", flat=True)
         assert list(widths) == [10, 20, 30]
 
-    def test_is_the_same_order_under_each_spelling(self, client):
+    def test_each_spelling_is_the_same_idempotent_order(self, client):
         ids = set()
         for name in ("referenceImages", "referenceImages[]", "referenceImages[0]"):
             answer = client.create(**{name: [picture()]}, headers={"idempotency-key": "one"})
@@ -37,7 +37,7 @@ class TestListOfFiles:
         assert len(ids) == 1
 
     @pytest.mark.usefixtures("nothing_happens")
-    def test_holds_at_most_three_in_all(self, client):
+    def test_more_than_three_images_are_refused(self, client):
         files = {"referenceImages": [picture(), picture()], "referenceImages[]": [picture()] * 2}
         body = assert_fault(client.create(**files), field="referenceImages")
         assert body["detail"] == "At most 3 reference images are allowed"

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from jobs.models import JobCount, Status, VideoJob
 from jobs.stats import job_totals
-from tests.api import JOBS, NO_JOBS, assert_fault
+from tests.api import JOBS, assert_fault
 from tests.job_states import STATES
 from tests.jobs.api.test_retrieve import KEYS
 
@@ -58,13 +58,7 @@ def listed(client):
 
 
 class TestList:
-    @pytest.mark.parametrize("path", [JOBS, f"{JOBS}/"])
-    def test_is_empty_before_the_first_job(self, client, path):
-        answer = client.get(path)
-        assert answer.status_code == 200
-        assert answer.json() == NO_JOBS
-
-    def test_holds_whole_jobs_as_they_are_shown_alone(self, client, new_job, settings):
+    def test_list_shows_jobs_as_retrieve_does(self, client, new_job, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         jobs = [new_job(state) for state in reversed(STATES)]
         answer = client.get(JOBS).json()
@@ -73,34 +67,18 @@ class TestList:
             assert set(shown) == KEYS
             assert shown == client.job(job)
 
-    def test_comes_newest_first(self, listed, many):
-        many(5)
-        assert listed() == (["0", "1", "2", "3", "4"], 5)
-
-    def test_is_stable_where_jobs_are_of_the_same_moment(self, listed, many):
+    def test_order_of_simultaneous_jobs_is_stable(self, listed, many):
         jobs = many(25, age=lambda n: timedelta(0))
         order = [job.prompt for job in sorted(jobs, key=lambda job: job.pk, reverse=True)]
         assert listed() == (order, 25)
         pages = [listed(f"?limit=4&offset={start}")[0] for start in range(0, 25, 4)]
         assert [prompt for page in pages for prompt in page] == order
 
-    def test_is_the_users_own(self, listed, many, bob):
-        many(2)
+    def test_list_holds_only_own_jobs(self, listed, many, bob):
+        assert listed() == ([], 0)
+        many(3)
         many(3, user=bob)
-        assert listed() == (["0", "1"], 2)
-
-    def test_takes_as_many_queries_for_many_jobs(
-        self, client, new_job, many, settings, django_assert_num_queries
-    ):
-        settings.VIDEO_MAX_ACTIVE_JOBS = 20
-        new_job()
-        with django_assert_num_queries(5):  # user, jobs, queue, logs, total
-            client.get(JOBS)
-        many(60)
-        for state in reversed(STATES):
-            new_job(state)
-        with django_assert_num_queries(5):
-            assert len(client.get(f"{JOBS}?limit=100").json()["jobs"]) == 1 + 60 + len(STATES)
+        assert listed() == (["0", "1", "2"], 3)
 
 
 class TestPage:
@@ -108,30 +86,26 @@ class TestPage:
         ("query", "first", "count"),
         [
             ("", 0, 50),
-            ("?limit=1", 0, 1),
             ("?limit=100", 0, 100),
             ("?limit=100&offset=50", 50, 70),
             ("?offset=1", 1, 50),
             ("?offset=119", 119, 1),
             ("?offset=120", 0, 0),
             ("?offset=10000", 0, 0),
-            ("?limit=10&offset=10", 10, 10),
         ],
     )
-    def test_is_as_large_and_begins_where_it_is_asked_to(self, listed, many, query, first, count):
+    def test_limit_and_offset_select_jobs(self, listed, many, query, first, count):
         many(120)
         expected = [str(n) for n in range(first, first + count)] if count else []
         assert listed(query) == (expected, 120)
 
-    @pytest.mark.parametrize(
-        "limit", ["0", "101", "-1", "ten", "1.5", "", "9" * 2000, "null", "%00", "1e1", "+"]
-    )
-    def test_of_a_wrong_limit_is_refused(self, client, limit):
+    @pytest.mark.parametrize("limit", ["0", "101", "ten", "1.5", "", "9" * 2000, "%00"])
+    def test_invalid_limit_is_refused(self, client, limit):
         body = assert_fault(client.get(f"{JOBS}?limit={limit}"), field="limit")
         assert body["detail"] == "Limit must be a whole number from 1 to 100"
 
-    @pytest.mark.parametrize("offset", ["-1", "ten", "1.5", "", "9" * 2000])
-    def test_of_a_wrong_offset_is_refused(self, client, offset):
+    @pytest.mark.parametrize("offset", ["-1", "ten", ""])
+    def test_invalid_offset_is_refused(self, client, offset):
         body = assert_fault(client.get(f"{JOBS}?offset={offset}"), field="offset")
         assert body["detail"] == "Offset must be a whole number of at least 0"
 
@@ -158,19 +132,19 @@ class TestFilter:
             ("CANCELLED", ["CANCELLED"]),
         ],
     )
-    @pytest.mark.parametrize("spelling", [str.upper, str.lower, str.title])
-    def test_finds_the_status_in_any_case(self, listed, one_of_each, status, states, spelling):
-        assert listed(f"?status_filter={spelling(status)}") == (states, len(states))
+    def test_status_in_any_case_is_found(self, listed, one_of_each, status, states):
+        for spelling in (status, status.lower(), status.title()):
+            assert listed(f"?status_filter={spelling}") == (states, len(states))
 
-    def test_counts_in_the_total_what_it_matches(self, listed, many):
+    def test_total_counts_the_matching_jobs(self, listed, many):
         many(30)
         many(3, status=Status.SUCCEEDED)
         assert listed("?status_filter=succeeded&limit=2") == (["0", "1"], 3)
 
     @pytest.mark.parametrize(
         "status",
-        ["DONE", "PENDING;RUNNING", "PENDING,", "FAILED,DONE", "", "%00", "PENDING%00", "é" * 99],
+        ["DONE", "PENDING;RUNNING", "PENDING,", "FAILED,DONE", "", "PENDING%00", "é" * 99],
     )
-    def test_refuses_any_other_status(self, client, status):
+    def test_other_status_is_refused(self, client, status):
         body = assert_fault(client.get(f"{JOBS}?status_filter={status}"), field="status_filter")
         assert body["detail"] == FILTER

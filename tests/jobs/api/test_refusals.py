@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from django.conf import settings as real_settings
 
 from jobs.models import VideoJob
 from tests.api import FORM, JOBS, Client, assert_fault, assert_problem, limited
@@ -24,25 +23,25 @@ MOCK = "Mock mode must be 'true' or 'false'"
 AUDIO = "Generate audio must be 'true' or 'false'"
 
 WRONG = [
-    *(("resolution", RESOLUTION, value) for value in ("", "480p", "720P", "4k", " 720p", "720")),
-    *(("aspectRatio", RATIO, value) for value in ("", "1:1", "16/9", "16:9 ", "9:16:1")),
-    *(("model", MODEL, value) for value in ("", "veo", "VEO-3.1-GENERATE-PREVIEW", "veo-3.1\0")),
-    *(("durationSeconds", DURATION, v) for v in ("0", "5", "6", "-8", "8.5", "1e1", "abc", "٨")),
-    *(("mockMode", MOCK, value) for value in ("", "1", "0", "yes", "on", "truee", "none")),
-    *(("generateAudio", AUDIO, value) for value in ("1", "0", "yes", "nein")),
+    *(("resolution", RESOLUTION, value) for value in ("", "720P", "4k", " 720p")),
+    *(("aspectRatio", RATIO, value) for value in ("", "1:1", "16:9 ")),
+    *(("model", MODEL, value) for value in ("", "VEO-3.1-GENERATE-PREVIEW", "veo-3.1\0")),
+    *(("durationSeconds", DURATION, v) for v in ("0", "5", "-8", "8.5", "abc", "٨")),
+    *(("mockMode", MOCK, value) for value in ("", "1", "truee")),
+    *(("generateAudio", AUDIO, value) for value in ("1", "nein")),
 ]
-NO_TEXT: list[Any] = [None, True, False, 0, 720, 1.5, [], ["720p"], {}, {"a": "720p"}, [[[]]]]
-NO_BOOLEAN: list[Any] = [None, 0, 1, "", [], [True], {}, "null"]
+NO_TEXT: list[Any] = [None, True, 720, 1.5, ["720p"], {"a": "720p"}]
+NO_BOOLEAN: list[Any] = [None, 1, "", [True], {}, "null"]
 WRONG_JSON: list[tuple[str, str, Any]] = [
     *(("resolution", RESOLUTION, value) for value in NO_TEXT),
     *(("aspectRatio", RATIO, value) for value in NO_TEXT),
     *(("model", MODEL, value) for value in NO_TEXT),
     *(
         ("durationSeconds", DURATION, value)
-        for value in (True, False, 0, 6, -8, 8.5, 80, 10**300, 1e300, "", [], [8], {}, {"a": 8})
+        for value in (True, 0, 6, 8.5, 10**300, 1e300, "", [8], {"a": 8})
     ),
     *(("mockMode", MOCK, value) for value in NO_BOOLEAN),
-    *(("generateAudio", AUDIO, value) for value in NO_BOOLEAN),
+    *(("generateAudio", AUDIO, value) for value in NO_BOOLEAN[1:]),
     *(("prompt", "Prompt must be a text", value) for value in NO_TEXT[1:]),
 ]
 
@@ -58,27 +57,22 @@ class TestField:
             ("mockMode", "Mock mode is required"),
         ],
     )
-    def test_is_required(self, client, field, sentence):
+    def test_missing_field_is_refused(self, client, field, sentence):
         body = assert_fault(client.create(**{field: None}), field=field)
         assert body["detail"] == sentence
 
     @pytest.mark.parametrize(("field", "sentence", "value"), WRONG)
-    def test_has_few_values_in_a_form(self, client, field, sentence, value):
+    def test_invalid_form_value_is_refused(self, client, field, sentence, value):
         body = assert_fault(client.create(**{field: value}), field=field)
         assert body["detail"] == sentence
         assert len(body["errors"]) == 1
 
     @pytest.mark.parametrize(("field", "sentence", "value"), WRONG_JSON)
-    def test_has_few_values_in_json(self, client, field, sentence, value):
+    def test_invalid_json_value_is_refused(self, client, field, sentence, value):
         body = assert_fault(client.create_json(**{field: value}), field=field)
         assert body["detail"] == sentence
 
-    @pytest.mark.parametrize("value", ["1", "yes", "none"])
-    def test_of_the_mock_mode_has_few_values_where_it_has_a_default(self, client, settings, value):
-        settings.VIDEO_DEFAULT_MOCK_MODE = True
-        assert assert_fault(client.create(mockMode=value), field="mockMode")["detail"] == MOCK
-
-    def test_is_named_with_all_other_wrong_ones_the_first_first(self, client):
+    def test_all_invalid_fields_are_reported_in_order(self, client):
         answer = client.create(
             model="veo", resolution="4k", aspectRatio=None, durationSeconds=5, mockMode="1"
         )
@@ -90,7 +84,7 @@ class TestField:
             *(MODEL, RESOLUTION, "Aspect ratio is required", DURATION, MOCK)
         ]
 
-    def test_of_everything_is_missing_in_an_empty_body(self, client):
+    def test_empty_body_reports_every_required_field(self, client):
         for answer in (
             client.post(JOBS),
             client.post(JOBS, {}, format="multipart"),
@@ -99,47 +93,39 @@ class TestField:
             body = assert_fault(answer, field="model")
             assert len(body["errors"]) == 4
 
-    @pytest.mark.parametrize("name", ["prompt", "resolution", "mockMode", "initialImage"])
-    def test_is_sent_once(self, client, name):
-        value = picture() if name == "initialImage" else "true"
-        twice = [value, picture() if name == "initialImage" else "720p"]
-        body = assert_fault(client.create(**{name: twice}), field=name)
-        assert body["detail"].endswith("was sent more than once")
-
-    def test_of_an_image_is_a_file(self, client):
+    def test_image_that_is_no_file_is_refused(self, client):
         for answer in (
             client.create(initialImage="a.jpg"),
-            client.create(initialImage="data:image/png;base64,iVBORw0KGgo="),
             client.create_json(initialImage="aGVsbG8="),
             client.create_json(initialImage={"url": "http://169.254.169.254/"}),
         ):
             body = assert_fault(answer, field="initialImage")
-            assert body["detail"] == "Initial image must be an uploaded file"
+            assert body["detail"].startswith(
+                "Initial image must be an uploaded file, or a data URI"
+            )
 
-    @pytest.mark.parametrize("value", ["a.jpg", 1, {}, {"a": 1}, ["a.jpg"], [None], [[]]])
-    def test_of_reference_images_is_a_list_of_files(self, client, value):
+    @pytest.mark.parametrize("value", ["a.jpg", {"a": 1}, ["a.jpg"], [None], [[]]])
+    def test_reference_images_that_are_no_files_are_refused(self, client, value):
         assert_fault(client.create_json(referenceImages=value), field="referenceImages")
 
 
 @pytest.mark.usefixtures("nothing_happens")
 class TestPrompt:
-    def test_or_an_initial_image_is_required(self, client):
+    def test_order_without_prompt_and_image_is_refused(self, client):
         sentence = "Either a prompt or an initial image is required"
         for prompt in (None, "", "  ", "\n"):
             assert assert_fault(client.create(prompt=prompt), field="prompt")["detail"] == sentence
         answer = client.create_json(prompt=None)
         assert assert_fault(answer, field="prompt")["detail"] == sentence
 
-    @pytest.mark.parametrize("prompt", ["x" * 4001, "🎬" * 4001, "x " * 2001 + "y"])
-    def test_has_at_most_4000_characters(self, client, prompt):
+    @pytest.mark.parametrize("prompt", ["🎬" * 4001, "x " * 2001 + "y"])
+    def test_prompt_over_4000_characters_is_refused(self, client, prompt):
         for answer in (client.create(prompt=prompt), client.create_json(prompt=prompt)):
             body = assert_fault(answer, field="prompt")
             assert body["detail"] == "Prompt must be at most 4,000 characters"
 
-    @pytest.mark.parametrize(
-        "code", [*range(9), 11, 12, *range(14, 32), *range(127, 160)], ids="U+{:02X}".format
-    )
-    def test_has_no_control_characters(self, client, code):
+    @pytest.mark.parametrize("code", [0, 8, 11, 12, 14, 31, 127, 159], ids="U+{:02X}".format)
+    def test_control_character_is_refused(self, client, code):
         for prompt in (f"a{chr(code)}b", chr(code), f"a{chr(code)}"):
             body = assert_fault(client.create_json(prompt=prompt), field="prompt")
             assert body["detail"] == "Prompt must not contain control characters"
@@ -148,14 +134,13 @@ class TestPrompt:
         assert_fault(with_image, field="prompt")
 
     @pytest.mark.parametrize("escape", [r"\ud800", r"a\udfff", r"\udc00\ud800"])
-    def test_has_no_half_characters(self, client, escape):
+    def test_lone_surrogate_is_refused(self, client, escape):
         text = json.dumps(FORM | {"prompt": "HERE"}).replace("HERE", escape)
         assert_fault(client.create_json(text), field="prompt")
 
 
 @pytest.mark.usefixtures("nothing_happens")
 class TestCombination:
-    @pytest.mark.parametrize("mock", ["true", "false"])
     @pytest.mark.parametrize(
         ("asked", "field", "sentence"),
         [
@@ -179,11 +164,7 @@ class TestCombination:
                 "referenceImages",
                 "Reference images cannot be combined with an initial image or an end frame",
             ),
-            (
-                {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
-                "referenceImages",
-                "Reference images cannot be combined with an initial image or an end frame",
-            ),
+            ({"referenceImages": 4}, "referenceImages", "At most 3 reference images are allowed"),
             (
                 {"referenceImages": 1, "durationSeconds": 4},
                 "durationSeconds",
@@ -201,25 +182,18 @@ class TestCombination:
             ),
         ],
     )
-    def test_that_veo_refuses_is_refused(self, client, settings, mock, asked, field, sentence):
-        settings.GOOGLE_API_KEY = "a key"
-        body = assert_fault(client.create(mockMode=mock, **pictures(asked)), field=field)
+    def test_combination_that_veo_refuses_is_refused(self, client, asked, field, sentence):
+        body = assert_fault(client.create(**pictures(asked)), field=field)
         assert body["detail"] == sentence
         assert [each["message"] for each in body["errors"]] == [sentence]
 
-    def test_of_references_without_a_prompt_is_refused(self, client):
+    def test_reference_images_without_a_prompt_are_refused(self, client):
         body = assert_fault(
             client.create(prompt=None, **pictures({"referenceImages": 1})), field="prompt"
         )
         assert "Reference images need a prompt" in [each["message"] for each in body["errors"]]
 
-    def test_of_too_many_reference_images_is_refused(self, client):
-        body = assert_fault(
-            client.create(**pictures({"referenceImages": 4})), field="referenceImages"
-        )
-        assert body["detail"] == "At most 3 reference images are allowed"
-
-    def test_names_every_rule_that_it_breaks(self, client):
+    def test_every_broken_rule_is_reported(self, client):
         asked = {"initialImage": 1, "referenceImages": 2, "aspectRatio": "9:16"}
         answer = client.create(durationSeconds=4, model=LITE, **pictures(asked))
         fields = [each["field"] for each in assert_fault(answer, field="referenceImages")["errors"]]
@@ -253,13 +227,13 @@ class TestCombinationThatVeoTakes:
             {"durationSeconds": 4, "aspectRatio": "9:16"},
         ],
     )
-    def test_is_taken(self, client, asked):
+    def test_combination_that_veo_accepts_is_accepted(self, client, asked):
         assert client.create(**pictures(asked)).status_code == 202
 
 
 @pytest.mark.usefixtures("nothing_happens")
 class TestRealVideo:
-    def test_is_refused_where_no_google_account_is_set_up(self, client):
+    def test_real_video_without_google_account_is_refused(self, client):
         for answer in (client.create(mockMode="false"), client.create_json(mockMode=False)):
             assert answer.status_code == 400
             body = answer.json()
@@ -268,14 +242,10 @@ class TestRealVideo:
             assert body["detail"] == body["errors"][0]["message"]
             assert "'true'" in body["detail"]
 
-    def test_is_refused_for_its_other_faults_first(self, client):
-        answer = client.create(mockMode="false", resolution="4k")
-        assert assert_fault(answer, field="resolution")["detail"] == RESOLUTION
-
 
 class TestRealVideoThatIsSetUp:
     @pytest.mark.parametrize("name", ["GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT"])
-    def test_is_taken_with_a_key_or_a_project(self, client, settings, name):
+    def test_real_video_is_accepted_with_key_or_project(self, client, settings, name):
         setattr(settings, name, "acme-7")
         answer = client.create(mockMode="false")
         assert answer.status_code == 202
@@ -286,19 +256,19 @@ class TestRealVideoThatIsSetUp:
 class TestOrderOfChecks:
     """Authentication, throttle, form, tokens, active jobs."""
 
-    def test_begins_with_who_one_is(self, anonymous, settings):
+    def test_authentication_comes_first(self, anonymous, settings):
         limited(settings, "1/min")
         for _ in range(3):
             assert_problem(anonymous.send(b"{", "application/json"), 401, "not_authenticated")
 
-    def test_goes_on_with_how_often(self, client, settings):
+    def test_throttle_counts_malformed_requests(self, client, settings):
         limited(settings, "1/min")
         assert_fault(client.send(b"{", "application/json"), code="malformed")
         answer = client.send(b"{", "application/json")
         assert_problem(answer, 429, "throttled")
         assert answer["Retry-After"] == "60"
 
-    def test_looks_at_the_form_before_the_tokens(self, client, alice, tokens, new_job):
+    def test_fields_then_tokens_then_active_jobs_are_checked(self, client, alice, tokens, new_job):
         for _ in range(3):
             new_job()
         tokens(alice, 0)
@@ -309,7 +279,7 @@ class TestOrderOfChecks:
 
 
 class TestThrottle:
-    def test_counts_each_user_and_no_reads(self, client, stranger, settings):
+    def test_creates_are_counted_for_each_user(self, client, stranger, settings):
         limited(settings, "1/min")
         assert client.create().status_code == 202
         assert_problem(client.create(), 429, "throttled")
@@ -317,10 +287,7 @@ class TestThrottle:
         assert stranger.create().status_code == 202
         assert VideoJob.objects.count() == 2
 
-    def test_is_sixty_a_minute(self):
-        assert real_settings.THROTTLE_CREATE == "60/min"
-
-    def test_leaves_cancelling_and_deleting_alone(self, client: Client, settings, new_job):
+    def test_cancel_and_delete_are_not_throttled(self, client: Client, settings, new_job):
         limited(settings, "1/min")
         job = new_job()
         assert client.create().status_code == 202

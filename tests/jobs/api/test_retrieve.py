@@ -9,12 +9,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs import events, lifecycle, refunds
-from jobs.failures import Failure
-from jobs.models import JobEvent, Stage, VideoJob
+from jobs.models import Stage, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.worker import leases
 from tests.api import JOBS, assert_problem
-from tests.job_states import OPERATION, STATES, bring, stored
+from tests.job_states import ENDED, OPERATION, STATES, bring, stored
 
 KEYS = {
     "clientReference",
@@ -39,7 +38,7 @@ def known(client):
 
 class TestJob:
     @pytest.mark.parametrize("state", STATES)
-    def test_is_whole_at_every_moment(self, client, new_job, state):
+    def test_job_has_every_field_in_every_state(self, client, new_job, state):
         job = client.job(new_job(state))
         assert set(job) == KEYS
         assert set(job["inputs"]) == {"initialImage", "endFrame", "referenceImages"}
@@ -48,9 +47,14 @@ class TestJob:
             assert TIME.fullmatch(line["timestamp"])
         for name in ("createdAt", "startedAt", "completedAt"):
             assert job[name] is None or TIME.fullmatch(job[name])
+        assert (job["startedAt"] is None) == (state in ("PENDING", "CANCELLED"))
+        assert (job["completedAt"] is None) == (state not in ENDED)
+        assert (job["errorCode"] is None) == (job["errorMessage"] is None) == (state != "FAILED")
+        assert (job["queuePosition"] is None) == (state != "PENDING")
+        assert state not in ENDED or job["estimatedSecondsRemaining"] is None
 
     @pytest.mark.parametrize("state", STATES)
-    def test_shows_nothing_of_the_provider_or_the_machinery(self, client, new_job, state):
+    def test_provider_and_worker_data_are_not_shown(self, client, new_job, state):
         job = new_job(state, mock_mode=False)
         text = client.get(f"{JOBS}/{job.pk}").text
         for secret in (OPERATION, "operations/", "AIza", "raw words", "submitting", "lease"):
@@ -68,7 +72,7 @@ class TestJob:
             ("CANCELLED", "CANCELLED", "Video generation cancelled", 0, "💰 50 tokens refunded"),
         ],
     )
-    def test_tells_where_it_stands(
+    def test_status_message_progress_and_last_line_match_the_state(
         self, client, new_job, state, status, message, percent, last_line
     ):
         job = client.job(new_job(state))
@@ -76,7 +80,7 @@ class TestJob:
         assert job["progressPercentage"] == percent
         assert job["logs"][-1]["message"] == last_line
 
-    def test_tells_its_story_in_the_guides_words_oldest_first(self, client, new_job):
+    def test_logs_are_the_lines_of_the_guide_oldest_first(self, client, new_job):
         start = timezone.now()
         job = new_job(now=start)
         for seconds, state in enumerate(["submitting", "generating", "storing", "SUCCEEDED"], 1):
@@ -93,19 +97,7 @@ class TestJob:
         assert {line["level"] for line in logs} == {"info"}
         assert logs == sorted(logs, key=lambda line: line["timestamp"])
 
-    def test_keeps_to_itself_what_is_for_staff(self, client, new_job):
-        job = new_job("FAILED")
-        assert JobEvent.objects.filter(job=job, internal=True).exists()
-        assert not [line for line in client.job(job)["logs"] if "safety.output" in line["message"]]
-
-    @pytest.mark.parametrize("state", STATES)
-    def test_tells_the_times_that_there_are(self, client, new_job, state):
-        job = client.job(new_job(state))
-        assert job["createdAt"] is not None
-        assert (job["startedAt"] is None) == (state in ("PENDING", "CANCELLED"))
-        assert (job["completedAt"] is None) == (state not in ("SUCCEEDED", "FAILED", "CANCELLED"))
-
-    def test_that_failed_tells_why(self, client, new_job):
+    def test_failed_job_shows_its_error(self, client, new_job):
         job = client.job(new_job("FAILED"))
         assert job["errorCode"] == "safety.output"
         assert job["errorMessage"] == "The video was held back."
@@ -114,22 +106,13 @@ class TestJob:
         error = [line for line in job["logs"] if line["level"] == "error"]
         assert [line["message"] for line in error] == ["❌ The video was held back."]
 
-    @pytest.mark.parametrize("state", [state for state in STATES if state != "FAILED"])
-    def test_that_did_not_fail_has_no_error(self, client, new_job, state):
-        job = client.job(new_job(state))
-        assert (job["errorCode"], job["errorMessage"]) == (None, None)
-
-    def test_of_this_server_has_absolute_urls(self, client, new_job):
+    def test_local_video_has_absolute_urls(self, client, new_job):
         job = new_job("SUCCEEDED")
         shown = client.job(job)
         assert shown["cloudinaryUrl"] == f"http://testserver/media/ai_studio/videos/{job.pk}.mp4"
         assert shown["posterUrl"] == f"http://testserver/media/ai_studio/videos/{job.pk}.jpg"
 
-    def test_behind_https_has_https_urls(self, client, new_job):
-        answer = client.get(f"{JOBS}/{new_job('SUCCEEDED').pk}", secure=True)
-        assert answer.json()["cloudinaryUrl"].startswith("https://testserver/")
-
-    def test_of_cloudinary_has_the_urls_as_they_are(self, client, new_job):
+    def test_cloudinary_urls_are_unchanged(self, client, new_job):
         job = new_job("storing")
         url = "https://res.cloudinary.com/x/video/upload/v1/a.mp4"
         video = stored(job).__class__(name="a", url=url, poster_url="", bytes=1)
@@ -137,26 +120,22 @@ class TestJob:
         shown = client.job(job)
         assert (shown["cloudinaryUrl"], shown["posterUrl"]) == (url, None)
 
-    @pytest.mark.parametrize("path", ["{}", "{}/"])
-    def test_is_there_with_and_without_a_trailing_slash(self, client, new_job, path):
-        assert client.get(f"{JOBS}/{path.format(new_job().pk)}").status_code == 200
-
     @pytest.mark.parametrize("id", [str.upper, lambda id: id.replace("-", "")])
-    def test_is_there_under_other_spellings_of_its_id(self, client, new_job, id):
+    def test_id_in_other_spelling_is_found(self, client, new_job, id):
         assert client.get(f"{JOBS}/{id(str(new_job().pk))}").status_code == 200
 
     @pytest.mark.parametrize(
         "id",
         [
-            *("550e8400-e29b-41d4-a716-446655440000", "nonsense", "1", "0", "-1", "%00", "%20"),
-            *("..", "a.b", "null", "é", "%ff", "x" * 3000, "550e8400-e29b-41d4-a716-44665544000g"),
+            *("550e8400-e29b-41d4-a716-446655440000", "nonsense", "1", "%00", "%20", "..", "a.b"),
+            *("é", "%ff", "x" * 3000, "550e8400-e29b-41d4-a716-44665544000g"),
         ],
     )
-    def test_that_there_is_none_of_is_404(self, client, new_job, id):
+    def test_unknown_id_is_404(self, client, new_job, id):
         new_job()
         assert_problem(client.get(f"{JOBS}/{id}"), 404, "not_found")
 
-    def test_is_read_by_head_as_well(self, client, new_job):
+    def test_head_has_no_body(self, client, new_job):
         answer = client.head(f"{JOBS}/{new_job().pk}")
         assert answer.status_code == 200
         assert answer.content == b""
@@ -167,7 +146,7 @@ class TestProgress:
     """An estimate from the clock: it never falls, and stays at 95 at most until the end."""
 
     @pytest.mark.parametrize("mock", [True, False])
-    def test_never_falls_and_never_passes_95(self, client, new_job, mock):
+    def test_progress_never_falls_and_stops_at_95(self, client, new_job, mock):
         start = timezone.now()
         job = new_job("generating", now=start, mock_mode=mock)
         seen = []
@@ -182,7 +161,7 @@ class TestProgress:
         bring(job, "SUCCEEDED")
         assert client.job(job)["progressPercentage"] == 100
 
-    def test_does_not_fall_when_a_worker_holds_an_old_copy(self, client, new_job):
+    def test_progress_does_not_fall_for_an_old_copy(self, client, new_job):
         start = timezone.now()
         job = new_job("generating", now=start)
         old = VideoJob.objects.get(pk=job.pk)
@@ -191,15 +170,9 @@ class TestProgress:
         lifecycle.progressed(jobs=[old], now=start + timedelta(seconds=1))
         assert client.job(job)["progressPercentage"] >= high
 
-    def test_does_not_fall_when_the_job_ends_badly(self, client, new_job):
-        job = new_job("storing")
-        before = client.job(job)["progressPercentage"]
-        lifecycle.fail(job=job, failure=Failure("internal", "Sorry."), now=timezone.now())
-        assert client.job(job)["progressPercentage"] == before
-
 
 class TestQueuePosition:
-    def test_counts_those_before_and_only_while_pending(self, client, stranger, new_job, bob):
+    def test_position_counts_waiting_jobs_ahead(self, client, stranger, new_job, bob):
         start = timezone.now()
         mine = [new_job(now=start + timedelta(seconds=n)) for n in range(2)]
         his = new_job(user=bob, now=start + timedelta(seconds=5))
@@ -210,13 +183,9 @@ class TestQueuePosition:
         assert client.job(mine[0])["queuePosition"] is None
         assert client.job(mine[1])["queuePosition"] == 0
 
-    def test_counts_mock_jobs_and_real_ones_apart(self, client, new_job):
+    def test_mock_and_real_jobs_have_separate_lines(self, client, new_job):
         jobs = [new_job(mock_mode=mock) for mock in (True, False)]
         assert [client.job(job)["queuePosition"] for job in jobs] == [0, 0]
-
-    @pytest.mark.parametrize("state", STATES[1:])
-    def test_is_none_for_all_others(self, client, new_job, state):
-        assert client.job(new_job(state))["queuePosition"] is None
 
 
 class TestEstimate:
@@ -230,23 +199,23 @@ class TestEstimate:
     def left(self, client, job):
         return client.job(job)["estimatedSecondsRemaining"]
 
-    def test_is_null_when_no_job_before_tells(self, client, new_job):
+    def test_estimate_without_history_is_null(self, client, new_job):
         assert self.left(client, new_job(mock_mode=False)) is None
 
-    def test_is_the_median_of_recent_jobs_of_its_kind(self, client, new_job):
+    def test_estimate_is_the_median_of_its_kind(self, client, new_job):
         for seconds in (10, 60, 3000):
             self.past(new_job, seconds, mock_mode=False)
         self.past(new_job, 7, mock_mode=True)
         assert self.left(client, new_job(mock_mode=False)) == 60
 
-    def test_may_be_some_seconds_old(self, client, new_job):
+    def test_estimate_is_cached_for_some_seconds(self, client, new_job):
         assert self.left(client, new_job(mock_mode=False)) is None
         self.past(new_job, 60, mock_mode=False)
         before = self.left(client, new_job(mock_mode=False))
         VideoJob.objects.filter(status="SUCCEEDED").update(started_at=F("created_at"))
         assert before == self.left(client, new_job(mock_mode=False)) == 60
 
-    def test_shrinks_with_time_and_is_null_once_that_is_over(self, client, new_job):
+    def test_estimate_shrinks_and_is_null_when_overdue(self, client, new_job):
         self.past(new_job, 60, mock_mode=False)
         ages = (0, 30, 59, 90, 10_000)
         lefts = []
@@ -257,15 +226,11 @@ class TestEstimate:
             bring(job, "CANCELLED")
         assert lefts == [60, 30, 5, None, None]
 
-    @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
-    def test_is_null_at_the_end(self, client, new_job, state):
-        assert self.left(client, new_job(state)) is None
 
-
-class TestEnded:
+class TestCachedEndedJob:
     """The text of a job that has ended is kept by each process."""
 
-    def test_is_read_anew_once_it_changes(self, client, new_job, bob):
+    def test_changed_job_is_read_again(self, client, new_job, bob):
         job = new_job("SUCCEEDED")
         before = client.job(job)
         assert client.job(job) == before
@@ -274,7 +239,7 @@ class TestEnded:
         assert after["tokensRefunded"] == 50
         assert len(after["logs"]) == len(before["logs"]) + 1
 
-    def test_names_the_address_by_which_it_was_asked(self, client, new_job, settings):
+    def test_urls_name_the_requested_host(self, client, new_job, settings):
         settings.ALLOWED_HOSTS = ["*"]
         job = new_job("SUCCEEDED")
         VideoJob.objects.filter(pk=job.pk).update(video_url="/media/a.mp4")
@@ -284,13 +249,13 @@ class TestEnded:
         ]
         assert urls == ["http://one.example/media/a.mp4", "http://two.example/media/a.mp4"]
 
-    def test_is_gone_once_it_is_deleted(self, client, new_job):
+    def test_deleted_job_is_404(self, client, new_job):
         job = new_job("SUCCEEDED")
         client.job(job)
         assert client.delete(f"{JOBS}/{job.pk}").status_code == 204
         assert client.get(f"{JOBS}/{job.pk}").status_code == 404
 
-    def test_is_no_strangers_for_being_kept(self, client, stranger, new_job):
+    def test_stranger_is_404_for_a_cached_job(self, client, stranger, new_job):
         job = new_job("SUCCEEDED")
         client.job(job)
         assert stranger.get(f"{JOBS}/{job.pk}").status_code == 404
@@ -298,13 +263,7 @@ class TestEnded:
 
 class TestPolling:
     @pytest.mark.parametrize("state", STATES)
-    def test_is_told_to_go_on_while_the_job_is_active(self, client, new_job, state):
-        answer = client.get(f"{JOBS}/{new_job(state).pk}")
-        active = state not in ("SUCCEEDED", "FAILED", "CANCELLED")
-        assert answer.headers.get("Retry-After") == ("3" if active else None)
-
-    @pytest.mark.parametrize("state", STATES)
-    def test_with_the_etag_gets_304_without_reading_the_logs(
+    def test_known_etag_gets_304_without_reading_the_logs(
         self, client, new_job, known, django_assert_max_num_queries, state
     ):
         job = new_job(state)
@@ -315,25 +274,21 @@ class TestPolling:
         assert answer.status_code == 304
         assert answer.content == b""
         assert answer["ETag"] == first["ETag"]
-        assert answer.headers.get("Retry-After") == first.headers.get("Retry-After")
-
-    def test_without_it_takes_few_queries(self, client, new_job, django_assert_max_num_queries):
-        job = new_job()
-        with django_assert_max_num_queries(4):
-            client.job(job)
+        for each in (first, answer):
+            assert each.headers.get("Retry-After") == (None if state in ENDED else "3")
 
     @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', ' "a" , W/{} , "b"'])
-    def test_may_send_the_etag_in_any_form(self, client, new_job, known, form):
+    def test_etag_in_any_form_is_recognised(self, client, new_job, known, form):
         job = new_job()
         tag = client.get(f"{JOBS}/{job.pk}")["ETag"]
         assert re.fullmatch(r'"[\x21\x23-\x7e]+"', tag)
         assert known(job, form.format(tag)).status_code == 304
 
-    @pytest.mark.parametrize("tag", ["", '""', '"other"', "nonsense", ",", "é", "x" * 5000])
-    def test_with_another_tag_gets_the_job(self, new_job, known, tag):
+    @pytest.mark.parametrize("tag", ["", '"other"', "nonsense", "é"])
+    def test_other_etag_gets_the_job(self, new_job, known, tag):
         assert known(new_job(), tag).status_code == 200
 
-    def test_is_not_to_be_cached_by_others(self, client, new_job):
+    def test_answer_is_private(self, client, new_job):
         assert "private" in client.get(f"{JOBS}/{new_job().pk}")["Cache-Control"]
 
 
@@ -351,32 +306,32 @@ class TestETag:
         assert before[1] != after[1]
         assert before[0] != after[0]
 
-    def test_changes_with_every_step_to_the_end(self, client, new_job):
+    def test_etag_changes_with_every_step(self, client, new_job):
         job = new_job()
         for state in ("submitting", "generating", "storing", "SUCCEEDED"):
             self.assert_news(client, job, lambda state=state: bring(job, state))
 
-    @pytest.mark.parametrize("state", ["PENDING", "submitting", "generating", "storing"])
+    @pytest.mark.parametrize("state", ["PENDING", "storing"])
     @pytest.mark.parametrize("end", ["FAILED", "CANCELLED"])
-    def test_changes_with_an_early_end(self, client, new_job, state, end):
+    def test_etag_changes_when_the_job_fails_or_is_cancelled(self, client, new_job, state, end):
         job = new_job(state)
         self.assert_news(client, job, lambda: bring(job, end))
 
-    def test_changes_with_the_progress(self, client, new_job):
+    def test_etag_changes_with_the_progress(self, client, new_job):
         job = new_job("generating")
         later = timezone.now() + timedelta(seconds=5)
         self.assert_news(client, job, lambda: lifecycle.progressed(jobs=[job], now=later))
 
-    def test_changes_when_the_job_is_put_back(self, client, new_job):
+    def test_etag_changes_when_the_job_is_requeued(self, client, new_job):
         job = new_job("submitting")
         now = timezone.now()
         self.assert_news(client, job, lambda: lifecycle.requeue(job=job, error=BUSY, now=now))
 
-    def test_changes_with_the_queue_position(self, client, new_job):
+    def test_etag_changes_with_the_queue_position(self, client, new_job):
         first, second = new_job(), new_job()
         self.assert_news(client, second, lambda: bring(first, "CANCELLED"))
 
-    def test_changes_with_the_estimate(self, client, new_job, settings):
+    def test_etag_changes_with_the_estimate(self, client, new_job, settings):
         settings.MOCK_SECONDS = 99
         job = new_job("generating")
         long_ago = timezone.now() - timedelta(seconds=50)
@@ -384,11 +339,7 @@ class TestETag:
             client, job, lambda: VideoJob.objects.filter(pk=job.pk).update(started_at=long_ago)
         )
 
-    def test_stays_while_nothing_changes(self, client, new_job):
-        job = new_job()
-        assert self.same(client, job) == self.same(client, job)
-
-    def test_stays_while_only_the_machinery_moves(self, client, new_job):
+    def test_answer_stays_when_only_internals_change(self, client, new_job):
         job = new_job("generating")
         before = self.same(client, job)
         later = timezone.now() + timedelta(seconds=60)
@@ -396,6 +347,6 @@ class TestETag:
         events.add_late_answer(job=job, what="x", detail="y", now=later)
         assert self.same(client, job)[1] == before[1]
 
-    def test_is_of_one_job(self, client, new_job, known):
+    def test_etag_belongs_to_one_job(self, client, new_job, known):
         one, other = new_job("CANCELLED"), new_job("CANCELLED")
         assert known(other, client.get(f"{JOBS}/{one.pk}")["ETag"]).status_code == 200

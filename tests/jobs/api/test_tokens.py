@@ -23,7 +23,7 @@ class TestActiveJobs:
 
 
 class TestUsage:
-    def test_days_come_newest_first_with_jobs_charges_and_refunds(self, client, bob, new_job):
+    def test_days_are_newest_first_with_jobs_charges_and_refunds(self, client, bob, new_job):
         new_job(Status.FAILED)
         new_job(Status.SUCCEEDED)
         new_job(Status.SUCCEEDED, user=bob)
@@ -33,15 +33,15 @@ class TestUsage:
         before = str(date - timedelta(days=1))
         assert yesterday == {"date": before, "jobs": 0, "charges": 0, "refunds": 0}
 
-    def test_days_are_thirty_by_default(self, client):
+    def test_thirty_days_are_the_default(self, client):
         assert len(client.get(USAGE).json()["days"]) == 30
 
-    def test_grants_are_no_usage(self, client, alice):
+    def test_grants_are_not_counted_as_usage(self, client, alice):
         ledger.grant(user=alice, amount=7, note="")
         assert client.get(USAGE).json()["days"][0]["charges"] == 0
 
     @pytest.mark.parametrize("days", ["0", "91", "-1", "all", ""])
-    def test_wrong_number_of_days_is_refused(self, client, days):
+    def test_invalid_number_of_days_is_refused(self, client, days):
         body = assert_fault(client.get(USAGE, {"days": days}), field="days")
         assert body["detail"] == "Days must be a whole number from 1 to 90"
 
@@ -68,18 +68,18 @@ class TestEntries:
     @pytest.mark.parametrize(
         ("kind", "count"), [("refund", 1), ("CHARGE", 2), ("charge,grant", 3), ("adjustment", 0)]
     )
-    def test_kinds_filter(self, entries, kind, count):
+    def test_entries_are_filtered_by_kind(self, entries, kind, count):
         page = entries(kind=kind)
         assert {entry["kind"] for entry in page["entries"]} <= set(kind.lower().split(","))
         assert page["total"] == len(page["entries"]) == count
 
-    def test_dates_filter(self, entries):
+    def test_entries_are_filtered_by_date(self, entries):
         today = timezone.now().date()
         assert entries(created_from=str(today))["total"] == 4
         assert entries(created_before=str(today))["total"] == 0
 
     @pytest.mark.parametrize(("name", "value"), [("kind", "gift"), ("after", "WyJ4IixudWxsXQ")])
-    def test_wrong_filter_is_refused(self, client, name, value):
+    def test_invalid_filter_is_refused(self, client, name, value):
         assert_fault(client.get(ENTRIES, {name: value}), field=name)
 
     def test_cursor_of_the_jobs_is_refused(self, client, entries):

@@ -13,7 +13,6 @@ from tests.uploads import encoded, picture, upload
 
 pytestmark = pytest.mark.once
 
-GRAY = (128, 128, 128)
 TEXT_FOR_A_WIDTH = (  # in an EXIF that asks for a turn, which Pillow then fails to do
     b"Exif\0\0MM\0*\0\0\0\x08\0\x02\1\0\0\x02\0\0\0\x07\0\0\0&\1\x12\0\x03\0\0\0\1\0\x06"
     b"\0\0\0\0\0\0camera\0"
@@ -53,20 +52,20 @@ def corners(width=300, height=200):
 
 
 class TestPicture:
-    def test_is_passed_on_as_jpeg_of_the_same_size(self, passed_on, kind):
+    def test_image_becomes_a_jpeg_of_the_same_size(self, passed_on, kind):
         image = passed_on(picture(kind, size=(640, 360), color="red"))
         assert (image.mode, image.size) == ("RGB", (640, 360))
         assert close(image.getpixel((320, 180)), (255, 0, 0))
 
     @pytest.mark.parametrize(
         ("name", "content_type"),
-        [("a.txt", "text/html"), ("a.svg", "image/gif"), ("ä", ""), ("a.png", "x"), ("a.gif", "é")],
+        [("a.svg", "text/html"), ("ä", "é")],
     )
-    def test_is_judged_by_its_content_not_by_name_or_type(self, client, kind, name, content_type):
-        file = upload(picture(kind).read(), name, content_type)
+    def test_name_and_content_type_are_ignored(self, client, name, content_type):
+        file = upload(picture().read(), name, content_type)
         assert client.create(initialImage=file).status_code == 202
 
-    def test_is_remembered_by_the_hash_of_the_upload(self, client):
+    def test_hash_of_the_upload_is_stored(self, client):
         file = picture("PNG")
         client.create(initialImage=file)
         assert JobImage.objects.get().sha256 == hashlib.sha256(file.file.getvalue()).hexdigest()
@@ -75,21 +74,17 @@ class TestPicture:
         ("size", "smaller"),
         [
             ((1920, 1920), (1920, 1920)),
-            ((3840, 2160), (1920, 1080)),
-            ((2000, 500), (1920, 480)),
             ((500, 2000), (480, 1920)),
-            ((1, 1), (1, 1)),
             ((5000, 1), (1920, 1)),
         ],
     )
-    def test_is_made_as_small_as_veo_uses_it(self, passed_on, kind, size, smaller):
+    def test_image_is_reduced_to_1920_pixels(self, passed_on, kind, size, smaller):
         assert passed_on(picture(kind, size=size)).size == smaller
 
-    @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-    def test_of_40_megapixels_is_taken(self, passed_on, kind):
-        assert passed_on(picture(kind, size=(8000, 5000), mode="L", color=0)).size == (1920, 1200)
+    def test_image_of_40_megapixels_is_accepted(self, passed_on):
+        assert passed_on(picture(size=(8000, 5000), mode="L", color=0)).size == (1920, 1200)
 
-    def test_of_10_mb_is_taken(self, passed_on):
+    def test_image_of_10_mb_is_accepted(self, passed_on):
         whole = picture("PNG").read()
         filler = chunk(b"teXt", b"x" * (10_000_000 - len(whole) - 12))
         file = upload(whole[:33] + filler + whole[33:])
@@ -106,7 +101,7 @@ class TestMetadata:
         exif.get_ifd(GPS)[2] = (48.0, 51.0, 29.6)
         return exif
 
-    def test_is_stripped(self, passed_on, kind):
+    def test_exif_gps_and_profile_are_removed(self, passed_on, kind):
         file = picture(kind, exif=self.exif(), icc_profile=b"secret profile", comment=b"secret")
         assert b"secret camera" in file.file.getvalue()
         image = passed_on(file)
@@ -115,15 +110,17 @@ class TestMetadata:
         assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
         assert b"secret" not in bytes(JobImage.objects.get().content)
 
-    def test_of_text_and_time_in_a_png_is_stripped(self, passed_on):
+    def test_text_and_time_of_a_png_are_removed(self, passed_on):
         whole = picture("PNG").read()
         more = chunk(b"tEXt", b"Author\0secret name") + chunk(b"tIME", b"\x07\xe8\1\1\1\1\1")
         image = passed_on(upload(whole[:33] + more + whole[33:]))
         assert "Author" not in image.info
         assert b"secret" not in bytes(JobImage.objects.get().content)
 
-    @pytest.mark.parametrize("orientation", range(1, 9))
-    def test_turns_the_picture_as_it_asks(self, passed_on, kind, orientation):
+    @pytest.mark.parametrize(
+        ("kind", "orientation"), [*(("JPEG", n) for n in range(1, 9)), ("PNG", 6), ("WEBP", 3)]
+    )
+    def test_exif_orientation_is_applied(self, passed_on, kind, orientation):
         exif = self.exif(orientation)
         file = upload(encoded(corners(), kind, exif=exif))
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(file.file.getvalue()))).convert(
@@ -135,7 +132,7 @@ class TestMetadata:
             for y in (20, image.height - 20):
                 assert close(image.getpixel((x, y)), upright.getpixel((x, y)), 12)
 
-    def test_turns_a_large_picture_too(self, passed_on):
+    def test_exif_orientation_of_a_large_image_is_applied(self, passed_on):
         image = passed_on(upload(encoded(corners(4000, 2000), "JPEG", exif=self.exif(6))))
         assert image.size == (960, 1920)
 
@@ -148,102 +145,89 @@ class TestMetadata:
             TEXT_FOR_A_WIDTH,
         ],
     )
-    def test_that_is_damaged_does_not_matter(self, passed_on, exif):
+    def test_damaged_exif_is_ignored(self, passed_on, exif):
         assert passed_on(upload(encoded(corners(), "JPEG", exif=exif))).size == (300, 200)
 
 
 class TestColours:
     """Every kind of picture that the formats know comes out as what a person sees."""
 
-    def test_of_a_cmyk_jpeg_are_kept(self, passed_on):
+    def test_cmyk_jpeg_keeps_its_colours(self, passed_on):
         red = Image.new("CMYK", (50, 50), (0, 255, 255, 0))
         assert close(passed_on(upload(encoded(red, "JPEG"))).getpixel((9, 9)), (255, 0, 0), 12)
 
-    @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-    def test_of_a_gray_picture_are_kept(self, passed_on, kind):
-        gray = Image.new("L", (50, 50), 128)
-        assert close(passed_on(upload(encoded(gray, kind))).getpixel((9, 9)), GRAY)
-
     @pytest.mark.parametrize(("level", "wanted"), [(0, 0), (32896, 128), (65535, 255)])
-    def test_of_a_16_bit_gray_png_are_kept(self, passed_on, level, wanted):
+    def test_16_bit_gray_png_keeps_its_levels(self, passed_on, level, wanted):
         for size in ((50, 50), (2500, 100)):
             gray = Image.new("I;16", size, level)
             seen = passed_on(upload(encoded(gray, "PNG"))).getpixel((9, 9))
             assert close(seen, (wanted,) * 3)
 
-    def test_of_a_16_bit_colour_png_are_kept(self, passed_on):
+    def test_16_bit_colour_png_keeps_its_colours(self, passed_on):
         line = b"\0" + struct.pack(">HHH", 65535, 32896, 0) * 50
         file = upload(png(50, 50, depth=16, colour=2, data=line * 50))
         assert close(passed_on(file).getpixel((9, 9)), (255, 128, 0), 12)
 
-    def test_of_a_palette_are_kept(self, passed_on):
-        image = corners().quantize(4)
-        assert close(passed_on(upload(encoded(image, "PNG"))).getpixel((20, 20)), (255, 0, 0), 12)
-
-    def test_of_one_bit_are_kept(self, passed_on):
-        image = Image.new("1", (50, 50), 1)
-        assert close(passed_on(upload(encoded(image, "PNG"))).getpixel((9, 9)), (255, 255, 255))
+    @pytest.mark.parametrize(
+        ("image", "wanted"),
+        [
+            (Image.new("P", (50, 50), 1), (255, 0, 0)),
+            (Image.new("1", (50, 50), 1), (255, 255, 255)),
+            (Image.new("L", (50, 50), 128), (128, 128, 128)),
+        ],
+        ids=lambda value: getattr(value, "mode", ""),
+    )
+    def test_palette_one_bit_and_gray_images_keep_their_colours(self, passed_on, image, wanted):
+        if image.mode == "P":
+            image.putpalette([0, 0, 0, 255, 0, 0])
+        assert close(passed_on(upload(encoded(image, "PNG"))).getpixel((9, 9)), wanted, 12)
 
     @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
     @pytest.mark.parametrize(
         ("alpha", "wanted"), [(0, (255, 255, 255)), (128, (255, 127, 127)), (255, (255, 0, 0))]
     )
-    def test_are_on_white_where_it_is_transparent(self, passed_on, kind, alpha, wanted):
+    def test_transparent_colour_is_blended_on_white(self, passed_on, kind, alpha, wanted):
         image = Image.new("RGBA", (50, 50), (255, 0, 0, alpha))
         options = {"lossless": True} if kind == "WEBP" else {}
         seen = passed_on(upload(encoded(image, kind, **options))).getpixel((25, 25))
         assert close(seen, wanted, 12)
 
-    def test_are_on_white_where_a_palette_is_transparent(self, passed_on):
-        image = Image.new("P", (50, 50), 0)
-        image.putpalette([0, 0, 0, 255, 0, 0])
-        file = upload(encoded(image, "PNG", transparency=0))
+    @pytest.mark.parametrize("mode", ["P", "LA"])
+    def test_transparent_palette_and_gray_are_blended_on_white(self, passed_on, mode):
+        image = Image.new(mode, (50, 50), 0 if mode == "P" else (0, 0))
+        options = {"transparency": 0} if mode == "P" else {}
+        if mode == "P":
+            image.putpalette([0, 0, 0, 255, 0, 0])
+        file = upload(encoded(image, "PNG", **options))
         assert close(passed_on(file).getpixel((9, 9)), (255, 255, 255))
-
-    def test_are_on_white_where_gray_is_transparent(self, passed_on):
-        image = Image.new("LA", (50, 50), (0, 0))
-        assert close(passed_on(upload(encoded(image, "PNG"))).getpixel((9, 9)), (255, 255, 255))
 
 
 class TestFormat:
     @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
-    def test_with_many_frames_shows_its_first(self, passed_on, kind):
+    def test_first_frame_of_an_animation_is_used(self, passed_on, kind):
         frames = [Image.new("RGB", (50, 50), color) for color in ("red", "lime", "blue")]
         file = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
         assert close(passed_on(upload(file)).getpixel((25, 25)), (255, 0, 0), 12)
 
-    def test_with_a_second_picture_as_phones_make_them_shows_its_first(self, passed_on):
-        frames = [Image.new("RGB", (50, 50), color) for color in ("red", "lime")]
-        file = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
-        assert close(passed_on(upload(file)).getpixel((25, 25)), (255, 0, 0), 12)
-
-    def test_in_steps_is_taken(self, passed_on):
-        assert passed_on(picture("JPEG", progressive=True, size=(500, 300))).size == (500, 300)
-
-    @pytest.mark.parametrize("quality", [1, 75, 100])
+    @pytest.mark.parametrize("quality", [1, 100])
     @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-    @pytest.mark.parametrize("size", [(1, 1), (17, 9), (640, 480), (2500, 1600)])
-    def test_progressive_is_accepted(self, passed_on, size, mode, quality):
+    @pytest.mark.parametrize("size", [(1, 1), (640, 480)])
+    def test_progressive_jpeg_is_accepted(self, passed_on, size, mode, quality):
         image = Image.effect_noise(size, 50).convert(mode)
         passed_on(upload(encoded(image, "JPEG", progressive=True, quality=quality)))
 
-    def test_with_32_scans_is_accepted(self, passed_on):
-        assert passed_on(upload(of_scans(32))).size == (300, 200)
+    def test_extra_scans_within_limits_are_accepted(self, passed_on):
+        in_thumbnail = encoded(corners(), "JPEG", exif=b"Exif\0\0" + of_scans(100))
+        for file in (of_scans(32), in_thumbnail, of_scans(10) + of_scans(100)):
+            assert passed_on(upload(file)).size == (300, 200)
 
-    def test_with_scans_in_its_thumbnail_is_accepted(self, passed_on):
-        exif = b"Exif\0\0" + of_scans(100)
-        assert passed_on(upload(encoded(corners(), "JPEG", exif=exif))).size == (300, 200)
-
-    def test_with_scans_after_its_end_is_accepted(self, passed_on):
-        assert passed_on(upload(of_scans(10) + of_scans(100))).size == (300, 200)
-
-    def test_with_progressive_frames_is_accepted(self, passed_on):
+    def test_mpo_of_progressive_frames_uses_its_first(self, passed_on):
         frames = [Image.new("RGB", (50, 50), color) for color in ("red", *["lime"] * 9)]
         file = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:], progressive=True)
         assert file.count(SCAN) == 100
         assert close(passed_on(upload(file)).getpixel((25, 25)), (255, 0, 0), 12)
 
-    def test_with_something_behind_its_end_is_taken(self, passed_on, kind):
+    def test_bytes_after_the_end_are_ignored(self, passed_on, kind):
         assert passed_on(upload(picture(kind).read() + b"\0" * 100)).size == (64, 48)
 
 

@@ -153,7 +153,6 @@ STATES: dict[State, tuple[str, str]] = {
         ),
     ),
 }
-every_state = pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 
 
 def expected(state, now):
@@ -168,17 +167,17 @@ def headline(now):
 
 
 class TestSentence:
-    @every_state
-    def test_describes_a_service_that(self, now, new_job, state):
+    @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+    def test_sentence_describes_the_state(self, now, new_job, state):
         state(new_job, now)
         assert headline(now) == expected(state, now)
 
-    def test_does_not_mention_refunds_where_they_are_turned_off(self, now, new_job, settings):
+    def test_refunds_are_not_mentioned_where_they_are_turned_off(self, now, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
         mostly_fails(new_job, now)
         assert headline(now)[1].endswith("3 jobs failed in the last quarter of an hour.")
 
-    def test_ignores_prompts_that_the_safety_filter_refused(self, now, new_job):
+    def test_refusals_by_the_safety_filter_are_ignored(self, now, new_job):
         for _ in range(3):
             bring(new_job(now=now), Status.FAILED, now=now)
         assert headline(now)[0] == "ok"
@@ -224,8 +223,12 @@ def open_monitor(open_page, anonymous):
 
 @pytest.mark.once
 class TestHeadline:
-    @every_state
-    def test_is_one_paragraph_where_the_service(self, now, new_job, open_monitor, state):
+    @pytest.mark.parametrize(
+        "state",
+        [is_quiet, hears_nothing_from_google, has_more_jobs_than_google_takes],
+        ids=lambda state: state.__name__,
+    )
+    def test_headline_is_one_paragraph_in_each_state(self, now, new_job, open_monitor, state):
         state(new_job, now)
         page = open_monitor(width=MIDDLE)
         sentence = page.locator(".sentence")

@@ -9,7 +9,7 @@ def columns(user):
     return JobCount.objects.values_list(*job_totals.COLUMNS).get(user=user)
 
 
-def test_counts_hold_at_each_state(alice, new_job, settings):
+def test_job_totals_match_in_each_state(alice, new_job, settings):
     settings.VIDEO_MAX_ACTIVE_JOBS = 10
     for state in reversed(STATES):
         new_job(state)
@@ -17,7 +17,7 @@ def test_counts_hold_at_each_state(alice, new_job, settings):
     assert job_totals.repair() == 0
 
 
-def test_wrong_counts_are_repaired(alice, bob, new_job):
+def test_wrong_job_totals_are_repaired(alice, bob, new_job):
     new_job(Status.FAILED)
     new_job(Status.SUCCEEDED, user=bob)
     JobCount.objects.filter(user=alice).update(failed=0, jobs=9)

@@ -12,7 +12,6 @@ from tests.fakes.vertex import default_video
 pytestmark = pytest.mark.once
 
 SAMPLES = Path(mp4.__file__).parents[1] / "providers" / "samples"
-SIZES = {"720p-16x9": (1280, 720), "1080p-9x16": (1080, 1920)}
 
 
 def box(kind, content=b""):
@@ -44,9 +43,9 @@ def file(tmp_path):
 
 
 class TestCheck:
-    @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.mp4")), ids=lambda path: path.stem)
-    def test_takes_every_sample(self, sample):
-        mp4.check(sample)
+    def test_every_sample_is_accepted(self):
+        for sample in SAMPLES.glob("*.mp4"):
+            mp4.check(sample)
 
     @pytest.mark.parametrize(
         "content",
@@ -59,7 +58,7 @@ class TestCheck:
             default_video("operation", 4_096),
         ],
     )
-    def test_takes_a_whole_file(self, file, content):
+    def test_whole_file_is_accepted(self, file, content):
         mp4.check(file(content))
 
     @pytest.mark.parametrize(
@@ -81,12 +80,12 @@ class TestCheck:
             (FTYP + MOOV + struct.pack(">I4sQ", 1, b"mdat", 3), "no length"),
         ],
     )
-    def test_refuses_what_is_not_whole(self, file, content, why):
+    def test_file_that_is_not_whole_is_refused(self, file, content, why):
         with pytest.raises(NotAVideo, match=why):
             mp4.check(file(content))
 
     @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
-    def test_refuses_a_sample_that_is_cut_off(self, file, kept):
+    def test_truncated_sample_is_refused(self, file, kept):
         whole = (SAMPLES / "720p-16x9-8s.mp4").read_bytes()
         with pytest.raises(NotAVideo):
             mp4.check(file(whole[: int(len(whole) * kept)]))

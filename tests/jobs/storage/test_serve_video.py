@@ -38,7 +38,7 @@ def fetch(anonymous, folder):
 
 
 class TestVideo:
-    def test_is_delivered_to_whoever_has_its_address(self, fetch):
+    def test_video_needs_no_login(self, fetch):
         answer, body = fetch()
         assert (answer.status_code, body) == (200, CONTENT)
         assert answer["Content-Type"] == "video/mp4"
@@ -46,19 +46,19 @@ class TestVideo:
         assert answer["Accept-Ranges"] == "bytes"
         assert answer["ETag"]
 
-    def test_has_a_poster_beside_it(self, fetch):
+    def test_poster_is_delivered(self, fetch):
         answer, body = fetch(URL.replace(".mp4", ".jpg"))
         assert (answer.status_code, answer["Content-Type"]) == (200, "image/jpeg")
         assert body.startswith(b"\xff\xd8")
 
-    def test_is_told_about_by_head(self, fetch):
+    def test_head_has_length_and_no_body(self, fetch):
         answer, body = fetch(method="head")
         assert (answer.status_code, body) == (200, b"")
         assert answer["Content-Length"] == str(SIZE)
         assert answer["Accept-Ranges"] == "bytes"
 
-    @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-    def test_cannot_be_changed(self, fetch, method):
+    @pytest.mark.parametrize("method", ["post", "delete"])
+    def test_other_methods_are_405(self, fetch, method):
         assert fetch(method=method)[0].status_code == 405
 
     @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ class TestVideo:
             "*.mp4",
         ],
     )
-    def test_is_404_under_any_other_address(self, fetch, folder, path):
+    def test_other_file_name_is_404(self, fetch, folder, path):
         (folder / "secret.mp4").write_bytes(b"secret")
         answer, body = fetch(f"/media/ai_studio/videos/{path}")
         assert answer.status_code == 404
         assert CONTENT not in body
 
     @pytest.mark.parametrize("path", ["", "ai_studio/", "ai_studio/videos/secret.mp4", "secret"])
-    def test_is_all_that_is_delivered(self, fetch, folder, path):
+    def test_other_files_of_the_folder_are_404(self, fetch, folder, path):
         (folder / "secret.mp4").write_bytes(b"secret")
         (folder.parent.parent / "secret").write_bytes(b"secret")
         assert fetch(f"/media/{path}")[0].status_code == 404
@@ -101,23 +101,18 @@ class TestRange:
         ("asked", "first", "last"),
         [
             ("bytes=0-99", 0, 99),
-            ("bytes=100-199", 100, 199),
             ("bytes=0-0", 0, 0),
-            ("bytes=999-999", 999, 999),
             ("bytes=999-", 999, 999),
-            ("bytes=0-", 0, 999),
             ("bytes=500-", 500, 999),
             ("bytes=-1", 999, 999),
             ("bytes=-100", 900, 999),
-            ("bytes=-1000", 0, 999),
             ("bytes=-5000", 0, 999),
             ("bytes=900-5000", 900, 999),
-            ("bytes=0-999", 0, 999),
             (" bytes=5-6 ", 5, 6),
             ("bytes=005-0006", 5, 6),
         ],
     )
-    def test_is_206_with_these_bytes(self, fetch, asked, first, last):
+    def test_range_is_206_with_its_bytes(self, fetch, asked, first, last):
         answer, body = fetch(range=asked)
         assert answer.status_code == 206
         assert body == CONTENT[first : last + 1]
@@ -128,7 +123,7 @@ class TestRange:
     @pytest.mark.parametrize(
         "asked", ["bytes=1000-", "bytes=1000-2000", "bytes=5000-", "bytes=-0", "bytes=9999999999-"]
     )
-    def test_outside_the_file_is_416(self, fetch, asked):
+    def test_range_outside_the_file_is_416(self, fetch, asked):
         answer, body = fetch(range=asked)
         assert (answer.status_code, body) == (416, b"")
         assert answer["Content-Range"] == f"bytes */{SIZE}"
@@ -136,57 +131,45 @@ class TestRange:
     @pytest.mark.parametrize(
         "asked",
         [
-            *(
-                "bytes=0-1,5-6",
-                "bytes=0-1, -1",
-                "bytes=5-4",
-                "bytes=-",
-                "bytes=",
-                "bytes",
-                "items=0-1",
-            ),
-            *("bytes=a-b", "bytes=0x1-2", "bytes=1.5-2", "bytes=--1", "0-1", "", "bytes=²-³", "é"),
+            *("bytes=0-1,5-6", "bytes=5-4", "bytes=-", "bytes", "items=0-1", "bytes=a-b"),
+            *("bytes=--1", "0-1", "", "bytes=²-³", "é"),
         ],
     )
-    def test_that_cannot_be_understood_is_ignored(self, fetch, asked):
+    def test_invalid_or_multiple_range_is_ignored(self, fetch, asked):
         answer, body = fetch(range=asked)
         assert (answer.status_code, body) == (200, CONTENT)
         assert "Content-Range" not in answer
 
     @pytest.mark.parametrize("asked", ["bytes=%s-", "bytes=-%s", "bytes=0-%s", "bytes=%s-%s"])
-    def test_of_absurd_numbers_is_no_error(self, fetch, asked):
+    def test_huge_numbers_are_answered(self, fetch, asked):
         answer, _ = fetch(range=asked.replace("%s", "9" * 5000))
         assert answer.status_code in (200, 206, 416)
 
-    def test_by_head_tells_what_would_come(self, fetch):
+    def test_head_with_range_has_its_length(self, fetch):
         answer, body = fetch(method="head", range="bytes=0-9")
         assert (answer.status_code, body) == (206, b"")
         assert answer["Content-Length"] == "10"
 
-    def test_can_be_put_together_again(self, fetch):
-        parts = [fetch(range=f"bytes={n}-{n + 299}")[1] for n in range(0, SIZE, 300)]
-        assert b"".join(parts) == CONTENT
-
 
 class TestCondition:
-    def test_that_nothing_changed_is_304(self, fetch):
+    def test_known_etag_gets_304(self, fetch):
         tag = fetch()[0]["ETag"]
         answer, body = fetch(if_none_match=tag)
         assert (answer.status_code, body) == (304, b"")
         assert fetch(if_none_match=tag, range="bytes=0-9")[0].status_code == 304
 
-    def test_that_something_changed_is_200(self, fetch, folder):
+    def test_changed_file_gets_200(self, fetch, folder):
         tag = fetch()[0]["ETag"]
         (folder / f"{NAME}.mp4").write_bytes(CONTENT + b"more")
         answer, body = fetch(if_none_match=tag)
         assert (answer.status_code, body) == (200, CONTENT + b"more")
 
-    def test_if_range_gets_the_part_of_the_same_file(self, fetch):
+    def test_if_range_with_the_same_etag_gets_the_part(self, fetch):
         tag = fetch()[0]["ETag"]
         answer, body = fetch(if_range=tag, range="bytes=0-9")
         assert (answer.status_code, body) == (206, CONTENT[:10])
 
     @pytest.mark.parametrize("tag", ['"other"', "Wed, 21 Oct 2015 07:28:00 GMT", "nonsense"])
-    def test_if_range_gets_all_of_another_file(self, fetch, tag):
+    def test_if_range_with_another_etag_gets_the_whole_file(self, fetch, tag):
         answer, body = fetch(if_range=tag, range="bytes=0-9")
         assert (answer.status_code, body) == (200, CONTENT)

@@ -62,28 +62,23 @@ def nodes(plan):
 
 
 class TestLine:
-    def test_is_empty_without_jobs(self, db):
-        assert claim() == []
-
-    def test_is_in_order_of_time_for_one_user(self, waiting, alice):
+    def test_jobs_of_one_user_start_in_order_of_time(self, waiting, alice):
         first, second, third = waiting(alice, 3)
         assert ids(VideoJob.objects.in_line()) == ids([first, second, third])
         assert ids(claim(limit=1)) == [first.pk]
         assert ids(claim(limit=1)) == [second.pk]
 
-    def test_has_everybodys_first_before_anybodys_second(self, waiting, alice, bob, carol):
+    def test_first_job_of_every_user_comes_before_second_jobs(self, waiting, alice, bob, carol):
         a, b, c = waiting(alice, 3), waiting(bob, 2), waiting(carol, 1)
         assert ids(VideoJob.objects.in_line()) == ids([a[0], b[0], c[0], a[1], b[1], a[2]])
 
-    def test_counts_what_runs_already(self, waiting, alice, bob):
+    def test_running_jobs_count_for_the_order(self, waiting, alice, bob):
         a, b = waiting(alice, 2), waiting(bob, 1)
         assert ids(claim(limit=1)) == [a[0].pk]
         assert ids(VideoJob.objects.in_line()) == ids([b[0], a[1]])
 
     @pytest.mark.parametrize("seed", range(3))
-    def test_tells_each_its_place_by_the_same_order(
-        self, waiting, alice, bob, carol, settings, seed
-    ):
+    def test_places_match_the_order_of_the_line(self, waiting, alice, bob, carol, settings, seed):
         settings.VIDEO_MAX_ACTIVE_JOBS = 20
         chance = random.Random(seed)
         for _ in range(20):
@@ -98,7 +93,7 @@ class TestLine:
 
     @pytest.mark.only_on("postgresql")
     @pytest.mark.parametrize("noticed", [False, True])
-    def test_counts_what_runs_by_the_users_own_index(self, waiting, alice, noticed):
+    def test_running_jobs_are_counted_by_the_users_index(self, waiting, alice, noticed):
         """Not by that of all active jobs, which would read all of them for each who waits.
 
         Whether PostgreSQL has noticed that they wait or not; autovacuum may tell it at any time. A
@@ -120,25 +115,21 @@ class TestLine:
             used = {node["Index Name"] for node in nodes(counting) if "Index Name" in node}
             assert used == {"job_active_of_user"}, plan
 
-    def test_starts_those_before_the_others(self, waiting, alice, bob):
-        a, b = waiting(alice, 3), waiting(bob, 1)
-        assert set(ids(claim(limit=2))) == {a[0].pk, b[0].pk}
-
-    def test_leaves_out_who_is_not_due(self, waiting, alice):
+    def test_job_that_is_not_due_is_left_out(self, waiting, alice):
         first, second = waiting(alice, 2)
         VideoJob.objects.filter(pk=first.pk).update(next_step_at=at(5000))
         assert ids(claim()) == [second.pk]
         assert ids(claim(seconds=6000)) == [first.pk]
 
-    @pytest.mark.parametrize("limit", [1, 2, 5])
-    def test_gives_no_more_than_asked_for(self, waiting, alice, bob, carol, limit):
+    @pytest.mark.parametrize("limit", [1, 5])
+    def test_claim_returns_at_most_its_limit(self, waiting, alice, bob, carol, limit):
         for user in (alice, bob, carol):
             waiting(user, 2)
         assert len(claim(limit=limit)) == limit
 
 
 class TestClaim:
-    def test_makes_a_job_run_and_leases_it(self, client, waiting, alice):
+    def test_claimed_job_runs_and_is_leased(self, client, waiting, alice):
         [job] = waiting(alice, 1)
         [claimed] = claim()
         assert (claimed.status, claimed.stage, claimed.started_at) == (
@@ -154,12 +145,7 @@ class TestClaim:
             "☁️  Calling Google Veo API...",
         ]
 
-    def test_is_made_once(self, waiting, alice):
-        waiting(alice, 1)
-        assert len(claim()) == 1
-        assert claim() == []
-
-    def test_after_a_put_back_does_not_tell_the_start_again(self, client, waiting, alice):
+    def test_start_of_a_requeued_job_is_logged_once(self, client, waiting, alice):
         [job] = waiting(alice, 1)
         [claimed] = claim()
         error = ProviderError(code="x", message="x", retryable=True)
@@ -171,13 +157,13 @@ class TestClaim:
 
 
 class TestUsersLimit:
-    def test_holds_for_what_runs(self, waiting, alice, bob):
+    def test_user_runs_at_most_three_jobs(self, waiting, alice, bob):
         a, b = waiting(alice, 5), waiting(bob, 1)
         assert set(ids(claim())) == {*ids(a[:3]), b[0].pk}
         assert claim() == []
 
     @pytest.mark.parametrize("end", ["SUCCEEDED", "FAILED", "CANCELLED"])
-    def test_frees_a_place_by_itself_when_a_job_ends(self, waiting, alice, end):
+    def test_ended_job_frees_a_place(self, waiting, alice, end):
         jobs = waiting(alice, 5)
         claim()
         bring(kept(jobs[1]), end)
@@ -185,7 +171,7 @@ class TestUsersLimit:
         assert claim() == []
 
     @pytest.mark.parametrize("state", [Stage.GENERATING, Stage.STORING])
-    def test_counts_every_stage(self, waiting, alice, settings, state):
+    def test_job_in_every_stage_is_counted(self, waiting, alice, settings, state):
         settings.VIDEO_MAX_ACTIVE_JOBS = 1
         first, second = waiting(alice, 2)
         claim()
@@ -194,7 +180,7 @@ class TestUsersLimit:
         bring(kept(first), "SUCCEEDED")
         assert ids(claim()) == [second.pk]
 
-    def test_tells_who_waits_why(self, client, waiting, alice):
+    def test_waiting_job_shows_the_users_limit(self, client, waiting, alice):
         jobs = waiting(alice, 4)
         before = client.get(f"/api/v1/video-jobs/{jobs[3].pk}")["ETag"]
         claim()
@@ -209,7 +195,7 @@ class TestUpstreamLimit:
         settings.VIDEO_MAX_ACTIVE_JOBS = 100
         settings.VEO_CREATES_PER_MINUTE = 100
 
-    def test_of_videos_in_the_making_holds(self, waiting, alice, bob, settings):
+    def test_jobs_in_flight_are_limited(self, waiting, alice, bob, settings):
         settings.VEO_MAX_IN_FLIGHT = 3
         waiting(alice, 3, mock_mode=False)
         waiting(bob, 3, mock_mode=False)
@@ -221,33 +207,33 @@ class TestUpstreamLimit:
         bring(kept(started[0]), "storing", now=at(1000))  # made: it takes no place at Google
         assert len(claim()) == 1
 
-    def test_of_videos_in_a_minute_holds(self, waiting, alice, settings):
+    def test_creates_per_minute_are_limited(self, waiting, alice, settings):
         settings.VEO_CREATES_PER_MINUTE = 2
         waiting(alice, 5, mock_mode=False)
         assert [len(claim(seconds=s)) for s in (100, 130, 159, 161, 162, 222)] == [2, 0, 0, 2, 0, 1]
 
-    def test_of_a_minute_counts_jobs_that_ended_since(self, waiting, alice, settings):
+    def test_ended_jobs_count_for_the_minute(self, waiting, alice, settings):
         settings.VEO_CREATES_PER_MINUTE = 1
         waiting(alice, 2, mock_mode=False)
         [job] = claim()
         bring(kept(job), "CANCELLED")
         assert claim(seconds=1030) == []
 
-    def test_does_not_hold_for_the_mock(self, waiting, alice, bob, settings):
+    def test_mock_jobs_are_not_limited(self, waiting, alice, bob, settings):
         settings.VEO_MAX_IN_FLIGHT = settings.VEO_CREATES_PER_MINUTE = 1
         waiting(alice, 3, mock_mode=False)
         mocks = waiting(bob, 5, mock_mode=True)
         assert set(ids(claim())) >= set(ids(mocks))
         assert VideoJob.objects.filter(mock_mode=False, status="RUNNING").count() == 1
 
-    def test_is_told_to_who_waits(self, client, waiting, alice, settings):
+    def test_waiting_job_shows_googles_limit(self, client, waiting, alice, settings):
         settings.VEO_MAX_IN_FLIGHT = 1
         _, second = waiting(alice, 2, mock_mode=False)
         claim()
         assert "Google Veo" in client.job(second)["statusMessage"]
         assert client.job(second)["status"] == "PENDING"
 
-    def test_closes_for_all_while_the_provider_asks_to_slow_down(self, waiting, alice, bob):
+    def test_throttled_provider_stops_all_real_jobs(self, waiting, alice, bob):
         [first], [second] = waiting(alice, 1, mock_mode=False), waiting(bob, 1, mock_mode=False)
         [mock] = waiting(bob, 1, mock_mode=True)
         [claimed] = claim(limit=1)
@@ -256,7 +242,7 @@ class TestUpstreamLimit:
         assert ids(claim(seconds=1029)) == [mock.pk]
         assert set(ids(claim(seconds=1030))) == {first.pk, second.pk}
 
-    def test_does_not_open_earlier_for_a_shorter_wish(self, waiting, alice):
+    def test_shorter_retry_after_does_not_open_earlier(self, waiting, alice):
         waiting(alice, 3, mock_mode=False)
         first, second = claim(limit=2)
         lifecycle.requeue(job=first, error=THROTTLED, now=at(1000))
@@ -267,7 +253,7 @@ class TestUpstreamLimit:
 
 class TestLease:
     @pytest.mark.parametrize("stage", [Stage.SUBMITTING, Stage.GENERATING, Stage.STORING])
-    def test_is_one_workers_until_it_runs_out(self, new_job, stage):
+    def test_job_is_leased_until_its_lease_ends(self, new_job, stage):
         job = new_job(stage, now=START)
         due = kept(job).next_step_at
         take = lambda now: ids(leases.claim_due(stage=stage, limit=9, now=now))  # noqa: E731
@@ -278,19 +264,19 @@ class TestLease:
         assert take(due + leases.LEASE) == [job.pk]
         assert kept(job).crash_count == 2
 
-    def test_is_kept_alive_by_who_is_still_at_work(self, new_job):
+    def test_renewed_lease_lasts_longer(self, new_job):
         job = new_job("generating", now=START)
         [held] = leases.claim_due(stage=Stage.GENERATING, limit=9, now=at(60))
         leases.renew(jobs=[held], now=at(100))
         assert leases.claim_due(stage=Stage.GENERATING, limit=9, now=at(120)) == []
         assert kept(job).next_step_at == at(100) + leases.LEASE
 
-    def test_is_not_renewed_for_a_job_that_ended(self, new_job):
+    def test_lease_of_an_ended_job_is_not_renewed(self, new_job):
         job = new_job("CANCELLED")
         leases.renew(jobs=[job], now=at(100))
         assert kept(job).next_step_at is None
 
-    def test_goes_to_the_longest_due_first(self, new_job):
+    def test_longest_due_job_is_leased_first(self, new_job):
         jobs = [new_job("generating", now=at(-n)) for n in (10, 30, 20)]
         order = [jobs[1].pk, jobs[2].pk]
         assert ids(leases.claim_due(stage=Stage.GENERATING, limit=2, now=at(60))) == order

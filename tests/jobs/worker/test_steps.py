@@ -24,14 +24,14 @@ def due(new_job, settings):
 
 
 class TestPollDue:
-    def test_moves_all_that_still_run(self, due):
+    def test_running_jobs_make_progress(self, due):
         steps.poll_due()
         for job in map(kept, due):
             assert (job.stage, job.crash_count) == ("generating", 0)
             assert job.next_step_at > timezone.now()
             assert job.progress_percentage > 5
 
-    def test_takes_no_other_along_where_one_answer_cannot_be_noted(self, due, monkeypatch, caplog):
+    def test_unrecordable_answer_does_not_affect_other_jobs(self, due, monkeypatch, caplog):
         def broken(**_):
             raise ValueError("cannot be written down")
 
@@ -57,7 +57,7 @@ class TestSubmitDue:
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         return [new_job("PENDING", mock_mode=True) for _ in range(5)]
 
-    def test_notes_all_that_were_taken(self, waiting, names):
+    def test_all_accepted_jobs_are_recorded(self, waiting, names):
         names += [f"mock/{n}" for n in range(5)]
         steps.submit_due()
         assert {kept(job).stage for job in waiting} == {"generating"}
@@ -65,14 +65,14 @@ class TestSubmitDue:
 
     @pytest.mark.only_on("postgresql")  # SQLite takes texts of any length, and NUL
     @pytest.mark.parametrize("name", ["n" * 301, "mock/\0"])
-    def test_notes_the_others_where_one_name_cannot_be_kept(self, waiting, names, name, caplog):
+    def test_unstorable_operation_does_not_affect_other_jobs(self, waiting, names, name, caplog):
         names += [name, *(f"mock/{n}" for n in range(4))]
         steps.submit_due()
         stages = sorted(kept(job).stage for job in waiting)
         assert stages == ["generating"] * 4 + ["submitting"]
         assert "an answer was not recorded" in caplog.text
 
-    def test_notes_the_others_whatever_is_wrong_with_one(self, waiting, names, monkeypatch, caplog):
+    def test_failed_recording_does_not_affect_other_jobs(self, waiting, names, monkeypatch, caplog):
         names += [f"mock/{n}" for n in range(5)]
         submitted = lifecycle.submitted
 
@@ -89,7 +89,7 @@ class TestSubmitDue:
 
 
 class TestDetail:
-    def test_may_hold_what_the_database_cannot(self, new_job):
+    def test_nul_in_a_detail_is_replaced(self, new_job):
         job = new_job("generating")
         error = ValueError("a\0b")
         assert lifecycle.step_failed(job=job, error=error, now=timezone.now())

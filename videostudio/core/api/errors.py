@@ -9,21 +9,29 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import (
     BadRequest,
+    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
 )
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from videostudio.core.api.names import printable
+
+NO_CREDENTIALS = "Send the header 'Authorization: Bearer <access token>'."
 NON_FIELD_ERRORS = api_settings.NON_FIELD_ERRORS_KEY
 
 
@@ -51,8 +59,26 @@ def handle(exc: Exception, context: dict) -> Response | None:
             request = context["request"]  # the view may render HTML, but errors are JSON
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
-            return answer(exc)
+            return answer(_explained(exc, context))
     return None
+
+
+def _explained(exc: Any, context: dict) -> Any:
+    """DRF's exceptions whose sentence does not say what to do get one that does."""
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        accepted = [parser.media_type for parser in context["view"].parser_classes]
+        sent = context["request"].content_type
+        got = f"not '{printable(sent)}'" if sent else "with a Content-Type header"
+        exc.detail = ErrorDetail(f"Send {' or '.join(accepted)}, {got}", exc.default_code)
+    elif isinstance(exc, exceptions.NotAcceptable):
+        renderers = context["view"].renderer_classes
+        available = " or ".join(renderer.media_type for renderer in renderers)
+        exc.detail = ErrorDetail(
+            f"The response is {available}: the Accept header must allow it.", exc.default_code
+        )
+    elif type(exc) is exceptions.NotAuthenticated and exc.detail == exc.default_detail:
+        exc.detail = ErrorDetail(NO_CREDENTIALS, exc.default_code)
+    return exc
 
 
 def _response(
@@ -113,6 +139,8 @@ def _api_exception(exc: exceptions.APIException) -> Response:
         message, code = message["message"], details["code"]["message"]
     headers = {}
     if challenge := getattr(exc, "auth_header", None):
+        if code != exceptions.NotAuthenticated.default_code:
+            challenge += ', error="invalid_token"'  # RFC 6750, 3.1
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(exc, "wait", None):
         headers["Retry-After"] = str(int(wait))
@@ -123,6 +151,12 @@ def _api_exception(exc: exceptions.APIException) -> Response:
 
 
 def _body_refused(exc: Exception) -> Response:
+    if isinstance(exc, TooManyFilesSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        return _one_fault(400, "malformed", f"A request can have at most {most} files")
+    if isinstance(exc, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return _one_fault(400, "malformed", f"A request can have at most {most:,} fields")
     if isinstance(exc, RequestDataTooBig):
         return _one_fault(413, "too_large", "The fields of a request must be at most 1 MB in all")
     return _one_fault(400, "malformed", "The request body cannot be read")
@@ -163,6 +197,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs
 def bad_request(request: HttpRequest, exception: Exception) -> Any:
     if is_api(request):
         message = "The request cannot be read"
+        if isinstance(exception, DisallowedHost):
+            message = "This host name is not served: the operator can add it to ALLOWED_HOSTS"
         body: dict[str, Any] = {"detail": message, "code": "malformed", "field": None}
         body["errors"] = [{"field": None, "message": message, "code": "malformed"}]
         return JsonResponse(body, status=400)

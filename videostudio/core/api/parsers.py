@@ -1,10 +1,11 @@
 """Parsers that limit a request body's size before reading it and check that it is complete."""
 
 from collections import Counter
+from io import BytesIO
 from typing import IO, Any, cast
 
 from rest_framework.exceptions import APIException, ParseError
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.utils import json  # refuses NaN and Infinity
 
@@ -12,6 +13,7 @@ from videostudio.core.api.names import refuse_repeated
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
+CHUNK_BYTES = 65_536
 
 
 class TooLarge(APIException):
@@ -28,16 +30,28 @@ class LengthRequired(APIException):
     default_detail = "The request needs a Content-Length header"
 
 
-class BoundedJSONParser(JSONParser):
-    """JSON of at most 1 MB that is an object and has no name twice."""
+class BoundedJSONParser(BaseParser):
+    """JSON of at most 1 MB that is an object and has no name twice.
 
+    Not a subclass of DRF's JSONParser, whose bodies cannot exceed DATA_UPLOAD_MAX_MEMORY_SIZE.
+    """
+
+    media_type = "application/json"
+    max_bytes = MAX_JSON_BYTES
     null_is_empty = False
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
-        _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A JSON body")
+        _bounded(parser_context["request"].META, self.max_bytes, "A JSON body")
+        # In chunks: for one large read, gunicorn holds the body several times.
+        body = bytearray()
+        while chunk := stream.read(CHUNK_BYTES):
+            body += chunk
+        return self.parsed(body)
+
+    def parsed(self, body: bytearray) -> Any:
         try:
             # JSON is UTF-8 (RFC 8259), whatever charset the client names.
-            data = json.loads(stream.read().decode(), object_pairs_hook=_without_repeated_names)
+            data = json.loads(body.decode(), object_pairs_hook=_without_repeated_names)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
         except (ParseError, ValueError) as error:  # its own text is not for clients
@@ -56,11 +70,14 @@ class OptionalJSONParser(BoundedJSONParser):
 
 
 class BoundedFormParser(FormParser):
-    """A form of at most 1 MB."""
+    """A form of at most 1 MB. DRF's own parser accepts a truncated one."""
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
-        _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A form")
-        return super().parse(stream, media_type, parser_context)
+        length = _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A form")
+        body = stream.read()
+        if len(body) != length:
+            raise ParseError("The form is incomplete")
+        return super().parse(BytesIO(body), media_type, parser_context)
 
 
 class WholeMultiPartParser(MultiPartParser):
@@ -70,6 +87,11 @@ class WholeMultiPartParser(MultiPartParser):
         request = parser_context["request"]
         length = _bounded(request.META, MAX_BODY_BYTES, "The request body")
         boundary = request.content_params.get("boundary", "").encode("latin-1", "replace")
+        if not boundary:
+            raise ParseError(
+                "The multipart body has no boundary: do not set the Content-Type header yourself, "
+                "your HTTP library does"
+            )
         tail = _Tail(stream)
         try:
             parsed = super().parse(cast(IO, tail), media_type, parser_context)

@@ -4,12 +4,12 @@ Every serializer that reads a request is a `StrictSerializer`, every view a `Str
 checks this for all paths.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
 from rest_framework.fields import empty
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -21,6 +21,7 @@ from videostudio.core.api.parsers import (
     OptionalJSONParser,
     WholeMultiPartParser,
 )
+from videostudio.core.api.throttling import WindowThrottle
 
 # A call without a body refuses fields by name, so it reads every format.
 PARSERS_WITHOUT_BODY = (OptionalJSONParser, WholeMultiPartParser, BoundedFormParser)
@@ -81,6 +82,27 @@ class StrictView(APIView):
     query_serializers: Mapping[str, type[StrictQuerySerializer]] = {}
     reads_body: Collection[str] = ()  # calls that read a body, with a StrictSerializer
     query: Mapping[str, Any]
+    throttles: Sequence[WindowThrottle] = ()  # those that have counted the request
+
+    def check_throttles(self, request: Request) -> None:
+        """Stop at the first refusal: for a flood, no body is read and nothing else is counted."""
+        self.throttles = []
+        throttles: list[Any] = self.get_throttles()  # each a WindowThrottle
+        for throttle in throttles:
+            allowed = throttle.allow_request(request, self)
+            self.throttles.append(throttle)
+            if not allowed:
+                refusal = Throttled(throttle.wait())
+                refusal.detail = ErrorDetail(throttle.refusal(), refusal.default_code)
+                raise refusal
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        for name in ("RateLimit-Policy", "RateLimit"):
+            items = [throttle.headers() for throttle in self.throttles]
+            if values := [item[name] for item in items if item]:
+                response.headers[name] = ", ".join(values)
+        return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Runs after authentication and throttles, before any object is loaded."""

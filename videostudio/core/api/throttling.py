@@ -1,6 +1,7 @@
 """Throttles that count requests atomically, in the cache that all processes share."""
 
 import hashlib
+from math import ceil
 from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS
@@ -10,16 +11,19 @@ from rest_framework.throttling import SimpleRateThrottle
 
 
 class WindowThrottle(SimpleRateThrottle):
-    """Limits unsafe requests in a fixed time window. Subclasses set `scope`.
+    """Limits unsafe requests in a fixed time window. Subclasses set `scope` and `counted`.
 
     DRF's own throttles read, extend and write a list, which loses simultaneous requests. This one
     increments a number. The cost of a fixed window: up to twice the rate around its boundary.
     """
 
     scope: str
+    counted: str  # what is counted, for a person: "requests from one address"
     num_requests: int
     duration: int  # seconds
     now: float
+    count: int | None = None  # of this window, once the request is counted
+    key: str | None = None
 
     def identity(self, request: Request) -> str | None:
         """The identity to count: by default the address. None: do not count this request."""
@@ -36,21 +40,50 @@ class WindowThrottle(SimpleRateThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         self.now = self.timer()
-        if request.method in SAFE_METHODS or (key := self.get_cache_key(request, view)) is None:
+        if request.method in SAFE_METHODS:
             return True
-        return self._count(key) <= self.num_requests
+        self.key = self.get_cache_key(request, view)
+        if self.key is None:
+            return True
+        self.count = self._add(self.key, 1)
+        return self.count <= self.num_requests
 
-    def _count(self, key: str) -> int:
-        """Count this request; return the number of requests in its window so far."""
+    def uncount(self) -> None:
+        """Take back the count of this request."""
+        if self.key is not None:
+            self.count = self._add(self.key, -1)
+
+    def _add(self, key: str, delta: int) -> int:
+        """Add to the number of requests in the window of `key`; return it."""
         timeout = self.duration + 60
         if hasattr(self.cache, "count"):  # CountingDatabaseCache: one statement
-            return self.cache.count(key, timeout)
+            return self.cache.count(key, timeout, delta)
         self.cache.add(key, 0, timeout)
         try:
-            return self.cache.incr(key)
+            return self.cache.incr(key, delta)
         except ValueError:  # the cache was cleared between the two calls
-            return 1
+            return max(delta, 0)
 
     def wait(self) -> float:
         """Seconds until the window ends."""
         return self.duration - self.now % self.duration
+
+    def refusal(self) -> str:
+        """The limit that was reached, as a sentence for a person."""
+        limit = f"At most {self.num_requests} {self.counted} are allowed in {self._period()}"
+        return f"{limit}. Try again in {ceil(self.wait())} seconds."
+
+    def headers(self) -> dict[str, str]:
+        """This throttle's items of `RateLimit-Policy` and `RateLimit`
+        (draft-ietf-httpapi-ratelimit-headers); empty if the request was not counted."""
+        if self.count is None:
+            return {}
+        remaining = max(0, self.num_requests - self.count)
+        return {
+            "RateLimit-Policy": f'"{self.scope}";q={self.num_requests};w={self.duration}',
+            "RateLimit": f'"{self.scope}";r={remaining};t={ceil(self.wait())}',
+        }
+
+    def _period(self) -> str:
+        names = {1: "a second", 60: "a minute", 3600: "an hour", 86400: "a day"}
+        return names.get(self.duration, f"{self.duration} seconds")

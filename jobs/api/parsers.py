@@ -1,0 +1,47 @@
+"""JSON with images as data URIs."""
+
+import base64
+import re
+import threading
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from videostudio.core.api.parsers import BoundedJSONParser
+
+IMAGE_FIELDS = ("initialImage", "endFrame")
+IMAGE_LISTS = ("referenceImages",)
+DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)  # RFC 2397
+
+# Parsing takes three times the memory of a body, so each process parses one body at a time.
+_parsing = threading.Lock()
+
+
+class ImageJSONParser(BoundedJSONParser):
+    """JSON of at most 20 MB, whose images become uploaded files, as those of a form.
+
+    A text that is not a valid data URI stays as it is, for the field to refuse.
+    """
+
+    max_bytes = 20_000_000
+
+    def parsed(self, body: bytearray) -> Any:
+        with _parsing:
+            data = super().parsed(body)
+            for name in IMAGE_FIELDS:
+                if name in data:
+                    data[name] = _uploaded(data[name])
+            for name in IMAGE_LISTS:
+                if isinstance(data.get(name), list):
+                    data[name] = [_uploaded(each) for each in data[name]]
+        return data
+
+
+def _uploaded(value: Any) -> Any:
+    """The content of a data URI. Its declared type is ignored, as that of a file."""
+    if not isinstance(value, str) or not (header := DATA_URI.match(value)):
+        return value
+    try:
+        return SimpleUploadedFile("image", base64.b64decode(value[header.end() :], validate=True))
+    except ValueError:
+        return value
