@@ -12,6 +12,11 @@ ORDER = {
     "mockMode": True,
     "clientReference": "invoice-2026-117",
 }
+# A PNG of one pixel.
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNgYGAAAAAEAAHI"
+    "6uv5AAAAAElFTkSuQmCC"
+)
 ORDERED = {"timestamp": "2026-01-15T10:30:00Z", "level": "info", "message": "📝 Job created"}
 STARTED = {
     "timestamp": "2026-01-15T10:30:01Z",
@@ -87,9 +92,5 @@ TOO_MANY = {
     "code": "too_many_active_jobs",
     "activeJobs": 3,
     "limit": 3,
-    "estimatedWaitSeconds": 60,
-}
-THROTTLED = {
-    "detail": "Request was throttled. Expected available in 42 seconds.",
-    "code": "throttled",
+    "estimatedWaitSeconds": 10,
 }
