@@ -15,11 +15,11 @@ from accounts.api.serializers import (
 from videostudio.core.api.openapi import (
     JSON,
     RETRY_AFTER,
-    THROTTLED,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
     at_fault,
+    rate_limits,
     refused,
     sent,
 )
@@ -35,6 +35,11 @@ class AccessTokenScheme(SimpleJWTScheme):
         return super().get_security_definition(auto_schema) | {"description": text}
 
 
+THROTTLED = refused(
+    "Too many requests.",
+    throttled="At most 20 log-ins, refreshes and registrations from one address are allowed in a "
+    "minute. Try again in 60 seconds.",
+)
 ACCOUNT = {
     "id": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
     "username": "alice",
@@ -58,7 +63,7 @@ register = extend_schema(
     description="Creates an account. Name and e-mail address are unique, whatever their case.",
     request={JSON: RegistrationSerializer},
     examples=[sent(CREDENTIALS | {"email": "alice@example.com"}, "Alice registers")],
-    parameters=[RETRY_AFTER],
+    parameters=[RETRY_AFTER, *rate_limits(201, 400, 403, 429)],
     responses={
         201: answer(UserSerializer, "The new account.", ACCOUNT, "Alice's account"),
         400: at_fault(
@@ -77,7 +82,7 @@ log_in = extend_schema(
     "pair. Copy `access`, press **Authorize** above and paste it.",
     request={JSON: CredentialsSerializer},
     examples=[sent(CREDENTIALS, "Alice logs in")],
-    parameters=[RETRY_AFTER],
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 401, 429)],
     responses={
         200: answer(TokenPairSerializer, "A pair of tokens.", PAIR, "A pair of tokens"),
         400: at_fault(
@@ -98,7 +103,7 @@ refresh = extend_schema(
     description="Returns a new pair of tokens. A refresh token works only once: store the new one.",
     request={JSON: RefreshSerializer},
     examples=[sent(REFRESH, "A refresh token")],
-    parameters=[RETRY_AFTER],
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 401, 429)],
     responses={
         200: answer(TokenPairSerializer, "The next pair.", PAIR, "The next pair of tokens"),
         400: NO_REFRESH,

@@ -26,6 +26,7 @@ from jobs.api.schema_examples import (
     PIXEL,
     RUNNING,
     SUCCEEDED,
+    THROTTLED,
     TOO_MANY,
 )
 from jobs.api.serializers import (
@@ -38,13 +39,13 @@ from jobs.api.serializers import (
 )
 from videostudio.core.api.openapi import (
     JSON,
-    THROTTLED,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
     at_fault,
     example,
     header,
+    rate_limits,
     refused,
     retry_after,
     sent,
@@ -117,6 +118,10 @@ FORM_FAULTS: list[Any] = [
     ("aspectRatio", "Aspect ratio is required", "required"),
 ]
 VIDEO = OpenApiResponse(OpenApiTypes.BINARY, "The video, for a client that follows the redirect.")
+OTHER_TYPE = (
+    "Send multipart/form-data or application/json or application/x-www-form-urlencoded, "
+    "not 'text/plain'"
+)
 KEY_FAULT = "This Idempotency-Key was used with other content"
 
 # ---- Parameters ----
@@ -164,6 +169,8 @@ create = extend_schema(
         KEY,
         retry_after("Seconds to wait before a poll or another attempt.", 202, 429),
         etag(202),
+        header("Location", "The job's URL.", 202),
+        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429),
         header("Idempotency-Replayed", "`true` if the key was used before.", 202),
     ],
     responses={
@@ -191,12 +198,12 @@ create = extend_schema(
             faults=[(None, "The request body must be at most 60 MB", "too_large")],
         ),
         415: at_fault(
-            "Neither multipart nor JSON.",
+            "Another media type.",
             code="unsupported_media_type",
             faults=[
                 (
                     None,
-                    'Unsupported media type "text/plain" in request',
+                    OTHER_TYPE,
                     "unsupported_media_type",
                 )
             ],
@@ -211,7 +218,7 @@ create = extend_schema(
             "Too many active jobs, or too many requests; nothing was charged.",
             examples=[
                 example("too_many_active_jobs", TOO_MANY),
-                *THROTTLED.examples,
+                example("throttled", THROTTLED),
             ],
         ),
     },

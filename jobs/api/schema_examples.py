@@ -87,6 +87,10 @@ NO_TOKENS = {
     },
     "code": "insufficient_tokens",
 }
+THROTTLED = {
+    "detail": "At most 60 new jobs of one user are allowed in a minute. Try again in 60 seconds.",
+    "code": "throttled",
+}
 TOO_MANY = {
     "detail": "Maximum 3 concurrent video jobs allowed. Please wait for existing jobs to complete.",
     "code": "too_many_active_jobs",

@@ -208,6 +208,9 @@ class ShortOfTokensSerializer(serializers.Serializer):
 
     detail = Detail(help_text="In this response only, an object.")
     code = serializers.CharField(help_text="An identifier for a program.")
+    help = serializers.CharField(
+        required=False, help_text="How to get tokens, where the operator says so."
+    )
 
 
 @extend_schema_serializer(component_name="TooManyActiveJobsProblem")

@@ -39,6 +39,9 @@ OPERATION_IDS = {
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
     *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
 }
+POLL = ("ETag", "Retry-After")
+LIMITS = ("RateLimit", "RateLimit-Policy")
+CREATED = {*POLL, *LIMITS, "Location", "Idempotency-Replayed"}
 OPEN = {
     "VideoJob": {"status": "VideoJobStatus"},
     "VideoJobLogLine": {"level": "LogLevel"},
@@ -214,12 +217,17 @@ class TestSchema:
     @pytest.mark.parametrize(
         ("path", "method", "status", "names"),
         [
-            ("/api/v1/video-jobs", "post", "202", {"ETag", "Retry-After", "Idempotency-Replayed"}),
-            ("/api/v1/video-jobs", "post", "429", {"Retry-After"}),
+            (
+                "/api/v1/video-jobs",
+                "post",
+                "202",
+                CREATED,
+            ),
+            ("/api/v1/video-jobs", "post", "429", {"Retry-After", *LIMITS}),
             ("/api/v1/video-jobs/{id}", "get", "200", {"ETag", "Retry-After"}),
             ("/api/v1/video-jobs/{id}", "get", "304", {"ETag", "Retry-After"}),
             ("/api/v1/video-jobs/{id}/download", "get", "302", {"Location"}),
-            ("/api/v1/auth/token", "post", "429", {"Retry-After"}),
+            ("/api/v1/auth/token", "post", "429", {"Retry-After", *LIMITS}),
         ],
     )
     def test_response_headers_are_described(self, schema, path, method, status, names):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from django.conf import settings as configured
 from django.db import OperationalError
 from rest_framework.views import APIView
+from rest_framework_simplejwt.tokens import AccessToken
 
 from jobs.api.openapi_views import documents
 from tests.api import JOBS, PASSWORD
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.once
 AUTH = "/api/v1/auth"
 BOB = {"username": "bob", "password": PASSWORD}
 CAROL = {"username": "alice", "email": "carol@example.com", "password": PASSWORD}
+HEADERS = {"Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"}
 PUT = ("4XX", "method_not_allowed")
 DOWN = ("5XX", "unavailable")
 UNKNOWN = ("400", "Invalid")
@@ -38,6 +41,17 @@ def shown() -> Iterator[tuple[str, str, str, str, str, Any]]:
                         yield operation["operationId"], method, path, status, name, value
 
 
+def described_headers(operation_id: str, status: str) -> set[str]:
+    schema = json.loads(documents()["json"].body)
+    [response] = [
+        operation["responses"][status]
+        for methods in schema["paths"].values()
+        for operation in methods.values()
+        if operation["operationId"] == operation_id
+    ]
+    return set(response["headers"])
+
+
 def example(operation: str, status: str, name: str) -> Any:
     [found] = [each[5] for each in shown() if (each[0], *each[3:5]) == (operation, status, name)]
     return found
@@ -45,12 +59,15 @@ def example(operation: str, status: str, name: str) -> Any:
 
 @pytest.fixture
 def world(client, stranger, anonymous, new_job, settings, tokens, alice):
+    expired = AccessToken.for_user(alice)
+    expired.set_exp(lifetime=-timedelta(seconds=1))
     return SimpleNamespace(
         alice=client,
         bob=stranger,
         anonymous=anonymous,
         new_job=new_job,
         settings=settings,
+        expired=expired,
         set_balance=lambda amount: tokens(alice, amount),
     )
 
@@ -72,9 +89,10 @@ def spent(world: Any, path: str) -> Any:
 
 
 def throttled(world: Any, call: Callable[[], Any]) -> Any:
-    rates = {"auth": "1/min", "login_name": "1/min", "create": "1/min"}
+    rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
     world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
-    call()
+    for _ in range(60):
+        call()
     return call()
 
 
@@ -169,6 +187,8 @@ class TestExamples:
     def test_of_one_operation_are_what_the_service_sends(self, world, operation, status, name):
         answer = CALLS[operation, status, name](world)
         assert str(answer.status_code) == status
+        sent = {name for name in HEADERS if name in answer.headers}
+        assert sent == described_headers(operation, status) & HEADERS
         body = answer.json()
         if body.get("estimatedWaitSeconds") in range(1, 10):
             body["estimatedWaitSeconds"] = 10  # the first job began a moment ago
@@ -192,7 +212,7 @@ class TestExamples:
         if kind == NO_TOKEN:
             return world.anonymous.generic(method.upper(), path)
         if kind == BAD_TOKEN:
-            headers = {"Authorization": "Bearer nonsense"}
+            headers = {"Authorization": f"Bearer {world.expired}"}
             return world.anonymous.generic(method.upper(), path, headers=headers)
         if kind == UNKNOWN:
             return world.alice.generic(method.upper(), f"{path}?page=2")

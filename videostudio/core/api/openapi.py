@@ -94,13 +94,18 @@ def retry_after(description: str, *statuses: int | str) -> OpenApiParameter:
     return header("Retry-After", description, *statuses, type=OpenApiTypes.INT)
 
 
+def rate_limits(*statuses: int) -> list[OpenApiParameter]:
+    """The headers of an operation's throttles."""
+    return [
+        header("RateLimit-Policy", 'Its limits: `"create";q=60;w=60` is 60 a minute.', *statuses),
+        header("RateLimit", "What they leave, and the seconds until they start anew.", *statuses),
+    ]
+
+
 UNAUTHORIZED = refused(
     "No valid access token: refresh it, or log in.",
-    not_authenticated="Authentication credentials were not provided.",
-    token_not_valid="Given token not valid for any token type",
-)
-THROTTLED = refused(
-    "Too many requests.", throttled="Request was throttled. Expected available in 60 seconds."
+    not_authenticated="Send the header 'Authorization: Bearer <access token>'.",
+    token_not_valid="The access token has expired: refresh it or log in again.",
 )
 UNKNOWN = at_fault(
     "An unknown query parameter or field.",
