@@ -58,13 +58,25 @@ class RegistrationSerializer(StrictSerializer):
     email = AddressField(max_length=254, help_text="Where the operator can reach you.")
     password = StringField(**PASSWORD)
 
+    def validate_password(self, value: str) -> str:
+        """Report a bad password together with the errors of other fields."""
+        _check_password(value)
+        return value
+
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         user = User(username=attrs["username"], email=attrs["email"])
         try:
-            validate_password(attrs["password"], user=user)
-        except DjangoValidationError as error:
-            raise serializers.ValidationError({"password": get_error_detail(error)}) from error
+            _check_password(attrs["password"], user)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"password": error.detail}) from error
         return attrs
+
+
+def _check_password(password: str, user: User | None = None) -> None:
+    try:
+        validate_password(password, user=user)
+    except DjangoValidationError as error:
+        raise serializers.ValidationError(get_error_detail(error)) from error
 
 
 @extend_schema_serializer(component_name="LogIn")
