@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _create(client: ApiClient) -> None:
-    seconds = random.uniform(2, 5)  # noqa: S311  # not for cryptography
+    seconds = random.uniform(2, 5)
     prompt = f"A lighthouse {{{{create:slow:{seconds:.1f}}}}}"
     answer = client.create(prompt=prompt, mockMode="false")
     assert answer.status_code == 202, answer.text

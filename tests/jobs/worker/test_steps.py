@@ -69,7 +69,8 @@ class TestSubmitDue:
     @pytest.mark.parametrize("limit", [1, 3])
     def test_open_submissions_are_limited(self, waiting, monkeypatch, settings, limit):
         settings.VEO_OPEN_SUBMISSIONS = limit
-        begun, numbers, most = Lock(), Counter(), []
+        begun, most = Lock(), list[int]()
+        numbers: Counter[str] = Counter()
 
         def submit(self, *, spec, inputs):
             with begun:
