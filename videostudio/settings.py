@@ -93,6 +93,9 @@ GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_addre
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
+# Of one worker process. Those that are open when it is killed are refunded, though Google may have
+# accepted them.
+VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=at_least(1))
 
 USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
 CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
