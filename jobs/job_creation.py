@@ -51,10 +51,14 @@ def create(
     inputs: Inputs,
     now: datetime,
     client_reference: str = "",
+    webhook_url: str = "",
+    origin: str = "",
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
     """Create the job with its images, charge and wake-up in one transaction.
+
+    `origin` is the scheme and host of the request, for absolute URLs in what a webhook sends.
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. Raises InsufficientTokens, TooManyActiveJobs,
@@ -64,7 +68,8 @@ def create(
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        job = _new_job(user, spec, client_reference, now)
+        job = _new_job(user, spec, now)
+        job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
         ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
@@ -98,11 +103,10 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
     return job
 
 
-def _new_job(user: Any, spec: VideoSpec, client_reference: str, now: datetime) -> VideoJob:
+def _new_job(user: Any, spec: VideoSpec, now: datetime) -> VideoJob:
     return VideoJob.from_spec(
         spec,
         user=user,
-        client_reference=client_reference,
         status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),

@@ -24,6 +24,11 @@ PRIVATE = {
     "/api/v1/tokens": ["get"],
     "/api/v1/tokens/entries": ["get"],
     "/api/v1/auth/me": ["get"],
+    "/api/v1/webhook": ["get", "put", "delete"],
+    "/api/v1/webhook/rotate": ["post"],
+    "/api/v1/webhook/test": ["post"],
+    "/api/v1/webhook/deliveries": ["get"],
+    f"/api/v1/webhook/deliveries/{ID}/replay": ["post"],
 }
 ENDPOINTS = PRIVATE | {
     "/api/v1/video-models": ["get"],

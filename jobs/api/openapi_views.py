@@ -27,10 +27,18 @@ from rest_framework.request import Request
 from videostudio.core.api.strict import StrictQuerySerializer, StrictView
 
 AUTH, JOBS, TOKENS = "/api/v1/auth/", "/api/v1/video-jobs", "/api/v1/tokens"
+WEBHOOK = "/api/v1/webhook"
 ORDER_OF_USE = [
     *(f"{AUTH}register", f"{AUTH}token", f"{AUTH}token/refresh", f"{AUTH}me", f"{AUTH}logout"),
     *("/api/v1/video-models", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
-    *(f"{JOBS}/{{pk}}/cancel", TOKENS, f"{TOKENS}/entries", f"{TOKENS}/usage"),
+    *(f"{JOBS}/{{pk}}/cancel", WEBHOOK, f"{WEBHOOK}/test", f"{WEBHOOK}/deliveries"),
+    *(
+        f"{WEBHOOK}/deliveries/{{pk}}/replay",
+        f"{WEBHOOK}/rotate",
+        TOKENS,
+        f"{TOKENS}/entries",
+        f"{TOKENS}/usage",
+    ),
 ]
 EXAMPLE_ORIGIN = b"https://studio.example.com"  # the settings' SERVERS, and the examples' URLs
 METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]

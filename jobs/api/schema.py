@@ -28,6 +28,7 @@ from jobs.api.schema_examples import (
     SUCCEEDED,
     THROTTLED,
     TOO_MANY,
+    WEBHOOK_URL,
 )
 from jobs.api.serializers import (
     ListQuerySerializer,
@@ -35,8 +36,8 @@ from jobs.api.serializers import (
     ShortOfTokensSerializer,
     TooManyActiveJobsSerializer,
     VideoJobListSerializer,
-    VideoJobSerializer,
 )
+from jobs.job_json import VideoJobSerializer
 from videostudio.core.api.openapi import (
     JSON,
     UNAUTHORIZED,
@@ -98,7 +99,8 @@ class OrderExtension(OpenApiSerializerExtension):
             "description": properties["model"]["description"],
             "x-extensible-enum": list(catalog.MODELS),
         }
-        for name, value in (ORDER | {"referenceImages": []}).items():
+        examples = ORDER | {"referenceImages": [], "webhookUrl": WEBHOOK_URL}
+        for name, value in examples.items():
             properties[name]["example"] = value
         for name, field in properties.items():
             # A form has no null. Beside the reference to an enum OpenAPI 3.0 does not allow it.

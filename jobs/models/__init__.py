@@ -4,6 +4,7 @@ from jobs.models.coordination import SubmissionGate, Tick
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
+from jobs.models.webhooks import Webhook, WebhookDelivery, WebhookSender
 from jobs.statuses import ACTIVE, Stage, Status
 
 __all__ = [
@@ -19,4 +20,7 @@ __all__ = [
     "Tally",
     "Tick",
     "VideoJob",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookSender",
 ]

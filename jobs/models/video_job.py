@@ -33,6 +33,7 @@ class VideoJob(models.Model):
     """
 
     CLIENT_REFERENCE_LENGTH = 255
+    ORIGIN_LENGTH = 300
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -61,6 +62,21 @@ class VideoJob(models.Model):
         default="",
         db_default="",
         help_text="The client's own name for the job.",
+    )
+
+    webhook_url = models.CharField(
+        max_length=2_000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where the job's end is sent, in place of the account's webhook.",
+    )
+    origin = models.CharField(
+        max_length=ORIGIN_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The scheme and host of the order, such as https://studio.example.com.",
     )
 
     # The state that clients see

@@ -9,13 +9,14 @@ from django.db.models import QuerySet
 
 from accounts import jwt
 from jobs import job_creation
-from jobs.models import ACTIVE, IdempotencyKey, JobImage
+from jobs.models import ACTIVE, IdempotencyKey, JobImage, WebhookDelivery
 from jobs.worker import scheduler, staff_log, staging
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500  # rows; SQLite limits a statement's parameters
 MAX_BATCHES = 100  # per table; the next hour deletes the rest
+DELIVERY_RETENTION = timedelta(days=30)
 STAGING_RETENTION = timedelta(days=1)
 
 
@@ -26,6 +27,7 @@ def purge_expired(*, now: datetime) -> None:
     """
     expired = [
         IdempotencyKey.objects.filter(created_at__lt=now - job_creation.IDEMPOTENCY_RETENTION),
+        WebhookDelivery.objects.filter(created_at__lt=now - DELIVERY_RETENTION),
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),

@@ -24,6 +24,13 @@ OPERATIONS = {
     ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "404", "409"},
     ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
     ("/api/v1/video-models", "get"): {"200", "400"},
+    ("/api/v1/webhook", "put"): {"200", "201", "400", "401"},
+    ("/api/v1/webhook", "get"): {"200", "400", "401", "404"},
+    ("/api/v1/webhook", "delete"): {"204", "400", "401", "404"},
+    ("/api/v1/webhook/test", "post"): {"200", "400", "401", "404", "409", "429"},
+    ("/api/v1/webhook/deliveries", "get"): {"200", "400", "401", "404"},
+    ("/api/v1/webhook/deliveries/{id}/replay", "post"): {"202", "400", "401", "404"},
+    ("/api/v1/webhook/rotate", "post"): {"200", "400", "401", "404"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/usage", "get"): {"200", "400", "401"},
@@ -37,6 +44,8 @@ OPERATIONS = {
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
+    *("putWebhook", "getWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
+    *("listWebhookDeliveries", "replayWebhookDelivery"),
     *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
 }
 POLL = ("ETag", "Retry-After")
@@ -46,6 +55,7 @@ OPEN = {
     "VideoJob": {"status": "VideoJobStatus"},
     "VideoJobLogLine": {"level": "LogLevel"},
     "LedgerEntry": {"kind": "LedgerEntryKind"},
+    "WebhookDelivery": {"status": "WebhookDeliveryStatus"},
 }
 NO_LOGIN = [f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "logout")]
 
@@ -74,7 +84,7 @@ class TestSchema:
 
     def test_calls_are_in_the_order_of_their_use(self, schema):
         tags = [tag["name"] for tag in schema["tags"]]
-        assert tags == ["auth", "video-models", "video-jobs", "tokens"]
+        assert tags == ["auth", "video-models", "video-jobs", "webhook", "tokens"]
         paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
         auth = [path.removeprefix("auth/") for path in paths if path.startswith("auth/")]
         assert auth == ["register", "token", "token/refresh", "me", "logout"]

@@ -90,6 +90,7 @@ def spent(world: Any, path: str) -> Any:
 
 def throttled(world: Any, call: Callable[[], Any]) -> Any:
     rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
+    rates["webhook_test"] = "10/min"
     world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
     for _ in range(60):
         call()
@@ -126,6 +127,19 @@ def wrong_names(world: Any) -> Any:
     return world.alice.post(JOBS, order, format="json")
 
 
+def with_webhook(world: Any) -> Any:
+    world.settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1"]
+    world.alice.put(WEBHOOK, {"url": "http://127.0.0.1:9/"}, format="json")  # nobody listens
+    return world.alice
+
+
+def unreadable(world: Any) -> Any:
+    alice = with_webhook(world)
+    world.settings.SECRET_KEY = "another key of the operator's, also only for this test"
+    return alice.post(f"{WEBHOOK}/test")
+
+
+WEBHOOK = "/api/v1/webhook"
 STRANGE = f"{JOBS}/550e8400-e29b-41d4-a716-446655440000"
 
 CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
@@ -172,6 +186,26 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ("cancelVideoJob", "404", "NotFound"): lambda world: world.alice.post(f"{STRANGE}/cancel"),
     ("cancelVideoJob", "409", "AlreadyFinished"): lambda world: world.alice.post(
         f"{JOBS}/{world.new_job('SUCCEEDED').pk}/cancel"
+    ),
+    ("putWebhook", "400", "Invalid"): lambda world: world.alice.put(
+        WEBHOOK, {"url": "http://client.example.org/hooks"}, format="json"
+    ),
+    ("getWebhook", "404", "NotFound"): lambda world: world.alice.get(WEBHOOK),
+    ("deleteWebhook", "404", "NotFound"): lambda world: world.alice.delete(WEBHOOK),
+    ("rotateWebhookSecret", "404", "NotFound"): lambda world: world.alice.post(f"{WEBHOOK}/rotate"),
+    ("testWebhook", "404", "NotFound"): lambda world: world.alice.post(f"{WEBHOOK}/test"),
+    ("testWebhook", "409", "SecretUnreadable"): unreadable,
+    ("testWebhook", "429", "Throttled"): lambda world: throttled(
+        world, lambda: with_webhook(world).post(f"{WEBHOOK}/test")
+    ),
+    ("listWebhookDeliveries", "404", "NotFound"): lambda world: world.alice.get(
+        f"{WEBHOOK}/deliveries"
+    ),
+    ("listWebhookDeliveries", "400", "Invalid"): lambda world: world.alice.get(
+        f"{WEBHOOK}/deliveries?status=lost"
+    ),
+    ("replayWebhookDelivery", "404", "NotFound"): lambda world: world.alice.post(
+        f"{WEBHOOK}/deliveries/550e8400-e29b-41d4-a716-446655440000/replay"
     ),
     ("listTokenEntries", "400", "Invalid"): lambda world: world.alice.get(
         "/api/v1/tokens/entries?limit=101"

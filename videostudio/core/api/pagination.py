@@ -93,7 +93,7 @@ class DateField(serializers.DateTimeField):
         )
 
 
-class PageSerializer(StrictQuerySerializer):
+class LimitSerializer(StrictQuerySerializer):
     """A subclass adds `after`, a CursorField for the columns that its list is sorted by."""
 
     limit = serializers.IntegerField(
@@ -103,6 +103,11 @@ class PageSerializer(StrictQuerySerializer):
         help_text="How many to return at most.",
         error_messages=same_message("Limit must be a whole number from 1 to 100"),
     )
+
+
+class PageSerializer(LimitSerializer):
+    """With an offset and dates besides."""
+
     offset = serializers.IntegerField(
         default=0,
         min_value=0,
