@@ -529,6 +529,8 @@ LOGGING = {
         "django": {"level": "INFO"},
         "django.server": {"level": "WARNING", "propagate": True},
         "gunicorn.error": {"handlers": ["console"]},
+        "waitress": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},  # otherwise a line for each request that waits
         # videostudio.requests logs every request; this one adds only errors of our own.
         "django.request": {"level": "ERROR"},
     },
