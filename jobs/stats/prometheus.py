@@ -1,7 +1,8 @@
 """The service's metrics, read from the database at each scrape: processes share nothing else.
 
-Five statements, whatever the number of jobs: active jobs are counted, ended ones are in the
-counters. Only the ledger's entries are summed up, because their sum is what is verified.
+The number of statements, and the rows that they read, do not depend on the number of ended jobs:
+active jobs are counted, ended ones are in the counters, and of the ledger only the accounts and the
+entries since the last check are added up.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ from itertools import accumulate
 from math import inf
 from typing import Any
 
-from django.db.models import Subquery, Sum, Value
+from django.db.models import Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,7 +26,8 @@ from prometheus_client.registry import Collector
 
 from jobs.models import Stage, Status, Tally
 from jobs.stats import counters, queries
-from tokens_ledger.models import Account, Entry, LedgerCheck
+from tokens_ledger import sums as ledger_sums
+from tokens_ledger.models import Entry, LedgerCheck
 
 STATES = [(Status.PENDING, ""), *((Status.RUNNING, stage) for stage in Stage)]
 KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
@@ -91,13 +93,11 @@ def _tallied() -> Iterator[Metric]:
 
 
 def _tokens() -> Iterator[Metric]:
-    entries = Entry.objects.order_by().values_list("kind").annotate(Sum("amount"))
-    balances = Account.objects.annotate(what=Value("balances")).values_list("what")
-    # One statement, hence one snapshot: a charge between two would look like an imbalance.
-    sums = dict(entries.union(balances.annotate(Sum("balance")), all=True))
-    imbalance = (sums.pop("balances", None) or 0) - sum(sums.values())
-    totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
+    sums, balances = ledger_sums.by_kind()
+    totals = (([kind], abs(sums[kind]), 0) for kind in KINDS)
+    imbalance = balances - sum(sums.values())
     yield _counters("tokens", "Tokens by kind of entry", ("kind",), totals)
+    yield _gauge("tokens_outstanding", "Tokens on all accounts", balances)
     yield _gauge("ledger_imbalance_tokens", "Balances minus entries; 0 if in order", imbalance)
 
 

@@ -265,6 +265,29 @@ class TestTokens:
         assert found["tokens_total"] == {("grant",): 1000, ("charge",): 100, ("refund",): 50}
         assert found["ledger_imbalance_tokens"] == 0
 
+    def test_sums_of_a_check_and_of_newer_entries_are_added(self, scrape, new_job, alice):
+        new_job(Status.FAILED)
+        later = timezone.now() + timedelta(hours=1)
+        check, _ = reconciliation.run(now=later)
+        assert check.sums == {"grant": 1000, "charge": -50, "refund": 50, "adjustment": 0}
+        new_job()
+        assert ledger.adjust(user=alice, amount=-30, note="For tests").pk > check.summed_until
+        found = scrape()
+        assert found["tokens_total"] == {("grant",): 1000, ("charge",): 100, ("refund",): 50}
+        assert found["ledger_imbalance_tokens"] == 0
+        assert found["tokens_outstanding"] == 920
+
+    def test_newest_entries_are_not_in_the_sums_of_a_check(self, scrape, new_job):
+        new_job()  # a transaction with an entry of a smaller id may still be open
+        check, _ = reconciliation.run(now=timezone.now())
+        assert check.summed_until == 0
+        assert scrape()["tokens_total"]["charge",] == 50
+
+    def test_check_that_was_not_completed_is_not_used(self, scrape, new_job):
+        new_job()
+        LedgerCheck.objects.create(ran_at=timezone.now(), seconds=180, findings=0, completed=False)
+        assert scrape()["tokens_total"]["charge",] == 50
+
     def test_imbalance_of_the_ledger_is_shown(self, scrape, alice, unguarded):
         with unguarded():  # as a restored backup might have it
             Account.objects.update(balance=F("balance") + 7)
@@ -274,11 +297,11 @@ class TestTokens:
 
 class TestCost:
     def test_queries_do_not_grow_with_the_rows(self, new_job, many, django_assert_num_queries):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             prometheus.text()
         for state in (Status.PENDING, *Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
             new_job(state)
-        with django_assert_num_queries(5) as asked:
+        with django_assert_num_queries(6) as asked:
             prometheus.text()
         statements = " ".join(query["sql"] for query in asked.captured_queries)
         assert "jobevent" not in statements
