@@ -36,7 +36,8 @@ def by_kind() -> tuple[dict[str, int], int]:
     A service that has not completed a check yet adds up all entries.
     """
     checks = LedgerCheck.objects.filter(sums__isnull=False).order_by("-id")
-    until, stored = checks.values_list("summed_until", "sums").first() or (0, {})
+    last: Any = checks.values_list("summed_until", "sums").first()
+    until, stored = last or (0, {})
     newer = Entry.objects.filter(id__gt=until).order_by().values_list("kind")
     balances = Account.objects.annotate(what=Value("balances")).values_list("what")
     # One statement, hence one snapshot: a charge between two would look like an imbalance.
