@@ -37,7 +37,7 @@ def by_kind() -> tuple[dict[str, int], int]:
     """
     checks = LedgerCheck.objects.filter(sums__isnull=False).order_by("-id")
     last: Any = checks.values_list("summed_until", "sums").first()
-    until, stored = last or (0, {})
+    until, stored = last or (0, dict[str, int]())
     newer = Entry.objects.filter(id__gt=until).order_by().values_list("kind")
     balances = Account.objects.annotate(what=Value("balances")).values_list("what")
     # One statement, hence one snapshot: a charge between two would look like an imbalance.

@@ -25,7 +25,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from jobs.models import Stage, Status, Tally
-from jobs.stats import counters, queries
+from jobs.stats import counters, periodic, processes, queries
 from tokens_ledger import sums as ledger_sums
 from tokens_ledger.models import Entry, LedgerCheck
 
@@ -43,6 +43,8 @@ class Figures(Collector):
         yield from _tallied()
         yield from _tokens()
         yield from _ledger_check(now)
+        yield from _processes(now)
+        yield from _periodic_tasks(now)
 
 
 REGISTRY = CollectorRegistry(auto_describe=False)  # else registering would query the database
@@ -111,6 +113,31 @@ def _ledger_check(now: datetime) -> Iterator[Metric]:
     yield _gauge("ledger_check_age_seconds", "Since the last completed check", age)
     yield _gauge("ledger_check_completed", "1 if the last check was completed, else 0", done)
     yield _gauge("ledger_check_findings", "Findings of the last check; 0 if in order", findings)
+
+
+def _processes(now: datetime) -> Iterator[Metric]:
+    """Without hosts and process ids: each value of a label is a series that Prometheus keeps."""
+    found = processes.current(now=now)
+    kinds = processes.Kind.values
+    silent = [([kind], len(found.silent(kind))) for kind in kinds]
+    oldest = [([kind], found.oldest_age(kind)) for kind in kinds]
+    yield _gauges("processes", "Live processes", ("kind", "version"), sorted(found.alive().items()))
+    yield _gauges("silent_processes", "Processes without a heartbeat", ("kind",), silent)
+    yield _gauges("oldest_heartbeat_age_seconds", "Since the oldest heartbeat", ("kind",), oldest)
+
+
+def _periodic_tasks(now: datetime) -> Iterator[Metric]:
+    def age(at: datetime | None) -> float:
+        return (now - at).total_seconds() if at else inf
+
+    runs = periodic.last_runs()
+    started = [([run.name], age(run.started_at)) for run in runs]
+    succeeded = [([run.name], age(run.finished_at)) for run in runs]
+    failed = [([run.name], run.has_failed) for run in runs]
+    name, labels = "periodic_task", ("task",)
+    yield _gauges(f"{name}_started_age_seconds", "Since its last start", labels, started)
+    yield _gauges(f"{name}_success_age_seconds", "Since its last success", labels, succeeded)
+    yield _gauges(f"{name}_failed", "1 if the last run that ended failed", labels, failed)
 
 
 # ---- Metric families ----
