@@ -1,6 +1,6 @@
 """The tables for video jobs."""
 
-from jobs.models.coordination import SubmissionGate, Tick
+from jobs.models.coordination import Heartbeat, PeriodicTask, SubmissionGate, Tick
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
@@ -9,10 +9,12 @@ from jobs.statuses import ACTIVE, Stage, Status
 __all__ = [
     "ACTIVE",
     "SPEC_COLUMNS",
+    "Heartbeat",
     "IdempotencyKey",
     "JobCount",
     "JobEvent",
     "JobImage",
+    "PeriodicTask",
     "Stage",
     "Status",
     "SubmissionGate",
