@@ -118,4 +118,3 @@ class TestUnstored:
         job = new_job("storing")
         fail_to_store(job)
         assert client.job(job)["statusMessage"] == messages.STORING_AGAIN
-
