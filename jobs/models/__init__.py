@@ -1,6 +1,6 @@
 """The tables for video jobs."""
 
-from jobs.models.coordination import SubmissionGate, Tick
+from jobs.models.coordination import SubmissionGate, Tick, Turn
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
@@ -18,5 +18,6 @@ __all__ = [
     "SubmissionGate",
     "Tally",
     "Tick",
+    "Turn",
     "VideoJob",
 ]

@@ -1,5 +1,6 @@
-"""Single rows that the workers of all clusters share."""
+"""What the workers of all clusters share."""
 
+from django.conf import settings
 from django.db import models
 
 
@@ -23,3 +24,18 @@ class SubmissionGate(models.Model):
 
     def __str__(self) -> str:
         return f"open from {self.opens_at}"
+
+
+class Turn(models.Model):
+    """When a job of this user was last started; waiting users take turns by it.
+
+    No row, or NULL, means never. `turns` maintains it.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    served_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"served at {self.served_at}"
