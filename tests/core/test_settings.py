@@ -25,6 +25,7 @@ RATES = ["THROTTLE_AUTH", "THROTTLE_LOGIN_NAME", "THROTTLE_CREATE"]
 LEAST = {
     "PORT": 1,
     "WEB_CONCURRENCY": 1,
+    "WORKER_CONCURRENCY": 2,
     "VEO_MAX_IN_FLIGHT": 1,
     "VEO_CREATES_PER_MINUTE": 1,
     "VEO_OPEN_SUBMISSIONS": 1,
@@ -124,6 +125,7 @@ class TestDefault:
             "CORS_ALLOW_ALL_ORIGINS": False,
             "PORT": 8000,
             "WEB_CONCURRENCY": 2,
+            "WORKER_CONCURRENCY": 2,
             "USE_CLOUDINARY": False,
             "VIDEO_DEFAULT_MOCK_MODE": None,
             "MOCK_SECONDS": 8,

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0004_staff_action"),
-        ("jobs", "0014_lists_by_status_and_reference"),
+        ("jobs", "0015_heartbeats"),
     ]
 
     operations = [
@@ -27,5 +27,8 @@ class Migration(migrations.Migration):
                 ),
                 ("served_at", models.DateTimeField(null=True)),
             ],
+            options={
+                "default_permissions": (),
+            },
         ),
     ]
