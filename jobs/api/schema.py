@@ -28,6 +28,7 @@ from jobs.api.serializers import (
     VideoJobSerializer,
 )
 from videostudio.core.api.openapi import (
+    READ_ONLY_KEY,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
@@ -128,6 +129,7 @@ create = extend_schema(
             faults=FORM_FAULTS,
         ),
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         402: OpenApiResponse(
             ShortOfTokensSerializer,
             "Not enough tokens; nothing was charged.",
@@ -221,6 +223,7 @@ destroy = extend_schema(
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NOT_FOUND,
     },
 )
@@ -237,6 +240,7 @@ cancel = extend_schema(
         200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NOT_FOUND,
         409: refused(
             "The job has already SUCCEEDED or FAILED.",

@@ -13,11 +13,22 @@ from tests.jobs.api.test_retrieve import KEYS
 pytestmark = pytest.mark.once
 
 OPERATIONS = {
-    ("/api/v1/video-jobs", "post"): {"202", "400", "401", "402", "404", "413", "415", "422", "429"},
+    ("/api/v1/video-jobs", "post"): {
+        "202",
+        "400",
+        "401",
+        "402",
+        "403",
+        "404",
+        "413",
+        "415",
+        "422",
+        "429",
+    },
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
-    ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "404"},
-    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "404", "409"},
+    ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "403", "404"},
+    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
     ("/api/v1/video-jobs/{id}/download", "get"): {"302", "400", "401", "404"},
     ("/api/v1/video-models", "get"): {"200", "400"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
@@ -28,6 +39,9 @@ OPERATIONS = {
     ("/api/v1/auth/token/refresh", "post"): {"200", "400", "401", "429"},
     ("/api/v1/auth/logout", "post"): {"204", "400", "401"},
     ("/api/v1/auth/me", "get"): {"200", "400", "401"},
+    ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409"},
+    ("/api/v1/keys", "get"): {"200", "400", "401", "403"},
+    ("/api/v1/keys/{id}", "delete"): {"204", "400", "401", "403", "404"},
 }
 
 NO_LOGIN = [f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "logout")]
@@ -57,7 +71,7 @@ class TestSchema:
 
     def test_calls_are_in_the_order_of_their_use(self, schema):
         tags = [tag["name"] for tag in schema["tags"]]
-        assert tags == ["auth", "video-models", "video-jobs", "tokens"]
+        assert tags == ["auth", "keys", "video-models", "video-jobs", "tokens"]
         paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
         auth = [path.removeprefix("auth/") for path in paths if path.startswith("auth/")]
         assert auth == ["register", "token", "token/refresh", "me", "logout"]

@@ -69,9 +69,16 @@ def header(name: str, description: str, *statuses: int) -> OpenApiParameter:
 
 
 UNAUTHORIZED = refused(
-    "No valid access token: refresh it, or log in.",
-    not_authenticated="Authentication credentials were not provided.",
-    token_not_valid="Given token not valid for any token type",
+    "No valid API key or access token.",
+    not_authenticated="Send the header 'Authorization: Bearer <API key or access token>'.",
+    token_not_valid="The API key has been revoked.",
+)
+SESSION_REQUIRED = refused(
+    "An API key was sent; this call needs an access token.",
+    session_required="This call needs an access token, not an API key.",
+)
+READ_ONLY_KEY = refused(
+    "The API key has the scope `read`.", read_only_key="This API key may only read."
 )
 THROTTLED = refused(
     "Too many requests.", throttled="Request was throttled. Expected available in 42 seconds."
