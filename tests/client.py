@@ -67,6 +67,18 @@ class ApiClient:
         ]
         return self.post("/api/v1/video-jobs", files=form + parts, headers=headers or {})
 
+    def order(self, prompt: str = "A lighthouse at dusk", **fields: Any) -> dict[str, Any]:
+        """The job that `create` makes; a refusal is an error."""
+        return _expect(202, self.create(prompt=prompt, **fields)).json()
+
+    def tokens(self) -> int:
+        return _expect(200, self.get("/api/v1/tokens")).json()["availableTokens"]
+
+    def entry_kinds(self, job_id: str) -> list[str]:
+        """The kinds of the job's ledger entries, oldest first."""
+        entries = _expect(200, self.get("/api/v1/tokens/entries?limit=100")).json()["entries"]
+        return [entry["kind"] for entry in reversed(entries) if entry["reference"] == job_id]
+
     def job(self, job_id: str) -> dict[str, Any]:
         return _expect(200, self.get(f"/api/v1/video-jobs/{job_id}")).json()
 

@@ -59,8 +59,9 @@ def charge(
 ) -> Entry:
     """Charge the cost of `operation` to an account that `lock` returned.
 
-    `api_key` is the id of the API key with which it was ordered. Raises InsufficientTokens, with nothing written; IntegrityError for a second charge under the
-    same reference, which is a programming error.
+    `api_key` is the id of the API key with which it was ordered. Raises InsufficientTokens, with
+    nothing written; IntegrityError for a second charge under the same reference, which is a
+    programming error.
     """
     price = cost(operation)
     _require(account=account, operation=operation, tokens=price)

@@ -429,6 +429,10 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Video Studio",
     "VERSION": "1",
+    "CONTACT": {"name": "Video Studio", "url": "https://studio.example.com"},
+    "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+    # Replaced by the origin of each request (jobs/api/openapi_views.py).
+    "SERVERS": [{"url": "https://studio.example.com"}],
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
@@ -456,6 +460,17 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SORT_OPERATIONS": False,
     "PREPROCESSING_HOOKS": ["jobs.api.openapi_views.in_order_of_use"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "videostudio.core.api.openapi_hooks.complete",
+    ],
+    "ENUM_SUFFIX": "",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "VideoJobStatus": "jobs.statuses.Status",
+        "LogLevel": "jobs.models.JobEvent.Level",
+        "LedgerEntryKind": "tokens_ledger.models.Entry.Kind",
+    },
 }
 
 # ---- Workers ----

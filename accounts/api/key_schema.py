@@ -8,6 +8,7 @@ from accounts.api.key_serializers import (
     NewKeySerializer,
 )
 from videostudio.core.api.openapi import (
+    JSON,
     SESSION_REQUIRED,
     UNAUTHORIZED,
     UNKNOWN,
@@ -31,13 +32,14 @@ KEY = {
 REQUEST = {name: KEY[name] for name in ("name", "scope", "dailyTokenLimit", "expiresAt")}
 
 create = extend_schema(
+    operation_id="createApiKey",
     summary="Create an API key",
     description="Returns a key for a program, to send wherever an access token is accepted. The "
     "key is shown only in this response. A user has at most 20 keys.",
-    request=NewKeySerializer,
-    examples=[sent(REQUEST)],
+    request={JSON: NewKeySerializer},
+    examples=[sent(REQUEST, "A limited key")],
     responses={
-        201: answer(CreatedKeySerializer, "The new key.", KEY | {"key": f"{PREFIX}_…"}),
+        201: answer(CreatedKeySerializer, "The new key.", KEY | {"key": f"{PREFIX}_…"}, "The key"),
         400: at_fault(
             "The request is invalid: `field` is the first error's, `errors` lists all.",
             code="invalid",
@@ -52,6 +54,7 @@ create = extend_schema(
     },
 )
 list_keys = extend_schema(
+    operation_id="listApiKeys",
     summary="List your API keys",
     description="Newest first, without the revoked ones. The keys themselves are not shown.",
     responses={
@@ -59,6 +62,7 @@ list_keys = extend_schema(
             KeyListSerializer,
             "Your keys.",
             {"keys": [KEY | {"lastUsedAt": "2026-01-15T11:00:00Z"}]},
+            "One key",
         ),
         400: UNKNOWN,
         401: UNAUTHORIZED,
@@ -66,6 +70,7 @@ list_keys = extend_schema(
     },
 )
 revoke = extend_schema(
+    operation_id="revokeApiKey",
     summary="Revoke an API key",
     description="The key stops working with the next request.",
     parameters=[

@@ -13,12 +13,13 @@ from accounts.api.serializers import (
     UserSerializer,
 )
 from videostudio.core.api.openapi import (
+    JSON,
     RETRY_AFTER,
-    THROTTLED,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
     at_fault,
+    rate_limits,
     refused,
     sent,
 )
@@ -37,6 +38,11 @@ class BearerScheme(SimpleJWTScheme):
         return super().get_security_definition(auto_schema) | {"description": text}
 
 
+THROTTLED = refused(
+    "Too many requests.",
+    throttled="At most 20 log-ins, refreshes and registrations from one address are allowed in a "
+    "minute. Try again in 60 seconds.",
+)
 ACCOUNT = {
     "id": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
     "username": "alice",
@@ -45,24 +51,24 @@ ACCOUNT = {
 }
 CREDENTIALS = {"username": "alice", "password": "correct-horse-battery"}
 PAIR = {"access": "eyJhbGciOiJIUzI1NiIsInR5…", "refresh": "eyJhbGciOiJIUzI1NiIsInR5…"}
-REFRESH = sent({"refresh": PAIR["refresh"]})
-REQUIRED = at_fault(
-    "The request is invalid: `field` is the first error's, `errors` lists all.",
+REFRESH = {"refresh": PAIR["refresh"]}
+INVALID = "The request is invalid: `field` is the first error's, `errors` lists all."
+NO_REFRESH = at_fault(
+    INVALID,
     code="invalid",
-    faults=[("username", "Username is required", "required")],
+    faults=[("refresh", "Refresh is required", "required")],
 )
-SPENT = refused(
-    "The refresh token is not valid any more.", token_not_valid="Token is spent or unknown"
-)
+SPENT = refused("The refresh token is not valid.", token_not_valid="Token is blacklisted")
 
 register = extend_schema(
+    operation_id="register",
     summary="Register",
     description="Creates an account. Name and e-mail address are unique, whatever their case.",
-    request=RegistrationSerializer,
-    examples=[sent(CREDENTIALS | {"email": "alice@example.com"})],
-    parameters=[RETRY_AFTER],
+    request={JSON: RegistrationSerializer},
+    examples=[sent(CREDENTIALS | {"email": "alice@example.com"}, "Alice registers")],
+    parameters=[RETRY_AFTER, *rate_limits(201, 400, 403, 429)],
     responses={
-        201: answer(UserSerializer, "The new account.", ACCOUNT),
+        201: answer(UserSerializer, "The new account.", ACCOUNT, "Alice's account"),
         400: at_fault(
             "The request is invalid, or the name is taken.",
             code="invalid",
@@ -73,15 +79,20 @@ register = extend_schema(
     },
 )
 log_in = extend_schema(
+    operation_id="logIn",
     summary="Log in",
     description="Returns an access token, valid for an hour, and a refresh token for the next "
     "pair. Copy `access`, press **Authorize** above and paste it.",
-    request=CredentialsSerializer,
-    examples=[sent(CREDENTIALS)],
-    parameters=[RETRY_AFTER],
+    request={JSON: CredentialsSerializer},
+    examples=[sent(CREDENTIALS, "Alice logs in")],
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 401, 429)],
     responses={
-        200: answer(TokenPairSerializer, "A pair of tokens.", PAIR),
-        400: REQUIRED,
+        200: answer(TokenPairSerializer, "A pair of tokens.", PAIR, "A pair of tokens"),
+        400: at_fault(
+            INVALID,
+            code="invalid",
+            faults=[("username", "Username is required", "required")],
+        ),
         401: refused(
             "Wrong name or password, or the account is deactivated.",
             no_active_account="No active account with this username and password.",
@@ -90,30 +101,33 @@ log_in = extend_schema(
     },
 )
 refresh = extend_schema(
+    operation_id="refreshTokens",
     summary="Refresh",
     description="Returns a new pair of tokens. A refresh token works only once: store the new one.",
-    request=RefreshSerializer,
-    examples=[REFRESH],
-    parameters=[RETRY_AFTER],
+    request={JSON: RefreshSerializer},
+    examples=[sent(REFRESH, "A refresh token")],
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 401, 429)],
     responses={
-        200: answer(TokenPairSerializer, "The next pair.", PAIR),
-        400: REQUIRED,
+        200: answer(TokenPairSerializer, "The next pair.", PAIR, "The next pair of tokens"),
+        400: NO_REFRESH,
         401: SPENT,
         429: THROTTLED,
     },
 )
 log_out = extend_schema(
+    operation_id="logOut",
     summary="Log out",
     description="Invalidates the refresh token. Access tokens remain valid until they expire.",
-    request=RefreshSerializer,
-    examples=[REFRESH],
-    responses={204: OpenApiResponse(description="Done."), 400: REQUIRED, 401: SPENT},
+    request={JSON: RefreshSerializer},
+    examples=[sent(REFRESH, "A refresh token")],
+    responses={204: OpenApiResponse(description="Done."), 400: NO_REFRESH, 401: SPENT},
 )
 me = extend_schema(
+    operation_id="getAccount",
     summary="Get your account",
     description="The account that the access token belongs to.",
     responses={
-        200: answer(UserSerializer, "Your account.", ACCOUNT),
+        200: answer(UserSerializer, "Your account.", ACCOUNT, "Alice's account"),
         400: UNKNOWN,
         401: UNAUTHORIZED,
     },

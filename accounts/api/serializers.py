@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import empty, get_error_detail
 
@@ -45,7 +46,10 @@ class AddressField(StringField, serializers.EmailField):
         return User.objects.normalize_email(super().to_internal_value(data))
 
 
+@extend_schema_serializer(component_name="Register")
 class RegistrationSerializer(StrictSerializer):
+    """A new account."""
+
     username = UsernameField(
         max_length=150,
         validators=[UnicodeUsernameValidator()],
@@ -54,21 +58,39 @@ class RegistrationSerializer(StrictSerializer):
     email = AddressField(max_length=254, help_text="Where the operator can reach you.")
     password = StringField(**PASSWORD)
 
+    def validate_password(self, value: str) -> str:
+        """Report a bad password together with the errors of other fields."""
+        _check_password(value)
+        return value
+
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
         user = User(username=attrs["username"], email=attrs["email"])
         try:
-            validate_password(attrs["password"], user=user)
-        except DjangoValidationError as error:
-            raise serializers.ValidationError({"password": get_error_detail(error)}) from error
+            _check_password(attrs["password"], user)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"password": error.detail}) from error
         return attrs
 
 
+def _check_password(password: str, user: User | None = None) -> None:
+    try:
+        validate_password(password, user=user)
+    except DjangoValidationError as error:
+        raise serializers.ValidationError(get_error_detail(error)) from error
+
+
+@extend_schema_serializer(component_name="LogIn")
 class CredentialsSerializer(StrictSerializer):
+    """A name and a password."""
+
     username = UsernameField(max_length=150, help_text="Case does not matter.")
     password = StringField(**PASSWORD)
 
 
+@extend_schema_serializer(component_name="RefreshToken")
 class RefreshSerializer(StrictSerializer):
+    """A refresh token."""
+
     refresh = StringField(max_length=2000, help_text="The newest refresh token.")
 
 
@@ -79,6 +101,7 @@ class TokenPairSerializer(serializers.Serializer):
     refresh = serializers.CharField(help_text="For the next pair; works once, within 14 days.")
 
 
+@extend_schema_serializer(component_name="Account")
 class UserSerializer(serializers.ModelSerializer):
     id = serializers.UUIDField(read_only=True, help_text="The jobs' `userId`.")
     username = serializers.CharField(help_text="The name to log in with.")

@@ -14,7 +14,7 @@ from accounts.staff_log import StaffLogMixin
 from jobs.admin import filters, job_summary, search, timeline
 from jobs.admin.actions import ACTIONS
 from jobs.admin.list_columns import Columns
-from jobs.models import ACTIVE, VideoJob
+from jobs.models import ACTIVE, SPEC_COLUMNS, VideoJob
 from jobs.stats import estimates
 from jobs.templatetags.job_links import job_links
 from tokens_ledger import ledger
@@ -34,6 +34,7 @@ EXPORT = {
     "durationSeconds": lambda job: job.duration_seconds,
     "generateAudio": lambda job: job.generate_audio,
     "mockMode": lambda job: job.mock_mode,
+    "clientReference": lambda job: job.client_reference,
     "tokensConsumed": lambda job: job.tokens_consumed,
     "tokensRefunded": lambda job: job.tokens_refunded,
     "createdAt": lambda job: job.created_at.isoformat(),
@@ -59,11 +60,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (
-        ("Asked for", {"fields": (
-            *("prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
-            *("generate_audio", "mock_mode", "has_initial_image", "has_end_frame"),
-            "reference_image_count",
-        )}),
+        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference")}),
         ("Answered", {"fields": (
             *("status", "status_message", "progress_percentage", "error_code", "error_message"),
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),

@@ -108,7 +108,8 @@ def _cache_keys(request: Request, versions: Mapping[UUID, int]) -> dict[str, UUI
 def etag(*, job: VideoJob, position: int | None, now: datetime) -> str:
     """Changes whenever the job's JSON does; computed without reading the log."""
     left = estimates.remaining_seconds(job=job, queue_position=position, now=now)
-    return f'"{job.pk.hex}-{job.version}-{position}-{left}"'
+    numbers = "-".join("" if number is None else str(number) for number in (position, left))
+    return f'"{job.pk.hex}-{job.version}-{numbers}"'
 
 
 def _matches(if_none_match: str, tag: str) -> bool:

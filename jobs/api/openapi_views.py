@@ -5,6 +5,7 @@ it for every request, which takes a second and fails if several threads do so fi
 """
 
 import threading
+import zlib
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -12,7 +13,12 @@ from typing import Any, NamedTuple
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -28,13 +34,19 @@ ORDER_OF_USE = [
     *("/api/v1/video-models", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
     *(f"{JOBS}/{{pk}}/cancel", TOKENS, f"{TOKENS}/entries", f"{TOKENS}/usage"),
 ]
+EXAMPLE_ORIGIN = b"https://studio.example.com"  # the settings' SERVERS, and the examples' URLs
 METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]
 Endpoint = tuple[str, str, str, Any]  # path, regular expression, method, view
 
 
 class Document(NamedTuple):
     body: bytes
-    etag: str
+    digest: str
+
+    def at(self, origin: str) -> tuple[bytes, str]:
+        """The document with the URLs of this service, such as "https://host", and its ETag."""
+        etag = f'"{self.digest}-{zlib.crc32(origin.encode()):08x}"'
+        return self.body.replace(EXAMPLE_ORIGIN, origin.encode()), etag
 
 
 _documents: dict[str, Document] = {}
@@ -73,7 +85,7 @@ def _generate() -> dict[str, Document]:
 
 
 def _document(body: bytes) -> Document:
-    return Document(body=body, etag=f'"{sha256(body).hexdigest()[:20]}"')
+    return Document(body=body, digest=sha256(body).hexdigest()[:20])
 
 
 class SchemaQuerySerializer(StrictQuerySerializer):
@@ -97,8 +109,17 @@ class FormatParameter(DefaultContentNegotiation):
 
 
 class SchemaView(StrictView, SpectacularAPIView):
-    """Negotiates as drf-spectacular's view does: `Accept`, or `?format=json` and `?format=yaml`."""
+    """Negotiates as drf-spectacular's view does: `Accept`, or `?format=json` and `?format=yaml`.
 
+    The first renderers have the media types that browsers know.
+    """
+
+    renderer_classes = [
+        OpenApiYamlRenderer2,
+        OpenApiYamlRenderer,
+        OpenApiJsonRenderer2,
+        OpenApiJsonRenderer,
+    ]
     http_method_names = ["get", "head"]
     content_negotiation_class = FormatParameter
     query_serializers = {"get": SchemaQuerySerializer}
@@ -107,12 +128,13 @@ class SchemaView(StrictView, SpectacularAPIView):
     def get(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
         renderer = request.accepted_renderer
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
-        document = documents()[renderer.format]
-        response = HttpResponse(document.body, content_type=f"{renderer.media_type}{charset}")
-        response["Content-Disposition"] = f'inline; filename="{self._get_filename(request, None)}"'
-        response["ETag"] = document.etag
+        origin = request.build_absolute_uri("/").removesuffix("/")
+        body, etag = documents()[renderer.format].at(origin)
+        response = HttpResponse(body, content_type=f"{renderer.media_type}{charset}")
+        response["Content-Disposition"] = f'inline; filename="openapi.{renderer.format}"'
+        response["ETag"] = etag
         patch_vary_headers(response, ["Accept-Encoding"])  # for the 304 as well
-        return get_conditional_response(request, etag=document.etag, response=response)
+        return get_conditional_response(request, etag=etag, response=response)
 
 
 class DocsView(StrictView, SpectacularSwaggerSplitView):

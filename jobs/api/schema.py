@@ -2,9 +2,18 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+)
+from rest_framework import serializers
 
+from jobs import catalog
 from jobs.api.request_serializers import CreateVideoJobSerializer
 from jobs.api.schema_examples import (
     CANCELLED,
@@ -14,6 +23,7 @@ from jobs.api.schema_examples import (
     NO_TOKENS,
     ORDER,
     PENDING,
+    PIXEL,
     RUNNING,
     SUCCEEDED,
     THROTTLED,
@@ -28,6 +38,7 @@ from jobs.api.serializers import (
     VideoJobSerializer,
 )
 from videostudio.core.api.openapi import (
+    JSON,
     READ_ONLY_KEY,
     UNAUTHORIZED,
     UNKNOWN,
@@ -35,21 +46,45 @@ from videostudio.core.api.openapi import (
     at_fault,
     example,
     header,
+    rate_limits,
     refused,
+    retry_after,
     sent,
 )
 
+DATA_URI = "As a data URI: `data:image/png;base64,…`. "
 
-class CreateVideoJobFromTextSerializer(CreateVideoJobSerializer):
-    """The fields that can be sent as JSON: all but the images. Only for the documentation."""
 
-    initialImage = endFrame = referenceImages = None  # type: ignore[assignment]
+def _image(name: str) -> Any:
+    text = DATA_URI + str(CreateVideoJobSerializer().fields[name].help_text)
+    return serializers.CharField(required=False, allow_null=True, help_text=text)
+
+
+@extend_schema_serializer(component_name="CreateVideoJob")
+class JsonOrderSerializer(CreateVideoJobSerializer):
+    """The video to create, with images as data URIs."""
+
+    # Only for the documentation: requests in each format are read by the parent class.
+
+    initialImage = _image("initialImage")
+    endFrame = _image("endFrame")
+    referenceImages = serializers.ListField(  # type: ignore[assignment]
+        child=serializers.CharField(),
+        required=False,
+        allow_null=True,
+        max_length=catalog.MAX_REFERENCE_IMAGES,
+        help_text=DATA_URI + str(CreateVideoJobSerializer().fields["referenceImages"].help_text),
+    )
+
+
+@extend_schema_serializer(component_name="CreateVideoJobMultipart")
+class MultipartOrderSerializer(CreateVideoJobSerializer):
+    """The video to create, with images as files."""
 
 
 class OrderExtension(OpenApiSerializerExtension):
-    """Gives each field its example, with which Swagger UI fills in the form.
-
-    Without one it would send the word "string" as the prompt and as a reference image.
+    """What drf-spectacular does not see: an example of each field, with which Swagger UI fills in
+    the form, the models as open text, and that `mockMode` is required where no default is set.
     """
 
     target_class = CreateVideoJobSerializer
@@ -57,9 +92,21 @@ class OrderExtension(OpenApiSerializerExtension):
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
         schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        properties = schema["properties"]
+        # Not an enum: a client that was generated before a model was added can order it.
+        properties["model"] = {
+            "type": "string",
+            "description": properties["model"]["description"],
+            "x-extensible-enum": list(catalog.MODELS),
+        }
         for name, value in (ORDER | {"referenceImages": []}).items():
-            if name in schema["properties"]:
-                schema["properties"][name]["example"] = value
+            properties[name]["example"] = value
+        for name, field in properties.items():
+            # A form has no null. Beside the reference to an enum OpenAPI 3.0 does not allow it.
+            if not isinstance(self.target, JsonOrderSerializer) or name == "durationSeconds":
+                field.pop("nullable", None)
+        if settings.VIDEO_DEFAULT_MOCK_MODE is None:
+            schema["required"] = sorted([*schema["required"], "mockMode"])
         return schema
 
 
@@ -71,6 +118,11 @@ FORM_FAULTS: list[Any] = [
     ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
     ("aspectRatio", "Aspect ratio is required", "required"),
 ]
+VIDEO = OpenApiResponse(OpenApiTypes.BINARY, "The video, for a client that follows the redirect.")
+OTHER_TYPE = (
+    "Send multipart/form-data or application/json or application/x-www-form-urlencoded, "
+    "not 'text/plain'"
+)
 KEY_FAULT = "This Idempotency-Key was used with other content"
 
 # ---- Parameters ----
@@ -80,6 +132,7 @@ JOB_ID = OpenApiParameter(
 )
 KEY = OpenApiParameter(
     "Idempotency-Key",
+    {"type": "string", "pattern": r"^[\x21-\x7e]{1,255}$", "minLength": 1, "maxLength": 255},
     location="header",
     description="1 to 255 visible ASCII characters, new for each video. For 24 hours the same key "
     "with the same content returns the same job, which is charged once.",
@@ -97,32 +150,37 @@ def etag(*statuses: int) -> OpenApiParameter:
 # ---- Operations ----
 
 create = extend_schema(
+    operation_id="createVideoJob",
     summary="Create a video",
-    description="Charges the tokens and returns the new job, which you then poll. Send JSON, or "
-    "`multipart/form-data` if there are images.\n\n"
+    description="Charges the tokens and returns the new job, which you then poll. Send JSON, "
+    "with images as data URIs, or `multipart/form-data`, with images as files.\n\n"
     "With `mockMode` the video is a sample, and a marker in the prompt controls the outcome: "
     "`[[fail:safety]]`, `[[fail:provider]]`, `[[slow:30]]`.",
     request={
-        "application/json": CreateVideoJobFromTextSerializer,
-        "multipart/form-data": CreateVideoJobSerializer,
+        JSON: JsonOrderSerializer,
+        "multipart/form-data": MultipartOrderSerializer,
     },
     examples=[
-        sent(ORDER, "A sample, from text", media_type="application/json"),
-        sent(
-            ORDER | {"prompt": "[[fail:safety]] A kite"},
-            "A job that fails",
-            media_type="application/json",
-        ),
-        sent(ORDER, "A form", media_type="multipart/form-data"),
+        sent(ORDER, "A sample video from text", media_type=JSON),
+        sent(ORDER | {"initialImage": PIXEL}, "A sample video from an image", media_type=JSON),
+        sent(ORDER | {"prompt": "[[fail:safety]] A kite"}, "A job that fails", media_type=JSON),
+        sent(ORDER, "A sample video from text", media_type="multipart/form-data"),
     ],
     parameters=[
         KEY,
-        header("Retry-After", "Seconds to wait before a poll or another attempt.", 202, 429),
+        retry_after("Seconds to wait before a poll or another attempt.", 202, 429),
         etag(202),
+        header("Location", "The job's URL.", 202),
+        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429),
         header("Idempotency-Replayed", "`true` if the key was used before.", 202),
     ],
     responses={
-        202: answer(VideoJobSerializer, "The new job, or the job created with this key.", PENDING),
+        202: answer(
+            VideoJobSerializer,
+            "The new job, or the job created with this key.",
+            PENDING,
+            "A job in the queue",
+        ),
         400: at_fault(
             "The request is invalid: `field` is the first error's, `errors` lists all.",
             code="invalid",
@@ -142,12 +200,12 @@ create = extend_schema(
             faults=[(None, "The request body must be at most 60 MB", "too_large")],
         ),
         415: at_fault(
-            "Neither multipart nor JSON.",
+            "Another media type.",
             code="unsupported_media_type",
             faults=[
                 (
                     None,
-                    'Unsupported media type "text/plain" in request',
+                    OTHER_TYPE,
                     "unsupported_media_type",
                 )
             ],
@@ -168,10 +226,11 @@ create = extend_schema(
     },
 )
 retrieve = extend_schema(
+    operation_id="getVideoJob",
     summary="Get a video job",
     description="The job as it is now. Poll every 3 to 5 seconds while it is PENDING or RUNNING; "
     "send `If-None-Match` to get 304 while nothing has changed.",
-    parameters=[JOB_ID, KNOWN, etag(200, 304), header("Retry-After", POLL_AGAIN, 200, 304)],
+    parameters=[JOB_ID, KNOWN, etag(200, 304), retry_after(POLL_AGAIN, 200, 304)],
     responses={
         200: OpenApiResponse(
             VideoJobSerializer,
@@ -188,6 +247,7 @@ retrieve = extend_schema(
     },
 )
 list_jobs = extend_schema(
+    operation_id="listVideoJobs",
     summary="List your video jobs",
     description="Newest first. `total` counts all jobs that match the filter. For the next page "
     "send `nextCursor` as `after`: no job is missed or returned twice, even if jobs are created or "
@@ -198,6 +258,7 @@ list_jobs = extend_schema(
             VideoJobListSerializer,
             "A page of your jobs.",
             {"jobs": [SUCCEEDED], "total": 42, "nextCursor": CURSOR, "hasMore": True},
+            "The first of 42 jobs",
         ),
         400: at_fault(
             "The query is invalid.",
@@ -215,6 +276,7 @@ list_jobs = extend_schema(
     },
 )
 destroy = extend_schema(
+    operation_id="deleteVideoJob",
     summary="Delete a video job",
     description="Deletes the job and its images, but not the stored video. An active job is "
     "cancelled first, as by `cancel`.",
@@ -228,6 +290,7 @@ destroy = extend_schema(
     },
 )
 cancel = extend_schema(
+    operation_id="cancelVideoJob",
     summary="Cancel a video job",
     description="Refunds the tokens unless the job has been submitted to Google (its status "
     "message is then `Video generation in progress...`). Repeating the call has no further effect.",
@@ -237,7 +300,7 @@ cancel = extend_schema(
         etag(200),
     ],
     responses={
-        200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED),
+        200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED, "A cancelled job"),
         400: UNKNOWN,
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
@@ -249,11 +312,14 @@ cancel = extend_schema(
     },
 )
 download = extend_schema(
+    operation_id="downloadVideo",
     summary="Download the video",
     description="Redirects to the job's `cloudinaryUrl`, which needs no login and supports Range "
     "requests.",
     parameters=[JOB_ID, header("Location", "The video's URL.", 302)],
     responses={
+        (200, "video/mp4"): VIDEO,
+        (200, "application/octet-stream"): VIDEO,  # openapi-python-client knows no other
         302: OpenApiResponse(description="The video is at `Location`."),
         400: at_fault(
             "The job has no video yet, or ended without one.",
@@ -265,11 +331,12 @@ download = extend_schema(
     },
 )
 list_models = extend_schema(
+    operation_id="listVideoModels",
     summary="List the models",
     description="What each model can make, which images it takes, and what it costs. No login.",
     auth=[],
     responses={
-        200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}),
+        200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}, "The first model"),
         400: UNKNOWN,
     },
 )

@@ -12,6 +12,11 @@ ORDER = {
     "mockMode": True,
     "clientReference": "invoice-2026-117",
 }
+# A PNG of one pixel.
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNgYGAAAAAEAAHI"
+    "6uv5AAAAAElFTkSuQmCC"
+)
 ORDERED = {"timestamp": "2026-01-15T10:30:00Z", "level": "info", "message": "📝 Job created"}
 STARTED = {
     "timestamp": "2026-01-15T10:30:01Z",
@@ -82,14 +87,14 @@ NO_TOKENS = {
     },
     "code": "insufficient_tokens",
 }
+THROTTLED = {
+    "detail": "At most 60 new jobs of one user are allowed in a minute. Try again in 60 seconds.",
+    "code": "throttled",
+}
 TOO_MANY = {
     "detail": "Maximum 3 concurrent video jobs allowed. Please wait for existing jobs to complete.",
     "code": "too_many_active_jobs",
     "activeJobs": 3,
     "limit": 3,
-    "estimatedWaitSeconds": 60,
-}
-THROTTLED = {
-    "detail": "Request was throttled. Expected available in 42 seconds.",
-    "code": "throttled",
+    "estimatedWaitSeconds": 10,
 }

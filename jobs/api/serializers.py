@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from jobs import catalog
+from jobs.failures import ERROR_CODES
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
 from videostudio.core.api.fields import ChoicesField
@@ -17,7 +17,10 @@ from videostudio.core.api.openapi import ProblemSerializer
 from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
 from videostudio.core.api.strict import StrictQuerySerializer
 
+ERROR_CODE = {"type": "string", "nullable": True, "x-extensible-enum": list(ERROR_CODES)}
 
+
+@extend_schema_serializer(component_name="VideoJobInputs")
 class InputsSerializer(serializers.Serializer):
     initialImage = serializers.BooleanField(
         source="has_initial_image", help_text="The first frame was sent."
@@ -30,6 +33,7 @@ class InputsSerializer(serializers.Serializer):
     )
 
 
+@extend_schema_serializer(component_name="VideoJobLogLine")
 class LogLineSerializer(serializers.Serializer):
     timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
     level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How severe it is.")
@@ -68,8 +72,8 @@ class VideoJobSerializer(serializers.Serializer):
     model = serializers.CharField(help_text="As requested.")
     resolution = serializers.CharField(help_text="`720p` or `1080p`.")
     aspectRatio = serializers.CharField(source="aspect_ratio", help_text="`16:9` or `9:16`.")
-    durationSeconds = serializers.ChoiceField(
-        source="duration_seconds", choices=catalog.DURATIONS, help_text="How long the video is."
+    durationSeconds = serializers.IntegerField(
+        source="duration_seconds", help_text="How long the video is."
     )
     generateAudio = serializers.BooleanField(source="generate_audio", help_text="With sound.")
     mockMode = serializers.BooleanField(
@@ -123,6 +127,7 @@ class VideoJobSerializer(serializers.Serializer):
     def get_errorMessage(self, shown: ShownJob) -> str | None:
         return shown.job.error_message or None
 
+    @extend_schema_field(ERROR_CODE)
     def get_errorCode(self, shown: ShownJob) -> str | None:
         return shown.job.error_code or None
 
@@ -155,7 +160,7 @@ class ListQuerySerializer(PageSerializer):
         Status.values,
         fold=str.upper,
         required=False,
-        help_text="One or several statuses, separated by commas, in any case.",
+        help_text="One or several statuses, separated by commas: `PENDING,RUNNING`.",
     )
     client_reference = serializers.CharField(
         required=False,
@@ -167,12 +172,14 @@ class ListQuerySerializer(PageSerializer):
     )
 
 
+@extend_schema_serializer(component_name="VideoModelInputs")
 class ModelInputsSerializer(serializers.Serializer):
     initialImage = serializers.IntegerField(help_text="Maximum number.")
     endFrame = serializers.IntegerField(help_text="Maximum number.")
     referenceImages = serializers.IntegerField(help_text="Maximum number.")
 
 
+@extend_schema_serializer(component_name="VideoModel")
 class ModelSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="For `model` in a request.")
     durations = serializers.ListField(child=serializers.IntegerField(), help_text="Seconds.")
@@ -186,12 +193,14 @@ class ModelSerializer(serializers.Serializer):
     tokenCost = serializers.IntegerField(help_text="Charged for each job.")
 
 
-@extend_schema_serializer(many=False)
+@extend_schema_serializer(many=False, component_name="VideoModelList")
 class ModelListSerializer(serializers.Serializer):
     models = ModelSerializer(many=True, help_text="All models.")
 
 
+@extend_schema_serializer(component_name="InsufficientTokensProblem")
 class ShortOfTokensSerializer(serializers.Serializer):
+    @extend_schema_serializer(component_name="InsufficientTokensDetail")
     class Detail(serializers.Serializer):
         message = serializers.CharField(help_text="A sentence for a person.")
         cost = serializers.IntegerField(help_text="The cost in tokens.")
@@ -199,8 +208,12 @@ class ShortOfTokensSerializer(serializers.Serializer):
 
     detail = Detail(help_text="In this response only, an object.")
     code = serializers.CharField(help_text="An identifier for a program.")
+    help = serializers.CharField(
+        required=False, help_text="How to get tokens, where the operator says so."
+    )
 
 
+@extend_schema_serializer(component_name="TooManyActiveJobsProblem")
 class TooManyActiveJobsSerializer(ProblemSerializer):
     """429. The numbers are present for too many active jobs, not for too many requests."""
 
@@ -211,6 +224,7 @@ class TooManyActiveJobsSerializer(ProblemSerializer):
     )
 
 
+@extend_schema_serializer(component_name="TokenBalance")
 class TokensSerializer(serializers.Serializer):
     availableTokens = serializers.IntegerField(help_text="Tokens that can be spent now.")
     costs = serializers.DictField(
@@ -230,6 +244,7 @@ class UsageQuerySerializer(StrictQuerySerializer):
     )
 
 
+@extend_schema_serializer(component_name="TokenUsageDay")
 class DayUsageSerializer(serializers.Serializer):
     date = serializers.DateField(help_text="A day in UTC.")
     jobs = serializers.IntegerField(help_text="Jobs created, except those deleted since.")
@@ -237,6 +252,6 @@ class DayUsageSerializer(serializers.Serializer):
     refunds = serializers.IntegerField(help_text="Tokens refunded.")
 
 
-@extend_schema_serializer(many=False)
+@extend_schema_serializer(many=False, component_name="TokenUsage")
 class UsageSerializer(serializers.Serializer):
     days = DayUsageSerializer(many=True, help_text="Today first.")

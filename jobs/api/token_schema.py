@@ -6,6 +6,7 @@ from jobs.api.serializers import TokensSerializer, UsageQuerySerializer, UsageSe
 from videostudio.core.api.openapi import UNAUTHORIZED, UNKNOWN, answer, at_fault
 
 retrieve = extend_schema(
+    operation_id="getTokens",
     summary="Get your token balance",
     description="Your balance, which is always the sum of your entries, the prices, and how many "
     "jobs you may have active at a time.",
@@ -19,12 +20,14 @@ retrieve = extend_schema(
                 "activeJobs": 1,
                 "activeJobsLimit": 3,
             },
+            "Nine more videos",
         ),
         400: UNKNOWN,
         401: UNAUTHORIZED,
     },
 )
 usage = extend_schema(
+    operation_id="getTokenUsage",
     summary="Get your usage by day",
     description="Jobs created, and tokens charged and refunded, for each UTC day, today first.",
     parameters=[UsageQuerySerializer],
@@ -33,6 +36,7 @@ usage = extend_schema(
             UsageSerializer,
             "One row for each day.",
             {"days": [{"date": "2026-01-15", "jobs": 3, "charges": 150, "refunds": 50}]},
+            "Three jobs, one refunded",
         ),
         400: at_fault(
             "The query is invalid.",

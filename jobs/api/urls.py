@@ -15,6 +15,7 @@ router.register("video-models", VideoModelViewSet, basename="video-model")
 
 # Swagger UI uses inline styles; its scripts are files, as on all pages.
 allow_inline_styles = csp_update({"style-src": [UNSAFE_INLINE]})
+openapi_file = gzip_page(SchemaView.as_view(query_serializers={}))
 docs = DocsView.as_view(url_name="schema")
 
 urlpatterns = [
@@ -22,6 +23,8 @@ urlpatterns = [
     path("tokens", TokensViewSet.as_view({"get": "retrieve"})),
     path("tokens/usage", TokensViewSet.as_view({"get": "usage"})),
     path("schema", gzip_page(SchemaView.as_view()), name="schema"),
+    path("openapi.json", openapi_file, {"format": "json"}),
+    path("openapi.yaml", openapi_file, {"format": "yaml"}),
     path("docs", allow_inline_styles(docs), name="docs"),
     path("", errors.not_found),
     path("<path:unknown>", errors.not_found),

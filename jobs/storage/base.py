@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+UPLOAD_THREADS = 8  # of one worker process; each stores one video at a time
+
 
 @dataclass(frozen=True)
 class StoredVideo:

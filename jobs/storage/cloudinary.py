@@ -11,15 +11,23 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
+import cloudinary
 import cloudinary.exceptions
 import cloudinary.uploader
+import cloudinary.utils
 import urllib3
 from cloudinary_storage.storage import VideoMediaCloudinaryStorage
 from django.conf import settings
 
-from jobs.storage.base import StorageError, StoredVideo
+from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo
 
 logging.getLogger("Cloudinary").handlers.clear()  # the SDK's handler does not remove secrets
+
+# The SDK's pool keeps one connection: with several threads, most chunks open a new one, and urllib3
+# logs a warning each time. The SDK has no setting for it (cloudinary 1.46.3, `uploader._http`).
+cloudinary.uploader._http = cloudinary.utils.get_http_connector(
+    cloudinary.config(), cloudinary.CERT_KWARGS | {"maxsize": UPLOAD_THREADS}
+)
 
 CHUNK_BYTES = 6_000_000  # Cloudinary's minimum is 5 MB, except for the last chunk
 # Seconds, for each operation on the socket. The SDK's default is no time-out.

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from django.conf import settings
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_safe
 from whitenoise.responders import SlicedFile
 
@@ -32,6 +33,7 @@ def _etag(request: HttpRequest, name: str, ending: str) -> str | None:
 
 
 @require_safe
+@cache_control(public=True, max_age=3600)
 @condition(etag_func=_etag)
 def video(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
     """200 with the file, 206 with the requested bytes, 416 if the range is empty."""
@@ -46,7 +48,6 @@ def video(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     response = FileResponse(_part(file, requested), content_type=TYPES[ending])
     response["Accept-Ranges"] = "bytes"
-    response["Cache-Control"] = "public, max-age=3600"
     first, end = requested or (0, size)
     response["Content-Length"] = end - first
     if requested:

@@ -15,7 +15,7 @@ from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.storage import mp4
-from jobs.storage.base import StorageError, StoredVideo, VideoStorage
+from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, VideoStorage
 from jobs.worker import leases, outage, staging, step_failures
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
@@ -132,7 +132,7 @@ class StoreStep(Step):
     """Stores finished videos."""
 
     name = "store"
-    threads = 8
+    threads = UPLOAD_THREADS
 
     def claim(self, limit: int) -> list[VideoJob]:
         return _claim_due(Stage.STORING, limit)

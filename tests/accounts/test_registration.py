@@ -164,3 +164,12 @@ class TestWelcome:
         with pytest.raises(RuntimeError):
             register(fails)
         assert not User.objects.exists()
+
+
+def test_errors_of_all_fields_are_reported_together(post, db):
+    answer = post("register", username="a b", email="nobody", password="12345678")
+    assert {error["field"] for error in answer.json()["errors"]} == {
+        "username",
+        "email",
+        "password",
+    }

@@ -48,7 +48,7 @@ class TestRequest:
         return line
 
     def test_line_has_method_path_status_user_and_time(self, client, alice, lines):
-        answer = client.get(f"{JOBS}?limit=5&offset=3133731337")
+        answer = client.get(f"{JOBS}?limit=5&client_reference=3133731337")
         line = self.line(lines)
         assert line["level"] == "DEBUG"
         assert line["message"] == f"GET {JOBS} 200"

@@ -45,25 +45,25 @@ def hosts(settings):
 
 
 class TestPage:
-    def test_has_every_section_under_the_anchor_that_github_gives_it(self, client):
+    def test_sections_have_the_anchors_of_github(self, client):
         page = Links(client.get("/docs").text)
         headings = re.findall(r"^## (.+)$", GUIDE.read_text(), re.MULTILINE)
         assert len(headings) > 10
         assert anchors(GUIDE) - {"api-guide-for-client-developers"} <= page.ids
 
-    def test_lists_its_sections(self, client):
+    def test_contents_list_the_sections(self, client):
         contents = client.get("/docs").text.partition("</nav>\n  <article>")[0]
         for heading in re.findall(r"^## (.+)$", GUIDE.read_text(), re.MULTILINE):
             assert f">{heading}</a>" in contents
 
-    def test_links_lead_somewhere(self, client):
+    def test_links_of_the_page_work(self, client):
         page = Links(client.get("/docs").text)
         for target in page.targets - {""}:
             path, _, anchor = target.partition("#")
             assert not anchor or anchor in page.ids | {"main"}, target
             assert not path or resolve(path).func is not errors.not_found, target
 
-    def test_shows_the_code_of_the_guide(self, client):
+    def test_code_of_the_guide_is_shown(self, client):
         html = client.get("/docs").text
         assert html.count('<pre tabindex="0">') == len(list(blocks(GUIDE)))
 
@@ -78,7 +78,7 @@ class TestEvery:
         assert "https://videos.example.org" in client.get(path, secure=True).text
 
     @pytest.mark.parametrize("path", PATHS)
-    def test_page_that_the_reader_has_is_an_empty_304(self, client, path):
+    def test_unchanged_page_is_an_empty_304(self, client, path):
         etag = client.get(path)["ETag"]
         answer = client.get(path, headers={"If-None-Match": etag})
         assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", etag)
@@ -99,7 +99,7 @@ class TestEvery:
 
 
 class TestMarkdown:
-    def test_is_the_file_with_the_host_of_the_request(self, client):
+    def test_markdown_is_the_file_with_the_host_of_the_request(self, client):
         answer = client.get("/docs/api.md")
         assert answer["Content-Type"] == "text/markdown; charset=utf-8"
         origin = "http://videos.example.org"
@@ -109,12 +109,12 @@ class TestMarkdown:
     @pytest.mark.parametrize(
         "path", ["/docs/staff.md", "/docs/operations.md", "/docs/../README.md"]
     )
-    def test_is_the_only_file_that_is_served(self, client, path):
+    def test_no_other_document_is_served(self, client, path):
         assert client.get(path).status_code == 404
 
 
 class TestLlmsTxt:
-    def test_has_the_form_of_llmstxt_org(self, client):
+    def test_file_has_the_format_of_llmstxt_org(self, client):
         answer = client.get("/llms.txt")
         assert answer["Content-Type"] == "text/plain; charset=utf-8"
         title, summary, _, *sections = answer.text.split("\n\n")
@@ -124,7 +124,7 @@ class TestLlmsTxt:
         for line in sections[1].splitlines():
             assert re.fullmatch(r"- \[[^]]+\]\(http://[^)\s]+\): .+", line)
 
-    def test_links_lead_somewhere(self, client):
+    def test_links_of_the_file_work(self, client):
         links = re.findall(
             r"\]\(http://videos\.example\.org(/[^)]+)\)", client.get("/llms.txt").text
         )
@@ -134,6 +134,6 @@ class TestLlmsTxt:
 
 
 class TestImage:
-    def test_contains_the_guide_and_no_other_document(self, tmp_path):
+    def test_image_contains_the_guide_and_no_other_document(self, tmp_path):
         documents = image_files(tmp_path) / "docs"
         assert [Path(file).name for file in documents.iterdir()] == ["api.md"]

@@ -64,17 +64,17 @@ class TestEvery:
             assert target.exists(), link
             assert not anchor or anchor in anchors(target), link
 
-    def test_make_target_is_one(self, page):
+    def test_make_target_exists(self, page):
         makefile = (PROJECT / "Makefile").read_text()
         for target in re.findall(r"\bmake ([a-z][a-z-]+)", code(page)):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE) or target in CHECKS, target
 
-    def test_command_is_one(self, page):
+    def test_command_exists(self, page):
         named = re.findall(r"manage\.py ([a-z_]+)", code(page))
         named += re.findall(r"make manage ARGS='?([a-z_]+)", code(page))
         assert set(named) <= set(get_commands())
 
-    def test_module_is_there(self, page):
+    def test_module_exists(self, page):
         for module in re.findall(r"python3? -m ([\w.]+)", code(page)):
             assert find_spec(module), module
 
@@ -85,7 +85,7 @@ class TestEvery:
             name = name.partition("=")[0]
             assert name in WORDS or re.search(rf"\b{name}\b", known), name
 
-    def test_file_is_there(self, page):
+    def test_file_exists(self, page):
         named = words(page, r"[\w.-][\w./-]*\.(?:py|md|yaml|toml|txt|js|css|service|example)")
         named += words(page, r"[a-z_]+(?:/[a-z_]+)*/")
         for name in named:
@@ -101,25 +101,25 @@ class TestEvery:
 class TestReadme:
     TEXT = (PROJECT / "README.md").read_text()
 
-    def test_begins_with_two_commands(self):
+    def test_readme_begins_with_two_commands(self):
         first = re.findall(r"```sh\n(.*?)```", self.TEXT, re.DOTALL)[0].splitlines()
         assert len(first) == 2
         assert first[0].startswith("git clone")
         assert first[1] == "make demo"
 
-    def test_names_what_production_cannot_do_without(self):
+    def test_readme_names_all_required_variables(self):
         example = (PROJECT / ".env.example").read_text()
         required = re.findall(r"^# Required.*\n(?:# .*\n)*?# ([A-Z_]+)=", example, re.MULTILINE)
         assert required
         assert all(f"| `{name}` |" in self.TEXT for name in required)
 
-    def test_has_every_room(self):
+    def test_readme_names_every_package(self):
         rooms = {file.parent.name for file in PROJECT.glob("*/apps.py")} | {"accounts", "jobs"}
         assert all(f"`{room}/" in self.TEXT for room in rooms)
 
 
 class TestMakeTest:
-    def test_ends_with_the_checks_that_failed(self, tmp_path):
+    def test_make_test_ends_with_the_list_of_failed_checks(self, tmp_path):
         for stamp in ("run.stamp", "dev.stamp"):
             (tmp_path / stamp).touch()
         ended = subprocess.run(

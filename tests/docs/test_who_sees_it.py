@@ -50,12 +50,6 @@ def monitor(look):
     return monitor
 
 
-def order(user, prompt):
-    created = user.create(prompt=prompt)
-    assert created.status_code == 202, created.text
-    return user.wait(created.json()["id"])
-
-
 class TestDocumentation:
     def test_guide_says_who_sees_a_job_before_the_first_order(self):
         before, _, after = GUIDE.read_text().partition("## Who sees it\n")
@@ -73,7 +67,7 @@ class TestDocumentation:
 
 class TestMonitor:
     def test_monitor_shows_prompt_log_and_video_but_no_user(self, watched, look, monitor):
-        job = order(watched, "A heron on one leg")
+        job = watched.wait(watched.order("A heron on one leg")["id"])
         for page in (monitor("A heron on one leg"), look(f"/video-monitor/{job['id']}").text):
             assert "A heron on one leg" in page
             assert job["logs"][0]["message"] in page
@@ -84,14 +78,14 @@ class TestMonitor:
     def test_monitor_shortens_a_prompt_and_the_page_of_the_job_does_not(
         self, watched, look, monitor
     ):
-        job = order(watched, LONG)
+        job = watched.wait(watched.order(LONG)["id"])
         assert LONG in look(f"/video-monitor/{job['id']}").text
         assert LONG[:301] not in monitor(LONG[:299])
 
     def test_monitor_shows_a_job_for_24_hours_and_its_page_longer(
         self, service, watched, look, monitor
     ):
-        job = order(watched, "A comet over the sea")
+        job = watched.wait(watched.order("A comet over the sea")["id"])
         monitor("A comet over the sea")
         yesterday = str(timezone.now() - timedelta(hours=24, minutes=1))
         created = "UPDATE jobs_videojob SET created_at = %s WHERE id = %s"
@@ -100,7 +94,7 @@ class TestMonitor:
         assert "A comet over the sea" in look(f"/video-monitor/{job['id']}").text
 
     def test_monitor_shows_no_deleted_job(self, watched, look, monitor):
-        job = order(watched, "A well at noon")
+        job = watched.wait(watched.order("A well at noon")["id"])
         monitor("A well at noon")
         assert watched.delete(f"/api/v1/video-jobs/{job['id']}").status_code == 204
         monitor("A well at noon", shown=False)
@@ -109,7 +103,7 @@ class TestMonitor:
 
 class TestVideo:
     def test_video_needs_no_login_and_outlives_its_job(self, watched):
-        job = order(watched, "A lantern in the fog")
+        job = watched.wait(watched.order("A lantern in the fog")["id"])
         addresses = {"cloudinaryUrl": "video/mp4", "posterUrl": "image/jpeg"}
         for when in ("before", "after"):
             for field, content_type in addresses.items():

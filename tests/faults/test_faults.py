@@ -44,7 +44,7 @@ WORDS = (  # Google's, Cloudinary's and Python's own, none of which is for clien
 
 class TestFault:
     @pytest.mark.parametrize(("section", "fault"), EACH, ids=lambda it: getattr(it, "name", it))
-    def test_ends_as_the_table_says(self, studio, row, section, fault):
+    def test_fault_ends_as_the_table_says(self, studio, row, section, fault):
         fault.play(studio)
         job = studio.shown()
         if job:
@@ -93,7 +93,7 @@ def assert_traces(studio, job, fault):
 
 
 class TestFile:
-    def test_has_every_fault_and_nothing_else(self):
+    def test_file_has_every_fault_and_nothing_else(self):
         lines = table.written()
         assert list(lines) == [(section, fault.name) for section, fault in EACH], table.OUTDATED
         assert table.FILE.read_text() == table.text(lines), table.OUTDATED

@@ -11,7 +11,7 @@ UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts automaticall
 
 
 class TestBusyGoogle:
-    def test_is_left_alone_by_everybody_as_long_as_it_says(self, studio: Studio, stranger):
+    def test_429_pauses_all_submissions_as_long_as_it_says(self, studio: Studio, stranger):
         studio.google.fail("create", "429:34")
         mine = studio.order()
         studio.tick()
@@ -29,7 +29,7 @@ class TestBusyGoogle:
             "generating"
         }
 
-    def test_is_left_alone_for_a_moment_where_it_does_not_say(self, studio: Studio, stranger):
+    def test_429_without_a_delay_pauses_all_submissions_briefly(self, studio: Studio, stranger):
         studio.google.fail("create", "429")
         studio.order()
         studio.tick()
@@ -41,7 +41,7 @@ class TestBusyGoogle:
         studio.tick()
         assert studio.calls() == (3, 0, 0)
 
-    def test_is_not_left_alone_for_more_than_an_hour(self, studio: Studio):
+    def test_429_pauses_submissions_for_an_hour_at_most(self, studio: Studio):
         studio.google.fail("create", "429:100000")
         studio.order()
         studio.tick()
@@ -49,7 +49,7 @@ class TestBusyGoogle:
         studio.tick()
         assert studio.calls() == (2, 0, 0)
 
-    def test_keeps_no_other_job_waiting_where_it_was_503(self, studio: Studio, stranger):
+    def test_503_delays_no_other_job(self, studio: Studio, stranger):
         studio.google.fail("create", "503:34")
         studio.order()
         studio.tick()
@@ -58,7 +58,7 @@ class TestBusyGoogle:
         assert studio.calls() == (2, 0, 0)
 
     @pytest.mark.parametrize("answer", ["429:34", "503", "503:34"])
-    def test_is_why_the_owner_waits(self, studio: Studio, answer):
+    def test_owner_reads_why_the_job_waits(self, studio: Studio, answer):
         studio.google.fail("create", answer)
         studio.order()
         studio.tick()
@@ -68,7 +68,7 @@ class TestBusyGoogle:
         assert (shown["startedAt"], shown["errorMessage"], shown["errorCode"]) == (None,) * 3
         assert shown["logs"][-1]["level"] == "warning"
 
-    def test_is_asked_as_late_as_it_says_after_a_poll(self, studio: Studio):
+    def test_next_poll_waits_as_long_as_a_503_says(self, studio: Studio):
         studio.google.fail("poll", "503:34")
         studio.order()
         studio.tick()
@@ -83,7 +83,7 @@ class TestBusyGoogle:
 
 
 class TestMissingKey:
-    def test_does_not_touch_the_jobs_of_the_mock(self, studio: Studio, stranger):
+    def test_jobs_of_the_mock_run_without_a_key(self, studio: Studio, stranger):
         real = studio.order()
         mock = stranger.create_json(mockMode=True).json()
         studio.restart(GOOGLE_API_KEY="", GOOGLE_CLOUD_PROJECT="")
@@ -93,7 +93,7 @@ class TestMissingKey:
 
 
 class TestLateAnswer:
-    def test_is_noted_with_the_operations_name(self, studio: Studio):
+    def test_late_answer_is_noted_with_the_name_of_the_operation(self, studio: Studio):
         submits_too_slowly(studio)
         record = studio.google.records[-1]
         note = JobEvent.objects.get(job=studio.job, message="The provider took it after all")
@@ -101,7 +101,7 @@ class TestLateAnswer:
 
 
 class TestGate:
-    def test_does_not_open_earlier_for_a_second_job(self, studio: Studio, stranger):
+    def test_pause_is_not_shortened_by_a_second_429(self, studio: Studio, stranger):
         studio.google.fail("create", "429:34")
         studio.google.fail("create", "429:5")
         studio.order()

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.client import ApiClient
-from tests.live.test_concurrency import at_once, balance, order_at_once, statuses
+from tests.live.test_concurrency import at_once, order_at_once, statuses
 from tests.stack import Stack
 
 pytestmark = pytest.mark.live
@@ -35,7 +35,7 @@ class TestDailyLimit:
         assert statuses(answers) == {202: 7, 429: 33}
         codes = {answer.json()["code"] for answer in answers if answer.status_code == 429}
         assert codes == {"key_limit_reached"}
-        assert balance(alice) == 5000 - 7 * 50
+        assert alice.tokens() == 5000 - 7 * 50
 
     def test_cancels_and_orders_at_once_stay_within_the_limit(self, studio):
         alice = studio.user("alice-who-cancels", tokens=5000)
@@ -49,7 +49,7 @@ class TestDailyLimit:
         assert made <= 2
         more = order_at_once(limited, 5)
         assert statuses(more)[202] == 2 - made
-        assert balance(alice) == 5000 - 4 * 50
+        assert alice.tokens() == 5000 - 4 * 50
 
 
 class TestManyRequests:

@@ -38,17 +38,8 @@ def entries(client):
     return client.get("/api/v1/tokens/entries", params={"limit": 100}).json()["entries"]
 
 
-def entry_kinds(client, job_id):
-    """The kinds of the job's ledger entries, oldest first."""
-    return [each["kind"] for each in reversed(entries(client)) if each["reference"] == job_id]
-
-
 def charges(client):
     return [each["reference"] for each in entries(client) if each["kind"] == "charge"]
-
-
-def balance(client):
-    return client.get("/api/v1/tokens").json()["availableTokens"]
 
 
 def jobs(client):
@@ -67,7 +58,7 @@ class TestSimultaneousOrders:
         alice = studio.user("alice-with-tokens-for-two", tokens=100)
         answers = order_at_once(alice, 20)
         assert statuses(answers) == {202: 2, 402: 18}
-        assert balance(alice) == 0
+        assert alice.tokens() == 0
         assert sorted(charges(alice)) == sorted(job["id"] for job in jobs(alice))
         assert len(jobs(alice)) == 2
         for refused in (answer for answer in answers if answer.status_code == 402):
@@ -77,7 +68,7 @@ class TestSimultaneousOrders:
         alice = studio.user("alice-with-plenty", tokens=5000)
         answers = order_at_once(alice, 20)
         assert statuses(answers) == {202: 3, 429: 17}
-        assert balance(alice) == 4850
+        assert alice.tokens() == 4850
         assert sorted(charges(alice)) == sorted(job["id"] for job in jobs(alice))
         assert len(jobs(alice)) == 3
         for refused in (answer for answer in answers if answer.status_code == 429):
@@ -92,13 +83,13 @@ class TestSimultaneousOrders:
         replayed = [answer.headers.get("Idempotency-Replayed") for answer in answers]
         assert Counter(replayed) == {"true": 11, None: 1}
         assert len(jobs(alice)) == len(charges(alice)) == 1
-        assert balance(alice) == 4950
+        assert alice.tokens() == 4950
 
     def test_orders_of_two_users_do_not_count_for_each_other(self, studio):
         alice, bob = (studio.user(name, tokens=100) for name in ("alice", "bob"))
         answers = at_once(*[lambda: alice.create(prompt="A"), lambda: bob.create(prompt="B")] * 5)
         assert statuses(answers[::2]) == statuses(answers[1::2]) == {202: 2, 402: 3}
-        assert balance(alice) == balance(bob) == 0
+        assert alice.tokens() == bob.tokens() == 0
 
 
 class TestSimultaneousCancels:
@@ -110,12 +101,12 @@ class TestSimultaneousCancels:
         answers = at_once(*[cancel] * 8)
         assert statuses(answers) == {200: 8}
         assert {answer.json()["status"] for answer in answers} == {"CANCELLED"}
-        assert entry_kinds(alice, job["id"]) == ["charge", "refund"]
+        assert alice.entry_kinds(job["id"]) == ["charge", "refund"]
         gone = at_once(*[delete] * 4, *[cancel] * 4)
         assert set(statuses(gone)) <= {200, 204, 404}
         assert alice.get(path).status_code == 404
-        assert entry_kinds(alice, job["id"]) == ["charge", "refund"]
-        assert balance(alice) == 100
+        assert alice.entry_kinds(job["id"]) == ["charge", "refund"]
+        assert alice.tokens() == 100
 
     def test_cancels_and_orders_together_never_exceed_the_limit(self, studio):
         alice = studio.user("alice-who-swaps", tokens=5000)
@@ -129,7 +120,7 @@ class TestSimultaneousCancels:
         assert set(statuses(answers[3:])) <= {202, 429}
         active = [job for job in jobs(alice) if job["status"] == "PENDING"]
         assert len(active) == statuses(answers)[202] <= 3
-        assert balance(alice) == 5000 - 50 * len(active)
+        assert alice.tokens() == 5000 - 50 * len(active)
 
 
 class TestCancelWhileFinishing:
@@ -152,7 +143,7 @@ class TestCancelWhileFinishing:
             assert len(ends) == 1
             generating = any("in progress" in line["message"] for line in job["logs"])
             assert job["tokensRefunded"] == (0 if generating else 50)
-            assert entry_kinds(alice, job_id) == ["charge", *["refund"] * (not generating)]
+            assert alice.entry_kinds(job_id) == ["charge", *["refund"] * (not generating)]
         assert len(set(statuses(answers))) == 2, "every job ended in the same way"
         later = {job["id"]: job["status"] for job in jobs(alice)}
         assert later == {job_id: alice.job(job_id)["status"] for job_id in ids}

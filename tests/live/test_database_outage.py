@@ -30,7 +30,7 @@ class TestDatabaseOutage:
             ) as stack,
         ):
             alice = stack.user("alice", tokens=2_000)
-            jobs = [self.order(alice) for _ in range(20)]
+            jobs = [alice.order(mockMode="false")["id"] for _ in range(20)]
             # A claim whose commit is cut off leaves a job of which nobody knows whether it was
             # submitted: it fails, and is refunded (bench.chaos counts those).
             assert until(lambda: stack.sql(SUBMITTED)[0][0] == 20, seconds=10)
@@ -48,17 +48,12 @@ class TestDatabaseOutage:
                 connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
                 connection.execute("SELECT pg_reload_conf()")
             assert until(lambda: stack.sql("SHOW transaction_read_only") == [("off",)], seconds=10)
-            jobs += [self.order(alice) for _ in range(5)]
+            jobs += [alice.order(mockMode="false")["id"] for _ in range(5)]
             ended = [alice.wait(job, seconds=90) for job in jobs]
             assert {job["status"] for job in ended} == {"SUCCEEDED"}, stack.output()
             assert stack.manage("check_ledger").returncode == 0
             stack.wait_until_ready()
             assert len([record for record in google.records if record.operation]) == len(jobs)
-
-    def order(self, alice):
-        answer = alice.create(prompt="A lighthouse at dusk", mockMode="false")
-        assert answer.status_code == 202, answer.text
-        return answer.json()["id"]
 
     def everything_is_503(self, stack, alice, job):
         answers = [

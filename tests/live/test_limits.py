@@ -31,20 +31,14 @@ def pending(user):
     return user.get("/api/v1/video-jobs?status_filter=PENDING").json()["jobs"]
 
 
-def order(user, name):
-    answer = user.create(prompt=name, mockMode="false")
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
-
-
 class TestLimitsAtGoogle:
     def test_videos_in_flight_stay_below_the_limit_and_users_take_turns(self, two_clusters, google):
         studio = two_clusters(
             VEO_MAX_IN_FLIGHT="3", VEO_CREATES_PER_MINUTE="1000", VIDEO_MAX_WAITING_JOBS="20"
         )
         greedy, modest = studio.user("greedy", tokens=1000), studio.user("modest", tokens=1000)
-        jobs = [(greedy, order(greedy, f"greedy {n}")) for n in range(6)]
-        jobs.append((modest, order(modest, "modest")))
+        jobs = [(greedy, greedy.order(f"greedy {n}", mockMode="false")["id"]) for n in range(6)]
+        jobs.append((modest, modest.order("modest", mockMode="false")["id"]))
         assert until(
             lambda: WAITING_FOR_UPSTREAM_SLOT in {job["statusMessage"] for job in pending(greedy)},
             20,
@@ -62,7 +56,7 @@ class TestLimitsAtGoogle:
     def test_submissions_per_minute_stay_below_the_limit(self, two_clusters, google):
         studio = two_clusters(VEO_CREATES_PER_MINUTE="2", VIDEO_MAX_ACTIVE_JOBS="5")
         alice = studio.user("alice", tokens=1000)
-        jobs = [order(alice, f"job {n}") for n in range(4)]
+        jobs = [alice.order(f"job {n}", mockMode="false")["id"] for n in range(4)]
         for job in jobs[:2]:
             assert alice.wait(job)["status"] == "SUCCEEDED"
         later = [alice.job(job) for job in jobs[2:]]

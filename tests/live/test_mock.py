@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from typing import Any
 
 import pytest
 
@@ -26,26 +27,10 @@ def alice(studio):
     return studio.user(f"alice-{secrets.token_hex(4)}")
 
 
-def order(client, prompt="A lighthouse at dusk", **fields):
-    answer = client.create(prompt=prompt, **fields)
-    assert answer.status_code == 202, answer.text
-    return answer.json()
-
-
 @pytest.fixture(scope="class")
 def finished(alice):
     """A job that has succeeded; the last test of the class deletes it."""
-    return alice.wait(order(alice, "A lighthouse for everybody")["id"])
-
-
-def tokens(client):
-    return client.get("/api/v1/tokens").json()["availableTokens"]
-
-
-def entry_kinds(client, job):
-    """The kinds of the job's ledger entries, oldest first."""
-    entries = client.get("/api/v1/tokens/entries").json()["entries"]
-    return [each["kind"] for each in reversed(entries) if each["reference"] == job["id"]]
+    return alice.wait(alice.order("A lighthouse for everybody")["id"])
 
 
 def poll_until(client, job, reached, seconds=30):
@@ -66,7 +51,7 @@ def is_submitted(job):
 
 class TestVideo:
     def test_each_order_gets_the_sample_of_its_kind(self, alice):
-        orders: dict[str, dict[str, object]] = {
+        orders: dict[str, dict[str, Any]] = {
             "720p-9x16-4s-audio": {
                 "durationSeconds": 4,
                 "aspectRatio": "9:16",
@@ -74,7 +59,7 @@ class TestVideo:
             },
             "1080p-16x9-8s-audio": {"resolution": "1080p", "generateAudio": "true"},
         }
-        jobs = {sample: order(alice, **fields)["id"] for sample, fields in orders.items()}
+        jobs = {sample: alice.order(**fields)["id"] for sample, fields in orders.items()}
         for sample, job_id in jobs.items():
             job = alice.wait(job_id)
             assert job["status"] == "SUCCEEDED"
@@ -125,7 +110,7 @@ class TestVideo:
         assert alice.delete(path).status_code == 204
         assert alice.get(path).status_code == 404
         assert ApiClient("").get(finished["cloudinaryUrl"]).status_code == 200
-        assert entry_kinds(alice, finished) == ["charge"]
+        assert alice.entry_kinds(finished["id"]) == ["charge"]
 
 
 class TestPromptMarks:
@@ -134,15 +119,15 @@ class TestPromptMarks:
             "[[fail:safety]]": "safety.output",
             "[[fail:provider]]": "provider.unavailable",
         }
-        jobs = {code: order(alice, f"A lighthouse {mark}")["id"] for mark, code in codes.items()}
+        jobs = {code: alice.order(f"A lighthouse {mark}")["id"] for mark, code in codes.items()}
         for code, job_id in jobs.items():
             job = alice.wait(job_id)
             assert (job["status"], job["errorCode"]) == ("FAILED", code)
             assert job["tokensRefunded"] == 50
-            assert entry_kinds(alice, job) == ["charge", "refund"]
+            assert alice.entry_kinds(job["id"]) == ["charge", "refund"]
 
     def test_slow_mark_sets_how_long_the_generation_takes(self, alice):
-        job = order(alice, "A lighthouse [[slow:3]]")
+        job = alice.order("A lighthouse [[slow:3]]")
         job = poll_until(alice, job, is_submitted)
         submitted = time.monotonic()
         poll_until(alice, job, lambda job: 5 < job["progressPercentage"] <= 95)
@@ -153,15 +138,15 @@ class TestPromptMarks:
 
 class TestCancel:
     def test_cancelling_after_the_submission_keeps_the_tokens(self, alice, studio):
-        cancelled, deleted = order(alice, "[[slow:2]]"), order(alice, "[[slow:2]]")
+        cancelled, deleted = alice.order("[[slow:2]]"), alice.order("[[slow:2]]")
         for job in (cancelled, deleted):
             poll_until(alice, job, is_submitted)
         answer = alice.post(f"/api/v1/video-jobs/{cancelled['id']}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
         assert alice.post(f"/api/v1/video-jobs/{cancelled['id']}/cancel").json() == answer.json()
         assert alice.delete(f"/api/v1/video-jobs/{deleted['id']}").status_code == 204
-        assert entry_kinds(alice, cancelled) == entry_kinds(alice, deleted) == ["charge"]
-        later = alice.wait(order(alice, "[[slow:3]]")["id"])  # over after both would have been
+        assert alice.entry_kinds(cancelled["id"]) == alice.entry_kinds(deleted["id"]) == ["charge"]
+        later = alice.wait(alice.order("[[slow:3]]")["id"])  # over after both would have been
         assert later["status"] == "SUCCEEDED"
         assert alice.job(cancelled["id"]) == answer.json()
         assert alice.get(f"/api/v1/video-jobs/{deleted['id']}").status_code == 404
@@ -170,14 +155,14 @@ class TestCancel:
         assert not {file.stem for file in folder.iterdir()} & {cancelled["id"], deleted["id"]}
 
     def test_cancelling_while_waiting_for_a_slot_gives_the_tokens_back(self, alice):
-        running = [order(alice, "[[slow:60]]") for _ in range(3)]
-        waiting = order(alice, "waiting")
+        running = [alice.order("[[slow:60]]") for _ in range(3)]
+        waiting = alice.order("waiting")
         for job in running:
             poll_until(alice, job, is_submitted)
         answer = alice.post(f"/api/v1/video-jobs/{waiting['id']}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
         assert answer.json()["tokensRefunded"] == 50
-        assert entry_kinds(alice, waiting) == ["charge", "refund"]
+        assert alice.entry_kinds(waiting["id"]) == ["charge", "refund"]
         for job in running:
             assert alice.delete(f"/api/v1/video-jobs/{job['id']}").status_code == 204
 
@@ -186,15 +171,19 @@ class TestWithoutWorkers:
     def test_jobs_wait_and_are_refunded_when_cancelled_or_deleted(self, stack):
         stack = stack(clusters=0, env=ENV)
         alice = stack.user("alice")
-        first, second, third = [order(alice) for _ in range(3)]
+        first, second, third = [alice.order() for _ in range(3)]
         assert [alice.job(job["id"])["queuePosition"] for job in (first, second, third)] == [
             *(0, 1, 2)
         ]
         cancelled = alice.post(f"/api/v1/video-jobs/{first['id']}/cancel").json()
         assert (cancelled["status"], cancelled["tokensRefunded"]) == ("CANCELLED", 50)
         assert alice.delete(f"/api/v1/video-jobs/{second['id']}").status_code == 204
-        assert entry_kinds(alice, first) == entry_kinds(alice, second) == ["charge", "refund"]
-        assert tokens(alice) == 450
+        assert (
+            alice.entry_kinds(first["id"])
+            == alice.entry_kinds(second["id"])
+            == ["charge", "refund"]
+        )
+        assert alice.tokens() == 450
         stack.start_cluster()
         assert alice.wait(third["id"])["status"] == "SUCCEEDED"
         assert alice.job(first["id"]) == cancelled
@@ -203,14 +192,14 @@ class TestWithoutWorkers:
 
 class TestWaitingJobs:
     def test_jobs_over_the_limit_wait_and_start_automatically(self, alice):
-        running = [order(alice, "[[slow:3]]") for _ in range(3)]
-        waiting = [order(alice) for _ in range(2)]
+        running = [alice.order("[[slow:3]]") for _ in range(3)]
+        waiting = [alice.order() for _ in range(2)]
         refused = alice.create(prompt="too many")
         assert refused.status_code == 429
         assert refused.json()["code"] == "too_many_active_jobs"
         assert (refused.json()["activeJobs"], refused.json()["limit"]) == (5, 5)
         assert int(refused.headers["Retry-After"]) > 0
-        assert tokens(alice) == 250
+        assert alice.tokens() == 250
         for job in running:
             poll_until(alice, job, is_submitted)
         told = [alice.job(job["id"]) for job in waiting]

@@ -21,6 +21,7 @@ BAD_LIMIT = at_fault(
 )
 
 entries = extend_schema(
+    operation_id="listTokenEntries",
     summary="List the entries of your balance",
     description="Grants, charges, refunds and adjustments, newest first. Nobody can change them.",
     parameters=[EntriesQuerySerializer],
@@ -29,6 +30,7 @@ entries = extend_schema(
             EntriesSerializer,
             "A page of your entries.",
             {"entries": [ENTRY], "total": 2, "nextCursor": "WyIxMiIsMl0", "hasMore": True},
+            "A charge, and more",
         ),
         400: BAD_LIMIT,
         401: UNAUTHORIZED,

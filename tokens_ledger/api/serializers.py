@@ -14,11 +14,12 @@ class EntriesQuerySerializer(PageSerializer):
         Entry.Kind.values,
         fold=str.lower,
         required=False,
-        help_text="One or several kinds, separated by commas.",
+        help_text="One or several kinds, separated by commas: `charge,refund`.",
     )
     after = CursorField(int, required=False, help_text="The `nextCursor` of the page before.")
 
 
+@extend_schema_serializer(component_name="LedgerEntry")
 class EntrySerializer(serializers.ModelSerializer):
     id = serializers.IntegerField(help_text="Increases with every entry.")
     kind = serializers.ChoiceField(
@@ -38,7 +39,7 @@ class EntrySerializer(serializers.ModelSerializer):
         fields = ["id", "kind", "amount", "balanceAfter", "reference", "note", "createdAt"]
 
 
-@extend_schema_serializer(many=False)
+@extend_schema_serializer(many=False, component_name="LedgerEntryList")
 class EntriesSerializer(serializers.Serializer):
     entries = EntrySerializer(many=True, help_text="Newest first.")
     total = serializers.IntegerField(help_text="The number of entries that match the filters.")

@@ -78,12 +78,26 @@ def test_cancel_reads_few_rows(client, settings):
     assert costs(cancel) < 40
 
 
-@pytest.mark.parametrize("query", ["", "?limit=2&offset=1", "?status_filter=FAILED"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "?limit=2&offset=1", "?status_filter=FAILED", "?status_filter=succeeded,failed&limit=9"],
+)
 def test_list_reads_few_rows(client, query):
     def look():
         assert client.get(JOBS + query).status_code == 200
 
     assert costs(look) < 100  # fifty jobs with their logs
+
+
+@pytest.mark.parametrize("query", ["limit=2", "limit=2&status_filter=SUCCEEDED,FAILED"])
+@pytest.mark.parametrize("user", ["has most jobs"], indirect=True)
+def test_deep_page_by_cursor_reads_as_few_rows_as_the_first(client, query):
+    after = client.get(f"{JOBS}?{query}&offset=2000").json()["nextCursor"]
+
+    def look(more=""):
+        assert client.get(f"{JOBS}?{query}{more}").status_code == 200
+
+    assert costs(lambda: look(f"&after={after}")) <= costs(look) + 2
 
 
 def test_poll_reads_few_rows(client, user):

@@ -7,11 +7,15 @@ import re
 import pytest
 from django.core.management import call_command
 
+from jobs import catalog
+from jobs.api import openapi_views
+from jobs.api.openapi_views import documents
 from tests.job_states import STATES
 from tests.jobs.api.test_retrieve import KEYS
 
 pytestmark = pytest.mark.once
 
+OTHERS = {"4XX", "5XX"}
 OPERATIONS = {
     ("/api/v1/video-jobs", "post"): {
         "202",
@@ -29,7 +33,7 @@ OPERATIONS = {
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
     ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "403", "404"},
     ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
-    ("/api/v1/video-jobs/{id}/download", "get"): {"302", "400", "401", "404"},
+    ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
     ("/api/v1/video-models", "get"): {"200", "400"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
@@ -44,6 +48,20 @@ OPERATIONS = {
     ("/api/v1/keys/{id}", "delete"): {"204", "400", "401", "403", "404"},
 }
 
+OPERATION_IDS = {
+    *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
+    *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
+    *("createApiKey", "listApiKeys", "revokeApiKey"),
+    *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
+}
+POLL = ("ETag", "Retry-After")
+LIMITS = ("RateLimit", "RateLimit-Policy")
+CREATED = {*POLL, *LIMITS, "Location", "Idempotency-Replayed"}
+OPEN = {
+    "VideoJob": {"status": "VideoJobStatus"},
+    "VideoJobLogLine": {"level": "LogLevel"},
+    "LedgerEntry": {"kind": "LedgerEntryKind"},
+}
 NO_LOGIN = [f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "logout")]
 
 
@@ -94,21 +112,23 @@ class TestSchema:
         assert operation["summary"]
         assert operation["description"]
         assert all(each["description"] for each in operation.get("parameters", []))
-        assert set(operation["responses"]) == OPERATIONS[path, method]
+        assert set(operation["responses"]) == OPERATIONS[path, method] | OTHERS
         needs_login = "401" in operation["responses"] and path not in NO_LOGIN
-        assert bool([each for each in operation.get("security", []) if each]) == needs_login
+        assert operation["security"] == ([{"jwtAuth": []}] if needs_login else [])
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
         for body in [*bodies, *operation["responses"].values()]:
             for kind, content in body.get("content", {}).items():
-                # A form is filled in field by field.
-                assert content.get("examples") or kind.endswith("urlencoded"), (body, kind)
+                is_video = content["schema"].get("format") == "binary"
+                assert content.get("examples") or is_video, (body, kind)
         for answer in operation["responses"].values():
             assert answer["description"]
 
     def test_examples_have_all_required_fields(self, schema):
         for operation in operations(schema).values():
             for answer in operation["responses"].values():
-                for content in answer.get("content", {}).values():
+                for kind, content in answer.get("content", {}).items():
+                    if kind != "application/json":
+                        continue
                     name = content["schema"]["$ref"].rpartition("/")[2]
                     required = schema["components"]["schemas"][name]["required"]
                     for example in content["examples"].values():
@@ -124,6 +144,85 @@ class TestSchema:
         assert set(job["properties"]) == KEYS
         assert set(job["required"]) == KEYS
 
+    def test_order_is_json_or_multipart(self, schema):
+        body = operations(schema)["/api/v1/video-jobs", "post"]["requestBody"]["content"]
+        assert list(body) == ["application/json", "multipart/form-data"]
+        names = [each["schema"]["$ref"].rpartition("/")[2] for each in body.values()]
+        images = [schema["components"]["schemas"][name]["properties"] for name in names]
+        assert [each["initialImage"].get("format") for each in images] == [None, "binary"]
+
+    @pytest.mark.parametrize("path", [path for path, _ in OPERATIONS if "/auth/" in path])
+    def test_account_fields_are_json(self, schema, path):
+        body = schema["paths"][path].get("post", {}).get("requestBody")
+        assert body is None or set(body["content"]) == {"application/json"}
+
+    def test_operation_ids_are_names_for_a_clients_code(self, schema):
+        assert {each["operationId"] for each in operations(schema).values()} == OPERATION_IDS
+
+    def test_enums_of_responses_allow_other_values(self, schema):
+        components = schema["components"]["schemas"]
+        for component, fields in OPEN.items():
+            for field, enum in fields.items():
+                one_of = components[component]["properties"][field]["anyOf"]
+                assert one_of == [{"$ref": f"#/components/schemas/{enum}"}, {"type": "string"}]
+                assert components[enum]["enum"]
+        closed = {
+            f"{name}.{field}"
+            for name, component in components.items()
+            for field, said in component.get("properties", {}).items()
+            if not name.endswith("Request")
+            if "enum" in str([components[end(each)] for each in said.get("allOf", [])])
+        }
+        assert closed == set()
+
+    def test_model_is_any_text(self, schema):
+        for name in ("CreateVideoJobRequest", "CreateVideoJobMultipartRequest"):
+            model = schema["components"]["schemas"][name]["properties"]["model"]
+            assert (model["type"], "enum" in model) == ("string", False)
+            assert model["x-extensible-enum"] == list(catalog.MODELS)
+
+    def test_values_that_are_no_words_have_names_of_constants(self, schema):
+        names = [
+            name
+            for component in ("Resolution", "AspectRatio", "DurationSeconds")
+            for name in schema["components"]["schemas"][component]["x-enum-varnames"]
+        ]
+        assert names == [
+            *("RESOLUTION_720P", "RESOLUTION_1080P", "ASPECT_RATIO_16_9", "ASPECT_RATIO_9_16"),
+            *("DURATION_SECONDS_4", "DURATION_SECONDS_8"),
+        ]
+
+    @pytest.mark.parametrize(("default", "required"), [(None, True), (True, False)])
+    def test_mock_mode_is_required_unless_a_default_is_set(self, settings, default, required):
+        settings.VIDEO_DEFAULT_MOCK_MODE = default
+        schema = json.loads(openapi_views._generate()["json"].body)
+        for name in ("CreateVideoJobRequest", "CreateVideoJobMultipartRequest"):
+            fields = schema["components"]["schemas"][name]["required"]
+            assert ("mockMode" in fields) == required
+
+    def test_known_error_codes_are_listed(self, schema):
+        code = schema["components"]["schemas"]["Problem"]["properties"]["code"]
+        assert {"throttled", "unavailable", "invalid"} <= set(code["x-extensible-enum"])
+        assert "enum" not in code
+
+    def test_idempotency_key_has_its_limits(self, schema):
+        create = operations(schema)["/api/v1/video-jobs", "post"]["parameters"]
+        [key] = [each for each in create if each["name"] == "Idempotency-Key"]
+        pattern = key["schema"]["pattern"]
+        assert all(re.search(pattern, good) for good in ("a", "!" * 255))
+        assert not any(re.search(pattern, bad) for bad in ("", "a b", "ä", "a" * 256))
+        assert key["schema"]["maxLength"] == 255
+
+    def test_nullable_has_a_type(self, schema):
+        def check(node):
+            if isinstance(node, dict):
+                assert "nullable" not in node or "type" in node, node
+            for each in node.values() if isinstance(node, dict) else node:
+                if isinstance(each, dict | list):
+                    check(each)
+
+        check(schema)
+
     def test_request_headers_are_described(self, schema):
         create = operations(schema)["/api/v1/video-jobs", "post"]["parameters"]
         retrieve = operations(schema)["/api/v1/video-jobs/{id}", "get"]["parameters"]
@@ -133,16 +232,24 @@ class TestSchema:
     @pytest.mark.parametrize(
         ("path", "method", "status", "names"),
         [
-            ("/api/v1/video-jobs", "post", "202", {"ETag", "Retry-After", "Idempotency-Replayed"}),
-            ("/api/v1/video-jobs", "post", "429", {"Retry-After"}),
+            (
+                "/api/v1/video-jobs",
+                "post",
+                "202",
+                CREATED,
+            ),
+            ("/api/v1/video-jobs", "post", "429", {"Retry-After", *LIMITS}),
             ("/api/v1/video-jobs/{id}", "get", "200", {"ETag", "Retry-After"}),
             ("/api/v1/video-jobs/{id}", "get", "304", {"ETag", "Retry-After"}),
             ("/api/v1/video-jobs/{id}/download", "get", "302", {"Location"}),
-            ("/api/v1/auth/token", "post", "429", {"Retry-After"}),
+            ("/api/v1/auth/token", "post", "429", {"Retry-After", *LIMITS}),
         ],
     )
     def test_response_headers_are_described(self, schema, path, method, status, names):
-        assert set(operations(schema)[path, method]["responses"][status]["headers"]) == names
+        headers = operations(schema)[path, method]["responses"][status]["headers"]
+        assert set(headers) == names | {"X-Request-ID"}
+        if "Retry-After" in headers:
+            assert headers["Retry-After"]["schema"]["type"] == "integer"
 
     def test_answers_have_the_described_types(self, client, new_job, schema, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
@@ -151,7 +258,7 @@ class TestSchema:
             for name, value in client.job(new_job(state)).items():
                 said = properties[name]
                 if value is None:
-                    assert said.get("nullable") or "oneOf" in said, name
+                    assert said.get("nullable"), name
                 elif "type" in said:
                     assert isinstance(value, TYPES[said["type"]]), name
 
@@ -159,25 +266,61 @@ class TestSchema:
 YAML, JSON = "application/vnd.oai.openapi", "application/vnd.oai.openapi+json"
 
 
+def end(reference):
+    return reference["$ref"].rpartition("/")[2]
+
+
 class TestFormat:
     @pytest.mark.parametrize(
         ("accept", "query", "kind", "ending"),
         [
-            ("*/*", "", f"{YAML}; charset=utf-8", "yaml"),
+            ("*/*", "", "application/yaml; charset=utf-8", "yaml"),
+            (YAML, "", f"{YAML}; charset=utf-8", "yaml"),
             ("application/yaml", "", "application/yaml; charset=utf-8", "yaml"),
             ("application/json", "", "application/json", "json"),
             (JSON, "", JSON, "json"),
-            ("*/*", "?format=json", JSON, "json"),
-            ("*/*", "?format=yaml", f"{YAML}; charset=utf-8", "yaml"),
+            ("*/*", "?format=json", "application/json", "json"),
+            ("*/*", "?format=yaml", "application/yaml; charset=utf-8", "yaml"),
         ],
     )
     def test_requested_format_is_answered(self, anonymous, accept, query, kind, ending):
         answer = anonymous.get(f"/api/v1/schema{query}", headers={"accept": accept})
         assert answer.status_code == 200
         assert answer["Content-Type"] == kind
-        assert answer["Content-Disposition"] == f'inline; filename="Video Studio.{ending}"'
+        assert answer["Content-Disposition"] == f'inline; filename="openapi.{ending}"'
         assert answer.content.startswith({"yaml": b"openapi: 3.", "json": b"{\n"}[ending])
         assert {"Accept", "Accept-Encoding"} <= set(answer["Vary"].split(", "))
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "start"),
+        [
+            ("openapi.json", "application/json", b"{\n"),
+            ("openapi.yaml", "application/yaml; charset=utf-8", b"openapi: 3."),
+        ],
+    )
+    def test_each_format_has_its_own_address(self, anonymous, name, kind, start):
+        answer = anonymous.get(f"/api/v1/{name}", headers={"accept": "*/*"})
+        assert (answer.status_code, answer["Content-Type"]) == (200, kind)
+        assert answer["Content-Disposition"] == f'inline; filename="{name}"'
+        assert answer.content.startswith(start)
+
+    def test_origin_of_the_request_is_the_server(self, anonymous):
+        seen = {}
+        for host in ("testserver", "localhost:8000"):
+            answer = anonymous.get("/api/v1/openapi.json", headers={"host": host})
+            assert answer.json()["servers"] == [{"url": f"http://{host}"}]
+            assert f"http://{host}/media/" in answer.text
+            assert "example.com/" not in answer.text
+            seen[host] = answer["ETag"]
+        assert len(set(seen.values())) == 2
+        for host, tag in seen.items():
+            headers = {"host": host, "if-none-match": tag}
+            assert anonymous.get("/api/v1/openapi.json", headers=headers).status_code == 304
+
+    def test_document_is_generated_once(self, anonymous, monkeypatch):
+        documents()
+        monkeypatch.setattr(openapi_views, "SchemaGenerator", None)
+        assert anonymous.get("/api/v1/openapi.json").status_code == 200
 
     def test_unknown_format_is_406(self, anonymous):
         answer = anonymous.get("/api/v1/schema", headers={"accept": "text/html"})

@@ -1,10 +1,12 @@
 """Videos on Cloudinary with the real SDK, against the fake of its upload API."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import requests
 import urllib3
 
-from jobs.storage.base import StorageError
+from jobs.storage.base import UPLOAD_THREADS, StorageError
 from tests.fakes import CloudinaryImitation
 from tests.fakes.vertex import default_video
 
@@ -93,6 +95,24 @@ class TestUpload:
         assert (record.completed, len(record.versions)) == (2, 2)
         assert len(service.public_ids) == 1
         assert first.url != second.url  # the version is part of it: no cache shows the old one
+
+    def test_threads_of_a_worker_keep_their_connections(
+        self, service, videos, film, monkeypatch, caplog
+    ):
+        path, answer, connections = film(), service.handle, set()
+
+        def handle(request):
+            connections.add(request.connection.getpeername())
+            return answer(request)
+
+        monkeypatch.setattr(service, "handle", handle)
+        service.fail("upload", "slow:0.1", times=UPLOAD_THREADS)  # all threads are in the first
+        with ThreadPoolExecutor(UPLOAD_THREADS) as pool:
+            names = [f"{NAME}-{number}" for number in range(5 * UPLOAD_THREADS)]
+            list(pool.map(lambda name: upload(videos, path, name), names))
+        assert len(service.public_ids) == 5 * UPLOAD_THREADS
+        assert len(connections) == UPLOAD_THREADS
+        assert not [line for line in caplog.records if line.name.startswith("urllib3")]
 
     def test_upload_has_not_the_packages_cleanup_tag(self, cloudinary_videos):
         assert cloudinary_videos.CloudinaryVideos.TAG != "media"

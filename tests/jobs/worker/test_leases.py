@@ -185,7 +185,7 @@ class TestUsersLimit:
         before = client.get(f"/api/v1/video-jobs/{jobs[3].pk}")["ETag"]
         claim()
         shown = client.get(f"/api/v1/video-jobs/{jobs[3].pk}")
-        assert "your own jobs" in shown.json()["statusMessage"]
+        assert "one of your other jobs" in shown.json()["statusMessage"]
         assert shown["ETag"] != before
 
 

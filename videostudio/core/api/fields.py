@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 
@@ -23,6 +25,7 @@ class ChoiceField(serializers.ChoiceField):
         )
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class ChoicesField(ChoiceField):
     """One or several of a few strings, separated by commas, in any case; its value is a list.
 

@@ -1,0 +1,225 @@
+"""The errors that the OpenAPI document shows are those that the service sends."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.db import OperationalError
+from rest_framework.views import APIView
+from rest_framework_simplejwt.tokens import AccessToken
+
+from jobs.api.openapi_views import documents
+from tests.api import JOBS, PASSWORD
+
+pytestmark = pytest.mark.once
+
+AUTH = "/api/v1/auth"
+BOB = {"username": "bob", "password": PASSWORD}
+CAROL = {"username": "alice", "email": "carol@example.com", "password": PASSWORD}
+HEADERS = {"Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"}
+PUT = ("4XX", "method_not_allowed")
+DOWN = ("5XX", "unavailable")
+UNKNOWN = ("400", "Invalid")
+NO_TOKEN = ("401", "NotAuthenticated")
+BAD_TOKEN = ("401", "TokenNotValid")
+
+
+def shown() -> Iterator[tuple[str, str, str, str, str, Any]]:
+    """The operation, method, path, status, name and body of each example of an error."""
+    schema = json.loads(documents()["json"].body)
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json", {})
+                for name, example in content.get("examples", {}).items():
+                    if status >= "4":
+                        value = example["value"]
+                        yield operation["operationId"], method, path, status, name, value
+
+
+def described_headers(operation_id: str, status: str) -> set[str]:
+    schema = json.loads(documents()["json"].body)
+    [response] = [
+        operation["responses"][status]
+        for methods in schema["paths"].values()
+        for operation in methods.values()
+        if operation["operationId"] == operation_id
+    ]
+    return set(response["headers"])
+
+
+def example(operation: str, status: str, name: str) -> Any:
+    [found] = [each[5] for each in shown() if (each[0], *each[3:5]) == (operation, status, name)]
+    return found
+
+
+@pytest.fixture
+def world(client, stranger, anonymous, new_job, settings, tokens, alice):
+    expired = AccessToken.for_user(alice)
+    expired.set_exp(lifetime=-timedelta(seconds=1))
+    return SimpleNamespace(
+        alice=client,
+        bob=stranger,
+        anonymous=anonymous,
+        new_job=new_job,
+        settings=settings,
+        expired=expired,
+        set_balance=lambda amount: tokens(alice, amount),
+    )
+
+
+def post(world: Any, path: str, fields: Any) -> Any:
+    return world.anonymous.post(f"{AUTH}/{path}", fields, format="json")
+
+
+def closed(world: Any) -> Any:
+    world.settings.REGISTRATION_OPEN = False
+    return post(world, "register", CAROL)
+
+
+def spent(world: Any, path: str) -> Any:
+    pair = post(world, "token", BOB).json()
+    body = {"refresh": pair["refresh"]}
+    assert post(world, "logout", body).status_code == 204
+    return post(world, path, body)
+
+
+def throttled(world: Any, call: Callable[[], Any]) -> Any:
+    rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
+    world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
+    for _ in range(60):
+        call()
+    return call()
+
+
+def short_of_tokens(world: Any) -> Any:
+    world.set_balance(20)
+    return world.alice.create()
+
+
+def deleted(world: Any) -> Any:
+    key = {"Idempotency-Key": "one"}
+    job = world.alice.create(headers=key).json()
+    world.alice.delete(f"{JOBS}/{job['id']}")
+    return world.alice.create(headers=key)
+
+
+def key_used_twice(world: Any) -> Any:
+    key = {"Idempotency-Key": "one"}
+    world.alice.create(headers=key)
+    return world.alice.create(headers=key, prompt="Something else")
+
+
+def too_many(world: Any) -> Any:
+    for _ in range(3):
+        world.alice.create()
+    return world.alice.create()
+
+
+def wrong_names(world: Any) -> Any:
+    order: dict[str, Any] = {"aspect_ratio": "16:9", "resolution": "480p"}
+    order |= {"model": "veo-3.1-fast-generate-preview", "prompt": "A kite", "mockMode": True}
+    return world.alice.post(JOBS, order, format="json")
+
+
+STRANGE = f"{JOBS}/550e8400-e29b-41d4-a716-446655440000"
+
+CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
+    ("register", "400", "Invalid"): lambda world: post(world, "register", CAROL),
+    ("register", "403", "RegistrationClosed"): closed,
+    ("register", "429", "Throttled"): lambda world: throttled(
+        world, lambda: post(world, "register", CAROL)
+    ),
+    ("logIn", "400", "Invalid"): lambda world: post(world, "token", {"password": PASSWORD}),
+    ("logIn", "401", "NoActiveAccount"): lambda world: post(
+        world, "token", BOB | {"password": "wrong"}
+    ),
+    ("logIn", "429", "Throttled"): lambda world: throttled(
+        world, lambda: post(world, "token", BOB)
+    ),
+    ("refreshTokens", "400", "Invalid"): lambda world: post(world, "token/refresh", {}),
+    ("refreshTokens", "401", "TokenNotValid"): lambda world: spent(world, "token/refresh"),
+    ("refreshTokens", "429", "Throttled"): lambda world: throttled(
+        world, lambda: post(world, "token/refresh", {})
+    ),
+    ("logOut", "400", "Invalid"): lambda world: post(world, "logout", {}),
+    ("logOut", "401", "TokenNotValid"): lambda world: spent(world, "logout"),
+    ("createVideoJob", "400", "Invalid"): wrong_names,
+    ("createVideoJob", "402", "InsufficientTokens"): short_of_tokens,
+    ("createVideoJob", "404", "NotFound"): deleted,
+    ("createVideoJob", "413", "TooLarge"): lambda world: world.alice.send(
+        b"", "multipart/form-data; boundary=x", length=60_000_001
+    ),
+    ("createVideoJob", "415", "UnsupportedMediaType"): lambda world: world.alice.send(
+        b"A kite", "text/plain"
+    ),
+    ("createVideoJob", "422", "IdempotencyMismatch"): key_used_twice,
+    ("createVideoJob", "429", "TooManyActiveJobs"): too_many,
+    ("createVideoJob", "429", "Throttled"): lambda world: throttled(world, world.alice.create),
+    ("listVideoJobs", "400", "Invalid"): lambda world: world.alice.get(
+        f"{JOBS}?status=RUNNING&limit=1000"
+    ),
+    ("getVideoJob", "404", "NotFound"): lambda world: world.alice.get(STRANGE),
+    ("deleteVideoJob", "404", "NotFound"): lambda world: world.alice.delete(STRANGE),
+    ("downloadVideo", "404", "NotFound"): lambda world: world.alice.get(f"{STRANGE}/download"),
+    ("downloadVideo", "400", "NotReady"): lambda world: world.alice.get(
+        f"{JOBS}/{world.new_job().pk}/download"
+    ),
+    ("cancelVideoJob", "404", "NotFound"): lambda world: world.alice.post(f"{STRANGE}/cancel"),
+    ("cancelVideoJob", "409", "AlreadyFinished"): lambda world: world.alice.post(
+        f"{JOBS}/{world.new_job('SUCCEEDED').pk}/cancel"
+    ),
+    ("listTokenEntries", "400", "Invalid"): lambda world: world.alice.get(
+        "/api/v1/tokens/entries?limit=101"
+    ),
+    ("getTokenUsage", "400", "Invalid"): lambda world: world.alice.get(
+        "/api/v1/tokens/usage?days=91"
+    ),
+}
+
+
+class TestExamples:
+    @pytest.mark.parametrize(("operation", "status", "name"), CALLS)
+    def test_of_one_operation_are_what_the_service_sends(self, world, operation, status, name):
+        answer = CALLS[operation, status, name](world)
+        assert str(answer.status_code) == status
+        sent = {name for name in HEADERS if name in answer.headers}
+        assert sent == described_headers(operation, status) & HEADERS
+        body = answer.json()
+        if body.get("estimatedWaitSeconds") in range(1, 10):
+            body["estimatedWaitSeconds"] = 10  # the first job began a moment ago
+        assert body == example(operation, status, name)
+
+    def test_that_many_operations_share_are_what_the_service_sends(self, world, monkeypatch):
+        shared = [each for each in shown() if (each[0], *each[3:5]) not in CALLS]
+        assert {(status, name) for _, _, _, status, name, _ in shared} == {
+            *(PUT, DOWN, UNKNOWN, NO_TOKEN, BAD_TOKEN)
+        }
+        job_id = str(world.new_job("SUCCEEDED").pk)
+        for _, method, path, status, name, value in sorted(shared, key=lambda each: each[3]):
+            at = path.replace("{id}", job_id)
+            answer = self.send(world, monkeypatch, (status, name), method, at)
+            assert answer.json() == value, (path, method)
+            assert str(answer.status_code)[0] == status[0]
+
+    def send(self, world: Any, monkeypatch: Any, kind: Any, method: str, path: str) -> Any:
+        if kind == PUT:
+            return world.alice.put(path)
+        if kind == NO_TOKEN:
+            return world.anonymous.generic(method.upper(), path)
+        if kind == BAD_TOKEN:
+            headers = {"Authorization": f"Bearer {world.expired}"}
+            return world.anonymous.generic(method.upper(), path, headers=headers)
+        if kind == UNKNOWN:
+            return world.alice.generic(method.upper(), f"{path}?page=2")
+        with monkeypatch.context() as broken:
+            broken.setattr(APIView, "initial", unreachable)
+            return world.alice.generic(method.upper(), path)
+
+
+def unreachable(*arguments: Any, **names: Any) -> None:
+    raise OperationalError("connection refused")

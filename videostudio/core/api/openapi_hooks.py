@@ -1,0 +1,127 @@
+"""Changes to the whole OpenAPI document, so that generated clients can be used and keep working.
+
+A client may be older than the service. A value, an error code or a status that it does not know
+must not make it fail: enumerations in responses are open, and each operation has responses for all
+other errors, `4XX` and `5XX`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+Schema = dict[str, Any]
+
+UNAVAILABLE = {
+    "detail": "The service is not available at the moment. Please try again.",
+    "code": "unavailable",
+}
+METHOD = {"detail": 'Method "PUT" not allowed.', "code": "method_not_allowed"}
+HEADERS: dict[str, Schema] = {
+    "RequestId": {
+        "description": "The id of the request in the service's log: yours, if you sent a valid "
+        "`X-Request-ID`.",
+        "schema": {"type": "string", "maxLength": 64},
+    },
+    "RetryAfter": {
+        "description": "Seconds to wait before the next attempt.",
+        "schema": {"type": "integer"},
+    },
+}
+
+
+def complete(result: Schema, generator: Any, **options: Any) -> Schema:
+    """A postprocessing hook of drf-spectacular's; it runs after the one that names the enums."""
+    components = result["components"]
+    _name_members(components["schemas"])
+    _open_enums(components["schemas"])
+    _drop_directions(components["schemas"])
+    components["headers"] = HEADERS
+    for operation in _operations(result):
+        if not any(operation.get("security", [])):
+            operation["security"] = []
+        operation["responses"] |= {"4XX": _other_refusals(operation), "5XX": _failures()}
+        for response in operation["responses"].values():
+            headers = response.setdefault("headers", {})
+            headers["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}
+    _list_codes(result)
+    return result
+
+
+def _operations(result: Schema) -> Iterator[Schema]:
+    for methods in result["paths"].values():
+        yield from methods.values()
+
+
+def _other_refusals(operation: Schema) -> Schema:
+    description = "405 (`method_not_allowed`), 406 (`not_acceptable`)"
+    if "requestBody" in operation:
+        description += (
+            "; and as `ValidationProblem` 411 (`length_required`), 413 (`too_large`), "
+            "415 (`unsupported_media_type`)"
+        )
+    return _problem(f"{description}. A later version may add others.", METHOD)
+
+
+def _failures() -> Schema:
+    response = _problem("500 (`internal`), or 503 (`unavailable`): try again.", UNAVAILABLE)
+    return response | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}
+
+
+def _problem(description: str, example: Schema) -> Schema:
+    examples = {example["code"]: {"value": example}}
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    return {"description": description, "content": content}
+
+
+def _name_members(schemas: Schema) -> None:
+    """Generators make constants of the values: `720p` becomes RESOLUTION_720P, not VALUE_0."""
+    for name, schema in schemas.items():
+        if "enum" in schema:
+            prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+            schema["x-enum-varnames"] = [
+                _constant(str(value), prefix=prefix) for value in schema["enum"]
+            ]
+
+
+def _constant(value: str, *, prefix: str) -> str:
+    name = value if value[0].isalpha() else f"{prefix}_{value}"
+    return re.sub(r"\W", "_", name).upper()
+
+
+def _open_enums(schemas: Schema) -> None:
+    """In responses, an enum lists the values known today and allows others."""
+    for name, schema in schemas.items():
+        if name.endswith("Request"):
+            continue
+        for field in schema.get("properties", {}).values():
+            if any(_is_enum(schemas, each) for each in field.get("allOf", [])):
+                field["anyOf"] = [*field.pop("allOf"), {"type": "string"}]
+
+
+def _is_enum(schemas: Schema, reference: Schema) -> bool:
+    return "enum" in schemas[reference["$ref"].rpartition("/")[2]]
+
+
+def _drop_directions(schemas: Schema) -> None:
+    """Requests and responses have components of their own. `readOnly` and `writeOnly` would make
+    hey-api write each type twice, and leave the password out of the first."""
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            field.pop("readOnly", None)
+            field.pop("writeOnly", None)
+
+
+def _list_codes(result: Schema) -> None:
+    """`code` of an error: any text; the codes of the examples are listed."""
+    codes = {
+        str(example["value"]["code"])
+        for operation in _operations(result)
+        for status, response in operation["responses"].items()
+        if status >= "400"
+        for content in response.get("content", {}).values()
+        for example in content["examples"].values()
+    }
+    for name in ("Problem", "ValidationProblem"):
+        code = result["components"]["schemas"][name]["properties"]["code"]
+        code["x-extensible-enum"] = sorted(codes)
