@@ -40,6 +40,7 @@ test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Ch
 	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
 $(CHECKS): $(VENV)/dev.stamp
+test-postgres: node-tools
 
 lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check
@@ -73,6 +74,9 @@ test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for th
 
 check: lint-ruff lint-format lint-imports ## while developing: lint, and the tests that start no server, on SQLite
 	env -u DATABASE_URL $(PYTEST) -m "not live" $(ARGS)
+
+node-tools: $(VENV)/dev.stamp ## what the tests of generated clients need, by npm; without it they fail and say so
+	@$(RUN) -m tests.clients.node_tools || true
 
 # ---- Under load: not part of `make test` ----
 
@@ -141,4 +145,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test check $(CHECKS) flight chaos bench bench-admin bench-monitor static format lock pictures samples
+.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor static format lock pictures samples

@@ -82,6 +82,9 @@ DATABASE = env.dj_db_url(
 REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
+WORKER_CONCURRENCY = env.int(
+    "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
+)
 
 GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
@@ -90,6 +93,9 @@ GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_addre
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
+# Of one worker process. Those that are open when it is killed are refunded, though Google may have
+# accepted them.
+VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=at_least(1))
 
 USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
 CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
@@ -481,7 +487,7 @@ Q_CLUSTER = {
     "name": "videostudio",
     "broker_class": "jobs.worker.broker.OutageTolerantORM",
     "orm": "default",  # the jobs' database: a wake-up commits with its job, or neither does
-    "workers": 2,
+    "workers": WORKER_CONCURRENCY,
     "queue_limit": 2,
     "bulk": 1,
     "poll": 0.1,

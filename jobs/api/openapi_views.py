@@ -111,7 +111,7 @@ class FormatParameter(DefaultContentNegotiation):
 class SchemaView(StrictView, SpectacularAPIView):
     """Negotiates as drf-spectacular's view does: `Accept`, or `?format=json` and `?format=yaml`.
 
-    The first renderers have the media types that browsers know.
+    The first renderers have the registered media types.
     """
 
     renderer_classes = [
@@ -128,9 +128,12 @@ class SchemaView(StrictView, SpectacularAPIView):
     def get(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
         renderer = request.accepted_renderer
         charset = f"; charset={renderer.charset}" if renderer.charset else ""
+        media_type = renderer.media_type
+        if renderer.format == "yaml" and "text/html" in request.headers.get("Accept", ""):
+            media_type = "text/plain"  # browsers show it; they save application/yaml as a file
         origin = request.build_absolute_uri("/").removesuffix("/")
         body, etag = documents()[renderer.format].at(origin)
-        response = HttpResponse(body, content_type=f"{renderer.media_type}{charset}")
+        response = HttpResponse(body, content_type=f"{media_type}{charset}")
         response["Content-Disposition"] = f'inline; filename="openapi.{renderer.format}"'
         response["ETag"] = etag
         patch_vary_headers(response, ["Accept-Encoding"])  # for the 304 as well

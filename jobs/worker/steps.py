@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import cast
 
+from django.conf import settings
 from django.core.files.storage import storages
 from django.utils import timezone
 
@@ -62,11 +63,12 @@ class SubmitStep(Step):
     """Submits PENDING jobs, as many as the limits allow."""
 
     name = "submit"
-    threads = 32
-    min_free_threads = 8  # a claim reads the whole waiting line, even to start one job
 
     def __init__(self) -> None:
         super().__init__()
+        self.threads = settings.VEO_OPEN_SUBMISSIONS
+        # A claim reads the front of the waiting line, even to start one job.
+        self.min_free_threads = max(1, self.threads // 4)
         self.accepted: dict[VideoJob, str] = {}
 
     def claim(self, limit: int) -> list[VideoJob]:

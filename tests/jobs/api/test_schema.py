@@ -264,6 +264,7 @@ class TestSchema:
 
 
 YAML, JSON = "application/vnd.oai.openapi", "application/vnd.oai.openapi+json"
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
 
 
 def end(reference):
@@ -275,6 +276,8 @@ class TestFormat:
         ("accept", "query", "kind", "ending"),
         [
             ("*/*", "", "application/yaml; charset=utf-8", "yaml"),
+            (BROWSER, "", "text/plain; charset=utf-8", "yaml"),
+            (BROWSER, "?format=json", "application/json", "json"),
             (YAML, "", f"{YAML}; charset=utf-8", "yaml"),
             ("application/yaml", "", "application/yaml; charset=utf-8", "yaml"),
             ("application/json", "", "application/json", "json"),
