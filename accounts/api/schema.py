@@ -82,7 +82,8 @@ log_in = extend_schema(
     operation_id="logIn",
     summary="Log in",
     description="Returns an access token, valid for an hour, and a refresh token for the next "
-    "pair. Copy `access`, press **Authorize** above and paste it.",
+    "pair. Copy `access`, press **Authorize** above and paste it. A program is better served by an "
+    "API key.",
     request={JSON: CredentialsSerializer},
     examples=[sent(CREDENTIALS, "Alice logs in")],
     parameters=[RETRY_AFTER, *rate_limits(200, 400, 401, 429)],

@@ -230,12 +230,12 @@ class TestScope:
         answer = getattr(program(scope="read"), method)(path.replace(ID, str(uuid4())))
         assert_problem(answer, 403, code)
 
-    def test_every_call_that_needs_a_login_is_in_the_list(self):
-        """So that the tests of this class see new calls."""
+    def test_every_change_that_needs_a_login_is_in_the_list(self):
+        """So that the test above tries new calls too."""
         public = set(ENDPOINTS) - set(PRIVATE)
-        found = {(path.replace("<pk>", ID), method) for path, method in CALLS}
+        found = {(path.replace("<pk>", ID), method) for path, method in CALLS if method != "get"}
         listed = {(path, method) for path in PRIVATE for method in PRIVATE[path]}
-        assert {each for each in found if each[0] not in public} == listed
+        assert {each for each in found if each[0] not in public} <= listed
 
     @pytest.mark.parametrize(("path", "method"), SESSION_ONLY)
     def test_key_manages_no_keys(self, client, make, path, method):
