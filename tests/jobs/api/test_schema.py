@@ -187,6 +187,16 @@ class TestSchema:
             fields = schema["components"]["schemas"][name]["required"]
             assert ("mockMode" in fields) == required
 
+    def test_fields_have_no_keywords_that_generators_misread(self, schema):
+        used = {
+            keyword
+            for component in schema["components"]["schemas"].values()
+            for said in component.get("properties", {}).values()
+            for keyword in said
+        }
+        assert "example" in used
+        assert not used & {"readOnly", "writeOnly", "default"}
+
     def test_known_error_codes_are_listed(self, schema):
         code = schema["components"]["schemas"]["Problem"]["properties"]["code"]
         assert {"throttled", "unavailable", "invalid"} <= set(code["x-extensible-enum"])
