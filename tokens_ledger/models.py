@@ -133,6 +133,11 @@ class LedgerCheck(models.Model):
     accounts = models.PositiveBigIntegerField(null=True)
     entries = models.PositiveBigIntegerField(null=True)
     tokens = models.BigIntegerField(null=True, help_text="The sum of all entries.")
+    # Written by `sums`, for the metrics.
+    summed_until = models.BigIntegerField(
+        null=True, help_text="The last entry that the sums include."
+    )
+    sums = models.JSONField(null=True, help_text="Tokens by kind of entry.")
     findings = models.PositiveIntegerField()
     first_findings = models.TextField(blank=True)
 

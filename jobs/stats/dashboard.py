@@ -11,8 +11,8 @@ from django.core.cache import cache
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay, TruncHour
 
-from jobs.models import ACTIVE, Status, VideoJob
-from jobs.stats import queries
+from jobs.models import ACTIVE, Heartbeat, Status, VideoJob
+from jobs.stats import periodic, processes, queries
 from tokens_ledger.models import Entry, LedgerCheck
 
 KEPT_SECONDS = 30
@@ -59,6 +59,8 @@ def jobs(now: datetime) -> Figures:
         "durations": _durations(since, hours),
         "queue": _queue(now),
         "clusters": _clusters(now),
+        "processes": _processes(now),
+        "periodic": periodic.last_runs(),
         "as_of": now,
     }
 
@@ -149,6 +151,12 @@ def _clusters(now: datetime) -> Figures:
         "tasks": queries.queued_tasks(),
         "closed_until": clocks.paused_until if clocks.paused_until > now else None,
     }
+
+
+def _processes(now: datetime) -> list[tuple[Heartbeat, bool]]:
+    """Each process, and whether it is silent."""
+    found = processes.current(now=now)
+    return [(row, found.is_silent(row)) for row in found.rows]
 
 
 def _ledger(now: datetime) -> Figures | None:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from accounts import jwt
 from jobs import job_creation
 from jobs.models import ACTIVE, IdempotencyKey, JobImage
+from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ def purge_expired(*, now: datetime) -> None:
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),
+        processes.expired(now=now),
         *scheduler.expired_rows(now=now),
     ]
     purged = {rows.model._meta.label: _purge(rows) for rows in expired}

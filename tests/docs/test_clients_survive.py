@@ -117,7 +117,7 @@ class TestClient:
             web.wait(timeout=30)
             start_again.start()
 
-        start_again = threading.Timer(4, studio.restart_ticks)
+        start_again = threading.Timer(4, studio.restart_ended)
         proxy.once(POLL, restart)
         try:
             run()

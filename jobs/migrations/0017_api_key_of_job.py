@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0014_lists_by_status_and_reference")]
+    dependencies = [("jobs", "0016_turns")]
 
     operations = [
         migrations.AddField(

@@ -46,7 +46,7 @@ def drop_column(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("tokens_ledger", "0008_entry_by_account_and_time")]
+    dependencies = [("tokens_ledger", "0009_check_keeps_sums")]
     operations = [
         migrations.SeparateDatabaseAndState(
             state_operations=[
