@@ -414,8 +414,11 @@ LEDGER_AUDITS = ["jobs.reconciliation.findings"]
 # ---- API ----
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.permissions.ApiKeyScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
@@ -444,6 +447,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {"name": "keys", "description": "API keys for programs."},
         {"name": "video-models", "description": "The models to choose from."},
         {
             "name": "video-jobs",
