@@ -9,6 +9,7 @@ import gc
 from importlib import import_module
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand, SystemCheckError
 
 from videostudio import settings
@@ -43,3 +44,15 @@ def on_starting(master: Any) -> None:
     return_large_blocks()
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared between processes
+
+
+def post_fork(master: Any, worker: Any) -> None:
+    """Let the others know of this process. `bench/floor.py` has no table for it."""
+    if apps.is_installed("jobs"):
+        processes = import_module("jobs.stats.processes")
+        worker.heart = processes.beat_in_thread(kind=processes.Kind.WEB)
+
+
+def worker_exit(master: Any, worker: Any) -> None:
+    if hasattr(worker, "heart"):
+        worker.heart.stop()

@@ -82,6 +82,9 @@ DATABASE = env.dj_db_url(
 REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
+WORKER_CONCURRENCY = env.int(
+    "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
+)
 
 GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
@@ -90,6 +93,9 @@ GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_addre
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
+# Of one worker process. Those that are open when it is killed are refunded, though Google may have
+# accepted them.
+VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=at_least(1))
 
 USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
 CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
@@ -99,6 +105,8 @@ CLOUDINARY_UPLOAD_PREFIX = env.str(
     "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
 )
 MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+STAGING_DIR = env.str("STAGING_DIR", "")
+STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
@@ -108,6 +116,9 @@ VIDEO_JOB_DEADLINE_SECONDS = env.int(
     "VIDEO_JOB_DEADLINE_SECONDS",
     1200,
     validate=validate.Range(60, 86_400, error="must be 60 to 86,400"),
+)
+VIDEO_STORE_DEADLINE_HOURS = env.int(
+    "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
@@ -403,8 +414,11 @@ LEDGER_AUDITS = ["jobs.reconciliation.findings"]
 # ---- API ----
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.permissions.ApiKeyScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
@@ -433,6 +447,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {"name": "keys", "description": "API keys for programs."},
         {"name": "video-models", "description": "The models to choose from."},
         {
             "name": "video-jobs",
@@ -477,7 +492,7 @@ Q_CLUSTER = {
     "name": "videostudio",
     "broker_class": "jobs.worker.broker.OutageTolerantORM",
     "orm": "default",  # the jobs' database: a wake-up commits with its job, or neither does
-    "workers": 2,
+    "workers": WORKER_CONCURRENCY,
     "queue_limit": 2,
     "bulk": 1,
     "poll": 0.1,

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -63,6 +64,15 @@ class VideoJob(models.Model):
         help_text="The client's own name for the job.",
     )
 
+    # As text, so that it outlives the key's row.
+    api_key_prefix = models.CharField(
+        max_length=12,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The prefix of the API key with which the job was ordered.",
+    )
+
     # The state that clients see
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_message = models.CharField(max_length=200)
@@ -115,6 +125,8 @@ class VideoJob(models.Model):
     )
 
     log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
+    served_at: datetime | None = None  # of its user, by the start of this job; see `turns`
+    served_before: datetime | None = None
 
     objects = VideoJobQuerySet.as_manager()
 

@@ -30,8 +30,8 @@ class Step:
     """One run of a step. Subclasses say what to claim, what to call and how to record an answer."""
 
     name: ClassVar[str]  # the metrics' label
-    threads: ClassVar[int]
-    min_free_threads: ClassVar[int] = 1  # a claim with fewer free threads is not worth its cost
+    threads: int
+    min_free_threads: int = 1  # a claim with fewer free threads is not worth its cost
 
     def __init__(self) -> None:
         self.calls: dict[Future, VideoJob] = {}

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from jobs.stats import job_totals
+from jobs.stats import job_totals, periodic
 from jobs.worker import cleanup, scheduler, steps
 from tokens_ledger import reconciliation
 
@@ -20,17 +20,21 @@ def store_due() -> None:
 
 def tick(token: int) -> None:
     if scheduler.take_tick(token=token, now=timezone.now()):
-        steps.tick()
+        with periodic.recorded(periodic.TICK, seldom=True):
+            steps.tick()
 
 
 def restart_ticks() -> None:
-    scheduler.restart_ticks(now=timezone.now())
+    with periodic.recorded(periodic.REVIVAL):
+        scheduler.restart_ticks(now=timezone.now())
 
 
 def purge_expired() -> None:
-    cleanup.purge_expired(now=timezone.now())
-    job_totals.repair()
+    with periodic.recorded(periodic.HOUSEKEEPING):
+        cleanup.purge_expired(now=timezone.now())
+        job_totals.repair()
 
 
 def check_ledger() -> None:
-    reconciliation.run(now=timezone.now())
+    with periodic.recorded(periodic.LEDGER_CHECK):
+        reconciliation.run(now=timezone.now())

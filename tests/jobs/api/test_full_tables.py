@@ -9,11 +9,13 @@ from itertools import count
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from jobs.models import Status
+from jobs.stats import prometheus
 from tests import many_jobs
 from tests.api import JOBS
-from tokens_ledger import ledger
+from tokens_ledger import ledger, reconciliation
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -115,3 +117,8 @@ def test_balance_reads_few_rows(client):
         assert client.get("/api/v1/tokens").status_code == 200
 
     assert costs(look) < 10
+
+
+def test_metrics_read_few_rows_after_a_ledger_check():
+    reconciliation.run(now=timezone.now())
+    assert costs(prometheus.text) < 100

@@ -1,6 +1,9 @@
 """A run of a step: the effect of one job's answer on the other jobs of the run."""
 
+import time
+from collections import Counter
 from datetime import timedelta
+from threading import Lock
 
 import pytest
 from django.utils import timezone
@@ -62,6 +65,27 @@ class TestSubmitDue:
         steps.submit_due()
         assert {kept(job).stage for job in waiting} == {"generating"}
         assert {kept(job).operation for job in waiting} == {f"mock/{n}" for n in range(5)}
+
+    @pytest.mark.parametrize("limit", [1, 3])
+    def test_open_submissions_are_limited(self, waiting, monkeypatch, settings, limit):
+        settings.VEO_OPEN_SUBMISSIONS = limit
+        begun, most = Lock(), list[int]()
+        numbers: Counter[str] = Counter()
+
+        def submit(self, *, spec, inputs):
+            with begun:
+                numbers["open"] += 1
+                most.append(numbers["open"])
+            time.sleep(0.05)
+            with begun:
+                numbers["open"] -= 1
+                numbers["all"] += 1
+                return f"mock/{numbers['all']}"
+
+        monkeypatch.setattr(Mock, "submit", submit)
+        steps.submit_due()
+        assert max(most) == limit
+        assert {kept(job).stage for job in waiting} == {"generating"}
 
     @pytest.mark.only_on("postgresql")  # SQLite takes texts of any length, and NUL
     @pytest.mark.parametrize("name", ["n" * 301, "mock/\0"])
