@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from jobs import events, messages, refunds, transitions, wakeup
+from jobs import events, messages, refunds, transitions, turns, wakeup
 from jobs.failures import Failure
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob
 from jobs.providers.base import ProviderError
@@ -41,6 +41,7 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
         for message in (messages.STARTED, messages.CALLING)
         if job.failure_count == 0
     )
+    turns.served(jobs=jobs, now=now)
 
 
 def submitted(*, accepted: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]:
@@ -101,6 +102,8 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             status_message="Google Veo is busy. The job waits and starts automatically.",
             failure_count=failure_count,
         )
+        if moved:
+            turns.give_back(job=job)
         if moved and job.failure_count == 0:
             events.add(
                 job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING

@@ -4,6 +4,7 @@ from jobs.models.coordination import Heartbeat, PeriodicTask, SubmissionGate, Ti
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
+from jobs.models.waiting_line import Turn
 from jobs.statuses import ACTIVE, Stage, Status
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "SubmissionGate",
     "Tally",
     "Tick",
+    "Turn",
     "VideoJob",
 ]

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -115,6 +116,8 @@ class VideoJob(models.Model):
     )
 
     log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
+    served_at: datetime | None = None  # of its user, by the start of this job; see `turns`
+    served_before: datetime | None = None
 
     objects = VideoJobQuerySet.as_manager()
 

@@ -34,6 +34,7 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
         jobs = list(
             VideoJob.objects.select_for_update().filter(pk__in=chosen, status=Status.PENDING)
         )
+        jobs.sort(key=lambda job: chosen.index(job.pk))
         lifecycle.start(jobs=jobs, lease=LEASE, now=now)
     return jobs
 
