@@ -105,6 +105,8 @@ CLOUDINARY_UPLOAD_PREFIX = env.str(
     "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
 )
 MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+STAGING_DIR = env.str("STAGING_DIR", "")
+STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
@@ -114,6 +116,9 @@ VIDEO_JOB_DEADLINE_SECONDS = env.int(
     "VIDEO_JOB_DEADLINE_SECONDS",
     1200,
     validate=validate.Range(60, 86_400, error="must be 60 to 86,400"),
+)
+VIDEO_STORE_DEADLINE_HOURS = env.int(
+    "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
@@ -539,6 +544,8 @@ LOGGING = {
         "django": {"level": "INFO"},
         "django.server": {"level": "WARNING", "propagate": True},
         "gunicorn.error": {"handlers": ["console"]},
+        "waitress": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},  # otherwise a line for each request that waits
         # videostudio.requests logs every request; this one adds only errors of our own.
         "django.request": {"level": "ERROR"},
     },
