@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import deactivation, user_search
+from accounts import deactivation, key_admin, user_search
 from accounts.models import User
 from accounts.staff_actions import MOST, StaffActions
 from accounts.staff_log import StaffLogMixin
@@ -72,6 +72,7 @@ ACTIONS = [
         refusal_reasons=_refusals_of_active,
         log_message="Reactivated: {reason}",
     ),
+    key_admin.REVOKE_ALL,
 ]
 
 
@@ -135,7 +136,7 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if user := context["original"]:
-            panels = [*self.panels, _staff_actions_panel]
+            panels = [*self.panels, key_admin.panel, _staff_actions_panel]
             context["panels"] = [panel(request, user) for panel in panels]
             context["actions"] = [
                 action for action in ACTIONS if action.is_available(user, request.user)

@@ -23,7 +23,10 @@ PRIVATE = {
     f"{JOBS}/{ID}/download": ["get"],
     "/api/v1/tokens": ["get"],
     "/api/v1/tokens/entries": ["get"],
+    "/api/v1/tokens/usage": ["get"],
     "/api/v1/auth/me": ["get"],
+    "/api/v1/keys": ["get", "post"],
+    f"/api/v1/keys/{ID}": ["delete"],
 }
 ENDPOINTS = PRIVATE | {
     "/api/v1/video-models": ["get"],

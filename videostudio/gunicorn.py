@@ -17,11 +17,10 @@ from videostudio.core.memory import return_large_blocks
 
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
-worker_class = "gthread"
-threads = 8  # an upload or a slow client occupies one of them, not a process
+worker_class = "videostudio.web.worker.Worker"
+threads = 8
 timeout = 60
 graceful_timeout = 25
-keepalive = 5
 control_socket_disable = True
 accesslog = None
 errorlog = "-"

@@ -105,6 +105,8 @@ CLOUDINARY_UPLOAD_PREFIX = env.str(
     "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
 )
 MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+STAGING_DIR = env.str("STAGING_DIR", "")
+STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
@@ -114,6 +116,9 @@ VIDEO_JOB_DEADLINE_SECONDS = env.int(
     "VIDEO_JOB_DEADLINE_SECONDS",
     1200,
     validate=validate.Range(60, 86_400, error="must be 60 to 86,400"),
+)
+VIDEO_STORE_DEADLINE_HOURS = env.int(
+    "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
@@ -409,8 +414,11 @@ LEDGER_AUDITS = ["jobs.reconciliation.findings"]
 # ---- API ----
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.permissions.ApiKeyScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
@@ -439,6 +447,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {"name": "keys", "description": "API keys for programs."},
         {"name": "video-models", "description": "The models to choose from."},
         {
             "name": "video-jobs",
@@ -535,6 +544,8 @@ LOGGING = {
         "django": {"level": "INFO"},
         "django.server": {"level": "WARNING", "propagate": True},
         "gunicorn.error": {"handlers": ["console"]},
+        "waitress": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},  # otherwise a line for each request that waits
         # videostudio.requests logs every request; this one adds only errors of our own.
         "django.request": {"level": "ERROR"},
     },

@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView, TemplateView
 
-from accounts.api.urls import auth_urls
+from accounts.api.urls import auth_urls, key_urls
 from jobs.storage import serve_video
 from tokens_ledger import ledger
 from videostudio import guide, health, metrics
@@ -16,6 +16,7 @@ urlpatterns = [
     path("", csrf_exempt(TemplateView.as_view(template_name="home.html")), name="home"),
     path("favicon.ico", RedirectView.as_view(url=static("studio/icon.svg"))),
     path("api/v1/auth/", include(auth_urls(welcome=ledger.welcome))),
+    path("api/v1/", include(key_urls)),
     path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/<path:unknown>", errors.not_found),

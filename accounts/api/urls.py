@@ -1,9 +1,10 @@
-"""The accounts' URL patterns, under /api/v1/auth/."""
+"""The accounts' URL patterns: `auth_urls` under /api/v1/auth/, `key_urls` under /api/v1/."""
 
 from collections.abc import Callable
 
 from django.urls import URLPattern, path
 
+from accounts.api.key_views import KeysView, KeyView
 from accounts.api.views import LoginView, LogoutView, MeView, RefreshView, RegisterView
 
 
@@ -16,3 +17,9 @@ def auth_urls(*, welcome: Callable[..., None] | None = None) -> list[URLPattern]
         path("logout", LogoutView.as_view()),
         path("me", MeView.as_view()),
     ]
+
+
+key_urls = [
+    path("keys", KeysView.as_view()),
+    path("keys/<pk>", KeyView.as_view()),
+]

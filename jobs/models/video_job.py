@@ -64,6 +64,15 @@ class VideoJob(models.Model):
         help_text="The client's own name for the job.",
     )
 
+    # As text, so that it outlives the key's row.
+    api_key_prefix = models.CharField(
+        max_length=12,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The prefix of the API key with which the job was ordered.",
+    )
+
     # The state that clients see
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_message = models.CharField(max_length=200)

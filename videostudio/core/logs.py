@@ -17,6 +17,7 @@ SECRETS = (
 MIN_LENGTH = 4  # a shorter value is not a secret and would match in every line
 SECRET_PATTERNS = (
     r"(?i:bearer) +[\w.~+/=-]+",
+    r"vsk_\w{8}_[\w-]{20,}",  # an API key
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*",  # a JWT
     r"(?<=://)[^/\s:@]*:[^/\s@\"']+(?=@)",  # a URL's user name and password
     # PostgreSQL's error for a violated constraint contains the row, including prompts.

@@ -67,7 +67,7 @@ def drop_word_indexes(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("jobs", "0016_turns"), ("accounts", "0004_staff_action")]
+    dependencies = [("jobs", "0018_roles_and_api_keys"), ("accounts", "0004_staff_action")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
