@@ -65,8 +65,7 @@ def exists() -> bool:
     """Whether words are found by index. A process remembers the answer for a minute."""
     if connection.vendor != "postgresql":
         return False
-    found: bool = caches["local"].get_or_set("word-index", _are_valid, REMEMBERED_SECONDS)
-    return found
+    return bool(caches["local"].get_or_set("word-index", _are_valid, REMEMBERED_SECONDS))
 
 
 def _is_installed() -> bool:
