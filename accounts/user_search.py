@@ -11,7 +11,10 @@ PART_OF_ID = re.compile(r"[0-9a-f]{4,32}")
 
 def matching(word: str, *, prefix: str = "") -> Q:
     """A filter for users, or for rows whose user the lookup `prefix` leads to ("user__")."""
-    fields: dict[str, object] = {f"{prefix}username__icontains": word, f"{prefix}email__icontains": word}
+    fields: dict[str, object] = {
+        f"{prefix}username__icontains": word,
+        f"{prefix}email__icontains": word,
+    }
     if ids := ids_beginning_with(word):
         fields[f"{prefix}pk__range"] = ids
     return Q(**fields, _connector=Q.OR)
