@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
@@ -26,6 +27,10 @@ class Request:
         self.seen.put((threading.get_ident(), connections["default"]))
         if self.hold:
             self.hold.wait(5)
+
+
+def is_closed(used):
+    return used.connection is None
 
 
 @pytest.fixture
@@ -59,10 +64,11 @@ class TestThreads:
 
     def test_idle_thread_closes_its_connection_and_goes_on(self, monkeypatch):
         monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 0.2)
-        threads, seen = Dispatcher(1), SimpleQueue()
+        threads = Dispatcher(1)
+        seen: SimpleQueue = SimpleQueue()
         for _ in range(2):
             threads.add_task(Request(seen))
             _, used = seen.get(timeout=5)
             assert used.connection is not None
-            assert until(lambda used=used: used.connection is None, seconds=5)
+            assert until(partial(is_closed, used), seconds=5)
         threads.shutdown(5)
