@@ -7,12 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from accounts.models import ApiKey
 from jobs import lifecycle, messages, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from jobs.stats import estimates
-from tokens_ledger import ledger
+from tokens_ledger import key_limit, ledger
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
 
@@ -53,6 +54,7 @@ def create(
     client_reference: str = "",
     webhook_url: str = "",
     origin: str = "",
+    api_key: ApiKey | None = None,
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
@@ -61,16 +63,23 @@ def create(
     `origin` is the scheme and host of the request, for absolute URLs in what a webhook sends.
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
-    idempotency key depend on that. Raises InsufficientTokens, TooManyActiveJobs,
-    IdempotencyMismatch, JobDeleted.
+    idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
+    InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        job = _new_job(user, spec, now)
+        job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
-        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+        charge = ledger.charge(
+            account=account,
+            operation=OPERATION,
+            reference=str(job.pk),
+            api_key=api_key.pk if api_key else None,
+        )
+        if api_key and api_key.daily_token_limit is not None:
+            key_limit.check(charge=charge, limit=api_key.daily_token_limit)
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
         if images := _image_rows(job, inputs):
@@ -103,10 +112,11 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
     return job
 
 
-def _new_job(user: Any, spec: VideoSpec, now: datetime) -> VideoJob:
+def _new_job(user: Any, spec: VideoSpec, api_key: ApiKey | None, now: datetime) -> VideoJob:
     return VideoJob.from_spec(
         spec,
         user=user,
+        api_key_prefix=api_key.prefix if api_key else "",
         status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),

@@ -12,17 +12,26 @@ from jobs.statuses import ACTIVE
 if TYPE_CHECKING:
     from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
 
-# Every waiting job with its `user_rank`: its rank among its user's running and waiting jobs.
+# Every waiting job with
+#   nth            its rank among its user's waiting jobs, 1 for the first;
+#   user_rank      its rank among its user's running and waiting jobs;
+#   waiting_since  when a job of its user was last started or, if that is later, when the user's
+#                  first waiting job was created.
 # The ORM cannot nest window functions. Running jobs are counted once per user, for the first
 # waiting job, so that PostgreSQL uses the index of active jobs even with stale statistics.
 WAITING = """
-    SELECT id, mock_mode, created_at, next_step_at, status_message,
-        nth + MAX(running) OVER (PARTITION BY user_id) AS user_rank
+    SELECT id, mock_mode, created_at, next_step_at, status_message, nth,
+        nth + MAX(running) OVER (PARTITION BY user_id) AS user_rank,
+        MAX(since) OVER (PARTITION BY user_id) AS waiting_since
     FROM (
         SELECT *, CASE WHEN nth = 1 THEN (
             SELECT COUNT(*) FROM jobs_videojob AS other
             WHERE other.user_id = waiting.user_id AND other.status = 'RUNNING'
-        ) ELSE 0 END AS running
+        ) ELSE 0 END AS running,
+        CASE WHEN nth = 1 THEN COALESCE((
+            SELECT served_at FROM jobs_turn AS turn
+            WHERE turn.user_id = waiting.user_id AND served_at > waiting.created_at
+        ), created_at) END AS since
         FROM (
             SELECT id, mock_mode, created_at, next_step_at, status_message, user_id,
                 ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY created_at, id) AS nth
@@ -31,7 +40,9 @@ WAITING = """
         ) AS waiting
     ) AS counted
 """
-LINE_ORDER = "user_rank, created_at, id"
+# With an equal `user_rank`, the job that is further back among its user's waiting jobs comes later:
+# its user will have been served by then.
+LINE_ORDER = "user_rank, nth, waiting_since, created_at, id"
 IN_LINE = f"SELECT * FROM ({WAITING}) AS line ORDER BY {LINE_ORDER}"
 PLACES = f"""
     SELECT id, place FROM (
@@ -56,8 +67,9 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
     def in_line(self) -> Any:  # the type checker does not know the annotation
         """All PENDING jobs in the order in which they start, each with its `user_rank`.
 
-        A user's first job comes before any other user's second, so a user with a hundred waiting
-        jobs does not delay another user's first. `user_rank` counts the user's running jobs too.
+        A user's first job comes before any other user's second, running jobs included. Users with
+        as many running jobs take turns: the one that was served longest ago is next. So a user's
+        first job waits for at most one job of each other user, however many those have ordered.
         Columns that WAITING does not select are deferred.
         """
         return self.model.objects.raw(IN_LINE)

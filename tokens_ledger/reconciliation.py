@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime
 from time import monotonic
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -17,6 +18,7 @@ from django.db.models import Count, Exists, F, OuterRef, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, Lead
 from django.utils.module_loading import import_string
 
+from tokens_ledger import sums
 from tokens_ledger.models import Account, Entry, LedgerCheck
 from tokens_ledger.time_limit import TimeLimitReached, time_limit
 
@@ -44,12 +46,12 @@ def run(*, now: datetime) -> tuple[LedgerCheck, list[str]]:
     """
     started = monotonic()
     found: list[str] = []
-    totals: dict[str, int] = {}
+    totals: dict[str, Any] = {}
     completed = False
     try:
         with time_limit(seconds=MAX_SECONDS):
             found.extend(findings())  # keeps the findings that came before a time-out
-            totals = _totals()
+            totals = _totals(now)
         completed = True
     except TimeLimitReached:
         logger.error("the ledger check was not completed", extra={"limit_seconds": MAX_SECONDS})
@@ -66,9 +68,14 @@ def run(*, now: datetime) -> tuple[LedgerCheck, list[str]]:
     return check, found
 
 
-def _totals() -> dict[str, int]:
-    entries = Entry.objects.aggregate(entries=Count("pk"), tokens=Sum("amount", default=0))
-    return entries | {"accounts": Account.objects.count()}
+def _totals(now: datetime) -> dict[str, Any]:
+    until = sums.settled(now=now)
+    totals: dict[str, Any] = Entry.objects.aggregate(
+        entries=Count("pk"), tokens=Sum("amount", default=0), **sums.aggregates(until=until)
+    )
+    by_kind = {kind: totals.pop(f"sum_{kind}") for kind in Entry.Kind.values}
+    accounts = Account.objects.count()
+    return totals | {"accounts": accounts, "summed_until": until, "sums": by_kind}
 
 
 def findings() -> Iterator[str]:

@@ -1,9 +1,12 @@
 """Liveness of the process (`/healthz`) and readiness of the service (`/readyz`)."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from shutil import disk_usage
+from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -15,12 +18,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from jobs.models import Status, VideoJob
-from jobs.stats import queries
+from jobs.stats import periodic, processes, queries
 from jobs.worker import leases
 
 logger = logging.getLogger(__name__)
 
 LATE = timedelta(seconds=60)  # a job whose next step is this late is not processed
+MIN_FREE_BYTES = 20_000_000  # two of the largest images
 UNKNOWN = "cannot be checked"
 
 
@@ -37,7 +41,11 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @csrf_exempt
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when every check passes, else 503; `checks` says which failed."""
+    """200 when every check passes, else 503; `checks` says which failed.
+
+    A silent process and a late periodic task are shown and change nothing, because the others go
+    on. When no cluster is left, the ticks stop, and the check `workers` fails.
+    """
     checks = dict.fromkeys(CHECKS, UNKNOWN)
     for name, check in CHECKS.items():
         checks[name] = _outcome(check)
@@ -47,6 +55,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     with suppress(DatabaseError):
         if checks["database"] == "ok":
             body["oldestWaitingSeconds"] = _oldest_waiting()
+            body["processes"] = _processes()
+            body["periodicTasks"] = _periodic_tasks()
     failed = [name for name, outcome in checks.items() if outcome != "ok"]
     if not failed:
         return JsonResponse(body)
@@ -95,9 +105,45 @@ def _waiting() -> None:
         raise NotReady("a waiting job that could start does not")
 
 
+def _temporary_folder() -> None:
+    """Of this web process: uploads above 2.5 MB are written to it."""
+    try:
+        with TemporaryFile() as file:
+            file.write(b"-")
+        free = disk_usage(gettempdir()).free
+    except OSError:
+        free = 0
+    if free < MIN_FREE_BYTES:
+        raise NotReady("the temporary folder is full or cannot be written")
+
+
 def _oldest_waiting() -> int:
     """The seconds that the oldest PENDING job has waited; 0 if there is none."""
     return int(queries.active_jobs().oldest_wait(now=timezone.now()))
+
+
+def _processes() -> dict[str, Any]:
+    """By kind: how many are alive, and which are silent."""
+    found = processes.current(now=timezone.now())
+    alive: Counter[str] = Counter()
+    for (kind, _), number in found.alive().items():
+        alive[kind] += number
+    return {
+        kind: {"alive": alive[kind], "silent": [str(row) for row in found.silent(kind)]}
+        for kind in processes.Kind.values
+    }
+
+
+def _periodic_tasks() -> dict[str, Any]:
+    """By name: the outcome of the last run, and the seconds since the last success, or null."""
+    now = timezone.now()
+    return {
+        run.name: {
+            "outcome": run.outcome,
+            "secondsSinceSuccess": run.finished_at and int((now - run.finished_at).total_seconds()),
+        }
+        for run in periodic.last_runs()
+    }
 
 
 CHECKS = {
@@ -106,4 +152,5 @@ CHECKS = {
     "workers": _workers,
     "running": _running,
     "waiting": _waiting,
+    "temporaryFolder": _temporary_folder,
 }

@@ -2,19 +2,10 @@
 
 from typing import Any
 
-from django.conf import settings
-from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    OpenApiParameter,
-    OpenApiResponse,
-    extend_schema,
-    extend_schema_serializer,
-)
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
-from jobs import catalog
-from jobs.api.request_serializers import CreateVideoJobSerializer
+from jobs.api.order_schema import JsonOrderSerializer, MultipartOrderSerializer
 from jobs.api.schema_examples import (
     CANCELLED,
     CURSOR,
@@ -28,7 +19,6 @@ from jobs.api.schema_examples import (
     SUCCEEDED,
     THROTTLED,
     TOO_MANY,
-    WEBHOOK_URL,
 )
 from jobs.api.serializers import (
     ListQuerySerializer,
@@ -40,6 +30,7 @@ from jobs.api.serializers import (
 from jobs.job_json import VideoJobSerializer
 from videostudio.core.api.openapi import (
     JSON,
+    READ_ONLY_KEY,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
@@ -51,65 +42,6 @@ from videostudio.core.api.openapi import (
     retry_after,
     sent,
 )
-
-DATA_URI = "As a data URI: `data:image/png;base64,…`. "
-
-
-def _image(name: str) -> Any:
-    text = DATA_URI + str(CreateVideoJobSerializer().fields[name].help_text)
-    return serializers.CharField(required=False, allow_null=True, help_text=text)
-
-
-@extend_schema_serializer(component_name="CreateVideoJob")
-class JsonOrderSerializer(CreateVideoJobSerializer):
-    """The video to create, with images as data URIs."""
-
-    # Only for the documentation: requests in each format are read by the parent class.
-
-    initialImage = _image("initialImage")
-    endFrame = _image("endFrame")
-    referenceImages = serializers.ListField(  # type: ignore[assignment]
-        child=serializers.CharField(),
-        required=False,
-        allow_null=True,
-        max_length=catalog.MAX_REFERENCE_IMAGES,
-        help_text=DATA_URI + str(CreateVideoJobSerializer().fields["referenceImages"].help_text),
-    )
-
-
-@extend_schema_serializer(component_name="CreateVideoJobMultipart")
-class MultipartOrderSerializer(CreateVideoJobSerializer):
-    """The video to create, with images as files."""
-
-
-class OrderExtension(OpenApiSerializerExtension):
-    """What drf-spectacular does not see: an example of each field, with which Swagger UI fills in
-    the form, the models as open text, and that `mockMode` is required where no default is set.
-    """
-
-    target_class = CreateVideoJobSerializer
-    match_subclasses = True
-
-    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
-        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        properties = schema["properties"]
-        # Not an enum: a client that was generated before a model was added can order it.
-        properties["model"] = {
-            "type": "string",
-            "description": properties["model"]["description"],
-            "x-extensible-enum": list(catalog.MODELS),
-        }
-        examples = ORDER | {"referenceImages": [], "webhookUrl": WEBHOOK_URL}
-        for name, value in examples.items():
-            properties[name]["example"] = value
-        for name, field in properties.items():
-            # A form has no null. Beside the reference to an enum OpenAPI 3.0 does not allow it.
-            if not isinstance(self.target, JsonOrderSerializer) or name == "durationSeconds":
-                field.pop("nullable", None)
-        if settings.VIDEO_DEFAULT_MOCK_MODE is None:
-            schema["required"] = sorted([*schema["required"], "mockMode"])
-        return schema
-
 
 # ---- Responses ----
 
@@ -188,6 +120,7 @@ create = extend_schema(
             faults=FORM_FAULTS,
         ),
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         402: OpenApiResponse(
             ShortOfTokensSerializer,
             "Not enough tokens; nothing was charged.",
@@ -285,6 +218,7 @@ destroy = extend_schema(
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NOT_FOUND,
     },
 )
@@ -302,6 +236,7 @@ cancel = extend_schema(
         200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED, "A cancelled job"),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NOT_FOUND,
         409: refused(
             "The job has already SUCCEEDED or FAILED.",

@@ -18,12 +18,24 @@ PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNgYGAAAAAEAAHI"
     "6uv5AAAAAElFTkSuQmCC"
 )
-ORDERED = {"timestamp": "2026-01-15T10:30:00Z", "level": "info", "message": "📝 Job created"}
-STARTED = {
-    "timestamp": "2026-01-15T10:30:01Z",
-    "level": "info",
-    "message": "🚀 Starting video generation",
-}
+HELD_BACK = "The video was held back by the provider's safety filters."
+
+
+def _line(time: str, message: str, level: str = "info") -> dict[str, str]:
+    return {"timestamp": f"2026-01-15T{time}Z", "level": level, "message": message}
+
+
+ORDERED = _line("10:30:00", "📝 Job created")
+GENERATING = [
+    ORDERED,
+    _line("10:30:01", "🚀 Starting video generation"),
+    _line("10:30:01", "☁️  Calling Google Veo API..."),
+    _line("10:30:02", "🎬 Video generation in progress..."),
+]
+STORED = [
+    _line("10:31:38", "💾 Saving the video..."),
+    _line("10:31:40", "✅ Video generation completed successfully!"),
+]
 PENDING = {
     "id": ID,
     "userId": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
@@ -49,7 +61,7 @@ RUNNING = PENDING | {
     "status": "RUNNING",
     "statusMessage": "Video generation in progress...",
     "progressPercentage": 45,
-    "logs": [ORDERED, STARTED],
+    "logs": GENERATING,
     "queuePosition": None,
     "estimatedSecondsRemaining": 50,
     "startedAt": "2026-01-15T10:30:01Z",
@@ -59,17 +71,35 @@ SUCCEEDED = ENDED | {
     "status": "SUCCEEDED",
     "statusMessage": "Video generation completed successfully!",
     "progressPercentage": 100,
+    "logs": GENERATING + STORED,
     "cloudinaryUrl": f"{VIDEO}.mp4",
     "posterUrl": f"{VIDEO}.jpg",
 }
 FAILED = ENDED | {
     "status": "FAILED",
     "statusMessage": "Video generation failed",
+    "logs": [
+        *GENERATING,
+        _line("10:31:40", f"❌ {HELD_BACK}", "error"),
+        _line("10:31:40", "💰 50 tokens refunded"),
+    ],
     "tokensRefunded": 50,
-    "errorMessage": "The video was held back by the provider's safety filters.",
+    "errorMessage": HELD_BACK,
     "errorCode": "safety.output",
 }
-CANCELLED = ENDED | {"status": "CANCELLED", "statusMessage": "Video generation cancelled"}
+CANCELLED = PENDING | {
+    "status": "CANCELLED",
+    "statusMessage": "Video generation cancelled",
+    "logs": [
+        ORDERED,
+        _line("10:30:08", "🛑 Cancelled by user"),
+        _line("10:30:08", "💰 50 tokens refunded"),
+    ],
+    "tokensRefunded": 50,
+    "queuePosition": None,
+    "estimatedSecondsRemaining": None,
+    "completedAt": "2026-01-15T10:30:08Z",
+}
 CURSOR = "WyIyMDI2LTAxLTE1VDEwOjMwOjAwKzAwOjAwIiwiNTUwZTg0MDAiLG51bGxd"
 MODEL = {
     "id": "veo-3.1-fast-generate-preview",

@@ -15,6 +15,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import ApiKey
 from jobs import catalog, job_creation, lifecycle
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
@@ -23,7 +24,8 @@ from jobs.api.parsers import ImageJSONParser
 from jobs.api.serializers import ListQuerySerializer
 from jobs.api.throttling import CreateThrottle
 from jobs.job_json import VideoJobSerializer
-from jobs.models import ACTIVE, Status, VideoJob, Webhook
+from jobs.models import ACTIVE, Status, VideoJob
+from jobs.webhooks import registry
 from tokens_ledger import ledger
 from videostudio.core.api.parsers import (
     BoundedFormParser,
@@ -86,6 +88,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             client_reference=validated.client_reference,
             webhook_url=validated.webhook_url,
             origin=request.build_absolute_uri("/")[:-1][: VideoJob.ORIGIN_LENGTH],
+            api_key=request.auth if isinstance(request.auth, ApiKey) else None,
             idempotency_key=replay_key,
             fingerprint=validated.fingerprint if replay_key else "",
         )
@@ -170,7 +173,7 @@ def _idempotency_key(request: Request) -> str:
 
 def _require_webhook(request: Request) -> None:
     """Raise ValidationError: without a webhook there is no secret to sign with."""
-    if not Webhook.objects.filter(user_id=request.user.pk).exists():
+    if registry.of(request.user) is None:
         message = "Webhook URL needs a webhook: make one first, its secret signs"
         raise ValidationError({"webhookUrl": ErrorDetail(message, "no_webhook")})
 

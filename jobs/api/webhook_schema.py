@@ -15,6 +15,7 @@ from jobs.api.webhook_serializers import (
 from jobs.webhooks.outbox import EVENTS
 from videostudio.core.api.openapi import (
     JSON,
+    READ_ONLY_KEY,
     RETRY_AFTER,
     UNAUTHORIZED,
     UNKNOWN,
@@ -71,6 +72,7 @@ put = extend_schema(
             faults=[("url", "URL must begin with https://", "url")],
         ),
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
     },
 )
 retrieve = extend_schema(
@@ -92,6 +94,7 @@ destroy = extend_schema(
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NO_WEBHOOK,
     },
 )
@@ -107,6 +110,7 @@ rotate = extend_schema(
         ),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NO_WEBHOOK,
     },
 )
@@ -126,6 +130,7 @@ test = extend_schema(
         ),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NO_WEBHOOK,
         409: refused(
             "The operator has changed the key that encrypts secrets.",
@@ -179,6 +184,7 @@ replay = extend_schema(
         ),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: refused("You have no such delivery, or no webhook.", not_found="Not found."),
     },
 )

@@ -37,7 +37,7 @@ class WebhookViewSet(StrictView, ViewSet):
         return [WebhookTestThrottle()] if self.action == "test" else []
 
     def webhook(self) -> Webhook:
-        webhook = Webhook.objects.filter(user_id=self.request.user.pk).first()
+        webhook = registry.of(self.request.user)
         if webhook is None:
             raise NotFound
         return webhook
@@ -98,7 +98,7 @@ class WebhookViewSet(StrictView, ViewSet):
     @webhook_schema.replay
     def replay(self, request: Request, pk: str) -> Response:
         self.webhook()
-        delivery = registry.of_user(user=request.user, pk=_id(pk))
+        delivery = registry.delivery_of(user=request.user, pk=_id(pk))
         if delivery is None:
             raise NotFound
         delivery = registry.replay(delivery=delivery, now=timezone.now())

@@ -9,16 +9,14 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
-from jobs import events, messages, refunds, transitions, wakeup
+from jobs import events, messages, refunds, transitions, turns, wakeup
 from jobs.failures import Failure
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.stats import counters, estimates, job_totals
 from jobs.storage.base import StoredVideo
-from jobs.timing import FAILURES_TO_MAX, MAX_BACK_OFF, back_off, poll_period
+from jobs.timing import FAILURES_TO_MAX, back_off, max_back_off, poll_period
 from jobs.webhooks import outbox
-
-STORING_TIME = timedelta(minutes=5)  # the minimum, even if the video arrived late
 
 
 def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
@@ -42,6 +40,7 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
         for message in (messages.STARTED, messages.CALLING)
         if job.failure_count == 0
     )
+    turns.served(jobs=jobs, now=now)
 
 
 def submitted(*, accepted: Mapping[VideoJob, str], now: datetime) -> list[VideoJob]:
@@ -102,6 +101,8 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             status_message="Google Veo is busy. The job waits and starts automatically.",
             failure_count=failure_count,
         )
+        if moved:
+            turns.give_back(job=job)
         if moved and job.failure_count == 0:
             events.add(
                 job, "⏳ Google Veo is busy, trying again later", now, JobEvent.Level.WARNING
@@ -135,7 +136,10 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
 
 
 def generated(*, job: VideoJob, now: datetime) -> bool:
-    """Record that the provider delivered the video; the next step stores it."""
+    """Record that the provider made the video; the next step stores it.
+
+    Storing has a deadline of its own: Google charges for this video.
+    """
     with transaction.atomic():
         if not transitions.move(
             job,
@@ -145,7 +149,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             progress_percentage=estimates.STORING,
             generated_at=now,
             next_step_at=now,
-            deadline_at=max(job.deadline_at or now, now + STORING_TIME),
+            deadline_at=now + timedelta(hours=settings.VIDEO_STORE_DEADLINE_HOURS),
             failure_count=0,
         ):
             return False
@@ -165,8 +169,9 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
         moved = transitions.move(
             job,
             job.stage,
-            next_step_at=now + timedelta(seconds=min(delay, MAX_BACK_OFF)),
+            next_step_at=now + timedelta(seconds=min(delay, max_back_off(job))),
             failure_count=F("failure_count") + 1,
+            **({"status_message": messages.STORING_AGAIN} if job.stage == Stage.STORING else {}),
         )
         if moved and job.failure_count == 0:
             events.add_internal(

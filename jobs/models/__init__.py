@@ -1,24 +1,28 @@
 """The tables for video jobs."""
 
-from jobs.models.coordination import SubmissionGate, Tick
+from jobs.models.coordination import Heartbeat, PeriodicTask, SubmissionGate, Tick
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
+from jobs.models.waiting_line import Turn
 from jobs.models.webhooks import Webhook, WebhookDelivery, WebhookSender
 from jobs.statuses import ACTIVE, Stage, Status
 
 __all__ = [
     "ACTIVE",
     "SPEC_COLUMNS",
+    "Heartbeat",
     "IdempotencyKey",
     "JobCount",
     "JobEvent",
     "JobImage",
+    "PeriodicTask",
     "Stage",
     "Status",
     "SubmissionGate",
     "Tally",
     "Tick",
+    "Turn",
     "VideoJob",
     "Webhook",
     "WebhookDelivery",

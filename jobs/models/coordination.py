@@ -1,4 +1,4 @@
-"""Single rows that the workers of all clusters share."""
+"""Rows by which the processes of all machines know of each other."""
 
 from django.db import models
 
@@ -23,3 +23,43 @@ class SubmissionGate(models.Model):
 
     def __str__(self) -> str:
         return f"open from {self.opens_at}"
+
+
+class Heartbeat(models.Model):
+    """A running web process or cluster. `stats.processes` writes it every few seconds."""
+
+    class Kind(models.TextChoices):
+        WEB = "web"
+        CLUSTER = "cluster"
+
+    kind = models.CharField(max_length=8, choices=Kind)
+    host = models.CharField(max_length=64)
+    pid = models.PositiveBigIntegerField()
+    version = models.CharField(max_length=12, help_text="A hash of the code.")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "host", "pid"], name="heartbeat_of_process")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class PeriodicTask(models.Model):
+    """The last run of a task that the clusters repeat. `stats.periodic` writes it."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True, help_text="The end of the last success.")
+    failed_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=100, blank=True, help_text="The last exception's name.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

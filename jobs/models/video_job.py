@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -78,6 +79,14 @@ class VideoJob(models.Model):
         db_default="",
         help_text="The scheme and host of the order, such as https://studio.example.com.",
     )
+    # As text, so that it outlives the key's row.
+    api_key_prefix = models.CharField(
+        max_length=12,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The prefix of the API key with which the job was ordered.",
+    )
 
     # The state that clients see
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
@@ -131,6 +140,8 @@ class VideoJob(models.Model):
     )
 
     log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
+    served_at: datetime | None = None  # of its user, by the start of this job; see `turns`
+    served_before: datetime | None = None
 
     objects = VideoJobQuerySet.as_manager()
 
@@ -203,6 +214,24 @@ class VideoJob(models.Model):
                 name="job_failures_by_code",
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            # For the filters of the staff's list.
+            models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(tokens_consumed=0), name="job_free"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(tokens_refunded__gt=0),
+                name="job_refunded",
+            ),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(mock_mode=True), name="job_mock"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(status=Status.CANCELLED),
+                name="job_cancelled",
+            ),
             models.Index(
                 fields=["rerun_of"], condition=Q(rerun_of__isnull=False), name="job_made_again"
             ),

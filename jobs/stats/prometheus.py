@@ -1,7 +1,8 @@
 """The service's metrics, read from the database at each scrape: processes share nothing else.
 
-Five statements, whatever the number of jobs: active jobs are counted, ended ones are in the
-counters. Only the ledger's entries are summed up, because their sum is what is verified.
+The number of statements, and the rows that they read, do not depend on the number of ended jobs:
+active jobs are counted, ended ones are in the counters, and of the ledger only the accounts and the
+entries since the last check are added up.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ from itertools import accumulate
 from math import inf
 from typing import Any
 
-from django.db.models import Subquery, Sum, Value
+from django.db.models import Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
@@ -24,8 +25,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from jobs.models import Stage, Status, Tally
-from jobs.stats import counters, queries
-from tokens_ledger.models import Account, Entry, LedgerCheck
+from jobs.stats import counters, periodic, processes, queries
+from tokens_ledger import sums as ledger_sums
+from tokens_ledger.models import Entry, LedgerCheck
 
 STATES = [(Status.PENDING, ""), *((Status.RUNNING, stage) for stage in Stage)]
 KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
@@ -41,6 +43,8 @@ class Figures(Collector):
         yield from _tallied()
         yield from _tokens()
         yield from _ledger_check(now)
+        yield from _processes(now)
+        yield from _periodic_tasks(now)
 
 
 REGISTRY = CollectorRegistry(auto_describe=False)  # else registering would query the database
@@ -61,6 +65,13 @@ def _jobs(now: datetime) -> Iterator[Metric]:
         "oldest_wait_seconds",
         "How long the oldest PENDING job has waited",
         active.oldest_wait(now=now),
+    )
+    what = "Finished videos whose storing failed and is tried again"
+    yield _gauge("unstored_videos", what, active.unstored)
+    yield _gauge(
+        "oldest_unstored_seconds",
+        "Since the oldest of them was generated",
+        active.oldest_unstored_age(now=now),
     )
     yield _gauge("upstream_in_flight", "Jobs in flight at Google Veo", active.in_flight)
 
@@ -91,13 +102,11 @@ def _tallied() -> Iterator[Metric]:
 
 
 def _tokens() -> Iterator[Metric]:
-    entries = Entry.objects.order_by().values_list("kind").annotate(Sum("amount"))
-    balances = Account.objects.annotate(what=Value("balances")).values_list("what")
-    # One statement, hence one snapshot: a charge between two would look like an imbalance.
-    sums = dict(entries.union(balances.annotate(Sum("balance")), all=True))
-    imbalance = (sums.pop("balances", None) or 0) - sum(sums.values())
-    totals = (([kind], abs(sums.get(kind, 0)), 0) for kind in KINDS)
+    sums, balances = ledger_sums.by_kind()
+    totals = (([kind], abs(sums[kind]), 0) for kind in KINDS)
+    imbalance = balances - sum(sums.values())
     yield _counters("tokens", "Tokens by kind of entry", ("kind",), totals)
+    yield _gauge("tokens_outstanding", "Tokens on all accounts", balances)
     yield _gauge("ledger_imbalance_tokens", "Balances minus entries; 0 if in order", imbalance)
 
 
@@ -111,6 +120,31 @@ def _ledger_check(now: datetime) -> Iterator[Metric]:
     yield _gauge("ledger_check_age_seconds", "Since the last completed check", age)
     yield _gauge("ledger_check_completed", "1 if the last check was completed, else 0", done)
     yield _gauge("ledger_check_findings", "Findings of the last check; 0 if in order", findings)
+
+
+def _processes(now: datetime) -> Iterator[Metric]:
+    """Without hosts and process ids: each value of a label is a series that Prometheus keeps."""
+    found = processes.current(now=now)
+    kinds = processes.Kind.values
+    silent = [([kind], len(found.silent(kind))) for kind in kinds]
+    oldest = [([kind], found.oldest_age(kind)) for kind in kinds]
+    yield _gauges("processes", "Live processes", ("kind", "version"), sorted(found.alive().items()))
+    yield _gauges("silent_processes", "Processes without a heartbeat", ("kind",), silent)
+    yield _gauges("oldest_heartbeat_age_seconds", "Since the oldest heartbeat", ("kind",), oldest)
+
+
+def _periodic_tasks(now: datetime) -> Iterator[Metric]:
+    def age(at: datetime | None) -> float:
+        return (now - at).total_seconds() if at else inf
+
+    runs = periodic.last_runs()
+    started = [([run.name], age(run.started_at)) for run in runs]
+    succeeded = [([run.name], age(run.finished_at)) for run in runs]
+    failed = [([run.name], run.has_failed) for run in runs]
+    name, labels = "periodic_task", ("task",)
+    yield _gauges(f"{name}_started_age_seconds", "Since its last start", labels, started)
+    yield _gauges(f"{name}_success_age_seconds", "Since its last success", labels, succeeded)
+    yield _gauges(f"{name}_failed", "1 if the last run that ended failed", labels, failed)
 
 
 # ---- Metric families ----

@@ -97,7 +97,11 @@ def send_test(*, webhook: Webhook) -> sending.Outcome:
     return sending.post(url=webhook.url, body=body, headers=headers)
 
 
-def of_user(*, user: Any, pk: UUID) -> WebhookDelivery | None:
+def of(user: Any) -> Webhook | None:
+    return Webhook.objects.filter(user=user).first()
+
+
+def delivery_of(*, user: Any, pk: UUID) -> WebhookDelivery | None:
     return WebhookDelivery.objects.filter(user=user, pk=pk).first()
 
 

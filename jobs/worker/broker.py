@@ -7,6 +7,7 @@ from django.db import connection
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 
+from jobs.worker import shared
 from jobs.worker.outage import DATABASE_DOWN, RETRY_SECONDS, retry_while_database_is_down
 from jobs.worker.scheduler import restart_ticks
 from jobs.worker.shared import state
@@ -47,3 +48,5 @@ class OutageTolerantORM(ORM):
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """The sentinel calls it twice a second. Nothing reads the statistics themselves."""
         state.sentinel_at = monotonic()
+        if heart := shared.heart:
+            heart.beat()

@@ -34,8 +34,19 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
         jobs = list(
             VideoJob.objects.select_for_update().filter(pk__in=chosen, status=Status.PENDING)
         )
+        jobs.sort(key=lambda job: chosen.index(job.pk))
         lifecycle.start(jobs=jobs, lease=LEASE, now=now)
     return jobs
+
+
+def hold(*, reason: str, now: datetime) -> None:
+    """Start nothing, and tell the owners of all jobs that could be due why."""
+    waiting = VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now)
+    if waiting.exists():
+        SubmissionGate.objects.update(looked_at=now)
+        waiting.exclude(status_message=reason).update(
+            status_message=reason, version=F("version") + 1
+        )
 
 
 def claim_due(*, stage: Stage, limit: int, now: datetime) -> list[VideoJob]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from django.conf import settings
 
+from jobs.stats.processes import Heart
+
 SLOTS = 64  # for workers, by process id
 TASK_SECONDS = int(str(settings.Q_CLUSTER["timeout"]))  # the sentinel ends longer tasks
 
@@ -35,6 +37,8 @@ class SharedState(ctypes.Structure):
 
 
 state = SharedState.from_buffer(mmap.mmap(-1, ctypes.sizeof(SharedState)))
+# The cluster's heartbeat: set by the supervisor, whose process id it has, and sent by the sentinel.
+heart: Heart | None = None
 
 
 def reset() -> None:

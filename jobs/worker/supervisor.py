@@ -28,6 +28,7 @@ from django_q.signals import post_execute_in_worker, post_spawn, pre_execute
 
 from jobs.providers import provider_for, veo_is_configured
 from jobs.providers.base import NotConfigured
+from jobs.stats.processes import Heart, Kind
 from jobs.worker import cleanup, scheduler, shared
 from jobs.worker.shared import state
 from jobs.worker.watchdog import Watchdog
@@ -49,6 +50,7 @@ def run() -> None:
     """Run clusters, one after the other, until SIGTERM or SIGINT."""
     supervisor = Supervisor()
     supervisor.listen()
+    heart = shared.heart = Heart(kind=Kind.CLUSTER)
     _load_before_fork()
     _end_children_with_parent()
     logging.getLogger("django-q").addHandler(_DeathHandler(level=logging.CRITICAL))
@@ -63,6 +65,7 @@ def run() -> None:
             logger.exception("the cluster crashed")
         if not supervisor.is_stopping:
             time.sleep(RESTART_SECONDS)
+    heart.stop()
 
 
 class Supervisor:

@@ -1,16 +1,21 @@
 """`/healthz` and `/readyz`."""
 
 from datetime import timedelta
+from shutil import disk_usage
+from tempfile import gettempdir
 
 import pytest
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.models import Heartbeat, PeriodicTask, Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.stats import periodic
 from jobs.worker import leases
+from videostudio import health
 from videostudio.health import CHECKS
 
+NO_TEMPORARY_FILES = "the temporary folder is full or cannot be written"
 WAITING = {"waiting": "a waiting job that could start does not"}
 
 
@@ -23,7 +28,8 @@ def failing(anonymous, db):
         answer = anonymous.get("/readyz")
         assert answer["Content-Type"] == "application/json"
         body = answer.json()
-        assert set(body) <= {"status", "checks", "oldestWaitingSeconds"}
+        more = {"oldestWaitingSeconds", "processes", "periodicTasks"}
+        assert {"status", "checks"} <= set(body) <= {"status", "checks", *more}
         wrong = {name: said for name, said in body["checks"].items() if said != "ok"}
         assert answer.status_code == (503 if wrong else 200)
         assert body["status"] == ("unavailable" if wrong else "ok")
@@ -86,6 +92,14 @@ class TestReadyz:
             assert failing() == dict.fromkeys(CHECKS, "cannot be checked")
         assert len(asked) == 1
 
+    def test_missing_temporary_folder_is_503(self, failing, monkeypatch, tmp_path):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        assert failing() == {"temporaryFolder": NO_TEMPORARY_FILES}
+
+    def test_full_temporary_folder_is_503(self, failing, monkeypatch):
+        monkeypatch.setattr(health, "MIN_FREE_BYTES", disk_usage(gettempdir()).total + 1)
+        assert failing() == {"temporaryFolder": NO_TEMPORARY_FILES}
+
     def test_database_lost_during_the_checks_is_503(self, failing, monkeypatch):
         def fail():
             raise OperationalError("10.0.0.7")
@@ -93,6 +107,53 @@ class TestReadyz:
         monkeypatch.setattr("videostudio.health._oldest_waiting", fail)
         monkeypatch.setattr("jobs.stats.queries.clocks", fail)
         assert failing() == {"workers": "cannot be checked"}
+
+
+class TestProcesses:
+    @pytest.fixture
+    def heartbeat(self, db):
+        def heartbeat(*, kind="cluster", host, seconds=0):
+            Heartbeat.objects.create(
+                kind=kind,
+                host=host,
+                pid=7,
+                version="1",
+                started_at=ago(600),
+                seen_at=ago(seconds),
+            )
+
+        return heartbeat
+
+    def test_silent_cluster_among_live_ones_is_named_and_not_503(
+        self, anonymous, failing, heartbeat
+    ):
+        heartbeat(host="one")
+        heartbeat(host="two", seconds=90)
+        heartbeat(host="one", kind="web")
+        assert failing() == {}
+        assert anonymous.get("/readyz").json()["processes"] == {
+            "web": {"alive": 1, "silent": []},
+            "cluster": {"alive": 1, "silent": ["two:7"]},
+        }
+
+    def test_service_whose_only_cluster_is_silent_is_503(self, anonymous, failing, heartbeat):
+        heartbeat(host="one", seconds=90)
+        Tick.objects.update(next_at=ago(90))
+        assert set(failing()) == {"workers"}
+        found = anonymous.get("/readyz").json()["processes"]["cluster"]
+        assert found == {"alive": 0, "silent": ["one:7"]}
+
+
+def test_periodic_tasks_are_shown_and_not_503(anonymous, failing):
+    with periodic.recorded(periodic.HOUSEKEEPING):
+        pass
+    PeriodicTask.objects.create(name=periodic.LEDGER_CHECK, started_at=ago(5 * 3600))
+    PeriodicTask.objects.update(finished_at=ago(60))
+    assert failing() == {}
+    found = anonymous.get("/readyz").json()["periodicTasks"]
+    assert set(found) == set(periodic.NAMES)
+    assert found["tick"] == {"outcome": "never ran", "secondsSinceSuccess": None}
+    assert 60 <= found["housekeeping"]["secondsSinceSuccess"] < 70
 
 
 class TestWaiting:

@@ -1,9 +1,13 @@
 """`/metrics`: access, and correct figures."""
 
+import re
+from contextlib import suppress
 from datetime import timedelta
 from math import inf
 
 import pytest
+import yaml
+from django.conf import settings
 from django.db import OperationalError
 from django.db.models import F
 from django.utils import timezone
@@ -11,10 +15,11 @@ from google.genai import errors
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import lifecycle
-from jobs.models import Stage, Status, SubmissionGate, Tally, Tick, VideoJob
+from jobs.models import Heartbeat, Stage, Status, SubmissionGate, Tally, Tick, VideoJob
 from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
-from jobs.stats import counters, prometheus
+from jobs.stats import counters, periodic, prometheus
+from jobs.storage.base import StorageError
 from jobs.worker import step_failures, steps
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, LedgerCheck
@@ -80,6 +85,7 @@ class TestEndpoint:
         assert 0 <= found["tick_age_seconds"] < 1
         for name in (
             *("queue_depth", "oldest_wait_seconds", "upstream_in_flight"),
+            *("unstored_videos", "oldest_unstored_seconds"),
             *("gate_closed_seconds", "ledger_imbalance_tokens"),
             *("ledger_check_completed", "ledger_check_findings"),
         ):
@@ -107,6 +113,16 @@ class TestJobs:
         assert found["queue_depth"] == 2
         assert 90 <= found["oldest_wait_seconds"] < 100
         assert found["upstream_in_flight"] == 3
+
+    def test_videos_that_cannot_be_stored_are_counted_with_their_age(self, scrape, new_job):
+        new_job(Stage.STORING)
+        for minutes in (20, 10):
+            job, now = new_job(Stage.STORING), timezone.now()
+            VideoJob.objects.filter(pk=job.pk).update(generated_at=now - timedelta(minutes=minutes))
+            lifecycle.step_failed(job=job, error=StorageError("full", retryable=True), now=now)
+        found = scrape()
+        assert found["unstored_videos"] == 2
+        assert 1200 <= found["oldest_unstored_seconds"] < 1210
 
     def test_ended_jobs_are_counted_once_and_kept_after_deletion(self, scrape, new_job):
         ended = [
@@ -265,6 +281,30 @@ class TestTokens:
         assert found["tokens_total"] == {("grant",): 1000, ("charge",): 100, ("refund",): 50}
         assert found["ledger_imbalance_tokens"] == 0
 
+    def test_sums_of_a_check_and_of_newer_entries_are_added(self, scrape, new_job, alice):
+        new_job(Status.FAILED)
+        later = timezone.now() + timedelta(hours=1)
+        check, _ = reconciliation.run(now=later)
+        assert check.sums == {"grant": 1000, "charge": -50, "refund": 50, "adjustment": 0}
+        new_job()
+        newest = ledger.adjust(user=alice, amount=-30, note="For tests")
+        assert newest.pk > (check.summed_until or 0)
+        found = scrape()
+        assert found["tokens_total"] == {("grant",): 1000, ("charge",): 100, ("refund",): 50}
+        assert found["ledger_imbalance_tokens"] == 0
+        assert found["tokens_outstanding"] == 920
+
+    def test_newest_entries_are_not_in_the_sums_of_a_check(self, scrape, new_job):
+        new_job()  # a transaction with an entry of a smaller id may still be open
+        check, _ = reconciliation.run(now=timezone.now())
+        assert check.summed_until == 0
+        assert scrape()["tokens_total"]["charge",] == 50
+
+    def test_check_that_was_not_completed_is_not_used(self, scrape, new_job):
+        new_job()
+        LedgerCheck.objects.create(ran_at=timezone.now(), seconds=180, findings=0, completed=False)
+        assert scrape()["tokens_total"]["charge",] == 50
+
     def test_imbalance_of_the_ledger_is_shown(self, scrape, alice, unguarded):
         with unguarded():  # as a restored backup might have it
             Account.objects.update(balance=F("balance") + 7)
@@ -272,13 +312,67 @@ class TestTokens:
         assert scrape()["ledger_imbalance_tokens"] == 7
 
 
+class TestProcesses:
+    def test_processes_are_counted_by_kind_and_version(self, scrape, db):
+        now = timezone.now()
+        for number, (kind, version, age) in enumerate(
+            [("cluster", "a", 1), ("cluster", "b", 5), ("cluster", "b", 90), ("web", "b", 2)]
+        ):
+            Heartbeat.objects.create(
+                kind=kind,
+                host="box",
+                pid=number,
+                version=version,
+                started_at=now,
+                seen_at=now - timedelta(seconds=age),
+            )
+        found = scrape()
+        assert found["processes"] == {("cluster", "a"): 1, ("cluster", "b"): 1, ("web", "b"): 1}
+        assert found["silent_processes"] == {("cluster",): 1, ("web",): 0}
+        assert 90 <= found["oldest_heartbeat_age_seconds"]["cluster",] < 100
+
+    def test_last_runs_of_periodic_tasks_are_shown(self, scrape, db):
+        with periodic.recorded(periodic.HOUSEKEEPING):
+            pass
+        with suppress(ZeroDivisionError), periodic.recorded(periodic.LEDGER_CHECK):
+            raise ZeroDivisionError
+        found = scrape()
+        assert 0 <= found["periodic_task_success_age_seconds"]["housekeeping",] < 10
+        assert 0 <= found["periodic_task_started_age_seconds"]["ledger check",] < 10
+        assert found["periodic_task_success_age_seconds"]["ledger check",] == inf
+        assert found["periodic_task_failed"] == {
+            ("tick",): 0,
+            ("revival of the tick",): 0,
+            ("housekeeping",): 0,
+            ("ledger check",): 1,
+        }
+
+
+class TestRules:
+    def test_rules_name_figures_and_tasks_that_exist(self, db):
+        rules = (settings.BASE_DIR / "deploy/prometheus/rules.yml").read_text()
+        [group] = yaml.safe_load(rules)["groups"]
+        expressions = " ".join(rule["expr"] for rule in group["rules"])
+        text = prometheus.text().decode()
+        for figure in set(re.findall(r"videostudio_\w+", expressions)):
+            assert re.search(rf"^# TYPE {figure} ", text, re.MULTILINE), figure
+        tasks = re.findall(r'task=~"([^"]+)"', expressions)
+        assert set("|".join(tasks).split("|")) == set(periodic.NAMES)
+
+    def test_guide_says_what_each_alert_means(self):
+        rules = (settings.BASE_DIR / "deploy/prometheus/rules.yml").read_text()
+        guide = (settings.BASE_DIR / "docs/operations.md").read_text()
+        for name in re.findall(r"alert: (\w+)", rules):
+            assert f"`{name}`" in guide
+
+
 class TestCost:
     def test_queries_do_not_grow_with_the_rows(self, new_job, many, django_assert_num_queries):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(8):
             prometheus.text()
         for state in (Status.PENDING, *Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
             new_job(state)
-        with django_assert_num_queries(5) as asked:
+        with django_assert_num_queries(8) as asked:
             prometheus.text()
         statements = " ".join(query["sql"] for query in asked.captured_queries)
         assert "jobevent" not in statements

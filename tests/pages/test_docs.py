@@ -21,29 +21,29 @@ def docs(page, service):
 
 class TestTryOut:
     def test_new_user_registers_and_makes_a_video(self, docs):
-        account = send(docs, "auth_register_create", 201)
+        account = send(docs, "register", 201)
         assert account["username"] == "alice"
-        pair = send(docs, "auth_token_create", 200)
+        pair = send(docs, "logIn", 200)
         authorize(docs, pair["access"])
-        assert send(docs, "auth_me_retrieve", 200) == account
+        assert send(docs, "getAccount", 200) == account
 
-        job = send(docs, "video_jobs_create", 202)
+        job = send(docs, "createVideoJob", 202)
         assert job["mockMode"] is True
         for _ in range(30):
-            job = send(docs, "video_jobs_retrieve", 200, id=job["id"])
+            job = send(docs, "getVideoJob", 200, id=job["id"])
             if job["status"] == "SUCCEEDED":
                 break
             docs.wait_for_timeout(500)
         assert job["cloudinaryUrl"].endswith(f"{job['id']}.mp4")
         assert docs.request.get(job["cloudinaryUrl"]).headers["content-type"] == "video/mp4"
-        assert send(docs, "tokens_retrieve", 200)["availableTokens"] == 50
+        assert send(docs, "getTokens", 200)["availableTokens"] == 50
 
     @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data"])
     def test_first_order_is_accepted_as_it_is_filled_in(self, docs, service, kind):
         alice = service.user(kind.partition("/")[0], tokens=50)
         authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
-        choose_body(docs, "video_jobs_create", kind)
-        job = send(docs, "video_jobs_create", 202)
+        choose_body(docs, "createVideoJob", kind)
+        job = send(docs, "createVideoJob", 202)
         assert job["prompt"] == "A lighthouse at dusk, waves rolling in"
         assert job["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 0}
 
@@ -51,23 +51,23 @@ class TestTryOut:
         alice = service.user("painter", tokens=50)
         Image.new("RGB", (64, 36), "navy").save(file := tmp_path / "first.png")
         authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
-        choose_body(docs, "video_jobs_create", "multipart/form-data")
-        form = opened(docs, "video_jobs_create")
+        choose_body(docs, "createVideoJob", "multipart/form-data")
+        form = opened(docs, "createVideoJob")
         form.get_by_role("button", name="Add string item").click()
         form.locator(".json-schema-array input[type=file]").set_input_files(file)
-        job = send(docs, "video_jobs_create", 202)
+        job = send(docs, "createVideoJob", 202)
         assert job["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 1}
 
     def test_access_token_is_kept_when_the_page_is_reloaded(self, docs, service):
         alice = service.user("reloader", tokens=50)
         authorize(docs, alice.headers["Authorization"].removeprefix("Bearer "))
         docs.reload()
-        assert send(docs, "tokens_retrieve", 200)["availableTokens"] == 150
+        assert send(docs, "getTokens", 200)["availableTokens"] == 150
 
     def test_refusal_is_shown(self, open_page, service):
         page = open_page(tolerate="401")
         page.goto(f"{service.url}/api/v1/docs")
-        assert send(page, "tokens_retrieve", 401)["code"] == "not_authenticated"
+        assert send(page, "getTokens", 401)["code"] == "not_authenticated"
 
 
 class TestPage:

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from accounts.models import User
-from jobs.models import SubmissionGate, Tick, VideoJob
-from jobs.stats import dashboard
+from jobs.models import Heartbeat, SubmissionGate, Tick, VideoJob
+from jobs.stats import dashboard, periodic
 from jobs.worker import scheduler, tasks
 from tokens_ledger import ledger
 from tokens_ledger.models import LedgerCheck
@@ -85,6 +85,24 @@ class TestClusters:
     def test_closed_gate_is_shown(self, support):
         SubmissionGate.objects.update(opens_at=timezone.now() + timedelta(minutes=1))
         assert "nothing is submitted until" in support.get(FRONT).text
+
+
+class TestProcesses:
+    def test_processes_and_periodic_tasks_are_in_tables(self, support):
+        now = timezone.now()
+        Heartbeat.objects.create(
+            kind="cluster",
+            host="box-2",
+            pid=4711,
+            version="abc",
+            started_at=now,
+            seen_at=now - timedelta(minutes=5),
+        )
+        with periodic.recorded(periodic.HOUSEKEEPING):
+            pass
+        page = support.get(FRONT).text
+        for text in ("box-2", "4711", "silent", "housekeeping", "never ran"):
+            assert text in page
 
 
 class TestTokens:
@@ -187,4 +205,4 @@ class TestPage:
             new_job("SUCCEEDED")
         with CaptureQueriesContext(connection) as captured:
             jobs(), tokens()
-        assert len(captured) == 8
+        assert len(captured) == 10

@@ -9,11 +9,14 @@ from itertools import count
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from jobs.models import Status
+from jobs.stats import prometheus
 from tests import many_jobs
 from tests.api import JOBS
-from tokens_ledger import ledger
+from tests.queries import rows_read_by as costs
+from tokens_ledger import ledger, reconciliation
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -42,20 +45,6 @@ def user(request, alice, bob):
 @pytest.fixture
 def client(user, client_of):
     return client_of(user)
-
-
-def looked_at():
-    """Rows that were read so far, in this transaction."""
-    rows = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-    return int(connection.connection.execute(rows).fetchone()[0])
-
-
-def costs(request):
-    for _ in range(10):
-        request()
-    before = looked_at()
-    request()
-    return looked_at() - before
 
 
 def test_create_reads_few_rows(client, settings):
@@ -115,3 +104,8 @@ def test_balance_reads_few_rows(client):
         assert client.get("/api/v1/tokens").status_code == 200
 
     assert costs(look) < 10
+
+
+def test_metrics_read_few_rows_after_a_ledger_check():
+    reconciliation.run(now=timezone.now())
+    assert costs(prometheus.text) < 100

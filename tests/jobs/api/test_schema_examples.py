@@ -1,4 +1,4 @@
-"""The errors that the OpenAPI document shows are those that the service sends."""
+"""The examples in the OpenAPI document are what the service takes and sends."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.tokens import AccessToken
 
 from jobs.api.openapi_views import documents
+from jobs.providers import mock
 from tests.api import JOBS, PASSWORD
 
 pytestmark = pytest.mark.once
@@ -42,19 +43,35 @@ def shown() -> Iterator[tuple[str, str, str, str, str, Any]]:
 
 
 def described_headers(operation_id: str, status: str) -> set[str]:
-    schema = json.loads(documents()["json"].body)
-    [response] = [
-        operation["responses"][status]
-        for methods in schema["paths"].values()
-        for operation in methods.values()
-        if operation["operationId"] == operation_id
-    ]
-    return set(response["headers"])
+    return set(operation_of(operation_id)["responses"][status]["headers"])
 
 
 def example(operation: str, status: str, name: str) -> Any:
     [found] = [each[5] for each in shown() if (each[0], *each[3:5]) == (operation, status, name)]
     return found
+
+
+def operation_of(operation_id: str) -> Any:
+    schema = json.loads(documents()["json"].body)
+    [found] = [
+        operation
+        for methods in schema["paths"].values()
+        for operation in methods.values()
+        if operation["operationId"] == operation_id
+    ]
+    return found
+
+
+def request_of(operation_id: str) -> Any:
+    return operation_of(operation_id)["requestBody"]["content"]
+
+
+def job_example(status: str) -> Any:
+    content = operation_of("getVideoJob")["responses"]["200"]["content"]["application/json"]
+    [job] = [
+        each["value"] for each in content["examples"].values() if each["value"]["status"] == status
+    ]
+    return job
 
 
 @pytest.fixture
@@ -257,3 +274,41 @@ class TestExamples:
 
 def unreachable(*arguments: Any, **names: Any) -> None:
     raise OperationalError("connection refused")
+
+
+class TestRequests:
+    def test_orders_that_are_shown_are_accepted(self, client):
+        for kind, content in request_of("createVideoJob").items():
+            for name, each in content["examples"].items():
+                format = {"application/json": "json"}.get(kind, "multipart")
+                answer = client.post(JOBS, each["value"], format=format)
+                assert answer.status_code == 202, (kind, name, answer.content)
+                client.delete(f"{JOBS}/{answer.json()['id']}")
+
+    def test_accounts_that_are_shown_are_created_and_log_in(self, anonymous):
+        for operation, path, status in (("register", "register", 201), ("logIn", "token", 200)):
+            [each] = request_of(operation)["application/json"]["examples"].values()
+            answer = anonymous.post(f"{AUTH}/{path}", each["value"], format="json")
+            assert answer.status_code == status, answer.content
+
+
+class TestJobs:
+    """The texts of the jobs that the document shows."""
+
+    @pytest.mark.parametrize("status", ["PENDING", "SUCCEEDED", "CANCELLED"])
+    def test_job_has_the_texts_of_its_status(self, client, new_job, status):
+        job, shown_job = client.job(new_job(status)), job_example(status)
+        assert shown_job["statusMessage"] == job["statusMessage"]
+        assert [line["message"] for line in shown_job["logs"]] == [
+            line["message"] for line in job["logs"]
+        ]
+        for name in ("progressPercentage", "tokensConsumed", "tokensRefunded"):
+            assert shown_job[name] == job[name]
+        assert {name for name, value in shown_job.items() if value is None} <= {
+            name for name, value in job.items() if value is None
+        }
+
+    def test_failed_job_has_the_sentence_of_the_mock(self):
+        failed = job_example("FAILED")
+        refusal = mock.FAILURES["safety"]
+        assert (failed["errorCode"], failed["errorMessage"]) == (refusal.code, refusal.message)

@@ -154,11 +154,12 @@ class TestNoConnection:
         resolves("hooks.example.com", ["127.0.0.1"])
         asked = []
         real = socket.getaddrinfo
-        monkeypatch.setattr(
-            socket,
-            "getaddrinfo",
-            lambda host, *more, **o: asked.append(host) or real(host, *more, **o),
-        )
+
+        def getaddrinfo(host, *more, **options):
+            asked.append(host)
+            return real(host, *more, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         for tries in (1, 2):
             post(f"https://hooks.example.com:{port}/")
             assert asked == ["hooks.example.com"] * tries

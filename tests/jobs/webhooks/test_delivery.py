@@ -1,5 +1,6 @@
 """What each answer of a receiver leads to, and that no receiver delays another."""
 
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -197,8 +198,6 @@ class TestBrokenReceivers:
         assert delivery().last_error == "The connection failed."
 
     def test_name_that_does_not_resolve(self, delivery, put, send_due, monkeypatch):
-        import socket
-
         def unknown(*args, **kwargs):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -261,7 +260,7 @@ class TestManyReceivers:
             assert len(sender.mine) <= webhooks.MAX_QUEUED
 
     def _add(self, new_job, url):
-        first = WebhookDelivery.objects.first()
+        first = WebhookDelivery.objects.all()[0]
         first.pk, first.url, first.host = uuid4(), url, "127.0.0.1"
         first.next_try_at = timezone.now()
         first.save(force_insert=True)

@@ -8,9 +8,9 @@ from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
 from jobs import lifecycle, reruns
-from jobs.models import Status, Webhook, WebhookDelivery
+from jobs.models import Status, VideoJob, Webhook, WebhookDelivery
 from tests.api import JOBS
-from tests.job_states import ENDED
+from tests.job_states import ENDED, bring
 from tests.queries import counted
 
 TYPES = {
@@ -64,9 +64,6 @@ class TestEvent:
         assert event["data"]["posterUrl"].startswith("https://videos.example.com/media/")
 
     def _order_and_succeed(self, client):
-        from jobs.models import VideoJob
-        from tests.job_states import bring
-
         answer = client.create(headers={"Host": "localhost"})
         bring(VideoJob.objects.get(pk=answer.json()["id"]), Status.SUCCEEDED)
 

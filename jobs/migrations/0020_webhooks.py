@@ -18,7 +18,7 @@ def create_sender(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0014_lists_by_status_and_reference"),
+        ("jobs", "0019_lists_of_staff"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,22 @@
+"""What the order of the waiting line depends on."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Turn(models.Model):
+    """When a job of this user was last started; waiting users take turns by it.
+
+    No row, or NULL, means never. `turns` maintains it.
+    """
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    served_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"served at {self.served_at}"
