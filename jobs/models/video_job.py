@@ -153,6 +153,7 @@ class VideoJob(models.Model):
             ("fetch_videojob", "Can fetch a job's video again"),
             ("fail_videojob", "Can mark a job as failed and refund it"),
             ("export_videojob", "Can export jobs"),
+            ("resend_videojob", "Can send a job's webhook again"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),

@@ -1,5 +1,6 @@
 """What users do to their webhook and its deliveries. Each function is one transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,9 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.utils import timezone
 
-from jobs.models import Webhook, WebhookDelivery
+from accounts.models import User
+from jobs import events
+from jobs.models import VideoJob, Webhook, WebhookDelivery
 from jobs.webhooks import outbox, secrets, sending
 
 DELETED = "The webhook was deleted."
@@ -85,6 +88,33 @@ def replay(*, delivery: WebhookDelivery, now: datetime) -> WebhookDelivery:
     rows.filter(status=Status.PENDING, next_try_at__gt=now, replayed=False).update(next_try_at=now)
     delivery.refresh_from_db()
     return delivery
+
+
+class NothingToResend(Exception):
+    """No delivery of the job has failed, or its owner has no webhook any more."""
+
+
+def resend(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
+    """Try the failed deliveries of `job` once more, on behalf of a member of staff.
+
+    Returns their number. Raises NothingToResend.
+    """
+    with transaction.atomic():
+        if not failed_of([job.pk])[job.pk]:
+            raise NothingToResend
+        failed = WebhookDelivery.objects.filter(job_id=job.pk, status=Status.FAILED)
+        for delivery in (deliveries := list(failed)):
+            replay(delivery=delivery, now=now)
+        events.add_by_staff(actor, job, "Webhook sent again", reason, now)
+    return len(deliveries)
+
+
+def failed_of(ids: Sequence[UUID]) -> Counter[UUID]:
+    """How many deliveries of each of these jobs failed and can be sent again."""
+    failed = WebhookDelivery.objects.filter(
+        job_id__in=ids, status=Status.FAILED, user__webhook__isnull=False
+    )
+    return Counter(failed.values_list("job_id", flat=True))
 
 
 def send_test(*, webhook: Webhook) -> sending.Outcome:
