@@ -1,4 +1,4 @@
-"""Registration, log-in, refresh, log-out and account. Each view makes one domain call."""
+"""Registration, log-in, refresh and log-out. Each view makes one domain call."""
 
 from collections.abc import Callable, Sequence
 
@@ -86,11 +86,3 @@ class LogoutView(PublicView):
     def post(self, request: Request) -> Response:
         jwt.revoke(**read(RefreshSerializer, request.data))
         return Response(status=204)
-
-
-class MeView(StrictView):
-    """The account that the access token belongs to."""
-
-    @schema.me
-    def get(self, request: Request) -> Response:
-        return Response(UserSerializer(request.user).data)
