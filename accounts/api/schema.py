@@ -128,7 +128,7 @@ delete_account = extend_schema(
     operation_id="deleteAccount",
     summary="Delete your account",
     description='Needs the JSON body `{"password": "…"}`. Active jobs are cancelled. Jobs with '
-    "their prompts, API keys, name and address are deleted; the entries of the balance stay, without a "
+    "their prompts, API keys, name and address are deleted; the entries stay, without a "
     "name. Stored videos stay, at their URLs. This cannot be undone.",
     responses={
         204: OpenApiResponse(description="Deleted."),
