@@ -2,6 +2,7 @@
 
 from collections import Counter
 from io import BytesIO
+from json import JSONDecodeError
 from typing import IO, Any, cast
 
 from rest_framework.exceptions import APIException, ParseError
@@ -13,6 +14,7 @@ from videostudio.core.api.names import refuse_repeated
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
+MAX_JSON_NAMES = 1_000  # of one object
 CHUNK_BYTES = 65_536
 
 
@@ -51,9 +53,15 @@ class BoundedJSONParser(BaseParser):
     def parsed(self, body: bytearray) -> Any:
         try:
             # JSON is UTF-8 (RFC 8259), whatever charset the client names.
-            data = json.loads(body.decode(), object_pairs_hook=_without_repeated_names)
+            text = body.decode("utf-8-sig")
+            data = json.loads(text, object_pairs_hook=_without_repeated_names)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
+        except UnicodeDecodeError as error:
+            raise ParseError("The JSON body must be UTF-8") from error
+        except JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise ParseError(f"The body is not valid JSON: see {where}") from error
         except (ParseError, ValueError) as error:  # its own text is not for clients
             raise ParseError("The body is not valid JSON") from error
         if data is None and self.null_is_empty:
@@ -120,6 +128,8 @@ class _Tail:
 
 
 def _without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_JSON_NAMES:
+        raise ParseError(f"A JSON object can have at most {MAX_JSON_NAMES:,} names")
     data = dict(pairs)
     if len(data) < len(pairs):
         counts = Counter(name for name, _ in pairs)
