@@ -30,8 +30,8 @@ def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
 
-def an_address(schemes: str) -> Any:
-    return validate.Regexp(rf"^$|^({schemes})://\S", error=f"must begin with {schemes}://")
+def an_address(schemes: str, *, rest: str = r"\S") -> Any:
+    return validate.Regexp(rf"^$|^({schemes})://{rest}", error=f"must begin with {schemes}://")
 
 
 @env.parser_for("model_ids")
@@ -135,6 +135,11 @@ THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
 THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())
 THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
+
+EMAIL_URL = env.str(
+    "EMAIL_URL", "", validate=an_address("smtp|submission|console|file|memory", rest="")
+)
+EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
 
 ADMIN_OTP_REQUIRED = env.bool("ADMIN_OTP_REQUIRED", False)
 STAFF_REFUND_DAILY_TOKENS = env.int("STAFF_REFUND_DAILY_TOKENS", 1000, validate=at_least(0))
@@ -379,6 +384,12 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# ---- Mail ----
+
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
+if EMAIL_URL:
+    globals().update({"EMAIL_TIMEOUT": 10} | {k: v for k, v in EMAIL.items() if v is not None})
 
 # ---- Staff login ----
 

@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import RedirectView, TemplateView
 
+from accounts import password_page
 from accounts.api.urls import auth_urls, key_urls
 from jobs.storage import serve_video
 from tokens_ledger import ledger
@@ -20,6 +21,7 @@ urlpatterns = [
     path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/<path:unknown>", errors.not_found),
+    path("account/password", password_page.page, name="password-reset"),
     path("docs", guide.page, name="guide"),
     path("docs/", guide.page),
     path("docs/api.md", guide.markdown, name="guide-markdown"),

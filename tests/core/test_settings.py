@@ -45,6 +45,7 @@ INVALID = {
     "PORT": ["0", "65536"],
     **{name: ["20", "0/min", "20/fortnight"] for name in RATES},
     "DATABASE_URL": ["nonsense", "mysql://db/x", "postgres://h:p/x"],
+    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
