@@ -76,7 +76,7 @@ class BoundedJSONParser(BaseParser):
         except JSONDecodeError as error:
             where = f"line {error.lineno}, column {error.colno}"
             raise ParseError(f"The body is not valid JSON: see {where}") from error
-        except (ParseError, ValueError) as error:  # its own text is not for clients
+        except ValueError as error:  # its own text is not for clients
             raise ParseError("The body is not valid JSON") from error
         if data is None and self.null_is_empty:
             return {}
