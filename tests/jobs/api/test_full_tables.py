@@ -1,8 +1,6 @@
 """PostgreSQL reads as few rows for a request when a user has a thousand jobs more.
 
-The number of rows is exact where times are not. Each request is made eleven times and the last one
-is counted, because PostgreSQL may replan a trigger's statement after a few times, for a user of
-average size.
+The number of rows is exact where times are not.
 """
 
 from itertools import count
@@ -15,6 +13,7 @@ from jobs.models import Status
 from jobs.stats import prometheus
 from tests import many_jobs
 from tests.api import JOBS
+from tests.rows_read import costs
 from tokens_ledger import ledger, reconciliation
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -44,20 +43,6 @@ def user(request, alice, bob):
 @pytest.fixture
 def client(user, client_of):
     return client_of(user)
-
-
-def looked_at():
-    """Rows that were read so far, in this transaction."""
-    rows = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-    return int(connection.connection.execute(rows).fetchone()[0])
-
-
-def costs(request):
-    for _ in range(10):
-        request()
-    before = looked_at()
-    request()
-    return looked_at() - before
 
 
 def test_create_reads_few_rows(client, settings):
