@@ -29,6 +29,51 @@ class User(AbstractUser):
         ]
 
 
+class ApiKey(models.Model):
+    """A long-lived credential of a user's program. Only a hash of it is stored.
+
+    `api_keys.py` is the only writer.
+    """
+
+    class Scope(models.TextChoices):
+        """READ keys may only make GET and HEAD requests."""
+
+        FULL = "full"
+        READ = "read"
+
+    NAME_LENGTH, PREFIX_LENGTH = 100, 12
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=NAME_LENGTH)
+    prefix = models.CharField(
+        max_length=PREFIX_LENGTH, unique=True, help_text="The public beginning of the key."
+    )
+    sha256 = models.CharField(max_length=64, help_text="Of the whole key, in hexadecimal.")
+    scope = models.CharField(max_length=8, choices=Scope, default=Scope.FULL)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    daily_token_limit = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Tokens that its orders may cost in one day (UTC)."
+    )
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(
+        null=True, blank=True, help_text="Written at most once a minute."
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        permissions = [("revoke_apikey", "Can revoke API keys")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(scope__in=["full", "read"]), name="api_key_scope_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.prefix
+
+
 class StaffAction(models.Model):
     """The user whom a row of Django's admin log concerns: directly, by an account or by a job.
 

@@ -7,12 +7,18 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from accounts.models import ApiKey
 from jobs import lifecycle, messages, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
+<<<<<<< HEAD
 from jobs.stats import estimates, waiting_line
 from tokens_ledger import ledger
+=======
+from jobs.stats import estimates
+from tokens_ledger import key_limit, ledger
+>>>>>>> main
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
 
@@ -51,21 +57,29 @@ def create(
     inputs: Inputs,
     now: datetime,
     client_reference: str = "",
+    api_key: ApiKey | None = None,
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
     """Create the job with its images, charge and wake-up in one transaction.
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
-    idempotency key depend on that. Raises InsufficientTokens, TooManyActiveJobs,
-    IdempotencyMismatch, JobDeleted.
+    idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
+    InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        job = _new_job(user, spec, client_reference, now)
-        ledger.charge(account=account, operation=OPERATION, reference=str(job.pk))
+        job = _new_job(user, spec, client_reference, api_key, now)
+        charge = ledger.charge(
+            account=account,
+            operation=OPERATION,
+            reference=str(job.pk),
+            api_key=api_key.pk if api_key else None,
+        )
+        if api_key and api_key.daily_token_limit is not None:
+            key_limit.check(charge=charge, limit=api_key.daily_token_limit)
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
         if images := _image_rows(job, inputs):
@@ -99,11 +113,14 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
     return job
 
 
-def _new_job(user: Any, spec: VideoSpec, client_reference: str, now: datetime) -> VideoJob:
+def _new_job(
+    user: Any, spec: VideoSpec, client_reference: str, api_key: ApiKey | None, now: datetime
+) -> VideoJob:
     return VideoJob.from_spec(
         spec,
         user=user,
         client_reference=client_reference,
+        api_key_prefix=api_key.prefix if api_key else "",
         status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),

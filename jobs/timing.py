@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from jobs.models import VideoJob
+from jobs.models import Stage, VideoJob
 
 MAX_BACK_OFF = 60  # seconds
+MAX_STORING_BACK_OFF = 300  # storing is tried for a day, and each try sends megabytes
 FAILURES_TO_MAX = 5  # consecutive failures until back_off() reaches MAX_BACK_OFF
 
 
@@ -14,5 +15,9 @@ def poll_period(job: VideoJob) -> timedelta:
 
 
 def back_off(job: VideoJob) -> int:
-    """Seconds until the next try: 2, 4, 8, ... 60."""
-    return min(MAX_BACK_OFF, 2 ** (job.failure_count + 1))
+    """Seconds until the next try: 2, 4, 8, ... 60; up to 300 while storing."""
+    return min(max_back_off(job), 2 ** min(job.failure_count + 1, 10))
+
+
+def max_back_off(job: VideoJob) -> int:
+    return MAX_STORING_BACK_OFF if job.stage == Stage.STORING else MAX_BACK_OFF

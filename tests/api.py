@@ -23,7 +23,11 @@ PRIVATE = {
     f"{JOBS}/{ID}/download": ["get"],
     "/api/v1/tokens": ["get"],
     "/api/v1/tokens/entries": ["get"],
+    "/api/v1/tokens/usage": ["get"],
     "/api/v1/auth/me": ["get"],
+    "/api/v1/auth/password": ["post"],
+    "/api/v1/keys": ["get", "post"],
+    f"/api/v1/keys/{ID}": ["delete"],
 }
 ENDPOINTS = PRIVATE | {
     "/api/v1/video-models": ["get"],
@@ -33,6 +37,8 @@ ENDPOINTS = PRIVATE | {
     "/api/v1/auth/token": ["post"],
     "/api/v1/auth/token/refresh": ["post"],
     "/api/v1/auth/logout": ["post"],
+    "/api/v1/auth/password/reset": ["post"],
+    "/api/v1/auth/password/reset/confirm": ["post"],
 }
 FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
 TOKENS = 1000  # the balance of Alice and Bob

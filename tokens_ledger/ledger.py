@@ -4,6 +4,8 @@ Every change locks the account's row, reads the balance, writes the entry, then 
 order. All functions run in the caller's transaction and are rolled back with it.
 """
 
+from uuid import UUID
+
 from django.conf import settings
 from django.db import models, transaction
 
@@ -52,11 +54,14 @@ def lock(*, user: User) -> Account:
     return account
 
 
-def charge(*, account: Account, operation: str, reference: str) -> Entry:
+def charge(
+    *, account: Account, operation: str, reference: str, api_key: UUID | None = None
+) -> Entry:
     """Charge the cost of `operation` to an account that `lock` returned.
 
-    Raises InsufficientTokens, with nothing written; IntegrityError for a second charge under the
-    same reference, which is a programming error.
+    `api_key` is the id of the API key with which it was ordered. Raises InsufficientTokens, with
+    nothing written; IntegrityError for a second charge under the same reference, which is a
+    programming error.
     """
     price = cost(operation)
     _require(account=account, operation=operation, tokens=price)
@@ -66,6 +71,7 @@ def charge(*, account: Account, operation: str, reference: str) -> Entry:
         amount=-price,
         reference=reference,
         note=operation,
+        api_key=api_key,
     )
 
 
@@ -146,6 +152,7 @@ def _append(
     note: str,
     reference: str = "",
     actor: User | None = None,
+    api_key: UUID | None = None,
 ) -> Entry:
     """Write an entry, then the new balance: the database triggers expect this order."""
     if len(note) > MAX_NOTE_LENGTH:
@@ -160,6 +167,7 @@ def _append(
         balance_after=after,
         reference=reference,
         actor=actor,
+        api_key=api_key,
         note=note,
     )
     unchanged = Account.objects.filter(pk=account.pk, balance=account.balance)

@@ -61,6 +61,9 @@ class Entry(models.Model):
         related_name="+",
         help_text="The member of staff; empty if the service wrote it.",
     )
+    api_key = models.UUIDField(
+        null=True, editable=False, help_text="The API key of the order that was charged."
+    )
     note = models.CharField(
         max_length=500, blank=True, default="", help_text="The user can read it."
     )
@@ -77,6 +80,11 @@ class Entry(models.Model):
             models.Index(F("account"), F("id").desc(), name="entry_account_newest_first"),
             models.Index(fields=["account", "created_at"], name="entry_of_account_by_time"),
             models.Index(fields=["created_at"], name="entry_by_time"),
+            models.Index(
+                fields=["api_key", "created_at"],
+                condition=Q(api_key__isnull=False),
+                name="entry_of_api_key_by_time",
+            ),
             # Finds grants by command without reading the charges.
             models.Index(
                 F("account"),

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from shutil import disk_usage
+from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -22,6 +24,7 @@ from jobs.worker import leases
 logger = logging.getLogger(__name__)
 
 LATE = timedelta(seconds=60)  # a job whose next step is this late is not processed
+MIN_FREE_BYTES = 20_000_000  # two of the largest images
 UNKNOWN = "cannot be checked"
 
 
@@ -102,6 +105,18 @@ def _waiting() -> None:
         raise NotReady("a waiting job that could start does not")
 
 
+def _temporary_folder() -> None:
+    """Of this web process: uploads above 2.5 MB are written to it."""
+    try:
+        with TemporaryFile() as file:
+            file.write(b"-")
+        free = disk_usage(gettempdir()).free
+    except OSError:
+        free = 0
+    if free < MIN_FREE_BYTES:
+        raise NotReady("the temporary folder is full or cannot be written")
+
+
 def _oldest_waiting() -> int:
     """The seconds that the oldest PENDING job has waited; 0 if there is none."""
     return int(queries.active_jobs().oldest_wait(now=timezone.now()))
@@ -137,4 +152,5 @@ CHECKS = {
     "workers": _workers,
     "running": _running,
     "waiting": _waiting,
+    "temporaryFolder": _temporary_folder,
 }

@@ -30,8 +30,8 @@ def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
 
-def an_address(schemes: str) -> Any:
-    return validate.Regexp(rf"^$|^({schemes})://\S", error=f"must begin with {schemes}://")
+def an_address(schemes: str, *, rest: str = r"\S") -> Any:
+    return validate.Regexp(rf"^$|^({schemes})://{rest}", error=f"must begin with {schemes}://")
 
 
 @env.parser_for("model_ids")
@@ -79,9 +79,11 @@ HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 DATABASE = env.dj_db_url(
     "DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
 )
+DATABASE_TRANSACTION_POOLING = env.bool("DATABASE_TRANSACTION_POOLING", False)
 REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
+WEB_THREADS = env.int("WEB_THREADS", 8, validate=at_least(1))
 WORKER_CONCURRENCY = env.int(
     "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
 )
@@ -105,6 +107,8 @@ CLOUDINARY_UPLOAD_PREFIX = env.str(
     "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
 )
 MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+STAGING_DIR = env.str("STAGING_DIR", "")
+STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
@@ -114,6 +118,9 @@ VIDEO_JOB_DEADLINE_SECONDS = env.int(
     "VIDEO_JOB_DEADLINE_SECONDS",
     1200,
     validate=validate.Range(60, 86_400, error="must be 60 to 86,400"),
+)
+VIDEO_STORE_DEADLINE_HOURS = env.int(
+    "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
@@ -130,6 +137,11 @@ THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
 THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())
 THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
+
+EMAIL_URL = env.str(
+    "EMAIL_URL", "", validate=an_address("smtp|submission|console|file|memory", rest="")
+)
+EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
 
 ADMIN_OTP_REQUIRED = env.bool("ADMIN_OTP_REQUIRED", False)
 STAFF_REFUND_DAILY_TOKENS = env.int("STAFF_REFUND_DAILY_TOKENS", 1000, validate=at_least(0))
@@ -268,6 +280,8 @@ elif DATABASE:
     # standby that is not promoted yet counts as down, because nothing can be written to it.
     defaults = {"connect_timeout": 5, "target_session_attrs": "read-write"}
     DATABASE["OPTIONS"] = defaults | DATABASE.get("OPTIONS", {})
+    # A server-side cursor ends where a pooler gives the connection to another client.
+    DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_TRANSACTION_POOLING
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -374,6 +388,12 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# ---- Mail ----
+
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
+if EMAIL_URL:
+    globals().update({"EMAIL_TIMEOUT": 10} | {k: v for k, v in EMAIL.items() if v is not None})
+
 # ---- Staff login ----
 
 SESSION_COOKIE_AGE = 12 * 3600  # a working day; only the admin has sessions
@@ -409,8 +429,11 @@ LEDGER_AUDITS = ["jobs.reconciliation.findings"]
 # ---- API ----
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.AccessTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.permissions.ApiKeyScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
@@ -439,6 +462,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "videostudio" / "introduction.md").read_text(),
     "TAGS": [
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
+        {"name": "keys", "description": "API keys for programs."},
         {"name": "video-models", "description": "The models to choose from."},
         {
             "name": "video-jobs",
@@ -535,6 +559,8 @@ LOGGING = {
         "django": {"level": "INFO"},
         "django.server": {"level": "WARNING", "propagate": True},
         "gunicorn.error": {"handlers": ["console"]},
+        "waitress": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},  # otherwise a line for each request that waits
         # videostudio.requests logs every request; this one adds only errors of our own.
         "django.request": {"level": "ERROR"},
     },

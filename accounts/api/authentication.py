@@ -1,8 +1,12 @@
-"""Authentication with simplejwt's access tokens. A refusal says what is wrong with the header."""
+"""Authentication with API keys and with simplejwt's access tokens.
+
+A refusal says what is wrong with the header.
+"""
 
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
@@ -15,14 +19,20 @@ from rest_framework_simplejwt.exceptions import (
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, UntypedToken
 
-SCHEME = "Authorization must be 'Bearer <access token>'."
+from accounts import api_keys
+from accounts.models import ApiKey, User
+
+SCHEME = "Authorization must be 'Bearer <API key or access token>'."
 EXPIRED = "The access token has expired: refresh it or log in again."
 WRONG_TYPE = "This is a refresh token: send the access token instead."
-FOREIGN = "This is not an access token of this service."
+FOREIGN = "This is neither an access token nor an API key of this service."
 
 
-class AccessTokenAuthentication(JWTAuthentication):
-    """Responds with 401 to a token whose user id is not a UUID; simplejwt responds with 500."""
+class BearerAuthentication(JWTAuthentication):
+    """Reads an API key (`request.auth` is then an ApiKey) or an access token.
+
+    Responds with 401 to a token whose user id is not a UUID; simplejwt responds with 500.
+    """
 
     def authenticate(self, request: Request) -> Any:
         header = self.get_header(request)
@@ -33,6 +43,8 @@ class AccessTokenAuthentication(JWTAuthentication):
         # The scheme is case-insensitive (RFC 9110, 11.1).
         if scheme.lower() != b"bearer" or not token.strip():
             raise NotAuthenticated(SCHEME)
+        if token.strip().startswith(api_keys.MARK.encode()):
+            return _user_of_key(token.strip().decode("latin-1"))
         validated = self.get_validated_token(token.strip())
         return self.get_user(validated), validated
 
@@ -49,6 +61,16 @@ class AccessTokenAuthentication(JWTAuthentication):
             return super().get_user(validated_token)
         except ValidationError as error:
             raise AuthenticationFailed("User not found", code="user_not_found") from error
+
+
+def _user_of_key(key: str) -> tuple[User, ApiKey]:
+    try:
+        row = api_keys.authenticate(key=key, now=timezone.now())
+    except api_keys.OwnerInactive as error:
+        raise AuthenticationFailed(str(error), code="user_inactive") from error
+    except api_keys.Refused as error:
+        raise InvalidToken(str(error)) from error
+    return row.user, row
 
 
 def _is_refresh(raw_token: bytes) -> bool:

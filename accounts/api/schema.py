@@ -25,13 +25,16 @@ from videostudio.core.api.openapi import (
 )
 
 
-class AccessTokenScheme(SimpleJWTScheme):
-    """simplejwt's scheme, with a description of where the token comes from."""
+class BearerScheme(SimpleJWTScheme):
+    """simplejwt's scheme, with a description of where the credential comes from."""
 
-    target_class = "accounts.api.authentication.AccessTokenAuthentication"
+    target_class = "accounts.api.authentication.BearerAuthentication"
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        text = "The `access` of `POST /api/v1/auth/token`, without `Bearer`. Valid for an hour."
+        text = (
+            "An API key (`vsk_…`) of `POST /api/v1/keys`, or the `access` of "
+            "`POST /api/v1/auth/token`, which is valid for an hour; both without `Bearer`."
+        )
         return super().get_security_definition(auto_schema) | {"description": text}
 
 
@@ -79,7 +82,8 @@ log_in = extend_schema(
     operation_id="logIn",
     summary="Log in",
     description="Returns an access token, valid for an hour, and a refresh token for the next "
-    "pair. Copy `access`, press **Authorize** above and paste it.",
+    "pair. Copy `access`, press **Authorize** above and paste it. A program is better served by an "
+    "API key.",
     request={JSON: CredentialsSerializer},
     examples=[sent(CREDENTIALS, "Alice logs in")],
     parameters=[RETRY_AFTER, *rate_limits(200, 400, 401, 429)],

@@ -34,7 +34,7 @@ class Moment:
 
 def of(job: VideoJob) -> list[Moment]:
     """The moments of `job`, oldest first; simultaneous ones in the order of their rows."""
-    moments = [*_events(job), *_upstream(job), *_storage(job), *_tokens(job)]
+    moments = [*_order(job), *_events(job), *_upstream(job), *_storage(job), *_tokens(job)]
     moments.sort(key=lambda moment: moment.at)
     return [
         replace(moment, **_gap(before, moment))
@@ -46,6 +46,12 @@ def _gap(before: Moment | None, moment: Moment) -> dict:
     passed = (moment.at - before.at).total_seconds() if before else 0
     shown = f"+{formatting.format_duration(passed)}" if passed >= 0.05 else ""
     return {"gap": shown, "long": passed >= LONG_GAP}
+
+
+def _order(job: VideoJob) -> Iterator[Moment]:
+    if job.api_key_prefix:
+        what = f"Ordered with API key {job.api_key_prefix}"
+        yield Moment(job.created_at, "log", what, internal=True)
 
 
 def _events(job: VideoJob) -> Iterator[Moment]:

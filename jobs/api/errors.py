@@ -8,7 +8,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotFound, Valid
 
 from jobs import job_creation, lifecycle
 from jobs.models import VideoJob
-from tokens_ledger import ledger
+from tokens_ledger import key_limit, ledger
 from videostudio.core.api.errors import Problem
 
 RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when one of the user's jobs ends
@@ -61,8 +61,18 @@ def _too_many_active_jobs(exc: job_creation.TooManyActiveJobs) -> Problem:
     )
 
 
+def _key_limit_reached(exc: key_limit.KeyLimitReached) -> Problem:
+    return Problem(
+        429,
+        f"This API key may spend {exc.limit} tokens a day (UTC), and has {exc.left} left.",
+        "key_limit_reached",
+        headers={"Retry-After": str(exc.wait_seconds)},
+    )
+
+
 TRANSLATIONS: dict[type[Exception], Callable[[Any], APIException]] = {
     ledger.InsufficientTokens: _insufficient_tokens,
+    key_limit.KeyLimitReached: _key_limit_reached,
     job_creation.TooManyActiveJobs: _too_many_active_jobs,
     job_creation.IdempotencyMismatch: lambda exc: IdempotencyKeyReused(),
     job_creation.JobDeleted: lambda exc: NotFound(),

@@ -90,7 +90,10 @@ class CreateVideoJobSerializer(StrictSerializer):
         "has set a default.",
     )
     generateAudio = StrictBooleanField(
-        "Generate audio", default=False, allow_null=True, help_text="With sound."
+        "Generate audio",
+        default=False,
+        allow_null=True,
+        help_text="With sound; the default is false.",
     )
     clientReference = PlainTextField(
         "Client reference",

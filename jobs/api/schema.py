@@ -30,6 +30,7 @@ from jobs.api.serializers import (
 )
 from videostudio.core.api.openapi import (
     JSON,
+    READ_ONLY_KEY,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
@@ -119,6 +120,7 @@ create = extend_schema(
             faults=FORM_FAULTS,
         ),
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         402: OpenApiResponse(
             ShortOfTokensSerializer,
             "Not enough tokens; nothing was charged.",
@@ -216,6 +218,7 @@ destroy = extend_schema(
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NOT_FOUND,
     },
 )
@@ -233,6 +236,7 @@ cancel = extend_schema(
         200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED, "A cancelled job"),
         400: UNKNOWN,
         401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
         404: NOT_FOUND,
         409: refused(
             "The job has already SUCCEEDED or FAILED.",

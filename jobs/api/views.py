@@ -15,6 +15,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import ApiKey
 from jobs import catalog, job_creation, lifecycle
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
@@ -81,6 +82,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             inputs=validated.inputs,
             now=timezone.now(),
             client_reference=validated.client_reference,
+            api_key=request.auth if isinstance(request.auth, ApiKey) else None,
             idempotency_key=replay_key,
             fingerprint=validated.fingerprint if replay_key else "",
         )

@@ -15,9 +15,7 @@ from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.stats import counters, estimates, job_totals
 from jobs.storage.base import StoredVideo
-from jobs.timing import FAILURES_TO_MAX, MAX_BACK_OFF, back_off, poll_period
-
-STORING_TIME = timedelta(minutes=5)  # the minimum, even if the video arrived late
+from jobs.timing import FAILURES_TO_MAX, back_off, max_back_off, poll_period
 
 
 def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
@@ -137,7 +135,10 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
 
 
 def generated(*, job: VideoJob, now: datetime) -> bool:
-    """Record that the provider delivered the video; the next step stores it."""
+    """Record that the provider made the video; the next step stores it.
+
+    Storing has a deadline of its own: Google charges for this video.
+    """
     with transaction.atomic():
         if not transitions.move(
             job,
@@ -147,7 +148,7 @@ def generated(*, job: VideoJob, now: datetime) -> bool:
             progress_percentage=estimates.STORING,
             generated_at=now,
             next_step_at=now,
-            deadline_at=max(job.deadline_at or now, now + STORING_TIME),
+            deadline_at=now + timedelta(hours=settings.VIDEO_STORE_DEADLINE_HOURS),
             failure_count=0,
         ):
             return False
@@ -167,8 +168,9 @@ def step_failed(*, job: VideoJob, error: BaseException, now: datetime) -> bool:
         moved = transitions.move(
             job,
             job.stage,
-            next_step_at=now + timedelta(seconds=min(delay, MAX_BACK_OFF)),
+            next_step_at=now + timedelta(seconds=min(delay, max_back_off(job))),
             failure_count=F("failure_count") + 1,
+            **({"status_message": messages.STORING_AGAIN} if job.stage == Stage.STORING else {}),
         )
         if moved and job.failure_count == 0:
             events.add_internal(

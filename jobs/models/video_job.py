@@ -64,6 +64,15 @@ class VideoJob(models.Model):
         help_text="The client's own name for the job.",
     )
 
+    # As text, so that it outlives the key's row.
+    api_key_prefix = models.CharField(
+        max_length=12,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The prefix of the API key with which the job was ordered.",
+    )
+
     # The state that clients see
     status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
     status_message = models.CharField(max_length=200)
@@ -190,6 +199,24 @@ class VideoJob(models.Model):
                 name="job_failures_by_code",
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            # For the filters of the staff's list.
+            models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(tokens_consumed=0), name="job_free"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(tokens_refunded__gt=0),
+                name="job_refunded",
+            ),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(mock_mode=True), name="job_mock"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(status=Status.CANCELLED),
+                name="job_cancelled",
+            ),
             models.Index(
                 fields=["rerun_of"], condition=Q(rerun_of__isnull=False), name="job_made_again"
             ),

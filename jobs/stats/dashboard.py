@@ -11,11 +11,12 @@ from django.core.cache import cache
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay, TruncHour
 
-from jobs.models import ACTIVE, Heartbeat, Status, VideoJob
+from jobs.models import ACTIVE, Heartbeat, JobEvent, Status, VideoJob
 from jobs.stats import periodic, processes, queries
 from tokens_ledger.models import Entry, LedgerCheck
 
 KEPT_SECONDS = 30
+REASONS = 5
 HOURS, DAYS = 24, 14
 SAMPLE = 5_000  # the newest jobs of a kind, for the durations
 CHECK_IS_OLD = timedelta(hours=3)
@@ -138,7 +139,25 @@ def _queue(now: datetime) -> Figures:
         "waiting": active.pending,
         "running": active.running,
         "oldest_wait": active.oldest_wait(now=now),
+        "wait_reasons": _wait_reasons() if active.pending else [],
+        "unstored": active.unstored,
+        "unstored_since": active.oldest_unstored,
+        "unstored_reason": _unstored_reason() if active.unstored else "",
     }
+
+
+def _wait_reasons() -> list[tuple[str, int]]:
+    """What the owners of PENDING jobs read, and how many do."""
+    pending = VideoJob.objects.filter(status=Status.PENDING).order_by()
+    rows = pending.values_list("status_message").annotate(n=Count("pk"))
+    return list(rows.order_by("-n", "status_message")[:REASONS])
+
+
+def _unstored_reason() -> str:
+    """Why the newest of the videos that cannot be stored could not be stored."""
+    unstored = VideoJob.objects.filter(queries.UNSTORED, status=Status.RUNNING)
+    failures = JobEvent.objects.filter(job__in=unstored, internal=True).order_by("-id")
+    return failures.values_list("detail", flat=True).first() or ""
 
 
 def _clusters(now: datetime) -> Figures:

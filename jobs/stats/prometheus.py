@@ -66,6 +66,13 @@ def _jobs(now: datetime) -> Iterator[Metric]:
         "How long the oldest PENDING job has waited",
         active.oldest_wait(now=now),
     )
+    what = "Finished videos whose storing failed and is tried again"
+    yield _gauge("unstored_videos", what, active.unstored)
+    yield _gauge(
+        "oldest_unstored_seconds",
+        "Since the oldest of them was generated",
+        active.oldest_unstored_age(now=now),
+    )
     yield _gauge("upstream_in_flight", "Jobs in flight at Google Veo", active.in_flight)
 
 

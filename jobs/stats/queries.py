@@ -15,6 +15,7 @@ PERIOD = timedelta(seconds=1)  # between two ticks
 MAX_TICK_AGE = timedelta(seconds=15)  # if the last tick is older, no cluster is running
 TYPICAL_SAMPLE = 20  # jobs whose median is the typical run time
 OLDEST_PENDING = Min("created_at", filter=Q(status=Status.PENDING))
+UNSTORED = Q(stage=Stage.STORING, failure_count__gt=0)
 IN_FLIGHT = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 
 
@@ -37,6 +38,8 @@ class ActiveJobs:
     counts: Mapping[tuple[str, str], int]  # by status and stage
     in_flight: int  # jobs that take a slot at Google Veo
     oldest_pending: datetime | None
+    unstored: int  # finished videos that could not be stored yet
+    oldest_unstored: datetime | None  # when the oldest of them was generated
 
     @property
     def pending(self) -> int:
@@ -49,6 +52,10 @@ class ActiveJobs:
     def oldest_wait(self, *, now: datetime) -> float:
         """How many seconds the oldest PENDING job has waited; 0 if there is none."""
         return (now - (self.oldest_pending or now)).total_seconds()
+
+    def oldest_unstored_age(self, *, now: datetime) -> float:
+        """Seconds since the oldest video that could not be stored was generated; 0 without any."""
+        return (now - (self.oldest_unstored or now)).total_seconds()
 
 
 class Run(NamedTuple):
@@ -69,11 +76,21 @@ def clocks() -> Clocks:
 def active_jobs() -> ActiveJobs:
     rows = VideoJob.objects.active().order_by().values_list("status", "stage")
     in_flight = Count("pk", filter=IN_FLIGHT)
-    found = list(rows.annotate(n=Count("pk"), in_flight=in_flight, oldest=OLDEST_PENDING))
+    found = list(
+        rows.annotate(
+            n=Count("pk"),
+            in_flight=in_flight,
+            oldest=OLDEST_PENDING,
+            unstored=Count("pk", filter=UNSTORED),
+            generated=Min("generated_at", filter=UNSTORED),
+        )
+    )
     return ActiveJobs(
         counts={(status, stage): n for status, stage, n, *_ in found},
-        in_flight=sum(n for *_, n, _ in found),
-        oldest_pending=min((oldest for *_, oldest in found if oldest), default=None),
+        in_flight=sum(in_flight for _, _, _, in_flight, *_ in found),
+        oldest_pending=min((oldest for *_, oldest, _, _ in found if oldest), default=None),
+        unstored=sum(unstored for *_, unstored, _ in found),
+        oldest_unstored=min((generated for *_, generated in found if generated), default=None),
     )
 
 

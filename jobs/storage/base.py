@@ -1,6 +1,7 @@
 """The interface between the workers and the storage for videos."""
 
 from dataclasses import dataclass
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Protocol
 
@@ -18,11 +19,21 @@ class StoredVideo:
 
 
 class StorageError(Exception):
-    """The video could not be stored. `retryable`: trying again may help."""
+    """The video could not be stored. `retryable`: trying again may help.
 
-    def __init__(self, detail: str, *, retryable: bool) -> None:
+    `needs_operator`: only after the operator has acted, for example emptied a disk.
+    """
+
+    def __init__(self, detail: str, *, retryable: bool, needs_operator: bool = False) -> None:
         super().__init__(detail)
         self.retryable = retryable
+        self.needs_operator = needs_operator
+
+    @classmethod
+    def of(cls, error: OSError) -> "StorageError":
+        """This machine's disk refuses the video."""
+        needs_operator = error.errno in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM)
+        return cls(str(error), retryable=True, needs_operator=needs_operator)
 
 
 class VideoStorage(Protocol):

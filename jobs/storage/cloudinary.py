@@ -32,8 +32,8 @@ cloudinary.uploader._http = cloudinary.utils.get_http_connector(
 CHUNK_BYTES = 6_000_000  # Cloudinary's minimum is 5 MB, except for the last chunk
 # Seconds, for each operation on the socket. The SDK's default is no time-out.
 TIMEOUT = urllib3.Timeout(connect=10, read=60)
-PERMANENT = (
-    cloudinary.exceptions.BadRequest,
+# The account is wrong or blocked: the operator can mend it.
+ACCOUNT_REFUSED = (
     cloudinary.exceptions.AuthorizationRequired,
     cloudinary.exceptions.NotAllowed,
     cloudinary.exceptions.NotFound,
@@ -52,8 +52,10 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
         try:
             with path.open("rb") as content:
                 answer = self._upload_chunks(name, content, size)
-        except PERMANENT as error:
+        except cloudinary.exceptions.BadRequest as error:
             raise StorageError(_summary(error), retryable=False) from error
+        except ACCOUNT_REFUSED as error:
+            raise StorageError(_summary(error), retryable=True, needs_operator=True) from error
         except cloudinary.exceptions.Error as error:
             raise StorageError(_summary(error), retryable=True) from error
         url = answer.get("secure_url")

@@ -22,7 +22,7 @@ class LocalVideos(FileSystemStorage):
             video = self._put(f"{name}.mp4", path)
             picture = self._put(f"{name}.jpg", poster) if poster else ""
         except OSError as error:  # usually a full disk
-            raise StorageError(str(error), retryable=True) from error
+            raise StorageError.of(error) from error
         return StoredVideo(
             name=video,
             url=self.url(video),

@@ -3,13 +3,14 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import QuerySet
 
 from accounts import jwt
 from jobs import job_creation
-from jobs.models import ACTIVE, IdempotencyKey, JobImage
+from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500  # rows; SQLite limits a statement's parameters
 MAX_BATCHES = 100  # per table; the next hour deletes the rest
-STAGING_RETENTION = timedelta(days=1)
+STAGING_RETENTION = timedelta(days=1)  # after the deadline for storing
 
 
 def purge_expired(*, now: datetime) -> None:
@@ -42,7 +43,13 @@ def purge_expired(*, now: datetime) -> None:
 
 
 def delete_stale_files(*, now: datetime) -> None:
-    staging.delete_stale(before=now - STAGING_RETENTION)
+    """Delete this machine's videos of jobs that have ended, perhaps on another machine."""
+    deadline = timedelta(hours=settings.VIDEO_STORE_DEADLINE_HOURS)
+    staging.delete_stale(before=now - deadline - STAGING_RETENTION)
+    staged = staging.job_ids()
+    running = VideoJob.objects.filter(pk__in=staged, status=Status.RUNNING)
+    for job_id in set(staged) - set(running.values_list("pk", flat=True)):
+        staging.delete(job_id)
 
 
 def _purge(rows: QuerySet) -> int:

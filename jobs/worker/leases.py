@@ -40,6 +40,16 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
     return jobs
 
 
+def hold(*, reason: str, now: datetime) -> None:
+    """Start nothing, and tell the owners of all jobs that could be due why."""
+    waiting = VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now)
+    if waiting.exists():
+        SubmissionGate.objects.update(looked_at=now)
+        waiting.exclude(status_message=reason).update(
+            status_message=reason, version=F("version") + 1
+        )
+
+
 def claim_due(*, stage: Stage, limit: int, now: datetime) -> list[VideoJob]:
     """Lease up to `limit` RUNNING jobs at `stage` whose next step is due to the caller."""
     skip_locked = connection.features.has_select_for_update_skip_locked

@@ -47,7 +47,10 @@ def of_submission(job: VideoJob, error: BaseException) -> Failure | None:
 
 
 def of_paid_step(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:
-    """For a poll or an upload, which are retried until the job's deadline."""
+    """For a poll or an upload, which are retried until the job's deadline.
+
+    Storing has a deadline of its own, since the provider charges for the video.
+    """
     detail = str(error)
     if isinstance(error, ProviderError) and not error.retryable:
         return Failure.of(error)
@@ -71,5 +74,8 @@ def report(what: str, job: VideoJob, error: BaseException) -> None:
     extra = {"job": str(job.pk)}
     if isinstance(error, NotConfigured):
         logger.error("a provider is not configured", extra=extra)
+    elif isinstance(error, StorageError) and error.needs_operator:
+        if job.failure_count == 0:
+            logger.error("a video cannot be stored until the operator acts", extra=extra)
     elif type(error) not in AT_DEADLINE:
         logger.error("%s failed unexpectedly", what, exc_info=error, extra=extra)

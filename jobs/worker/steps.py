@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import events, lifecycle, wakeup
+from jobs import events, lifecycle, messages, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
@@ -74,6 +74,9 @@ class SubmitStep(Step):
         self.accepted: dict[VideoJob, str] = {}
 
     def claim(self, limit: int) -> list[VideoJob]:
+        if staging.is_filling():
+            leases.hold(reason=messages.STAGING_FULL, now=timezone.now())
+            return []
         return leases.claim_pending(limit=limit, now=timezone.now())
 
     def call(self, job: VideoJob) -> Callable[[], str]:
@@ -114,9 +117,10 @@ class PollStep(Step):
 
     def record(self, job: VideoJob, answer: "Future[Running | Finished]") -> None:
         now, error = timezone.now(), answer.exception()
-        if error:
+        made = isinstance(error, StorageError)  # the video is made, but this disk cannot hold it
+        if error and not made:
             _retry_or_fail(job, error)
-        elif isinstance(answer.result(), Finished):
+        elif made or isinstance(answer.result(), Finished):
             if not lifecycle.generated(job=job, now=now):
                 staging.delete(job.pk)
                 what = "Generated too late"
@@ -225,10 +229,14 @@ def _poll(job: VideoJob) -> Running | Finished:
         answer = provider.poll(operation=job.operation, into=partial)
         if isinstance(answer, Finished):
             mp4.check(partial)
+            if staging.is_full():
+                raise StorageError(
+                    "the staging folder is full", retryable=True, needs_operator=True
+                )
             partial.replace(staging.video_path(job.pk))
         return answer
     except OSError as error:  # for example, a full disk
-        raise StorageError(str(error), retryable=True) from error
+        raise StorageError.of(error) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -9,8 +9,10 @@ from accounts import jwt
 from tests.api import PASSWORD
 
 ME = "/api/v1/auth/me"
-SEND = "Send the header 'Authorization: Bearer <access token>'."
-SCHEME = "Authorization must be 'Bearer <access token>'."
+SEND = "Send the header 'Authorization: Bearer <API key or access token>'."
+SCHEME = "Authorization must be 'Bearer <API key or access token>'."
+
+FOREIGN = "This is neither an access token nor an API key of this service."
 
 
 def expired(user):
@@ -59,9 +61,9 @@ def test_other_scheme_is_named(refused, header):
         (
             lambda user: "undefined",
             "token_not_valid",
-            "This is not an access token of this service.",
+            FOREIGN,
         ),
-        (lambda user: "a b", "token_not_valid", "This is not an access token of this service."),
+        (lambda user: "a b", "token_not_valid", FOREIGN),
     ],
 )
 def test_bad_token_says_why(refused, alice, token, code, sentence):

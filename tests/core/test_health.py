@@ -1,6 +1,8 @@
 """`/healthz` and `/readyz`."""
 
 from datetime import timedelta
+from shutil import disk_usage
+from tempfile import gettempdir
 
 import pytest
 from django.db import OperationalError, connection
@@ -10,8 +12,10 @@ from django.utils import timezone
 from jobs.models import Heartbeat, PeriodicTask, Stage, Status, SubmissionGate, Tick, VideoJob
 from jobs.stats import periodic
 from jobs.worker import leases
+from videostudio import health
 from videostudio.health import CHECKS
 
+NO_TEMPORARY_FILES = "the temporary folder is full or cannot be written"
 WAITING = {"waiting": "a waiting job that could start does not"}
 
 
@@ -87,6 +91,14 @@ class TestReadyz:
             patch.setattr(connection, "cursor", fail)
             assert failing() == dict.fromkeys(CHECKS, "cannot be checked")
         assert len(asked) == 1
+
+    def test_missing_temporary_folder_is_503(self, failing, monkeypatch, tmp_path):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+        assert failing() == {"temporaryFolder": NO_TEMPORARY_FILES}
+
+    def test_full_temporary_folder_is_503(self, failing, monkeypatch):
+        monkeypatch.setattr(health, "MIN_FREE_BYTES", disk_usage(gettempdir()).total + 1)
+        assert failing() == {"temporaryFolder": NO_TEMPORARY_FILES}
 
     def test_database_lost_during_the_checks_is_503(self, failing, monkeypatch):
         def fail():

@@ -19,6 +19,7 @@ from jobs.models import Heartbeat, Stage, Status, SubmissionGate, Tally, Tick, V
 from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
 from jobs.stats import counters, periodic, prometheus
+from jobs.storage.base import StorageError
 from jobs.worker import step_failures, steps
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, LedgerCheck
@@ -84,6 +85,7 @@ class TestEndpoint:
         assert 0 <= found["tick_age_seconds"] < 1
         for name in (
             *("queue_depth", "oldest_wait_seconds", "upstream_in_flight"),
+            *("unstored_videos", "oldest_unstored_seconds"),
             *("gate_closed_seconds", "ledger_imbalance_tokens"),
             *("ledger_check_completed", "ledger_check_findings"),
         ):
@@ -111,6 +113,16 @@ class TestJobs:
         assert found["queue_depth"] == 2
         assert 90 <= found["oldest_wait_seconds"] < 100
         assert found["upstream_in_flight"] == 3
+
+    def test_videos_that_cannot_be_stored_are_counted_with_their_age(self, scrape, new_job):
+        new_job(Stage.STORING)
+        for minutes in (20, 10):
+            job, now = new_job(Stage.STORING), timezone.now()
+            VideoJob.objects.filter(pk=job.pk).update(generated_at=now - timedelta(minutes=minutes))
+            lifecycle.step_failed(job=job, error=StorageError("full", retryable=True), now=now)
+        found = scrape()
+        assert found["unstored_videos"] == 2
+        assert 1200 <= found["oldest_unstored_seconds"] < 1210
 
     def test_ended_jobs_are_counted_once_and_kept_after_deletion(self, scrape, new_job):
         ended = [

@@ -19,12 +19,14 @@ GOOD = {
 ACCOUNT = ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET")
 BOOLEANS = [
     *("DEBUG", "HTTPS_ONLY", "USE_CLOUDINARY", "VIDEO_DEFAULT_MOCK_MODE", "ADMIN_OTP_REQUIRED"),
+    "DATABASE_TRANSACTION_POOLING",
     *("VIDEO_REFUND_FAILED_JOBS", "REGISTRATION_OPEN", "MONITOR_SHOW_PROMPTS"),
 ]
 RATES = ["THROTTLE_AUTH", "THROTTLE_LOGIN_NAME", "THROTTLE_CREATE"]
 LEAST = {
     "PORT": 1,
     "WEB_CONCURRENCY": 1,
+    "WEB_THREADS": 1,
     "WORKER_CONCURRENCY": 2,
     "VEO_MAX_IN_FLIGHT": 1,
     "VEO_CREATES_PER_MINUTE": 1,
@@ -33,6 +35,8 @@ LEAST = {
     "VIDEO_MAX_ACTIVE_JOBS": 1,
     "VIDEO_MAX_WAITING_JOBS": 0,
     "VIDEO_JOB_DEADLINE_SECONDS": 60,
+    "VIDEO_STORE_DEADLINE_HOURS": 1,
+    "STAGING_MAX_BYTES": 100_000_000,
     "SIGNUP_GRANT_TOKENS": 0,
     "TRUSTED_PROXIES": 0,
     "STAFF_REFUND_DAILY_TOKENS": 0,
@@ -43,6 +47,7 @@ INVALID = {
     "PORT": ["0", "65536"],
     **{name: ["20", "0/min", "20/fortnight"] for name in RATES},
     "DATABASE_URL": ["nonsense", "mysql://db/x", "postgres://h:p/x"],
+    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
@@ -125,6 +130,8 @@ class TestDefault:
             "CORS_ALLOW_ALL_ORIGINS": False,
             "PORT": 8000,
             "WEB_CONCURRENCY": 2,
+            "WEB_THREADS": 8,
+            "DATABASE_TRANSACTION_POOLING": False,
             "WORKER_CONCURRENCY": 2,
             "USE_CLOUDINARY": False,
             "VIDEO_DEFAULT_MOCK_MODE": None,
@@ -132,6 +139,9 @@ class TestDefault:
             "VIDEO_MAX_ACTIVE_JOBS": 3,
             "VIDEO_MAX_WAITING_JOBS": 0,
             "VIDEO_JOB_DEADLINE_SECONDS": 1200,
+            "VIDEO_STORE_DEADLINE_HOURS": 24,
+            "STAGING_DIR": "",
+            "STAGING_MAX_BYTES": 5_000_000_000,
             "VIDEO_REFUND_FAILED_JOBS": True,
             "VEO_MODEL_IDS": {},
             "VEO_MAX_IN_FLIGHT": 50,

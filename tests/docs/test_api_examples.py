@@ -177,7 +177,8 @@ class TestClients:
     def run(self, studio, folder, language, name, program):
         [block] = [each for each in EVERY if each.language == language]
         (folder / name).write_text(block.text.replace(STUDIO, studio.url))
-        env = {"PATH": studio.env["PATH"], "NO_PROXY": "*"}
+        key = (folder / "key.txt").read_text().strip()
+        env = {"PATH": studio.env["PATH"], "NO_PROXY": "*", "STUDIO_KEY": key}
         done = subprocess.run(
             [program, name], cwd=folder, env=env, capture_output=True, text=True, timeout=60
         )

@@ -1,6 +1,5 @@
 """The clients that docs/api.md prints, over a bad connection: each makes its video all the same."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from tests.api import PASSWORD
 from tests.client import ApiClient
 from tests.docs.markdown import blocks
 from tests.proxy import (
@@ -35,10 +35,8 @@ PATIENCE = {
     "python": {"timeout=60": "timeout=10", "sleep(3)": "sleep(0.5)", "pause = 3": "pause = 1"},
     "js": {"(60_000)": "(10_000)", "pause(3)": "pause(0.5)", "let seconds = 3": "let seconds = 1"},
 }
-PASSWORD = "correct-horse-battery"
-LOGIN, REFRESH = "POST /api/v1/auth/token", "POST /api/v1/auth/token/refresh"
 ORDER, POLL, VIDEO = "POST /api/v1/video-jobs", "GET /api/v1/video-jobs/", "GET /media/"
-EACH = (LOGIN, ORDER, POLL, VIDEO)
+EACH = (ORDER, POLL, VIDEO)
 FAULTS: dict[str, list[tuple[str, Action]]] = {
     "each_connection_breaks": [(request, drop) for request in EACH],
     "each_answer_is_a_proxy_s_page": [(request, bad_gateway) for request in EACH],
@@ -46,14 +44,6 @@ FAULTS: dict[str, list[tuple[str, Action]]] = {
     "the_answer_to_the_order_takes_too_long": [(ORDER, hang)],
     "the_answer_to_a_poll_takes_too_long": [(POLL, hang)],
 }
-USER = "from accounts.models import User; user = User.objects.get(username={name!r}); "
-EXPIRED = USER + (
-    "from datetime import timedelta; from rest_framework_simplejwt.tokens import AccessToken; "
-    "token = AccessToken.for_user(user); token.set_exp(lifetime=-timedelta(hours=1)); print(token)"
-)
-SAME_PASSWORD = (  # another hash of it, which ends the tokens
-    f"from django.contrib.auth.hashers import make_password; print(make_password({PASSWORD!r}))"
-)
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +60,18 @@ def proxy(studio):
 
 
 @pytest.fixture
-def name(studio, request):
-    """A user of this test alone, with the guide's password."""
+def key(studio, request):
+    """An API key of a user of this test alone."""
     name = f"alice{abs(hash(request.node.nodeid)) % 10**9}"
     ApiClient(studio.url).register(name, PASSWORD)
-    return name
+    return studio.manage("create_key", name, "--name", "Client").stdout.strip()
 
 
 @pytest.fixture(params=LANGUAGES)
-def run(request, studio, proxy, name, tmp_path):
-    """`run()`: the client as printed, but for address, user and patience; what it wrote."""
+def run(request, studio, proxy, key, tmp_path):
+    """`run()`: the client as printed, but for address and patience; what it wrote."""
     [source] = [each.text for each in blocks(GUIDE) if each.language == request.param]
-    source = source.replace("http://localhost:8000", proxy.url).replace("alice", name)
+    source = source.replace("http://localhost:8000", proxy.url)
     for old, new in PATIENCE[request.param].items():
         assert old in source
         source = source.replace(old, new)
@@ -95,7 +85,7 @@ def run(request, studio, proxy, name, tmp_path):
         done = subprocess.run(
             [program, file],
             cwd=tmp_path,
-            env={"PATH": studio.env["PATH"], "NO_PROXY": "*"},
+            env={"PATH": studio.env["PATH"], "NO_PROXY": "*", "STUDIO_KEY": key},
             capture_output=True,
             text=True,
             timeout=120,
@@ -127,7 +117,7 @@ class TestClient:
             web.wait(timeout=30)
             start_again.start()
 
-        start_again = threading.Timer(4, studio.restart_ticks)
+        start_again = threading.Timer(4, studio.restart_ended)
         proxy.once(POLL, restart)
         try:
             run()
@@ -135,30 +125,14 @@ class TestClient:
             start_again.join()
         assert [status for _, status in proxy.seen].count(0) >= 2
 
-    def test_renews_an_access_token_that_has_expired(self, run, proxy, studio, name):
-        expired = studio.manage("shell", "-c", EXPIRED.format(name=name)).stdout.split()[-1]
-
-        def give_expired(request: Request, forward: Forward) -> Answer | None:
-            answer = forward(request)
-            pair = answer and json.loads(answer.body) | {"access": expired}
-            return answer and replace(answer, body=json.dumps(pair).encode())
-
-        proxy.once(LOGIN, give_expired)
-        run()
-        assert (ORDER, 401) in proxy.seen
-        assert (REFRESH, 200) in proxy.seen
-
-    def test_logs_in_again_where_both_tokens_are_refused(self, run, proxy, studio, name):
-        password = studio.manage("shell", "-c", SAME_PASSWORD).stdout.split()[-1]
-
-        def set_password(request: Request, forward: Forward) -> Answer | None:
-            studio.sql("UPDATE accounts_user SET password = %s WHERE username = %s", password, name)
+    def test_says_that_its_key_was_revoked(self, run, proxy, studio, key):
+        def revoke(request: Request, forward: Forward) -> Answer | None:
+            revoking = "UPDATE accounts_apikey SET revoked_at = CURRENT_TIMESTAMP WHERE prefix = %s"
+            studio.sql(revoking, key[:12])
             return forward(request)
 
-        proxy.once(POLL, set_password)
-        run()
-        assert (REFRESH, 401) in proxy.seen
-        assert proxy.seen.count((LOGIN, 200)) == 2
+        proxy.once(POLL, revoke)
+        assert "token_not_valid: The API key has been revoked." in run(ends_well=False)
 
     def test_understands_that_nothing_has_changed(self, run, proxy):
         def ask_for_changes(request: Request, forward: Forward) -> Answer | None:

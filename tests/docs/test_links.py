@@ -29,7 +29,17 @@ PAGES = [
 CODE = re.compile(r"```\w*\n.*?```|`[^`\n]+`", re.DOTALL)
 PLACES = [PROJECT, PROJECT / "jobs", PROJECT / "jobs" / "api"]  # where a short name may lie
 VARIABLES = [".env.example", "Makefile", "compose.yaml", "tests/chromium.py", "tests/postgres.py"]
-WORDS = {*Status.values, *Stage.names, "GET", "POST", "DELETE", "UPDATE", "SIGTERM", "OPTIONS"}
+WORDS = {
+    "STUDIO_KEY",
+    *Status.values,
+    *Stage.names,
+    "GET",
+    "POST",
+    "DELETE",
+    "UPDATE",
+    "SIGTERM",
+    "OPTIONS",
+}
 CONSTANT = re.compile(r"^([A-Z][A-Z0-9_]+)\b(?:: [^=\n]+)? = ", re.MULTILINE)
 ROOMS = "\n".join(
     file.read_text()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobs.providers import veo, video_stream
-from tests.faults.fault import SUCCEEDED, Fault, disk_full, google, impatient
+from tests.faults.fault import SUCCEEDED, Fault, disk_full, google, impatient, within_an_hour
 from tests.faults.studio import NEVER, Studio
 
 FLAPPING = ("poll 503", "poll html", "poll cut", "poll html200", "poll 401", "poll 429")
@@ -90,6 +90,11 @@ FAULTS = [
     Fault("always half an MP4", google("done half for ever"), "provider.unavailable", (1, 3, 0)),
     Fault("not an MP4", google("done notmp4 for ever"), "provider.unavailable", (1, 3, 0)),
     Fault("the staging disk is full, twice", no_space_twice, SUCCEEDED, (1, 3, 1)),
-    Fault("the staging disk is full", no_space, "storage.failed", (1, 25, 0)),
+    Fault(
+        "the staging disk is full, `VIDEO_STORE_DEADLINE_HOURS=1`",
+        within_an_hour(no_space),
+        "storage.failed",
+        (1, 21, 0),
+    ),
     Fault("a bug of our own", our_mistake, "internal", (1, 25, 0)),
 ]

@@ -4,9 +4,19 @@ from django.core.files.storage import FileSystemStorage
 
 from jobs.models import Stage
 from jobs.worker import staging
-from tests.faults.fault import SUCCEEDED, Fault, Play, cloudinary, disk_full, google, impatient
+from tests.faults.fault import (
+    SUCCEEDED,
+    Fault,
+    Play,
+    cloudinary,
+    disk_full,
+    google,
+    impatient,
+    within_an_hour,
+)
 from tests.faults.studio import Studio
 
+HOUR = "`VIDEO_STORE_DEADLINE_HOURS=1`"
 WRONG = {"CLOUD_NAME": "test-cloud", "API_KEY": "test-cloudinary-key", "API_SECRET": "wrong-secret"}
 
 
@@ -30,6 +40,30 @@ def at_the_last_moment(studio: Studio) -> None:
     studio.order()
     studio.tick()
     studio.later(studio.settings.VIDEO_JOB_DEADLINE_SECONDS - 1)
+    studio.finish()
+
+
+def mended_by_the_operator(studio: Studio) -> None:
+    """The workers restart with the right secret after 23 hours."""
+    right = studio.settings.CLOUDINARY_STORAGE
+    studio.settings.CLOUDINARY_STORAGE = WRONG
+    studio.order()
+    studio.reach(Stage.STORING)
+    studio.try_in_vain(studio.store)
+    studio.later(23 * 3600)
+    studio.restart(CLOUDINARY_STORAGE=right)
+    studio.finish()
+
+
+def staging_full(studio: Studio) -> None:
+    """The staging folder has no room for the video, until other videos have been stored."""
+    studio.order()
+    studio.settings.STAGING_MAX_BYTES = 1
+    studio.job.refresh_from_db()
+    studio.monkeypatch.setattr(staging, "is_filling", lambda: False)
+    studio.reach(Stage.STORING)
+    studio.try_in_vain(studio.store)
+    studio.settings.STAGING_MAX_BYTES = 100_000_000
     studio.finish()
 
 
@@ -59,6 +93,9 @@ def on_this_disk(*, times: float) -> Play:
     return play
 
 
+disk_never_free = within_an_hour(on_this_disk(times=1e9))
+
+
 def once(fault: str) -> Play:
     return cloudinary(f"upload {fault}")
 
@@ -76,15 +113,17 @@ FAULTS = [
     Fault("the response has another size", once("short"), SUCCEEDED, (1, 1, 2)),
     Fault("the response has no URL", once("no-secure-url"), SUCCEEDED, (1, 1, 2)),
     Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
-    Fault("500 every time", cloudinary("upload 500 for ever"), "storage.failed", (1, 1, 25)),
+    Fault("500 every time", cloudinary("upload 500 for ever"), "storage.failed", (1, 1, 296)),
     Fault("500 at the last moment", at_the_last_moment, SUCCEEDED, (1, 1, 2)),
     Fault("400", once("400"), "storage.failed", (1, 1, 1)),
-    Fault("401", once("401"), "storage.failed", (1, 1, 1)),
-    Fault("403", once("403"), "storage.failed", (1, 1, 1)),
-    Fault("wrong API secret", wrong_secret, "storage.failed", (1, 1, 1)),
+    Fault("401, three times", cloudinary("upload 401 x3"), SUCCEEDED, (1, 1, 4)),
+    Fault("403, three times", cloudinary("upload 403 x3"), SUCCEEDED, (1, 1, 4)),
+    Fault("wrong API secret for 23 hours", mended_by_the_operator, SUCCEEDED, (1, 1, 4)),
+    Fault(f"wrong API secret, {HOUR}", within_an_hour(wrong_secret), "storage.failed", (1, 1, 20)),
     Fault("another machine has the video", elsewhere(), SUCCEEDED, (1, 2, 1)),
     Fault("another has it; poll 503, once", elsewhere("poll 503"), SUCCEEDED, (1, 3, 1)),
     Fault("another has it; poll 404", elsewhere("poll 404"), "provider.rejected", (1, 2, 0)),
+    Fault("the staging folder is full, for a while", staging_full, SUCCEEDED, (1, 5, 1)),
     Fault("this machine's disk is full, twice", on_this_disk(times=2), SUCCEEDED, (1, 1, 0)),
-    Fault("this machine's disk is full", on_this_disk(times=1e9), "storage.failed", (1, 1, 0)),
+    Fault(f"this machine's disk is full, {HOUR}", disk_never_free, "storage.failed", (1, 1, 0)),
 ]

@@ -127,7 +127,7 @@ class Studio:
 
     def finish(self) -> None:
         """Run workers until the job has ended."""
-        for _ in range(100):
+        for _ in range(400):  # storing is tried for a day
             if not VideoJob.objects.filter(pk=self.job.pk, status__in=ACTIVE).exists():
                 return
             self.wait()

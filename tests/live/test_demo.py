@@ -127,6 +127,7 @@ class TestOnce:
             rf"Monitor +{base}/video-monitor",
             rf"API docs +{base}/api/v1/docs +demo / \S+",
             rf"Admin +{base}/admin/ +admin / \S+",
+            r"API key +vsk_\w{8}_\w{43}",
             r"Job [0-9a-f-]{36}: A cinematic shot of a sunset over mountains",
             r"\d\d:\d\d:\d\d +📝 Job created",
             r"\d\d:\d\d:\d\d +🚀 Starting video generation",
@@ -196,6 +197,9 @@ class TestSignals:
         assert web.get("/video-monitor").status_code == 200
         assert web.get("/api/v1/docs").status_code == 200
         assert web.get("/api/v1/tokens").json()["availableTokens"] == 450
+        [key] = re.findall(r"API key +(\S+)", demo.said)
+        program = ApiClient(web.url, key)
+        assert program.get("/api/v1/tokens").json()["availableTokens"] == 450
         answer = web.create(prompt="A kite", mockMode=None, headers=ORIGIN)
         assert answer.status_code == 202, answer.text
         assert answer.json()["mockMode"] is True

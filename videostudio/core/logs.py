@@ -17,6 +17,7 @@ SECRETS = (
 MIN_LENGTH = 4  # a shorter value is not a secret and would match in every line
 SECRET_PATTERNS = (
     r"(?i:bearer) +[\w.~+/=-]+",
+    r"vsk_\w{8}_[\w-]{20,}",  # an API key
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*",  # a JWT
     r"(?<=://)[^/\s:@]*:[^/\s@\"']+(?=@)",  # a URL's user name and password
     # PostgreSQL's error for a violated constraint contains the row, including prompts.
@@ -83,6 +84,7 @@ def start_sentry(dsn: str) -> None:
 def _secrets() -> re.Pattern[str]:
     values = [getattr(settings, name) for name in SECRETS]
     values += [settings.SIMPLE_JWT["SIGNING_KEY"]]
+    values += [getattr(settings, "EMAIL_HOST_PASSWORD", "") or ""]
     values += [str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()]
     forms = {form for value in values if len(value) >= MIN_LENGTH for form in _forms(value)}
     return re.compile(

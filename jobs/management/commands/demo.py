@@ -21,13 +21,15 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts.models import User
+from accounts import api_keys
+from accounts.models import ApiKey, User
 from jobs.providers import veo_is_configured
 from jobs.storage import mp4
 from jobs.worker.supervisor import die_with_parent
 from tokens_ledger import ledger, reconciliation
 
 TOKENS = 500
+KEY_NAME = "Demo"
 START_SECONDS = 30
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 ORDER = {
@@ -57,13 +59,14 @@ class Command(BaseCommand):
             raise CommandError("MOCK=0 needs GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT")
         call_command("migrate", verbosity=0)
         users = {"demo": _user("demo", staff=False), "admin": _user("admin", staff=True)}
+        key = _api_key("demo")
         reconciliation.run(now=timezone.now())  # else the overview says "never checked" for an hour
         try:
             with _services(port, _web_settings(mock=not no_mock)) as services:
                 client = Client(f"http://localhost:{port}", self.stdout.write, services)
                 client.wait_until_ready()
-                self._introduce(client.base, users)
-                client.log_in("demo", users["demo"])
+                self._introduce(client.base, users, key)
+                client.use(key)
                 client.make_a_video(mock=not no_mock)
                 client.show_ledger()
                 if not once:
@@ -72,10 +75,11 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stdout.write("\nEnded.")
 
-    def _introduce(self, base: str, users: dict[str, str]) -> None:
+    def _introduce(self, base: str, users: dict[str, str], key: str) -> None:
         self.stdout.write(f"Monitor  {base}/video-monitor")
         self.stdout.write(f"API docs {base}/api/v1/docs        demo / {users['demo']}")
-        self.stdout.write(f"Admin    {base}/admin/             admin / {users['admin']}\n")
+        self.stdout.write(f"Admin    {base}/admin/             admin / {users['admin']}")
+        self.stdout.write(f"API key  {key}\n")
 
 
 class Services:
@@ -136,9 +140,8 @@ class Client:
                 raise CommandError(f"Not ready after {START_SECONDS} seconds: {reason}")
             time.sleep(0.2)
 
-    def log_in(self, username: str, password: str) -> None:
-        tokens = self._call("POST", "auth/token", json={"username": username, "password": password})
-        self.http.headers["Authorization"] = f"Bearer {tokens['access']}"
+    def use(self, key: str) -> None:
+        self.http.headers["Authorization"] = f"Bearer {key}"
 
     def make_a_video(self, *, mock: bool) -> None:
         order = ORDER | {"mockMode": "true" if mock else "false"}
@@ -263,6 +266,14 @@ def _user(name: str, *, staff: bool) -> str:
     if not staff and ledger.balance(user=user) < TOKENS:
         ledger.grant(user=user, amount=TOKENS, note="For the demo")
     return password
+
+
+def _api_key(name: str) -> str:
+    """A new API key; the one of the last demo, which nobody can read again, is revoked."""
+    user, now = User.objects.get(username=name), timezone.now()
+    api_keys.revoke(keys=ApiKey.objects.filter(user=user, name=KEY_NAME), now=now)
+    _, key = api_keys.create(user=user, name=KEY_NAME, now=now)
+    return key
 
 
 def _picture() -> bytes:

@@ -1,9 +1,9 @@
 from typing import Any
 
 from django.core.checks import Tags
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from jobs.worker import supervisor
+from jobs.worker import staging, supervisor
 
 
 class Command(BaseCommand):
@@ -14,4 +14,8 @@ class Command(BaseCommand):
     help = "Runs the workers until SIGTERM or Ctrl-C, and restarts them when one dies or hangs."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            staging.folder()
+        except OSError as error:
+            raise CommandError(f"STAGING_DIR: {error}") from error
         supervisor.run()

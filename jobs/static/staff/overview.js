@@ -6,8 +6,10 @@ const RENEW_MS = 30_000;
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let charts = [];
 
+/* The variable's colour as the page shows it: only a real property resolves light-dark(). */
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  overview.style.outlineColor = `var(--${name})`;
+  return getComputedStyle(overview).outlineColor;
 }
 
 function numbers(rows, column) {

@@ -1,5 +1,7 @@
 """The other actions on a job: cancel, mark as failed, retry, fetch again."""
 
+from uuid import uuid4
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
@@ -255,6 +257,22 @@ class TestFetch:
         first = bring(new_of(job), "FAILED")
         press(operator, "fetch", first, price="free")
         assert new_of(first).operation == job.operation
+
+    def test_many_failed_jobs_are_fetched_by_one_form(self, operator, new_job):
+        """After an outage of the storage; those that cannot be fetched are skipped."""
+        failed, without = new_job("FAILED"), new_job("CANCELLED")
+        again = VideoJob.objects.filter(pk=failed.pk).values().get()
+        VideoJob.objects.bulk_create(
+            VideoJob(**again | {"id": uuid4(), "operation": f"operations/{n}"}) for n in range(58)
+        )
+        form = {"select_across": "1", "post": "yes", "reason": "Outage", "price": "free"}
+        messages = said(choose(operator, "fetch", failed, **form))
+        assert messages[0] == "Fetch again: 59 jobs done, 1 skipped."
+        assert f"Job {without.pk}: has no known operation at the provider." in messages
+        fetched = VideoJob.objects.filter(rerun_of__isnull=False, stage="generating")
+        assert (fetched.count(), fetched.filter(tokens_consumed=0).count()) == (59, 59)
+        reasons = JobEvent.objects.filter(message__startswith="Fetched again as", detail="Outage")
+        assert reasons.count() == 59
 
     def test_queries_do_not_grow_with_the_jobs(self, operator, new_job):
         def queries(jobs):

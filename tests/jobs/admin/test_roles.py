@@ -3,7 +3,9 @@
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
+from django.utils import timezone
 
+from accounts import api_keys
 from accounts.models import User
 from jobs.input_images import Image
 from jobs.models import JobImage, VideoJob
@@ -15,12 +17,13 @@ from tokens_ledger.models import Entry
 JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail"}
 TOKEN_ACTIONS = {"grant", "adjust"}
 MAY = {
-    "Support": {"refund", "cancel"},
-    "Operator": {"refund", "cancel", "retry", "fetch", "fail", "deactivate"},
+    "Support": {"refund", "cancel", "revoke_keys"},
+    "Operator": {"refund", "cancel", "retry", "fetch", "fail", "deactivate", "revoke_keys"},
     "Finance": {"grant", "adjust", "export"},
     "nobody": set(),
 }
-LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "admin/logentry",
+LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "accounts/apikey",
+           "admin/logentry",
            "tokens_ledger/account", "tokens_ledger/entry", "tokens_ledger/ledgercheck")  # fmt: skip
 CLOSED = ("jobs/idempotencykey", "jobs/tick", "jobs/submissiongate", "jobs/tally", "auth/group",
           "axes/accessattempt", "token_blacklist/outstandingtoken",
@@ -45,7 +48,10 @@ def addresses(job, alice):
     return (
         {action: f"{LIST}{job.pk}/{action}/" for action in JOB_ACTIONS}
         | {action: f"/admin/accounts/user/{alice.pk}/{action}/" for action in TOKEN_ACTIONS}
-        | {"deactivate": f"/admin/accounts/user/{alice.pk}/deactivate/"}
+        | {
+            action: f"/admin/accounts/user/{alice.pk}/{action}/"
+            for action in ("deactivate", "revoke_keys")
+        }
     )
 
 
@@ -74,6 +80,7 @@ class TestActions:
         if role == "nobody":
             return
         jobs = [new_job("SUCCEEDED"), new_job("generating")]
+        api_keys.create(user=alice, name="Renderer", now=timezone.now())
         pages = [page_of(job) for job in jobs] + [f"/admin/accounts/user/{alice.pk}/change/"]
         text = "".join(browser.get(page).text for page in pages)
         for action in MAY["Operator"] | MAY["Finance"]:

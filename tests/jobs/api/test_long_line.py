@@ -13,7 +13,7 @@ from jobs.models import VideoJob
 from jobs.stats import waiting_line
 from jobs.worker import leases
 from tests.api import JOBS
-from tests.rows_read import costs
+from tests.queries import rows_read_by as costs
 
 pytestmark = pytest.mark.only_on("postgresql")
 

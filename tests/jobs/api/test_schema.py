@@ -15,11 +15,22 @@ pytestmark = pytest.mark.once
 
 OTHERS = {"4XX", "5XX"}
 OPERATIONS = {
-    ("/api/v1/video-jobs", "post"): {"202", "400", "401", "402", "404", "413", "415", "422", "429"},
+    ("/api/v1/video-jobs", "post"): {
+        "202",
+        "400",
+        "401",
+        "402",
+        "403",
+        "404",
+        "413",
+        "415",
+        "422",
+        "429",
+    },
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
-    ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "404"},
-    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "404", "409"},
+    ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "403", "404"},
+    ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
     ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
     ("/api/v1/video-models", "get"): {"200", "400"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
@@ -30,11 +41,19 @@ OPERATIONS = {
     ("/api/v1/auth/token/refresh", "post"): {"200", "400", "401", "429"},
     ("/api/v1/auth/logout", "post"): {"204", "400", "401"},
     ("/api/v1/auth/me", "get"): {"200", "400", "401"},
+    ("/api/v1/auth/password", "post"): {"200", "400", "401", "403", "429"},
+    ("/api/v1/auth/password/reset", "post"): {"204", "400", "404", "429"},
+    ("/api/v1/auth/password/reset/confirm", "post"): {"204", "400", "404", "429"},
+    ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409"},
+    ("/api/v1/keys", "get"): {"200", "400", "401", "403"},
+    ("/api/v1/keys/{id}", "delete"): {"204", "400", "401", "403", "404"},
 }
 
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
+    *("changePassword", "requestPasswordReset", "resetPassword"),
+    *("createApiKey", "listApiKeys", "revokeApiKey"),
     *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
 }
 POLL = ("ETag", "Retry-After")
@@ -76,10 +95,10 @@ class TestSchema:
 
     def test_calls_are_in_the_order_of_their_use(self, schema):
         tags = [tag["name"] for tag in schema["tags"]]
-        assert tags == ["auth", "video-models", "video-jobs", "tokens"]
+        assert tags == ["auth", "keys", "video-models", "video-jobs", "tokens"]
         paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
         auth = [path.removeprefix("auth/") for path in paths if path.startswith("auth/")]
-        assert auth == ["register", "token", "token/refresh", "me", "logout"]
+        assert auth[:5] == ["register", "token", "token/refresh", "me", "logout"]
         assert paths.index("video-models") < paths.index("video-jobs") < paths.index("tokens")
         assert list(schema["paths"]["/api/v1/video-jobs"]) == ["post", "get"]
 
@@ -186,6 +205,16 @@ class TestSchema:
         for name in ("CreateVideoJobRequest", "CreateVideoJobMultipartRequest"):
             fields = schema["components"]["schemas"][name]["required"]
             assert ("mockMode" in fields) == required
+
+    def test_fields_have_no_keywords_that_generators_misread(self, schema):
+        used = {
+            keyword
+            for component in schema["components"]["schemas"].values()
+            for said in component.get("properties", {}).values()
+            for keyword in said
+        }
+        assert "example" in used
+        assert not used & {"readOnly", "writeOnly", "default"}
 
     def test_known_error_codes_are_listed(self, schema):
         code = schema["components"]["schemas"]["Problem"]["properties"]["code"]

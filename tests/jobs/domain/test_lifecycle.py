@@ -137,6 +137,14 @@ class TestRefund:
         assert tokens(alice) == TOKENS
 
 
+class TestStoring:
+    def test_storing_has_its_own_deadline_from_when_the_video_was_made(self, new_job, settings):
+        settings.VIDEO_STORE_DEADLINE_HOURS = 6
+        job = new_job("generating")
+        assert lifecycle.generated(job=job, now=NOW)
+        assert kept(job).deadline_at == NOW + timedelta(hours=6)
+
+
 class TestSubmission:
     def test_submission_sets_the_deadline(self, new_job, settings):
         settings.VIDEO_JOB_DEADLINE_SECONDS = 300
@@ -224,14 +232,16 @@ class TestRequeue:
 
 
 class TestStepFailed:
-    @pytest.mark.parametrize("state", ["generating", "storing"])
-    def test_failed_step_backs_off_and_is_recorded_once(self, client, new_job, state):
+    @pytest.mark.parametrize(
+        ("state", "last"), [("generating", [60, 60, 60, 60]), ("storing", [64, 128, 256, 300])]
+    )
+    def test_failed_step_backs_off_and_is_recorded_once(self, client, new_job, state, last):
         job = new_job(state)
         lines, waits = client.job(job)["logs"], []
-        for _ in range(7):
+        for _ in range(9):
             assert say("step_failed", kept(job))
             waits.append((kept(job).next_step_at - NOW).total_seconds())
-        assert waits == [2, 4, 8, 16, 32, 60, 60]
+        assert waits == [2, 4, 8, 16, 32, *last]
         assert client.job(job)["logs"] == lines
         assert JobEvent.objects.filter(internal=True).count() == 1
 

@@ -119,7 +119,7 @@ class TestUpload:
 
 
 PASSING = ("500", "503", "420", "429", "504", "html", "drop-before", "drop-after", "hang")
-LASTING = ("400", "401", "403", "404")
+FOR_THE_OPERATOR = ("401", "403", "404")
 WRONG = ("short", "no-secure-url")
 
 
@@ -146,16 +146,24 @@ class TestFailedUpload:
         assert upload(videos, film(size)).bytes == size
         assert service.content_of(NAME) == film(size).read_bytes()
 
-    @pytest.mark.parametrize("fault", LASTING)
-    def test_lasting_fault_is_not_retryable(self, service, videos, film, fault):
-        service.fail("upload", fault)
+    def test_refused_video_is_not_retryable(self, service, videos, film):
+        service.fail("upload", "400")
         assert not refusal_of(lambda: upload(videos, film())).retryable
         assert service.content_of(NAME) is None
 
+    @pytest.mark.parametrize("fault", FOR_THE_OPERATOR)
+    def test_refused_account_needs_the_operator(self, service, videos, film, fault):
+        service.fail("upload", fault)
+        refusal = refusal_of(lambda: upload(videos, film()))
+        assert (refusal.retryable, refusal.needs_operator) == (True, True)
+        assert service.content_of(NAME) is None
+
+    @pytest.mark.parametrize("value", ["wrong", ""])
     @pytest.mark.parametrize("what", ["CLOUD_NAME", "API_KEY", "API_SECRET"])
-    def test_wrong_account_is_not_retryable(self, videos, film, settings, what):
-        settings.CLOUDINARY_STORAGE = settings.CLOUDINARY_STORAGE | {what: "wrong"}
-        assert not refusal_of(lambda: upload(videos, film())).retryable
+    def test_wrong_or_missing_account_needs_the_operator(self, videos, film, settings, what, value):
+        settings.CLOUDINARY_STORAGE = settings.CLOUDINARY_STORAGE | {what: value}
+        refusal = refusal_of(lambda: upload(videos, film()))
+        assert (refusal.retryable, refusal.needs_operator) == (True, True)
 
     def test_refused_connection_is_retryable(self, service, videos, film):
         service.stop()

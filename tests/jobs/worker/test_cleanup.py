@@ -91,13 +91,22 @@ class TestPurgeExpired:
         purge_expired()
         assert [model.objects.count() for model in (VideoJob, JobEvent, Entry)] == before
 
-    def test_spool_files_are_removed_after_a_day(self, db, spool_folder):
-        for name, hours in {"a.mp4": 25, "b.1.part": 25, "store-1-0.lock": 25, "c.mp4": 23}.items():
+    def test_staged_files_are_removed_a_day_after_the_deadline(self, db, spool_folder, settings):
+        settings.VIDEO_STORE_DEADLINE_HOURS = 48
+        for name, hours in {"a.mp4": 73, "b.1.part": 73, "store-1-0.lock": 73, "c.mp4": 71}.items():
             (spool_folder / name).touch()
             then = time.time() - hours * 3600
             os.utime(spool_folder / name, (then, then))
         purge_expired()
         assert [path.name for path in spool_folder.iterdir()] == ["c.mp4"]
+
+    def test_staged_videos_of_ended_jobs_are_removed(self, new_job, spool_folder):
+        """Another machine has stored them."""
+        storing, ended = new_job(Stage.STORING), new_job(Status.SUCCEEDED)
+        for job_id in (storing.pk, ended.pk, uuid4()):
+            (spool_folder / f"{job_id}.mp4").touch()
+        purge_expired()
+        assert [path.name for path in spool_folder.iterdir()] == [f"{storing.pk}.mp4"]
 
     def test_partial_files_of_a_job_are_removed_with_it(self, spool_folder):
         job, other = uuid4(), uuid4()

@@ -31,7 +31,7 @@ from rest_framework.views import set_rollback
 
 from videostudio.core.api.names import printable
 
-NO_CREDENTIALS = "Send the header 'Authorization: Bearer <access token>'."
+NO_CREDENTIALS = "Send the header 'Authorization: Bearer <API key or access token>'."
 NON_FIELD_ERRORS = api_settings.NON_FIELD_ERRORS_KEY
 
 

@@ -103,9 +103,16 @@ def rate_limits(*statuses: int) -> list[OpenApiParameter]:
 
 
 UNAUTHORIZED = refused(
-    "No valid access token: refresh it, or log in.",
-    not_authenticated="Send the header 'Authorization: Bearer <access token>'.",
+    "No valid API key or access token.",
+    not_authenticated="Send the header 'Authorization: Bearer <API key or access token>'.",
     token_not_valid="The access token has expired: refresh it or log in again.",
+)
+SESSION_REQUIRED = refused(
+    "An API key was sent; this call needs an access token.",
+    session_required="This call needs an access token, not an API key.",
+)
+READ_ONLY_KEY = refused(
+    "The API key has the scope `read`.", read_only_key="This API key may only read."
 )
 UNKNOWN = at_fault(
     "An unknown query parameter or field.",

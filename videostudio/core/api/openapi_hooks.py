@@ -34,7 +34,7 @@ def complete(result: Schema, generator: Any, **options: Any) -> Schema:
     components = result["components"]
     _name_members(components["schemas"])
     _open_enums(components["schemas"])
-    _drop_directions(components["schemas"])
+    _drop_misread_keywords(components["schemas"])
     components["headers"] = HEADERS
     for operation in _operations(result):
         if not any(operation.get("security", [])):
@@ -103,13 +103,15 @@ def _is_enum(schemas: Schema, reference: Schema) -> bool:
     return "enum" in schemas[reference["$ref"].rpartition("/")[2]]
 
 
-def _drop_directions(schemas: Schema) -> None:
+def _drop_misread_keywords(schemas: Schema) -> None:
     """Requests and responses have components of their own. `readOnly` and `writeOnly` would make
-    hey-api write each type twice, and leave the password out of the first."""
+    hey-api write each type twice, and leave the password out of the first. For openapi-typescript a
+    field with a `default` is required; the descriptions name the defaults."""
     for schema in schemas.values():
         for field in schema.get("properties", {}).values():
             field.pop("readOnly", None)
             field.pop("writeOnly", None)
+            field.pop("default", None)
 
 
 def _list_codes(result: Schema) -> None:

@@ -1,15 +1,20 @@
 """Parsers that limit a request body's size before reading it and check that it is complete."""
 
+import logging
 from collections import Counter
+from contextlib import suppress
 from io import BytesIO
 from typing import IO, Any, cast
 
+from django.http import UnreadablePostError
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser, FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.utils import json  # refuses NaN and Infinity
 
 from videostudio.core.api.names import refuse_repeated
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
@@ -28,6 +33,15 @@ class LengthRequired(APIException):
     status_code = 411
     default_code = "length_required"
     default_detail = "The request needs a Content-Length header"
+
+
+class NoRoomForUpload(APIException):
+    """A file above FILE_UPLOAD_MAX_MEMORY_SIZE goes to the temporary folder, which is full."""
+
+    status_code = 503
+    default_code = "unavailable"
+    default_detail = "The service cannot take files at the moment. Please try again."
+    wait = 30  # seconds, for Retry-After
 
 
 class BoundedJSONParser(BaseParser):
@@ -95,6 +109,14 @@ class WholeMultiPartParser(MultiPartParser):
         tail = _Tail(stream)
         try:
             parsed = super().parse(cast(IO, tail), media_type, parser_context)
+        except UnreadablePostError:  # the client's connection, though it is an OSError too
+            raise
+        except OSError as error:
+            for handler in request.upload_handlers:  # Django leaves the file to the collector
+                with suppress(OSError):
+                    handler.upload_interrupted()
+            logger.error("the temporary folder takes no files", exc_info=error)
+            raise NoRoomForUpload from error
         except UnicodeError as error:  # a charset that cannot decode in parts, such as "idna"
             raise ParseError("The multipart body's charset is unknown") from error
         if tail.seen != length or not tail.end.rstrip(b"\r\n \t").endswith(boundary + b"--"):

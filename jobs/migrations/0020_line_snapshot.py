@@ -11,7 +11,7 @@ def add_row(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0016_turns")]
+    dependencies = [("jobs", "0019_lists_of_staff")]
 
     operations = [
         migrations.CreateModel(

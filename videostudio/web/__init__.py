@@ -1,0 +1,1 @@
+"""The web processes: how requests are received and answers are sent."""

@@ -1,0 +1,76 @@
+"""The limits of a request's head, and which bodies are received before Django is called."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from waitress.parser import HTTPRequestParser
+
+MAX_LINE_BYTES = 4_094
+MAX_HEADERS = 100
+MAX_HEAD_BYTES = 65_536
+MAX_BODY_BYTES = 60_000_000
+# A larger body needs a login, which Django checks before it reads the body.
+MAX_ANONYMOUS_BODY_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The status of a request that does not reach Django."""
+
+    code: int
+
+
+class Parser(HTTPRequestParser):
+    """`unread` is true if Django is called without the body, because it will refuse the request:
+    the body has no Content-Length, is too large, or too large for a request without a login.
+    """
+
+    unread = False
+    chunked: bool
+    content_length: int
+
+    def __init__(self, adjustments: Any) -> None:
+        super().__init__(adjustments)
+        self.began = time.time()
+        self.start = b""  # of the head
+
+    def received(self, data: bytes) -> int:
+        if not self.headers_finished and len(self.start) <= MAX_LINE_BYTES:
+            self.start += data[: MAX_LINE_BYTES + 2 - len(self.start)]
+        try:
+            consumed: int = super().received(data)
+        except OSError:  # the folder for temporary files is full
+            self._refuse(503)
+            return len(data)
+        if not self.completed and not self.headers_finished and self._line_is_too_long():
+            self._refuse(414)
+        return consumed
+
+    def parse_header(self, header_plus: bytes) -> None:
+        if self._line_is_too_long():
+            self._refuse(414)
+        elif header_plus.count(b"\r\n") > MAX_HEADERS + 2:
+            self._refuse(431)
+        else:
+            super().parse_header(header_plus)
+            self._decide_about_body()
+
+    def _decide_about_body(self) -> None:
+        anonymous = "AUTHORIZATION" not in self.headers
+        most = MAX_ANONYMOUS_BODY_BYTES if anonymous else MAX_BODY_BYTES
+        without_length = self.chunked or "TRANSFER_ENCODING" in self.headers
+        if self.content_length <= most and not without_length:
+            return
+        if without_length:
+            self.headers["TRANSFER_ENCODING"] = "chunked"  # Django answers 411
+        self.unread = True
+        self.body_rcv = None
+        self.chunked = self.expect_continue = False
+        self.content_length = 0
+
+    def _refuse(self, status: int) -> None:
+        self.error, self.completed = Refusal(status), True
+
+    def _line_is_too_long(self) -> bool:
+        return len(self.start) > MAX_LINE_BYTES and b"\r\n" not in self.start
