@@ -12,13 +12,8 @@ from jobs import lifecycle, messages, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
-<<<<<<< HEAD
 from jobs.stats import estimates, waiting_line
-from tokens_ledger import ledger
-=======
-from jobs.stats import estimates
 from tokens_ledger import key_limit, ledger
->>>>>>> main
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
 
