@@ -154,4 +154,4 @@ class TestPages:
 
     def test_readiness(self, asks, anonymous, new_job):
         Tick.objects.update(next_at=timezone.now() + queries.PERIOD)
-        asks("/readyz", 7, by=anonymous)
+        asks("/readyz", 9, by=anonymous)  # two for heartbeats and periodic tasks
