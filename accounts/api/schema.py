@@ -59,7 +59,10 @@ NO_REFRESH = at_fault(
     code="invalid",
     faults=[("refresh", "Refresh is required", "required")],
 )
-SPENT = refused("The refresh token is not valid.", token_not_valid="Token is blacklisted")
+SPENT = refused(
+    "The refresh token is not valid.",
+    token_not_valid="This refresh token was used before, or revoked: log in again.",
+)
 
 register = extend_schema(
     operation_id="register",

@@ -62,11 +62,18 @@ class LoginView(PublicView):
 
     @schema.log_in
     def post(self, request: Request) -> Response:
-        pair = jwt.log_in(request=request, **read(CredentialsSerializer, request.data))
+        try:
+            pair = jwt.log_in(request=request, **read(CredentialsSerializer, request.data))
+        except ValidationError:
+            self._uncount()  # no password was tried
+            raise
+        self._uncount()
+        return Response(pair._asdict())
+
+    def _uncount(self) -> None:
         for throttle in self.throttles:
             if isinstance(throttle, LoginNameThrottle):
                 throttle.uncount()
-        return Response(pair._asdict())
 
 
 class RefreshView(PublicView):

@@ -56,7 +56,9 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
         *(filters.Refunded, filters.Model, "mock_mode"),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
-    search_help_text = "User, e-mail, part of an id, words of the prompt. All words must match."
+    search_help_text = (
+        "User, e-mail, beginning of an id, words of the prompt. All words must match."
+    )
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (

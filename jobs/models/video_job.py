@@ -199,6 +199,24 @@ class VideoJob(models.Model):
                 name="job_failures_by_code",
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            # For the filters of the staff's list.
+            models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(tokens_consumed=0), name="job_free"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(tokens_refunded__gt=0),
+                name="job_refunded",
+            ),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(mock_mode=True), name="job_mock"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(status=Status.CANCELLED),
+                name="job_cancelled",
+            ),
             models.Index(
                 fields=["rerun_of"], condition=Q(rerun_of__isnull=False), name="job_made_again"
             ),
