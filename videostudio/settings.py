@@ -325,6 +325,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # `collectstatic` writes a manifest and hashed, compressed copies, which browsers cache for ever.
 # Without a manifest, or in DEBUG, files are served directly from the packages.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").exists()
 warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 MEDIA_URL = "/media/"

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from jobs.job_json import VideoJobSerializer
 from jobs.models import Status, VideoJob
-from videostudio.core.api.fields import ChoicesField
+from videostudio.core.api.fields import ChoicesField, DigitsField
 from videostudio.core.api.openapi import ProblemSerializer
 from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
 from videostudio.core.api.strict import StrictQuerySerializer
@@ -35,6 +35,7 @@ class ListQuerySerializer(PageSerializer):
     client_reference = serializers.CharField(
         required=False,
         max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
+        error_messages=same_message("Client reference must be 1 to 255 characters"),
         help_text="Only jobs with this `clientReference`.",
     )
     after = CursorField(
@@ -105,7 +106,7 @@ class TokensSerializer(serializers.Serializer):
 
 
 class UsageQuerySerializer(StrictQuerySerializer):
-    days = serializers.IntegerField(
+    days = DigitsField(
         default=30,
         min_value=1,
         max_value=90,

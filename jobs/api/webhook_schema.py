@@ -45,6 +45,9 @@ DELIVERY = {
     "lastError": None,
     "createdAt": "2026-01-15T10:31:40Z",
 }
+STATUS_FAULT = (
+    "Status (one or several, separated by commas) must be 'pending', 'delivered' or 'failed'"
+)
 DELIVERY_ID = OpenApiParameter(
     "id", str, location="path", description="The delivery's id, its `webhook-id`."
 )
@@ -159,9 +162,7 @@ deliveries = extend_schema(
         400: at_fault(
             "The query is invalid.",
             code="invalid",
-            faults=[
-                ("status", "Status must be 'pending', 'delivered' or 'failed'", "invalid_choice")
-            ],
+            faults=[("status", STATUS_FAULT, "invalid_choice")],
         ),
         401: UNAUTHORIZED,
         404: NO_WEBHOOK,

@@ -86,7 +86,7 @@ class WebhookViewSet(StrictView, ViewSet):
         found = list(_deliveries(request.user, self.query)[: limit + 1])
         shown, more = found[:limit], len(found) > limit
         last = shown[-1] if more else None
-        cursor = last and Cursor([last.created_at.isoformat(), str(last.pk)]).encode()
+        cursor = last and _cursor(last, self.query["filters"])
         return Response(
             {
                 "deliveries": DeliverySerializer(shown, many=True).data,
@@ -110,10 +110,14 @@ def _deliveries(user: Any, query: Any) -> Any:
     if statuses := query.get("status"):
         rows = rows.filter(status__in=statuses)
     if query.get("after"):
-        (created_at, pk), _ = query["after"]
+        created_at, pk = query["after"].position
         rows = rows.filter(created_at__lte=created_at)
         rows = rows.filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
     return rows
+
+
+def _cursor(last: WebhookDelivery, filters: str) -> str:
+    return Cursor([last.created_at.isoformat(), str(last.pk)], filters).encode()
 
 
 def _id(text: str) -> UUID:

@@ -15,6 +15,7 @@ from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.stats import waiting_line
 from jobs.storage import mp4
 from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, VideoStorage
 from jobs.worker import leases, outage, staging, step_failures, webhooks
@@ -28,6 +29,7 @@ def tick() -> None:
     """Run whatever is due; called once a second."""
     webhooks.deliver_due()
     fail_unknown_submissions()
+    waiting_line.number(now=timezone.now())
     submit_due()
     poll_due()
     due = VideoJob.objects.filter(status=Status.RUNNING, stage=Stage.STORING).due(

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook as Verifier
 
 from jobs import lifecycle, reruns
 from jobs.models import Status, VideoJob, Webhook, WebhookDelivery
-from tests.api import JOBS
+from tests.api import JOBS, PASSWORD
 from tests.job_states import ENDED, bring
 from tests.queries import counted
 
@@ -148,3 +148,14 @@ class TestChoice:
         before = WebhookDelivery.objects.get().body
         settings.PUBLIC_URL = "https://other.example.com"
         assert sent() == [json.loads(before)]
+
+
+def test_deleted_account_leaves_no_webhook(client, hook, new_job, send_due, receiver):
+    new_job(Status.SUCCEEDED)
+    new_job("generating")
+    answer = client.delete("/api/v1/auth/me", {"password": PASSWORD}, format="json")
+    assert answer.status_code == 204, answer.content
+    send_due()
+    assert receiver.received == []
+    assert not Webhook.objects.exists()
+    assert not WebhookDelivery.objects.exists()

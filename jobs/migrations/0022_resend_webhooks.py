@@ -15,7 +15,7 @@ def add(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0020_webhooks")]
+    dependencies = [("jobs", "0021_webhooks")]
 
     operations = [
         migrations.AlterModelOptions(

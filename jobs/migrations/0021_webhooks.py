@@ -18,7 +18,7 @@ def create_sender(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0019_lists_of_staff"),
+        ("jobs", "0020_line_snapshot"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
