@@ -60,7 +60,8 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
-    InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
+    AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
+    JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)

@@ -52,8 +52,12 @@ def job_response(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
     if job.status in ACTIVE:
         headers["Retry-After"] = RETRY_AFTER
-    if request.method == "GET" and _matches(request.headers.get("If-None-Match", ""), tag):
-        return HttpResponse(status=304, headers=headers)
+    if request.method in ("GET", "HEAD") and _matches(
+        request.headers.get("If-None-Match", ""), tag
+    ):
+        not_modified = HttpResponse(status=304, headers=headers)
+        del not_modified.headers["Content-Type"]
+        return not_modified
     if log is not None:
         job.log = log
     texts = _cached(request, {job.pk: job.version})

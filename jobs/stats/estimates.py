@@ -104,7 +104,9 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
 
 def _seconds_to_start(position: int, run_seconds: int, now: datetime) -> float:
     """Until Google's limits allow the start of the job at this position of the line."""
-    slots = caches["local"].get_or_set("google-slots", lambda: _slots(now), SLOTS_CACHE_SECONDS)
+    slots: Any = caches["local"].get_or_set(
+        "google-slots", lambda: _slots(now), SLOTS_CACHE_SECONDS
+    )
     waits = (
         (slots.opens_at - now).total_seconds(),
         _wait(position, slots.recent, settings.VEO_CREATES_PER_MINUTE, 60, now),

@@ -8,8 +8,8 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import QuerySet
 
-from accounts import jwt
-from jobs import job_creation
+from accounts import jwt, lockout
+from jobs import account_deletion, job_creation
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
@@ -31,12 +31,14 @@ def purge_expired(*, now: datetime) -> None:
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),
+        lockout.expired(now=now),
         processes.expired(now=now),
         *scheduler.expired_rows(now=now),
     ]
     purged = {rows.model._meta.label: _purge(rows) for rows in expired}
     if hasattr(cache, "purge"):  # the database cache; Redis expires keys itself
         purged["cache"] = cache.purge()
+    account_deletion.finish(now=now)
     delete_stale_files(now=now)
     logger.info("purged expired data", extra={"purged": purged})
     staff_log.link_recent()

@@ -1,6 +1,7 @@
 """The estimates of waiting jobs against a simulation of five hundred of them."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.core.cache import caches
@@ -42,7 +43,8 @@ def line(new_job):
 
 def simulated_ends(start, wanted):
     """The seconds after `start` in which the jobs end, if each takes RUN_SECONDS."""
-    ends, seconds = {}, 0
+    ends: dict[UUID, int] = {}
+    seconds = 0
     while not wanted <= ends.keys():
         now = start + timedelta(seconds=seconds)
         running = VideoJob.objects.filter(status=Status.RUNNING)
