@@ -427,12 +427,13 @@ AXES_HANDLER = "accounts.lockout.StaffLockout"
 AXES_ONLY_ADMIN_SITE = True  # the API's log-in has its own throttles
 AXES_USERNAME_CALLABLE = "accounts.lockout.name"
 AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address"
-AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # in this order, for accounts.lockout
-AXES_FAILURE_LIMIT = 5
+# In this order, for accounts.lockout.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username", "ip_address"]
+AXES_FAILURE_LIMIT = 5  # of a name at an address
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
+AXES_DISABLE_ACCESS_LOG = False  # says where a user has logged in lately
 AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_VERBOSE = False

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import QuerySet
 
-from accounts import jwt
+from accounts import jwt, lockout
 from jobs import account_deletion, job_creation
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob, WebhookDelivery
 from jobs.stats import processes
@@ -33,6 +33,7 @@ def purge_expired(*, now: datetime) -> None:
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),
+        lockout.expired(now=now),
         processes.expired(now=now),
         *scheduler.expired_rows(now=now),
     ]
