@@ -12,6 +12,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -19,7 +20,7 @@ from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import deactivation, key_admin
+from accounts import deactivation, key_admin, user_search
 from accounts.models import User
 from accounts.staff_actions import MOST, StaffActions
 from accounts.staff_log import StaffLogMixin
@@ -91,7 +92,7 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
     list_display = ("username", "email", "id", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username", "email", "id")
-    search_help_text = "User name, e-mail, part of an id."
+    search_help_text = "User name, e-mail, beginning of an id."
     ordering = ("-date_joined", "id")
     readonly_fields = ("id", "last_login", "date_joined")
     fieldsets = (
@@ -118,6 +119,13 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
             },
         ),
     )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        for word in search_term.split()[: user_search.MOST_WORDS]:
+            queryset = queryset.filter(user_search.matching(word))
+        return queryset, False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj and not self.has_change_permission(request, obj):

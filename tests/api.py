@@ -24,7 +24,13 @@ PRIVATE = {
     "/api/v1/tokens": ["get"],
     "/api/v1/tokens/entries": ["get"],
     "/api/v1/tokens/usage": ["get"],
-    "/api/v1/auth/me": ["get"],
+    "/api/v1/auth/me": ["get", "delete"],
+    "/api/v1/webhook": ["get", "put", "delete"],
+    "/api/v1/webhook/rotate": ["post"],
+    "/api/v1/webhook/test": ["post"],
+    "/api/v1/webhook/deliveries": ["get"],
+    f"/api/v1/webhook/deliveries/{ID}/replay": ["post"],
+    "/api/v1/auth/password": ["post"],
     "/api/v1/keys": ["get", "post"],
     f"/api/v1/keys/{ID}": ["delete"],
 }
@@ -36,6 +42,8 @@ ENDPOINTS = PRIVATE | {
     "/api/v1/auth/token": ["post"],
     "/api/v1/auth/token/refresh": ["post"],
     "/api/v1/auth/logout": ["post"],
+    "/api/v1/auth/password/reset": ["post"],
+    "/api/v1/auth/password/reset/confirm": ["post"],
 }
 FORM: dict[str, Any] = {"prompt": "A sunset over mountains"} | MOCK_JOB
 TOKENS = 1000  # the balance of Alice and Bob

@@ -30,8 +30,8 @@ def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
 
-def an_address(schemes: str) -> Any:
-    return validate.Regexp(rf"^$|^({schemes})://\S", error=f"must begin with {schemes}://")
+def an_address(schemes: str, *, rest: str = r"\S") -> Any:
+    return validate.Regexp(rf"^$|^({schemes})://{rest}", error=f"must begin with {schemes}://")
 
 
 @env.parser_for("model_ids")
@@ -41,6 +41,15 @@ def model_ids(value: str) -> dict[str, str]:
     if not all(name and id for name, _, id in pairs):
         raise ValidationError("must look like name=id,name=id")
     return {name: id for name, _, id in pairs}
+
+
+@env.parser_for("hosts")
+def hosts(value: str) -> list[str]:
+    """ "hooks.corp.example,10.0.0.7": names or addresses, without a port."""
+    names = [name.strip().lower().strip("[]") for name in value.split(",") if name.strip()]
+    if not all(re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", name) for name in names):
+        raise ValidationError("must be names of hosts, such as localhost, without a port")
+    return names
 
 
 def is_origin(name: str) -> bool:
@@ -79,9 +88,11 @@ HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 DATABASE = env.dj_db_url(
     "DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
 )
+DATABASE_TRANSACTION_POOLING = env.bool("DATABASE_TRANSACTION_POOLING", False)
 REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
+WEB_THREADS = env.int("WEB_THREADS", 8, validate=at_least(1))
 WORKER_CONCURRENCY = env.int(
     "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
 )
@@ -123,6 +134,16 @@ VIDEO_STORE_DEADLINE_HOURS = env.int(
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
 
+# An origin, without a path.
+PUBLIC_URL = env.str(
+    "PUBLIC_URL",
+    "",
+    validate=validate.Regexp(
+        r"^$|^https?://[^/\s]+/?$", error="must look like https://studio.example.com"
+    ),
+)
+WEBHOOK_ALLOWED_HOSTS: list[str] = env.hosts("WEBHOOK_ALLOWED_HOSTS", "")
+
 REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", True)
 TOKENS_HELP = env.str("TOKENS_HELP", "")
 SIGNUP_GRANT_TOKENS = env.int(
@@ -135,6 +156,11 @@ THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
 THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())
 THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
+
+EMAIL_URL = env.str(
+    "EMAIL_URL", "", validate=an_address("smtp|submission|console|file|memory", rest="")
+)
+EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
 
 ADMIN_OTP_REQUIRED = env.bool("ADMIN_OTP_REQUIRED", False)
 STAFF_REFUND_DAILY_TOKENS = env.int("STAFF_REFUND_DAILY_TOKENS", 1000, validate=at_least(0))
@@ -273,6 +299,8 @@ elif DATABASE:
     # standby that is not promoted yet counts as down, because nothing can be written to it.
     defaults = {"connect_timeout": 5, "target_session_attrs": "read-write"}
     DATABASE["OPTIONS"] = defaults | DATABASE.get("OPTIONS", {})
+    # A server-side cursor ends where a pooler gives the connection to another client.
+    DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_TRANSACTION_POOLING
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -297,6 +325,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # `collectstatic` writes a manifest and hashed, compressed copies, which browsers cache for ever.
 # Without a manifest, or in DEBUG, files are served directly from the packages.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").exists()
 warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 MEDIA_URL = "/media/"
@@ -379,6 +408,12 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# ---- Mail ----
+
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
+if EMAIL_URL:
+    globals().update({"EMAIL_TIMEOUT": 10} | {k: v for k, v in EMAIL.items() if v is not None})
+
 # ---- Staff login ----
 
 SESSION_COOKIE_AGE = 12 * 3600  # a working day; only the admin has sessions
@@ -392,12 +427,13 @@ AXES_HANDLER = "accounts.lockout.StaffLockout"
 AXES_ONLY_ADMIN_SITE = True  # the API's log-in has its own throttles
 AXES_USERNAME_CALLABLE = "accounts.lockout.name"
 AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address"
-AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]  # in this order, for accounts.lockout
-AXES_FAILURE_LIMIT = 5
+# In this order, for accounts.lockout.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username", "ip_address"]
+AXES_FAILURE_LIMIT = 5  # of a name at an address
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
+AXES_DISABLE_ACCESS_LOG = False  # says where a user has logged in lately
 AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_VERBOSE = False
@@ -431,6 +467,7 @@ REST_FRAMEWORK = {
         "auth": THROTTLE_AUTH,
         "login_name": THROTTLE_LOGIN_NAME,
         "create": THROTTLE_CREATE,
+        "webhook_test": "10/min",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
@@ -453,6 +490,7 @@ SPECTACULAR_SETTINGS = {
             "name": "video-jobs",
             "description": "Create videos, follow their progress, download them.",
         },
+        {"name": "webhook", "description": "Have the end of each job sent to a URL of yours."},
         {"name": "tokens", "description": "Your token balance, and each change of it."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -481,6 +519,7 @@ SPECTACULAR_SETTINGS = {
         "VideoJobStatus": "jobs.statuses.Status",
         "LogLevel": "jobs.models.JobEvent.Level",
         "LedgerEntryKind": "tokens_ledger.models.Entry.Kind",
+        "WebhookDeliveryStatus": "jobs.models.WebhookDelivery.Status",
     },
 }
 

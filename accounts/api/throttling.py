@@ -26,9 +26,19 @@ class LoginNameThrottle(WindowThrottle):
 
     def identity(self, request: Request) -> str | None:
         """The address, and the name as log-in compares it: trimmed, normalized, in one case."""
-        name = request.data.get("username") if hasattr(request.data, "get") else None
+        name = self.submitted_name(request)
         if not isinstance(name, str):
             return None  # the serializer will refuse it
         max_length = User._meta.get_field("username").max_length
         name = User.normalize_username(name.strip()[:max_length]).casefold()
         return f"{super().identity(request)} {name}"
+
+    def submitted_name(self, request: Request) -> object:
+        return request.data.get("username") if hasattr(request.data, "get") else None
+
+
+class OwnPasswordThrottle(LoginNameThrottle):
+    """Wrong passwords of a user who is logged in count as failed log-ins with that name."""
+
+    def submitted_name(self, request: Request) -> object:
+        return request.user.get_username()

@@ -53,10 +53,12 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     ordering = ("-created_at", "-id")
     list_filter = (
         *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
-        *(filters.Refunded, filters.Model, "mock_mode"),
+        *(filters.Refunded, filters.Model, "mock_mode", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
-    search_help_text = "User, e-mail, part of an id, words of the prompt. All words must match."
+    search_help_text = (
+        "User, e-mail, beginning of an id, words of the prompt. All words must match."
+    )
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (

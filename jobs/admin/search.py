@@ -1,52 +1,83 @@
-"""Search jobs by words of a customer's e-mail: name, address, part of an id, words of the prompt.
+"""Search jobs by words of a customer's e-mail: name, address, beginning of an id, words of prompts.
 
-Ids and users are found by index. Prompts have no word index, because SQLite and PostgreSQL share no
-kind of one: the search reads the prompts of the newest jobs.
+Each word must match in any field. A word that matches users is searched among these users' jobs
+and, separately, in prompts, ids and operations: each of these queries uses an index, which one
+query with OR would not. With the word indexes of `videostudio.core.word_index`, all prompts are
+searched. Without them (SQLite, or a PostgreSQL without pg_trgm) only the newest READ prompts are.
 """
 
-import re
+from collections.abc import Iterator
 from datetime import datetime
-from uuid import UUID
+from functools import reduce
+from itertools import combinations
+from operator import and_
 
 from django.db.models import Q, QuerySet
 
+from accounts import user_search
 from accounts.models import User
 from jobs.models import VideoJob
+from videostudio.core import word_index
 
-READ = 100_000  # the newest jobs, whose prompts are searched
-MOST_WORDS = 8
+READ = 100_000
+SAMPLE, COMMON = 2_000, 50  # if so many of the newest jobs match, most pages need no index
+MOST_USERS = 200  # of a word, whose ids are passed
+MOST_USER_WORDS = 3
 AROUND = " \t\r\n<>()[]{},;:!?'\"“”„«»`"
-PART_OF_ID = re.compile(r"[0-9a-f]{4,32}")
 
 
 def search(jobs: QuerySet[VideoJob], term: str) -> QuerySet[VideoJob]:
     """The jobs of `jobs` that match every word of `term`, each in any field."""
-    words = [word for each in term.split() if (word := each.strip(AROUND).rstrip("."))]
+    split = (word.strip(AROUND).rstrip(".") for word in term.split())
+    words = list(dict.fromkeys(word for word in split if word))[: user_search.MOST_WORDS]
     if not words:
         return jobs
-    oldest = _oldest_read()
-    for word in words[:MOST_WORDS]:
-        jobs = jobs.filter(_found(word, oldest))
-    return jobs
+    newest = VideoJob.objects.order_by("-created_at", "-id")
+    oldest = None
+    if not word_index.exists():
+        oldest = newest.values_list("created_at", flat=True)[READ : READ + 1].first()
+    in_job = {word: _in_job(word, oldest) for word in words}
+    of_users = {word: found for word in words if (found := _of_users(word))}
+    together = reduce(and_, (in_job[word] | of_users.get(word, Q()) for word in words))
+    recent = jobs.order_by().filter(together, pk__in=newest.values("pk")[:SAMPLE])
+    if len(of_users) > MOST_USER_WORDS or recent[:COMMON].count() == COMMON:
+        return jobs.filter(together)
+    first, *more = (
+        jobs.order_by().filter(query).values("pk") for query in _queries(in_job, of_users)
+    )
+    return jobs.filter(pk__in=first.union(*more))
 
 
-def _found(word: str, oldest: datetime | None) -> Q:
-    part = word.replace("-", "").lower()
-    if len(part) == 32 and PART_OF_ID.fullmatch(part):
-        return Q(pk=UUID(part)) | Q(user=UUID(part))
-    users = Q(username__icontains=word) | Q(email__icontains=word)
-    found = Q(operation=word)
+def _of_users(word: str) -> Q | None:
+    """A filter for the jobs of the users that match; None if there are none."""
+    users = User.objects.filter(user_search.matching(word)).order_by()
+    ids = list(users.values_list("pk", flat=True)[: MOST_USERS + 1])
+    if len(ids) > MOST_USERS:
+        return user_search.matching(word, prefix="user__")
+    return Q(user__in=ids) if ids else None
+
+
+def _in_job(word: str, oldest: datetime | None) -> Q:
     prompt = Q(prompt__icontains=word)
-    if PART_OF_ID.fullmatch(part):
-        first, last = UUID(part.ljust(32, "0")), UUID(part.ljust(32, "f"))
-        found |= Q(pk__range=(first, last))
-        users |= Q(pk__range=(first, last))
-        prompt |= Q(pk__icontains=word)
     if oldest:
         prompt &= Q(created_at__gte=oldest)
-    return found | prompt | Q(user__in=User.objects.filter(users).values("pk"))
+    found = Q(operation=word) | prompt
+    if ids := user_search.ids_beginning_with(word):
+        found |= Q(pk__range=ids)
+    return found
 
 
-def _oldest_read() -> datetime | None:
-    newest_first = VideoJob.objects.order_by("-created_at", "-id")
-    return newest_first.values_list("created_at", flat=True)[READ : READ + 1].first()
+def _queries(in_job: dict[str, Q], of_users: dict[str, Q]) -> Iterator[Q]:
+    """Together they find the jobs. Each chooses words that match users; the others are in the job.
+
+    The word index has the ended jobs; active ones are few.
+    """
+    for number in range(len(of_users) + 1):
+        for chosen in combinations(of_users, number):
+            words = (of_users[word] if word in chosen else in_job[word] for word in in_job)
+            query = reduce(and_, words)
+            if chosen:
+                yield query
+            else:
+                yield query & Q(next_step_at=None)
+                yield query & Q(next_step_at__isnull=False)

@@ -10,9 +10,12 @@ from rest_framework.fields import empty
 from rest_framework.utils import html
 
 from jobs import catalog, image_files, input_images
+from jobs.api.parsers import uploaded
+from jobs.webhooks import addresses
 
 Messages = dict[str, Any]
 ALLOWED_CONTROLS = "\t\n\r"
+MAX_UNTRIMMED = 20_000  # characters of a text with the white space around it
 
 
 class PlainTextField(serializers.CharField):
@@ -33,6 +36,8 @@ class PlainTextField(serializers.CharField):
     def run_validation(self, data: Any = empty) -> Any:
         """Validate before trimming, which removes some control characters as white space."""
         if isinstance(data, str):
+            if len(data) > MAX_UNTRIMMED:  # checking each character would take seconds
+                self.fail("max_length")
             if any(unicodedata.category(c) == "Cc" and c not in ALLOWED_CONTROLS for c in data):
                 raise serializers.ValidationError(
                     f"{self.what} must not contain control characters", code="control_characters"
@@ -42,8 +47,27 @@ class PlainTextField(serializers.CharField):
                     f"{self.what} must be valid UTF-8", code="encoding"
                 )
         elif data is not None and data is not empty:
-            raise serializers.ValidationError(f"{self.what} must be a text", code="invalid")
+            raise serializers.ValidationError(f"{self.what} must be text", code="invalid")
         return super().run_validation(data) or None
+
+
+class WebhookUrlField(serializers.CharField):
+    """An https URL of a public host, or of a host in WEBHOOK_ALLOWED_HOSTS."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        self.what = what
+        text = f"{what} must be a text"
+        super().__init__(error_messages={"invalid": text, "null": text, "blank": text}, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        url = super().to_internal_value(data)
+        try:
+            addresses.check(url)
+        except addresses.RefusedUrl as refusal:
+            raise serializers.ValidationError(f"{self.what} {refusal}", "url") from refusal
+        return url
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
@@ -91,15 +115,17 @@ class ImageField(serializers.FileField):
         self.what = what
         messages: Messages = {
             "invalid": f"{what} must be an uploaded file, or a data URI: data:image/png;base64,…",
-            "data_uri": f"{what} is not a valid data URI: data:image/png;base64,…",
+            "data_uri": f"{what} must be a data URI in base64: data:image/png;base64,…",
             "empty": f"{what} is an empty file",
             "no_name": f"{what} must be an uploaded file with a name",
         }
         super().__init__(error_messages=messages, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, str) and data.startswith("data:"):  # the parser could not decode it
-            self.fail("data_uri")
+        if isinstance(data, str) and data[:5].lower() == "data:":
+            data = uploaded(data)
+            if isinstance(data, str):
+                self.fail("data_uri")
         upload = super().to_internal_value(data)
         if upload.size > input_images.MAX_BYTES:
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
@@ -118,6 +144,10 @@ class ReferenceImagesField(serializers.ListField):
         if html.is_html_input(dictionary) and isinstance(value, list):
             return [each for each in value if each != ""]
         return value
+
+    default_error_messages = {
+        "not_a_list": f"Reference images must be a list of at most {catalog.MAX_REFERENCE_IMAGES}"
+    }
 
     def to_internal_value(self, data: Any) -> list[input_images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:

@@ -4,7 +4,8 @@ from jobs.models.coordination import Heartbeat, PeriodicTask, SubmissionGate, Ti
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
-from jobs.models.waiting_line import Turn
+from jobs.models.waiting_line import LineSnapshot, Turn
+from jobs.models.webhooks import Webhook, WebhookDelivery, WebhookSender
 from jobs.statuses import ACTIVE, Stage, Status
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "JobCount",
     "JobEvent",
     "JobImage",
+    "LineSnapshot",
     "PeriodicTask",
     "Stage",
     "Status",
@@ -23,4 +25,7 @@ __all__ = [
     "Tick",
     "Turn",
     "VideoJob",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookSender",
 ]

@@ -22,6 +22,7 @@ from tokens_ledger.models import Entry
 
 KEYS = "/api/v1/keys"
 ME = "/api/v1/auth/me"
+PASSWORD = "/api/v1/auth/password"
 FIELDS = [
     *("id", "name", "prefix", "scope", "dailyTokenLimit"),
     *("createdAt", "lastUsedAt", "expiresAt"),
@@ -226,7 +227,7 @@ class TestScope:
         [(path, method) for path in PRIVATE for method in PRIVATE[path] if method != "get"],
     )
     def test_read_key_changes_nothing(self, program, path, method):
-        code = "session_required" if path.startswith((KEYS, ME)) else "read_only_key"
+        code = "session_required" if path.startswith((KEYS, ME, PASSWORD)) else "read_only_key"
         answer = getattr(program(scope="read"), method)(path.replace(ID, str(uuid4())))
         assert_problem(answer, 403, code)
 

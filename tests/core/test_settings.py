@@ -19,12 +19,14 @@ GOOD = {
 ACCOUNT = ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET")
 BOOLEANS = [
     *("DEBUG", "HTTPS_ONLY", "USE_CLOUDINARY", "VIDEO_DEFAULT_MOCK_MODE", "ADMIN_OTP_REQUIRED"),
+    "DATABASE_TRANSACTION_POOLING",
     *("VIDEO_REFUND_FAILED_JOBS", "REGISTRATION_OPEN", "MONITOR_SHOW_PROMPTS"),
 ]
 RATES = ["THROTTLE_AUTH", "THROTTLE_LOGIN_NAME", "THROTTLE_CREATE"]
 LEAST = {
     "PORT": 1,
     "WEB_CONCURRENCY": 1,
+    "WEB_THREADS": 1,
     "WORKER_CONCURRENCY": 2,
     "VEO_MAX_IN_FLIGHT": 1,
     "VEO_CREATES_PER_MINUTE": 1,
@@ -45,6 +47,7 @@ INVALID = {
     "PORT": ["0", "65536"],
     **{name: ["20", "0/min", "20/fortnight"] for name in RATES},
     "DATABASE_URL": ["nonsense", "mysql://db/x", "postgres://h:p/x"],
+    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
@@ -55,6 +58,8 @@ INVALID = {
         *("https://app.example.com:443", "http://localhost:80", "https://app.example.com:99999"),
     ],
     "GOOGLE_VERTEX_BASE_URL": ["nonsense"],
+    "PUBLIC_URL": ["nonsense", "studio.example.com", "https://studio.example.com/path"],
+    "WEBHOOK_ALLOWED_HOSTS": ["https://localhost", "localhost:8000", "a b"],
     "CLOUDINARY_UPLOAD_PREFIX": ["nonsense"],
     "JWT_SIGNING_KEY": ["x" * 31],
     "LOG_FORMAT": ["xml"],
@@ -111,6 +116,11 @@ class TestValidValue:
                 ["https://app.example.com", "http://[::1]:3000", "capacitor://localhost"],
             ),
             ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
+            (
+                "WEBHOOK_ALLOWED_HOSTS",
+                "LocalHost, 10.0.0.7,[::1]",
+                ["localhost", "10.0.0.7", "::1"],
+            ),
         ],
     )
     def test_valid_value_is_parsed(self, name, value, expected):
@@ -127,6 +137,8 @@ class TestDefault:
             "CORS_ALLOW_ALL_ORIGINS": False,
             "PORT": 8000,
             "WEB_CONCURRENCY": 2,
+            "WEB_THREADS": 8,
+            "DATABASE_TRANSACTION_POOLING": False,
             "WORKER_CONCURRENCY": 2,
             "USE_CLOUDINARY": False,
             "VIDEO_DEFAULT_MOCK_MODE": None,
@@ -138,6 +150,8 @@ class TestDefault:
             "STAGING_DIR": "",
             "STAGING_MAX_BYTES": 5_000_000_000,
             "VIDEO_REFUND_FAILED_JOBS": True,
+            "PUBLIC_URL": "",
+            "WEBHOOK_ALLOWED_HOSTS": [],
             "VEO_MODEL_IDS": {},
             "VEO_MAX_IN_FLIGHT": 50,
             "VEO_CREATES_PER_MINUTE": 10,

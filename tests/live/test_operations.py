@@ -1,6 +1,7 @@
 """Metrics, log and readiness of real processes."""
 
 import json
+import signal
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,27 @@ def test_each_web_process_is_unready_once_the_last_cluster_has_been_silent(studi
         assert readiness(url)[:2] == (503, {"workers"})
     assert studio.restart_ended() == 1
     studio.wait_until_ready()
+
+
+def test_each_process_is_listed_until_it_ends_normally(stack):
+    running = stack(clusters=2)
+    webs = int(running.env["WEB_CONCURRENCY"])
+
+    def listed():
+        found = ApiClient(running.url).get("/readyz").json()["processes"]
+        return {kind: (each["alive"], each["silent"]) for kind, each in found.items()}
+
+    assert until(lambda: listed() == {"web": (webs, []), "cluster": (2, [])}, 15), listed()
+    *_, cluster = running.started.values()
+    running.kill(cluster.pid, signal.SIGTERM)
+    assert until(lambda: listed()["cluster"] == (1, []), 15), listed()
+    *_, web = (each for log, each in running.started.items() if log.name.startswith("web"))
+    before = running.sql("SELECT count(*) FROM jobs_heartbeat WHERE kind = 'web'")
+    running.kill(web.pid, signal.SIGTERM)
+    assert before == [(webs,)]
+    assert until(
+        lambda: running.sql("SELECT count(*) FROM jobs_heartbeat WHERE kind = 'web'") == [(0,)], 30
+    )
 
 
 def test_web_process_without_a_database_is_up_but_unready(stack):

@@ -14,6 +14,7 @@ from jobs.stats import estimates
 from tests.staff_site import LIST
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
+from videostudio.core import word_index
 from videostudio.core.admin import CappedPaginator, escape_formula
 
 
@@ -94,14 +95,33 @@ class TestSearch:
     def test_odd_term_is_answered(self, support, needle, term):
         assert support.get(LIST, {"q": term}).status_code == 200
 
-    def test_only_prompts_of_the_newest_jobs_are_searched(
+    def test_only_prompts_of_the_newest_jobs_are_searched_without_an_index(
         self, support, needle, new_job, monkeypatch
     ):
+        monkeypatch.setattr(word_index, "exists", lambda: False)
         monkeypatch.setattr("jobs.admin.search.READ", 2)
         for _ in range(3):
             new_job("CANCELLED")
         assert listed(support, q="needle") == []
         assert listed(support, q=str(needle.pk)[:8]) == [needle]
+
+    @pytest.mark.parametrize("common", [1, 50])
+    def test_frequent_words_find_the_same_as_rare_ones(
+        self, support, needle, new_job, bob, monkeypatch, common
+    ):
+        monkeypatch.setattr("jobs.admin.search.COMMON", common)
+        waiting = new_job(prompt="Another needle")
+        new_job(user=bob, prompt="No match")
+        assert listed(support, q="needle alice") == [waiting, needle]
+        assert listed(support, q="needle alice", status__exact="PENDING") == [waiting]
+
+    def test_word_that_very_many_users_match_finds_their_jobs(self, support, needle, monkeypatch):
+        monkeypatch.setattr("jobs.admin.search.MOST_USERS", 1)
+        assert listed(support, q="example.com haystack") == [needle]
+        assert len(listed(support, q="example.com")) == 3
+
+    def test_many_words_that_match_users_find_a_job(self, support, needle):
+        assert listed(support, q="alice al li lic ice example needle") == [needle]
 
 
 class TestFilters:
@@ -176,6 +196,7 @@ class TestPages:
                 listed(support, **query)
             return len(captured)
 
+        queries(q="the first search of a process looks for the word index")
         for query in ({}, {"q": "sunset"}, {"stuck": "yes"}, {"ordered": "hour"}):
             new_job("generating")
             few = queries(**query)

@@ -15,6 +15,7 @@ from jobs.models import Status
 from jobs.stats import prometheus
 from tests import many_jobs
 from tests.api import JOBS
+from tests.queries import rows_read_by as costs
 from tokens_ledger import ledger, reconciliation
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -44,20 +45,6 @@ def user(request, alice, bob):
 @pytest.fixture
 def client(user, client_of):
     return client_of(user)
-
-
-def looked_at():
-    """Rows that were read so far, in this transaction."""
-    rows = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-    return int(connection.connection.execute(rows).fetchone()[0])
-
-
-def costs(request):
-    for _ in range(10):
-        request()
-    before = looked_at()
-    request()
-    return looked_at() - before
 
 
 def test_create_reads_few_rows(client, settings):

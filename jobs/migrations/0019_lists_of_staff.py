@@ -1,0 +1,81 @@
+"""Indexes for the filters of the staff's list of jobs, and for the search of words.
+
+On PostgreSQL they are made CONCURRENTLY, so that nobody waits for them. What an interrupted run
+left is dropped first, so that the migration can be run again. Where PostgreSQL refuses to install
+pg_trgm, the indexes for words are left out; `manage.py create_word_indexes` creates them later.
+"""
+
+import logging
+
+from django.db import migrations, models
+
+from videostudio.core import word_index
+
+logger = logging.getLogger(__name__)
+
+NEWEST = ["-created_at", "-id"]
+INDEXES = {
+    "job_of_model": models.Index(fields=["model", *NEWEST], name="job_of_model"),
+    "job_free": models.Index(
+        fields=NEWEST, condition=models.Q(("tokens_consumed", 0)), name="job_free"
+    ),
+    "job_refunded": models.Index(
+        fields=NEWEST, condition=models.Q(("tokens_refunded__gt", 0)), name="job_refunded"
+    ),
+    "job_mock": models.Index(
+        fields=NEWEST, condition=models.Q(("mock_mode", True)), name="job_mock"
+    ),
+    "job_cancelled": models.Index(
+        fields=NEWEST, condition=models.Q(("status", "CANCELLED")), name="job_cancelled"
+    ),
+}
+COLUMNS = "created_at DESC, id DESC"
+SQL = {
+    "job_of_model": f"(model, {COLUMNS})",
+    "job_free": f"({COLUMNS}) WHERE tokens_consumed = 0",
+    "job_refunded": f"({COLUMNS}) WHERE tokens_refunded > 0",
+    "job_mock": f"({COLUMNS}) WHERE mock_mode",
+    "job_cancelled": f"({COLUMNS}) WHERE status = 'CANCELLED'",
+}
+
+
+def concurrently(schema_editor):
+    return "CONCURRENTLY" if schema_editor.connection.vendor == "postgresql" else ""
+
+
+def drop(apps, schema_editor):
+    for name in SQL:
+        schema_editor.execute(f"DROP INDEX {concurrently(schema_editor)} IF EXISTS {name}")
+
+
+def create(apps, schema_editor):
+    drop(apps, schema_editor)
+    for name, columns in SQL.items():
+        how = concurrently(schema_editor)
+        schema_editor.execute(f"CREATE INDEX {how} {name} ON jobs_videojob {columns}")
+
+
+def create_word_indexes(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql" and (refusal := word_index.create()):
+        logger.warning("no word indexes: %s", refusal)
+
+
+def drop_word_indexes(apps, schema_editor):
+    if schema_editor.connection.vendor == "postgresql":
+        word_index.drop()
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("jobs", "0018_roles_and_api_keys"), ("accounts", "0004_staff_action")]
+
+    operations = [
+        migrations.SeparateDatabaseAndState(
+            state_operations=[
+                migrations.AddIndex(model_name="videojob", index=index)
+                for index in INDEXES.values()
+            ],
+            database_operations=[migrations.RunPython(create, drop)],
+        ),
+        migrations.RunPython(create_word_indexes, drop_word_indexes),
+    ]

@@ -1,0 +1,80 @@
+"""Indexes that find a part of a word in prompts, user names and e-mail addresses.
+
+They need PostgreSQL's extension pg_trgm. Its creation needs the right CREATE on the database; where
+that is missing, everything works without the indexes, and `manage.py create_word_indexes` creates
+them later.
+"""
+
+from django.core.cache import caches
+from django.db import Error, connection, transaction
+
+# As Django compares for `icontains`. A job is indexed once, when it has ended.
+INDEXES = {
+    "job_prompt_words": (
+        "jobs_videojob USING gin (UPPER(prompt) gin_trgm_ops) WHERE next_step_at IS NULL"
+    ),
+    "user_name_words": "accounts_user USING gin (UPPER(username::text) gin_trgm_ops)",
+    "user_email_words": "accounts_user USING gin (UPPER(email::text) gin_trgm_ops)",
+}
+# How frequent the parts are, for the planner: it reads the newest jobs for a frequent one.
+STATISTICS = {
+    "job_prompt_words_statistics": "(UPPER(prompt)) FROM jobs_videojob",
+    "user_name_words_statistics": "(UPPER(username::text)) FROM accounts_user",
+    "user_email_words_statistics": "(UPPER(email::text)) FROM accounts_user",
+}
+VALID = """
+    SELECT count(*) = %s FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    WHERE relname = ANY(%s) AND indisvalid
+"""
+REMEMBERED_SECONDS = 60
+
+
+def create() -> str:
+    """Create the extension and the indexes without blocking writers; return why not, or "".
+
+    Not in a transaction. What an interrupted run left is replaced.
+    """
+    if connection.vendor != "postgresql":
+        return "only PostgreSQL has them"
+    if not _is_installed():
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        except Error as error:
+            return str(error).strip()
+    if not _are_valid():
+        with connection.cursor() as cursor:
+            for name, definition in INDEXES.items():
+                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+                cursor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {definition}")
+            for name, definition in STATISTICS.items():
+                cursor.execute(f"CREATE STATISTICS IF NOT EXISTS {name} ON {definition}")
+            cursor.execute("ANALYZE jobs_videojob, accounts_user")
+    return ""
+
+
+def drop() -> None:
+    with connection.cursor() as cursor:
+        for name in INDEXES:
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        for name in STATISTICS:
+            cursor.execute(f"DROP STATISTICS IF EXISTS {name}")
+
+
+def exists() -> bool:
+    """Whether words are found by index. A process remembers the answer for a minute."""
+    if connection.vendor != "postgresql":
+        return False
+    return bool(caches["local"].get_or_set("word-index", _are_valid, REMEMBERED_SECONDS))
+
+
+def _is_installed() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'")
+        return cursor.fetchone() == (1,)
+
+
+def _are_valid() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(VALID, [len(INDEXES), list(INDEXES)])
+        return cursor.fetchone() == (True,)
