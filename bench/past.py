@@ -65,9 +65,12 @@ ACCOUNTS = """
     FROM accounts_user AS u WHERE id = ANY(%(owners)s)
 """
 COUNTS = """
-    INSERT INTO jobs_jobcount (user_id, jobs)
-    SELECT user_id, count(*) FROM jobs_videojob WHERE user_id = ANY(%(owners)s) GROUP BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET jobs = EXCLUDED.jobs
+    INSERT INTO jobs_jobcount (user_id, jobs, succeeded, failed, cancelled)
+    SELECT user_id, count(*), count(*) FILTER (WHERE status = 'SUCCEEDED'),
+           count(*) FILTER (WHERE status = 'FAILED'), count(*) FILTER (WHERE status = 'CANCELLED')
+    FROM jobs_videojob WHERE user_id = ANY(%(owners)s) GROUP BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET jobs = EXCLUDED.jobs, succeeded = EXCLUDED.succeeded,
+        failed = EXCLUDED.failed, cancelled = EXCLUDED.cancelled
 """
 
 
