@@ -16,11 +16,22 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import AuthenticationFailed, InvalidToken, TokenError
+from rest_framework_simplejwt.exceptions import (
+    AuthenticationFailed,
+    ExpiredTokenError,
+    InvalidToken,
+    TokenError,
+)
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken
+from rest_framework_simplejwt.tokens import RefreshToken, UntypedToken
 
 from accounts.models import User
+
+EXPIRED = "The refresh token has expired: log in again."
+USED = "This refresh token was used before, or revoked: log in again."
+WRONG_TYPE = "This is an access token: send the refresh token instead."
+FOREIGN = "This is not a refresh token of this service."
 
 
 class TokenPair(NamedTuple):
@@ -75,8 +86,10 @@ def _used_once(refresh: str) -> Iterator[RefreshToken]:
     """A transaction that blacklists the token, which the database allows only once."""
     try:
         token = RefreshToken(refresh)  # type: ignore[arg-type]  # simplejwt's hint is wrong
+    except ExpiredTokenError as error:
+        raise InvalidToken(EXPIRED) from error
     except TokenError as error:
-        raise InvalidToken(str(error)) from error
+        raise InvalidToken(_why_refused(refresh)) from error
     try:
         with transaction.atomic():
             outstanding = OutstandingToken.objects.get(jti=token["jti"])
@@ -84,4 +97,14 @@ def _used_once(refresh: str) -> Iterator[RefreshToken]:
             yield token
     # Used by another request, user deleted meanwhile, or signed with our key but not by `issue`.
     except (IntegrityError, OutstandingToken.DoesNotExist) as error:
-        raise InvalidToken("Token is spent or unknown") from error
+        raise InvalidToken(USED) from error
+
+
+def _why_refused(refresh: str) -> str:
+    """Why a refresh token that has not expired is refused."""
+    try:
+        claims = UntypedToken(refresh)  # type: ignore[arg-type]
+    except TokenError:
+        return FOREIGN
+    kind = claims.get(api_settings.TOKEN_TYPE_CLAIM)
+    return {"refresh": USED, "access": WRONG_TYPE}.get(str(kind), FOREIGN)

@@ -4,7 +4,8 @@ from math import ceil
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connection
 
 from jobs import providers
 from jobs.catalog import MODELS
@@ -62,6 +63,41 @@ def model_ids_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             f"VEO_MODEL_IDS names models that do not exist: {', '.join(unknown)}",
             hint=f"Use these names: {', '.join(MODELS)}.",
             id="jobs.E005",
+        )
+    ]
+
+
+# What the role may use: superusers have some of `max_connections` to themselves.
+CONNECTION_LIMIT = """
+    SELECT least(current_setting('max_connections')::int
+                 - current_setting('superuser_reserved_connections')::int,
+                 nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
+    FROM pg_roles, pg_database
+    WHERE rolname = current_user AND datname = current_database()
+"""
+CLUSTER_CONNECTIONS = 4  # of a cluster's processes other than its workers
+
+
+@register(Tags.database)
+def connections_suffice(app_configs: Any, databases: Any, **kwargs: Any) -> list[CheckMessage]:
+    """One web and one cluster must fit into PostgreSQL. `migrate` and the start of web ask this."""
+    is_pooled = settings.DATABASE_TRANSACTION_POOLING
+    if "default" not in (databases or []) or connection.vendor != "postgresql" or is_pooled:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(CONNECTION_LIMIT)
+        [limit] = cursor.fetchone()
+    web = settings.WEB_CONCURRENCY * (settings.WEB_THREADS + 1)  # and the heartbeat
+    cluster = settings.WORKER_CONCURRENCY + CLUSTER_CONNECTIONS
+    if web + cluster <= limit:
+        return []
+    return [
+        Warning(
+            f"One web and one qcluster may open {web} + {cluster} connections, and PostgreSQL"
+            f" allows {limit}.",
+            hint="Raise PostgreSQL's max_connections or the role's limit; or lower WEB_THREADS,"
+            " WEB_CONCURRENCY or WORKER_CONCURRENCY.",
+            id="jobs.W004",
         )
     ]
 

@@ -12,7 +12,7 @@ from jobs import lifecycle, messages, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
-from jobs.stats import estimates
+from jobs.stats import estimates, waiting_line
 from tokens_ledger import key_limit, ledger
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
@@ -60,7 +60,8 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
-    InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
+    AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
+    JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)
@@ -88,7 +89,8 @@ def create(
                 created_at=now,
             )
         wakeup.wake("submit_due")
-        place = VideoJob.objects.places([job.pk])[job.pk]
+    # A worker may have started the job since.
+    place = waiting_line.positions([job]).get(job.pk, 0)
     return CreatedJob(job, [event], place)
 
 

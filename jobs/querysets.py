@@ -1,25 +1,30 @@
 """Named queries on jobs, including the order of the waiting line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import connection, models
 
-from jobs.statuses import ACTIVE
+from jobs.statuses import ACTIVE, Status
 
 if TYPE_CHECKING:
     from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
 
-# Every waiting job with
+# `waiting_jobs` selects every waiting job, or those of some users, with
 #   nth            its rank among its user's waiting jobs, 1 for the first;
 #   user_rank      its rank among its user's running and waiting jobs;
 #   waiting_since  when a job of its user was last started or, if that is later, when the user's
 #                  first waiting job was created.
 # The ORM cannot nest window functions. Running jobs are counted once per user, for the first
 # waiting job, so that PostgreSQL uses the index of active jobs even with stale statistics.
-WAITING = """
+ALL_WAITING = "status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL"
+WAITING_OF_USERS = "status = 'PENDING' AND user_id IN ({users})"
+
+
+def waiting_jobs(condition: str = ALL_WAITING) -> str:
+    return f"""
     SELECT id, mock_mode, created_at, next_step_at, status_message, nth,
         nth + MAX(running) OVER (PARTITION BY user_id) AS user_rank,
         MAX(since) OVER (PARTITION BY user_id) AS waiting_since
@@ -36,20 +41,32 @@ WAITING = """
             SELECT id, mock_mode, created_at, next_step_at, status_message, user_id,
                 ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY created_at, id) AS nth
             FROM jobs_videojob
-            WHERE status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL
+            WHERE {condition}
         ) AS waiting
     ) AS counted
 """
+
+
 # With an equal `user_rank`, the job that is further back among its user's waiting jobs comes later:
 # its user will have been served by then.
 LINE_ORDER = "user_rank, nth, waiting_since, created_at, id"
-IN_LINE = f"SELECT * FROM ({WAITING}) AS line ORDER BY {LINE_ORDER}"
+IN_LINE = f"SELECT * FROM ({waiting_jobs()}) AS line ORDER BY {LINE_ORDER}"
+PLACE = f"ROW_NUMBER() OVER (PARTITION BY mock_mode ORDER BY {LINE_ORDER}) - 1 AS place"
 PLACES = f"""
-    SELECT id, place FROM (
-        SELECT id, ROW_NUMBER() OVER (PARTITION BY mock_mode ORDER BY {LINE_ORDER}) - 1 AS place
-        FROM ({WAITING}) AS line
+    SELECT id, place FROM (SELECT id, {PLACE} FROM ({waiting_jobs()}) AS line) AS placed
+    WHERE id IN ({{ids}})
+"""
+SORT_KEYS = f"""
+    SELECT mock_mode, 0 AS place, {LINE_ORDER} FROM ({waiting_jobs(WAITING_OF_USERS)}) AS line
+    WHERE id IN ({{ids}})
+"""
+NUMBERED = f"""
+    SELECT mock_mode, place, {LINE_ORDER} FROM (
+        SELECT *, {PLACE}, COUNT(*) OVER (PARTITION BY mock_mode) AS total
+        FROM ({waiting_jobs()}) AS line
     ) AS placed
-    WHERE id IN ({{}})
+    WHERE place < {{front}} OR place % (total / {{marks}} + 1) = 0
+    ORDER BY mock_mode, place
 """
 
 
@@ -74,9 +91,52 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         """
         return self.model.objects.raw(IN_LINE)
 
+    def waiting(self) -> "VideoJobQuerySet":
+        """PENDING jobs, by conditions that PostgreSQL answers from the index of due jobs."""
+        return self.filter(status=Status.PENDING, stage="", next_step_at__isnull=False)
+
     def places(self, ids: Sequence[UUID]) -> dict[UUID, int]:
-        """The queue position of each PENDING job among `ids`: how many of its kind come first."""
-        key = self.model._meta.pk
-        keys = [key.get_db_prep_value(id, connection) for id in ids]
-        placed: Any = self.model.objects.raw(PLACES.format(", ".join(["%s"] * len(keys))), keys)
+        """The queue position of each PENDING job among `ids`: how many of its kind come first.
+
+        Reads the whole line; `stats.waiting_line` does not if the line is long.
+        """
+        placed: Any = self.model.objects.raw(
+            PLACES.format(ids=_parameters(ids)), self._prepared(ids)
+        )
         return {job.pk: job.place for job in placed}
+
+    def sort_keys(self, ids: Sequence[UUID], *, users: Collection[UUID]) -> list[tuple[str, list]]:
+        """The kind and the sort key of each PENDING job among `ids`, all of which are jobs of
+        `users`. Reads only the waiting jobs of these users.
+        """
+        statement = SORT_KEYS.format(users=_parameters(users), ids=_parameters(ids))
+        rows = self._rows(statement, [*self._prepared(users), *self._prepared(ids)])
+        return [(kind, key) for kind, _, key in rows]
+
+    def numbered(self, *, front: int, marks: int) -> list[tuple[str, int, list]]:
+        """The kind, the place and the sort key of the first `front` jobs of each kind in the line,
+        and of at most `marks` others, evenly spaced. Reads the whole line.
+        """
+        return self._rows(NUMBERED.format(front=front, marks=marks), None)
+
+    def _rows(self, statement: str, parameters: list | None) -> list[tuple[str, int, list]]:
+        """Rows of kind, place and LINE_ORDER, whose columns become a list that sorts as they do."""
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return [
+                ("mock" if mock else "veo", place, [rank, nth, *map(str, moments), _hex(id)])
+                for mock, place, rank, nth, *moments, id in cursor.fetchall()
+            ]
+
+    def _prepared(self, ids: Collection[UUID]) -> list[Any]:
+        key = self.model._meta.pk
+        return [key.get_db_prep_value(id, connection) for id in ids]
+
+
+def _parameters(values: Collection[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _hex(id: Any) -> str:
+    """An id as PostgreSQL or SQLite returns it, without hyphens."""
+    return UUID(str(id)).hex

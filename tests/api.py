@@ -24,7 +24,7 @@ PRIVATE = {
     "/api/v1/tokens": ["get"],
     "/api/v1/tokens/entries": ["get"],
     "/api/v1/tokens/usage": ["get"],
-    "/api/v1/auth/me": ["get"],
+    "/api/v1/auth/me": ["get", "delete"],
     "/api/v1/auth/password": ["post"],
     "/api/v1/keys": ["get", "post"],
     f"/api/v1/keys/{ID}": ["delete"],

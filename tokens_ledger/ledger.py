@@ -33,6 +33,13 @@ class AlreadyRefunded(Exception):
     """The charge under this reference has already been refunded."""
 
 
+class AccountClosed(ValueError):
+    """The user has deleted the account: nothing can be charged or granted any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The user has deleted the account")
+
+
 def cost(operation: str) -> int:
     """The price of `operation` in tokens. KeyError if there is no such operation."""
     return settings.VIDEO_TOKEN_COSTS[operation]
@@ -48,10 +55,21 @@ def lock(*, user: User) -> Account:
 
     The lock serializes all changes of one user's balance, and whatever else callers protect with
     it (the limit of active jobs). Needs a transaction. Lock once per transaction, as late as
-    possible.
+    possible. Raises AccountClosed.
     """
     account, _ = Account.objects.select_for_update().get_or_create(user=user)
+    if account.is_closed:
+        raise AccountClosed
     return account
+
+
+def close(*, user: User) -> None:
+    """Close the account for good; orders and grants that wait for its lock are then refused.
+
+    Needs a transaction. Refunds of earlier charges remain possible. Raises AccountClosed if it is
+    closed already.
+    """
+    Account.objects.filter(pk=lock(user=user).pk).update(is_closed=True)
 
 
 def charge(

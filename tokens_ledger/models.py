@@ -20,6 +20,10 @@ class Account(models.Model):
         related_name="token_account",
     )
     balance = models.BigIntegerField(default=0, help_text="In tokens; the sum of the entries.")
+    # db_default, because processes of the previous version insert rows without it.
+    is_closed = models.BooleanField(
+        default=False, db_default=False, help_text="The user has deleted it."
+    )
 
     class Meta:
         permissions = [

@@ -7,10 +7,13 @@ stops the start once instead of in each worker.
 
 import gc
 from importlib import import_module
+from logging import getLogger
 from typing import Any
 
 from django.apps import apps
+from django.core.checks import Tags, run_checks
 from django.core.management.base import BaseCommand, SystemCheckError
+from django.db import Error, connections
 
 from videostudio import settings
 from videostudio.core.memory import return_large_blocks
@@ -18,7 +21,7 @@ from videostudio.core.memory import return_large_blocks
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "videostudio.web.worker.Worker"
-threads = 8
+threads = settings.WEB_THREADS
 timeout = 60
 graceful_timeout = 25
 control_socket_disable = True
@@ -29,7 +32,7 @@ preload_app = True
 
 
 def on_starting(master: Any) -> None:
-    """Run the system checks, as every manage.py command does, without a database query.
+    """Run the system checks, as every manage.py command does.
 
     They load the rest of the application. The API's schema and guide are made here, once for all
     workers.
@@ -38,6 +41,7 @@ def on_starting(master: Any) -> None:
         BaseCommand().check()
     except SystemCheckError as error:
         raise SystemExit(str(error)) from None
+    _check_database()
     import_module("jwt")
     import_module("jobs.api.openapi_views").documents()
     import_module("videostudio.guide").load()
@@ -56,3 +60,15 @@ def post_fork(master: Any, worker: Any) -> None:
 def worker_exit(master: Any, worker: Any) -> None:
     if hasattr(worker, "heart"):
         worker.heart.stop()
+
+
+def _check_database() -> None:
+    """Log what the database's checks find. Web starts without a database too."""
+    logger = getLogger("gunicorn.error")
+    try:
+        for message in run_checks(tags=[Tags.database], databases=["default"]):
+            logger.warning("%s", message)
+    except Error:
+        logger.warning("the database does not respond yet, so its connections are not checked")
+    finally:
+        connections.close_all()  # a forked process must not use the master's

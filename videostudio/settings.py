@@ -79,9 +79,11 @@ HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 DATABASE = env.dj_db_url(
     "DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
 )
+DATABASE_TRANSACTION_POOLING = env.bool("DATABASE_TRANSACTION_POOLING", False)
 REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
+WEB_THREADS = env.int("WEB_THREADS", 8, validate=at_least(1))
 WORKER_CONCURRENCY = env.int(
     "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
 )
@@ -278,6 +280,8 @@ elif DATABASE:
     # standby that is not promoted yet counts as down, because nothing can be written to it.
     defaults = {"connect_timeout": 5, "target_session_attrs": "read-write"}
     DATABASE["OPTIONS"] = defaults | DATABASE.get("OPTIONS", {})
+    # A server-side cursor ends where a pooler gives the connection to another client.
+    DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_TRANSACTION_POOLING
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -302,6 +306,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # `collectstatic` writes a manifest and hashed, compressed copies, which browsers cache for ever.
 # Without a manifest, or in DEBUG, files are served directly from the packages.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_USE_FINDERS = DEBUG or not (STATIC_ROOT / "staticfiles.json").exists()
 warnings.filterwarnings("ignore", "No directory at", module="django.core.handlers.base")
 MEDIA_URL = "/media/"

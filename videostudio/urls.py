@@ -8,6 +8,7 @@ from django.views.generic import RedirectView, TemplateView
 
 from accounts import password_page
 from accounts.api.urls import auth_urls, key_urls
+from jobs import account_deletion
 from jobs.storage import serve_video
 from tokens_ledger import ledger
 from videostudio import guide, health, metrics
@@ -16,7 +17,7 @@ from videostudio.core.api import errors
 urlpatterns = [
     path("", csrf_exempt(TemplateView.as_view(template_name="home.html")), name="home"),
     path("favicon.ico", RedirectView.as_view(url=static("studio/icon.svg"))),
-    path("api/v1/auth/", include(auth_urls(welcome=ledger.welcome))),
+    path("api/v1/auth/", include(auth_urls(welcome=ledger.welcome, erase=account_deletion.delete))),
     path("api/v1/", include(key_urls)),
     path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),

@@ -53,14 +53,14 @@ class BearerAuthentication(JWTAuthentication):
             return AccessToken(raw_token)  # type: ignore[arg-type]  # simplejwt's hint is wrong
         except ExpiredTokenError as error:
             raise InvalidToken(EXPIRED) from error
-        except TokenError as error:
+        except (TokenError, OverflowError) as error:  # a time beyond what Python can hold
             raise InvalidToken(WRONG_TYPE if _is_refresh(raw_token) else FOREIGN) from error
 
     def get_user(self, validated_token: Any) -> Any:
         try:
             return super().get_user(validated_token)
         except ValidationError as error:
-            raise AuthenticationFailed("User not found", code="user_not_found") from error
+            raise AuthenticationFailed("There is no such user.", code="user_not_found") from error
 
 
 def _user_of_key(key: str) -> tuple[User, ApiKey]:
@@ -77,6 +77,6 @@ def _is_refresh(raw_token: bytes) -> bool:
     """Whether the token is a valid one of this service, but not an access token."""
     try:
         claims = UntypedToken(raw_token)  # type: ignore[arg-type]
-    except TokenError:
+    except (TokenError, OverflowError):
         return False
     return claims.get(api_settings.TOKEN_TYPE_CLAIM) == "refresh"

@@ -18,3 +18,7 @@ class RequestResetSerializer(StrictSerializer):
 class ResetSerializer(StrictSerializer):
     token = StringField(max_length=200, help_text="The `token` of the link in the mail.")
     newPassword = StringField(**PASSWORD)
+
+
+class DeleteAccountSerializer(StrictSerializer):
+    password = StringField(**CURRENT)

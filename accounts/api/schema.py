@@ -15,6 +15,7 @@ from accounts.api.serializers import (
 from videostudio.core.api.openapi import (
     JSON,
     RETRY_AFTER,
+    SESSION_REQUIRED,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
@@ -58,7 +59,10 @@ NO_REFRESH = at_fault(
     code="invalid",
     faults=[("refresh", "Refresh is required", "required")],
 )
-SPENT = refused("The refresh token is not valid.", token_not_valid="Token is blacklisted")
+SPENT = refused(
+    "The refresh token is not valid.",
+    token_not_valid="This refresh token was used before, or revoked: log in again.",
+)
 
 register = extend_schema(
     operation_id="register",
@@ -122,6 +126,25 @@ log_out = extend_schema(
     request={JSON: RefreshSerializer},
     examples=[sent(REFRESH, "A refresh token")],
     responses={204: OpenApiResponse(description="Done."), 400: NO_REFRESH, 401: SPENT},
+)
+delete_account = extend_schema(
+    operation_id="deleteAccount",
+    summary="Delete your account",
+    description='Needs the JSON body `{"password": "…"}`. Active jobs are cancelled. Jobs with '
+    "their prompts, API keys, name and address are deleted; the entries stay, without a "
+    "name. Stored videos stay, at their URLs. This cannot be undone.",
+    responses={
+        204: OpenApiResponse(description="Deleted."),
+        400: at_fault(
+            "The password is wrong.",
+            code="invalid",
+            faults=[("password", "This is not your password", "wrong_password")],
+        ),
+        401: UNAUTHORIZED,
+        403: SESSION_REQUIRED,
+        429: THROTTLED,
+    },
+    parameters=[RETRY_AFTER, *rate_limits(204, 400, 429)],
 )
 me = extend_schema(
     operation_id="getAccount",

@@ -1,4 +1,4 @@
-"""Registration, log-in, refresh, log-out and account. Each view makes one domain call."""
+"""Registration, log-in, refresh and log-out. Each view makes one domain call."""
 
 from collections.abc import Callable, Sequence
 
@@ -62,11 +62,18 @@ class LoginView(PublicView):
 
     @schema.log_in
     def post(self, request: Request) -> Response:
-        pair = jwt.log_in(request=request, **read(CredentialsSerializer, request.data))
+        try:
+            pair = jwt.log_in(request=request, **read(CredentialsSerializer, request.data))
+        except ValidationError:
+            self._uncount()  # no password was tried
+            raise
+        self._uncount()
+        return Response(pair._asdict())
+
+    def _uncount(self) -> None:
         for throttle in self.throttles:
             if isinstance(throttle, LoginNameThrottle):
                 throttle.uncount()
-        return Response(pair._asdict())
 
 
 class RefreshView(PublicView):
@@ -86,11 +93,3 @@ class LogoutView(PublicView):
     def post(self, request: Request) -> Response:
         jwt.revoke(**read(RefreshSerializer, request.data))
         return Response(status=204)
-
-
-class MeView(StrictView):
-    """The account that the access token belongs to."""
-
-    @schema.me
-    def get(self, request: Request) -> Response:
-        return Response(UserSerializer(request.user).data)

@@ -189,6 +189,7 @@ ACTIONS = [
 
 # Formatted with the exception as {0}.
 SENTENCES: dict[type[Exception], str] = {
+    ledger.AccountClosed: "belongs to a deleted account",
     ledger.AlreadyRefunded: "was already refunded",
     ledger.NothingToRefund: "was never charged",
     VideoJob.DoesNotExist: "has been deleted",

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    ErrorDetail,
+    NotFound,
+    ValidationError,
+)
 
 from jobs import job_creation, lifecycle
 from jobs.models import VideoJob
@@ -71,6 +77,7 @@ def _key_limit_reached(exc: key_limit.KeyLimitReached) -> Problem:
 
 
 TRANSLATIONS: dict[type[Exception], Callable[[Any], APIException]] = {
+    ledger.AccountClosed: lambda exc: AuthenticationFailed(str(exc), "user_inactive"),
     ledger.InsufficientTokens: _insufficient_tokens,
     key_limit.KeyLimitReached: _key_limit_reached,
     job_creation.TooManyActiveJobs: _too_many_active_jobs,

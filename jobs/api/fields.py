@@ -10,9 +10,11 @@ from rest_framework.fields import empty
 from rest_framework.utils import html
 
 from jobs import catalog, input_images
+from jobs.api.parsers import uploaded
 
 Messages = dict[str, Any]
 ALLOWED_CONTROLS = "\t\n\r"
+MAX_UNTRIMMED = 20_000  # characters of a text with the white space around it
 
 
 class PlainTextField(serializers.CharField):
@@ -33,6 +35,8 @@ class PlainTextField(serializers.CharField):
     def run_validation(self, data: Any = empty) -> Any:
         """Validate before trimming, which removes some control characters as white space."""
         if isinstance(data, str):
+            if len(data) > MAX_UNTRIMMED:  # checking each character would take seconds
+                self.fail("max_length")
             if any(unicodedata.category(c) == "Cc" and c not in ALLOWED_CONTROLS for c in data):
                 raise serializers.ValidationError(
                     f"{self.what} must not contain control characters", code="control_characters"
@@ -42,7 +46,7 @@ class PlainTextField(serializers.CharField):
                     f"{self.what} must be valid UTF-8", code="encoding"
                 )
         elif data is not None and data is not empty:
-            raise serializers.ValidationError(f"{self.what} must be a text", code="invalid")
+            raise serializers.ValidationError(f"{self.what} must be text", code="invalid")
         return super().run_validation(data) or None
 
 
@@ -91,15 +95,17 @@ class ImageField(serializers.FileField):
         self.what = what
         messages: Messages = {
             "invalid": f"{what} must be an uploaded file, or a data URI: data:image/png;base64,…",
-            "data_uri": f"{what} is not a valid data URI: data:image/png;base64,…",
+            "data_uri": f"{what} must be a data URI in base64: data:image/png;base64,…",
             "empty": f"{what} is an empty file",
             "no_name": f"{what} must be an uploaded file with a name",
         }
         super().__init__(error_messages=messages, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, str) and data.startswith("data:"):  # the parser could not decode it
-            self.fail("data_uri")
+        if isinstance(data, str) and data[:5].lower() == "data:":
+            data = uploaded(data)
+            if isinstance(data, str):
+                self.fail("data_uri")
         upload = super().to_internal_value(data)
         if upload.size > input_images.MAX_BYTES:
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
@@ -118,6 +124,10 @@ class ReferenceImagesField(serializers.ListField):
         if html.is_html_input(dictionary) and isinstance(value, list):
             return [each for each in value if each != ""]
         return value
+
+    default_error_messages = {
+        "not_a_list": f"Reference images must be a list of at most {catalog.MAX_REFERENCE_IMAGES}"
+    }
 
     def to_internal_value(self, data: Any) -> list[input_images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:

@@ -32,16 +32,16 @@ def page(*, user: Any, query: Mapping[str, Any]) -> Page:
     limit, offset = query["limit"], query["offset"]
     statuses = _filtered_statuses(query)
     matching = VideoJob.objects.for_user(user).filter(**_filters(query))
-    position, total = query.get("after") or (None, None)
-    counted = total is None and bool(_filters(query))
-    if counted:
+    after: Cursor | None = query.get("after")
+    total = after.total if after else None
+    if total is None and _filters(query):
         total = (matching.filter(status__in=statuses) if statuses else matching).count()
-    rest = matching.filter(_older_than(*position)) if position else matching
+    rest = matching.filter(_older_than(*after.position)) if after else matching
     jobs = _slice(rest, statuses, offset, offset + limit + 1)
     carried = total
     if total is None:
         total = job_totals.total(user_id=user.pk, statuses=statuses)
-    cursor = _cursor(jobs[limit - 1], carried) if len(jobs) > limit else None
+    cursor = _cursor(jobs[limit - 1], query["filters"], carried) if len(jobs) > limit else None
     return Page(jobs[:limit], total, cursor)
 
 
@@ -82,5 +82,6 @@ def _older_than(created_at: Any, pk: Any) -> Q:
     return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
 
 
-def _cursor(last: VideoJob, total: int | None) -> str:
-    return Cursor([last.created_at.isoformat(), str(last.pk)], total).encode()
+def _cursor(last: VideoJob, filters: str, total: int | None) -> str:
+    position = [last.created_at.isoformat(), str(last.pk)]
+    return Cursor(position, filters, total).encode()

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from jobs.api.job_lists import Page
 from jobs.api.serializers import ShownJob, VideoJobSerializer
 from jobs.models import ACTIVE, JobEvent, VideoJob
-from jobs.stats import estimates
+from jobs.stats import estimates, waiting_line
 
 RETRY_AFTER = "3"  # seconds
 CACHE_SECONDS = 600
@@ -47,13 +47,17 @@ def job_response(
     `log` and `position` (in the waiting line) are read from the database unless they are passed.
     """
     now = timezone.now()
-    positions = estimates.queue_positions([job]) if position is None else {job.pk: position}
+    positions = waiting_line.positions([job]) if position is None else {job.pk: position}
     tag = etag(job=job, position=positions.get(job.pk), now=now)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
     if job.status in ACTIVE:
         headers["Retry-After"] = RETRY_AFTER
-    if request.method == "GET" and _matches(request.headers.get("If-None-Match", ""), tag):
-        return HttpResponse(status=304, headers=headers)
+    if request.method in ("GET", "HEAD") and _matches(
+        request.headers.get("If-None-Match", ""), tag
+    ):
+        not_modified = HttpResponse(status=304, headers=headers)
+        del not_modified.headers["Content-Type"]
+        return not_modified
     if log is not None:
         job.log = log
     texts = _cached(request, {job.pk: job.version})
@@ -64,7 +68,7 @@ def job_response(
 def page_response(*, request: Request, page: Page) -> HttpResponse:
     texts = _cached(request, {job.pk: job.version for job in page.jobs})
     missing = [job for job in page.jobs if job.pk not in texts]
-    positions = estimates.queue_positions(missing)
+    positions = waiting_line.positions(missing)
     texts |= _render(request, missing, positions=positions, now=timezone.now())
     rest = {
         "total": page.total,

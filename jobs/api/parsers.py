@@ -30,18 +30,21 @@ class ImageJSONParser(BoundedJSONParser):
             data = super().parsed(body)
             for name in IMAGE_FIELDS:
                 if name in data:
-                    data[name] = _uploaded(data[name])
+                    data[name] = uploaded(data[name])
             for name in IMAGE_LISTS:
                 if isinstance(data.get(name), list):
-                    data[name] = [_uploaded(each) for each in data[name]]
+                    data[name] = [uploaded(each) for each in data[name]]
         return data
 
 
-def _uploaded(value: Any) -> Any:
-    """The content of a data URI. Its declared type is ignored, as that of a file."""
+def uploaded(value: Any) -> Any:
+    """The file in a data URI; any other value unchanged. The declared type is ignored, as that of
+    a file. White space and missing padding are allowed, as in a browser's `atob`."""
     if not isinstance(value, str) or not (header := DATA_URI.match(value)):
         return value
+    encoded = "".join(value[header.end() :].split())
     try:
-        return SimpleUploadedFile("image", base64.b64decode(value[header.end() :], validate=True))
+        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         return value
+    return SimpleUploadedFile("image", content)

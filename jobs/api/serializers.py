@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from jobs.failures import ERROR_CODES
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
-from videostudio.core.api.fields import ChoicesField
+from videostudio.core.api.fields import ChoicesField, DigitsField
 from videostudio.core.api.openapi import ProblemSerializer
 from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
 from videostudio.core.api.strict import StrictQuerySerializer
@@ -165,6 +165,7 @@ class ListQuerySerializer(PageSerializer):
     client_reference = serializers.CharField(
         required=False,
         max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
+        error_messages=same_message("Client reference must be 1 to 255 characters"),
         help_text="Only jobs with this `clientReference`.",
     )
     after = CursorField(
@@ -235,7 +236,7 @@ class TokensSerializer(serializers.Serializer):
 
 
 class UsageQuerySerializer(StrictQuerySerializer):
-    days = serializers.IntegerField(
+    days = DigitsField(
         default=30,
         min_value=1,
         max_value=90,

@@ -28,7 +28,6 @@ from tokens_ledger import ledger
 from videostudio.core.api.parsers import (
     BoundedFormParser,
     WholeMultiPartParser,
-    require_length,
 )
 from videostudio.core.api.strict import StrictView
 from videostudio.core.compiled_query import CompiledQuery, Param
@@ -73,7 +72,6 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
 
     @schema.create
     def create(self, request: Request) -> HttpResponse:
-        require_length(request)
         replay_key = _idempotency_key(request)
         validated = request_serializers.read(request.data)
         created = job_creation.create(

@@ -4,7 +4,7 @@ from jobs.models.coordination import Heartbeat, PeriodicTask, SubmissionGate, Ti
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
-from jobs.models.waiting_line import Turn
+from jobs.models.waiting_line import LineSnapshot, Turn
 from jobs.statuses import ACTIVE, Stage, Status
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "JobCount",
     "JobEvent",
     "JobImage",
+    "LineSnapshot",
     "PeriodicTask",
     "Stage",
     "Status",

@@ -20,3 +20,16 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"served at {self.served_at}"
+
+
+class LineSnapshot(models.Model):
+    """A single row: the places of some jobs in a long waiting line; see `stats.waiting_line`."""
+
+    numbered_at = models.DateTimeField()
+    marks = models.JSONField(default=dict)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"numbered at {self.numbered_at}"

@@ -12,7 +12,7 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
-from jobs.stats import estimates
+from jobs.stats import estimates, waiting_line
 
 PAGE = 24  # jobs
 DAY = timedelta(hours=24)
@@ -86,7 +86,7 @@ def job(*, id: UUID, now: datetime) -> Card:
 
 def _cards(jobs: Iterable[VideoJob], most: int, now: datetime) -> list[Card]:
     found = list(jobs)
-    positions = estimates.queue_positions(found)
+    positions = waiting_line.positions(found)
     logs = _logs(found, most)
     return [_card(each, positions.get(each.pk), *logs[each.pk], now) for each in found]
 

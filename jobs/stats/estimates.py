@@ -5,7 +5,6 @@ time. The API's documentation says so.
 """
 
 import math
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,11 +89,3 @@ def _typical_seconds(mock_mode: bool) -> float | None:
     if runs:
         return queries.typical_seconds(runs)
     return settings.MOCK_SECONDS + 1 if mock_mode else None
-
-
-def queue_positions(jobs: Sequence[VideoJob]) -> dict:
-    """For each PENDING job among `jobs`, by id: how many jobs of its kind start before it."""
-    waiting = [job.id for job in jobs if job.status == Status.PENDING]
-    if not waiting:
-        return {}
-    return VideoJob.objects.places(waiting)

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db.models import QuerySet
 
 from accounts import jwt
-from jobs import job_creation
+from jobs import account_deletion, job_creation
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
@@ -37,6 +37,7 @@ def purge_expired(*, now: datetime) -> None:
     purged = {rows.model._meta.label: _purge(rows) for rows in expired}
     if hasattr(cache, "purge"):  # the database cache; Redis expires keys itself
         purged["cache"] = cache.purge()
+    account_deletion.finish(now=now)
     delete_stale_files(now=now)
     logger.info("purged expired data", extra={"purged": purged})
     staff_log.link_recent()

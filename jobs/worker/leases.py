@@ -9,6 +9,7 @@ from django.db.models import F
 
 from jobs import lifecycle
 from jobs.models import Stage, Status, SubmissionGate, VideoJob
+from jobs.stats import waiting_line
 
 WAITING_FOR_OWN_SLOT = "Waiting for one of your other jobs to end. The job starts automatically."
 WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free slot at Google Veo. The job starts automatically."
@@ -86,7 +87,7 @@ def submission_stalled(*, since: datetime, now: datetime) -> bool:
     return any(
         job.next_step_at <= since
         and not _wait_reason(job.user_rank, slots > 0 or job.mock_mode, no_slot_reason)
-        for job in VideoJob.objects.in_line()
+        for job in waiting_line.front(now=now)
     )
 
 
@@ -110,7 +111,7 @@ def _choose(limit: int, slots: int, no_slot_reason: str, now: datetime) -> list[
     """
     chosen: list[UUID] = []
     waiting: dict[str, list[UUID]] = {WAITING_FOR_OWN_SLOT: [], no_slot_reason: []}
-    for job in VideoJob.objects.in_line():
+    for job in waiting_line.front(now=now):
         if job.next_step_at > now:
             continue
         reason = _wait_reason(job.user_rank, slots > 0 or job.mock_mode, no_slot_reason)

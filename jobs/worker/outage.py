@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Callable
-from time import sleep
+from functools import wraps
+from time import monotonic, sleep
 
 from django.db import InterfaceError, OperationalError, connection
+
+from jobs.worker.shared import state
 
 logger = logging.getLogger(__name__)
 
 DATABASE_DOWN = (OperationalError, InterfaceError)
 RETRY_SECONDS = 1.0
+MOST_WAIT_SECONDS = 30.0
 
 
 def retry_while_database_is_down(write: Callable[[], None]) -> None:
@@ -21,3 +25,30 @@ def retry_while_database_is_down(write: Callable[[], None]) -> None:
             logger.warning("waiting for the database", exc_info=True)
             connection.close()
             sleep(RETRY_SECONDS)
+
+
+def connected(task: Callable[..., None]) -> Callable[..., None]:
+    """`task`, which begins when there is a connection, or fails after MOST_WAIT_SECONDS.
+
+    PostgreSQL refuses connections while others hold all of them.
+    """
+
+    @wraps(task)
+    def waiting(*arguments: object) -> None:
+        end = monotonic() + MOST_WAIT_SECONDS
+        while not _is_connected():
+            if state.is_stopping or monotonic() > end:
+                break
+            sleep(RETRY_SECONDS)
+        task(*arguments)
+
+    return waiting
+
+
+def _is_connected() -> bool:
+    try:
+        connection.ensure_connection()
+    except DATABASE_DOWN as error:
+        logger.warning("waiting for a connection to the database: %s", error)
+        return False
+    return True

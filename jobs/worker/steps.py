@@ -15,6 +15,7 @@ from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.stats import waiting_line
 from jobs.storage import mp4
 from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, VideoStorage
 from jobs.worker import leases, outage, staging, step_failures
@@ -27,6 +28,7 @@ MAX_CRASHES = 3  # a job fails after its step has killed this many workers
 def tick() -> None:
     """Run whatever is due; called once a second."""
     fail_unknown_submissions()
+    waiting_line.number(now=timezone.now())
     submit_due()
     poll_due()
     due = VideoJob.objects.filter(status=Status.RUNNING, stage=Stage.STORING).due(

@@ -281,4 +281,5 @@ def alike(printed: Any, got: Any, name: str = "") -> None:
     elif name not in SOMETIMES_NULL or None not in (printed, got):
         assert type(printed) is type(got), (name, printed, got)
         if name in SAID and isinstance(got, str):
+            got = got.replace("in a day.", "in a minute.")  # ENV counts by the day
             assert re.sub(r"\d+", "0", got) == re.sub(r"\d+", "0", printed), name

@@ -25,16 +25,20 @@ class EntriesViewSet(StrictView, ViewSet):
         if "kind" in self.query:
             filters["kind__in"] = self.query["kind"]
         entries = Entry.objects.filter(account=request.user.pk, **filters).order_by("-id")
-        (last_id,), total = self.query.get("after") or ((None,), None)
+        after: Cursor | None = self.query.get("after")
+        total = after.total if after else None
         if total is None:
             total = entries.count()  # once: the cursor takes it to the next pages
-        rest = entries.filter(id__lt=last_id) if last_id is not None else entries
+        rest = entries.filter(id__lt=after.position[0]) if after else entries
         found = list(rest[offset : offset + limit + 1])
         more = len(found) > limit
         page = {
             "entries": found[:limit],
             "total": total,
-            "nextCursor": Cursor([str(found[limit - 1].pk)], total).encode() if more else None,
+            "nextCursor": self._cursor(found[limit - 1], total) if more else None,
             "hasMore": more,
         }
         return Response(EntriesSerializer(page).data)
+
+    def _cursor(self, last: Entry, total: int) -> str:
+        return Cursor([str(last.pk)], self.query["filters"], total).encode()

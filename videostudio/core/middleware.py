@@ -59,7 +59,8 @@ def _remove_body(response: HttpResponse) -> None:
     if response.streaming:
         response.streaming_content = ()  # type: ignore[attr-defined]
     else:
-        response.headers.setdefault("Content-Length", str(len(response.content)))
+        if response.status_code not in (204, 304):
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         response.content = b""
 
 

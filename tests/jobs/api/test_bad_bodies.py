@@ -32,7 +32,7 @@ class TestJson:
     @pytest.mark.parametrize(
         "text",
         [
-            *("{", "{} {}", "nonsense", "\x00", "\ufeff{}", "[]", "null", "1", '"text"'),
+            *("{", "{} {}", "nonsense", "\x00", "[]", "null", "1", '"text"'),
             *('{"durationSeconds": NaN}', '{"a": -Infinity}', '{"prompt": "a\nb"}'),
             f'{{"durationSeconds": {"9" * 5000}}}',
             '{"a":' * 50_000,

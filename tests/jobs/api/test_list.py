@@ -12,7 +12,10 @@ from tests.job_states import STATES
 from tests.jobs.api.test_retrieve import KEYS
 
 STATUSES = ["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"]
-FILTER = "Status filter must be 'PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED' or 'CANCELLED'"
+FILTER = (
+    "Status filter (one or several, separated by commas) must be "
+    "'PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED' or 'CANCELLED'"
+)
 
 
 @pytest.fixture

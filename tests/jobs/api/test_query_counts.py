@@ -13,7 +13,7 @@ from django.utils import timezone
 from jobs import wakeup
 from jobs.models import Status, Tick
 from jobs.monitor.cache import get_or_compute
-from jobs.stats import estimates, queries
+from jobs.stats import estimates, queries, waiting_line
 from tests.api import JOBS
 from tests.queries import counted
 
@@ -44,6 +44,7 @@ def long_intervals(monkeypatch):
     """What a process does once in an interval happens once in a test, however slow the machine."""
     monkeypatch.setattr(wakeup, "INTERVAL_SECONDS", HOUR)
     monkeypatch.setattr(estimates, "CACHE_SECONDS", HOUR)
+    monkeypatch.setattr(waiting_line, "CACHE_SECONDS", HOUR)
     monkeypatch.setitem(get_or_compute.__kwdefaults__, "seconds", HOUR)
 
 
@@ -153,4 +154,4 @@ class TestPages:
 
     def test_readiness(self, asks, anonymous, new_job):
         Tick.objects.update(next_at=timezone.now() + queries.PERIOD)
-        asks("/readyz", 7, by=anonymous)
+        asks("/readyz", 9, by=anonymous)  # two for heartbeats and periodic tasks

@@ -42,7 +42,7 @@ WRONG_JSON: list[tuple[str, str, Any]] = [
     ),
     *(("mockMode", MOCK, value) for value in NO_BOOLEAN),
     *(("generateAudio", AUDIO, value) for value in NO_BOOLEAN[1:]),
-    *(("prompt", "Prompt must be a text", value) for value in NO_TEXT[1:]),
+    *(("prompt", "Prompt must be text", value) for value in NO_TEXT[1:]),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from time import process_time
 
 import pytest
 
@@ -54,6 +55,14 @@ class TestDataURI:
         again = client.create(headers={"idempotency-key": "k"}, initialImage=picture("PNG"))
         assert again["Idempotency-Replayed"] == "true"
 
+    def test_data_uri_in_a_form_is_decoded(self, client):
+        assert client.create(initialImage=data_uri(picture("PNG"))).status_code == 202
+
+    def test_white_space_and_missing_padding_are_accepted(self, client):
+        header, _, encoded = data_uri(picture("PNG")).partition(",")
+        uri = f"{header},{encoded[:40]}\n {encoded[40:].rstrip('=')}"
+        assert client.create_json(initialImage=uri).status_code == 202
+
     def test_reference_images_in_json_are_a_list(self, client):
         uris = [data_uri(picture(kind)) for kind in ("JPEG", "PNG", "WEBP")]
         assert client.create_json(referenceImages=uris).json()["inputs"]["referenceImages"] == 3
@@ -66,9 +75,9 @@ class TestDataURI:
                 "https://example.com/a.png",
                 "must be an uploaded file, or a data URI",
             ),
-            ("data:image/png,abc", "is not a valid data URI"),
-            ("data:" + "x" * 300 + ";base64,", "is not a valid data URI"),
-            ("data:image/png;base64,@@@", "is not a valid data URI"),
+            ("data:image/png,abc", "must be a data URI in base64"),
+            ("data:" + "x" * 300 + ";base64,", "must be a data URI in base64"),
+            ("data:image/png;base64,@@@", "must be a data URI in base64"),
             ("data:image/png;base64,", "is an empty file"),
             ("data:image/png;base64,AAAA", "must be a JPEG, PNG or WebP image"),
             ("data:;base64," + "A" * 13_400_000, "must be at most 10 MB"),
@@ -89,14 +98,14 @@ class TestDataURI:
 @pytest.mark.usefixtures("nothing_happens")
 class TestAdvice:
     @pytest.mark.parametrize(
-        ("sent", "got"),
-        [("text/plain", "not 'text/plain'"), ("", "with a Content-Type header")],
+        ("sent", "sentence"),
+        [("text/plain", "Send {}, not 'text/plain'"), ("", "Send a Content-Type header: {}")],
     )
-    def test_unsupported_media_type_names_those_supported(self, client, sent, got):
+    def test_unsupported_media_type_names_those_supported(self, client, sent, sentence):
         answer = client.send(b"prompt", sent)
         body = assert_fault(answer, status=415, code="unsupported_media_type")
         kinds = f"multipart/form-data or application/json or {FORM_TYPE}"
-        assert body["detail"] == f"Send {kinds}, {got}"
+        assert body["detail"] == sentence.format(kinds)
 
     def test_multipart_without_a_boundary_says_not_to_set_the_header(self, client):
         body = assert_fault(client.send(b"--x--", "multipart/form-data"), code="malformed")
@@ -119,6 +128,31 @@ class TestAdvice:
         answer = client.get(JOBS, PATH_INFO=path, headers={"host": "myapp.local"})
         body = assert_fault(answer, code="malformed")
         assert body["detail"].endswith("the operator can add it to ALLOWED_HOSTS")
+
+
+class TestCost:
+    """Requests that took seconds: each is refused before its text is checked by character."""
+
+    @pytest.mark.parametrize("field", ["prompt", "clientReference"])
+    @pytest.mark.parametrize("text", ["x", " "])
+    def test_text_of_many_megabytes_is_refused_quickly(self, client, field, text):
+        started = process_time()
+        answer = client.create_json(**{field: text * 15_000_000})
+        assert assert_fault(answer, field=field)["errors"][0]["code"] == "max_length"
+        assert process_time() - started < 1
+
+    def test_object_of_a_million_names_is_refused_quickly(self, client):
+        body = json.dumps({f"n{number}": 0 for number in range(1_000_000)}).encode()
+        started = process_time()
+        answer = client.send(body, "application/json")
+        assert "at most 1,000 names" in assert_fault(answer, code="malformed")["detail"]
+        assert process_time() - started < 2
+
+    def test_chunked_login_is_refused(self, anonymous):
+        answer = anonymous.post(
+            "/api/v1/auth/token", {}, format="json", headers={"transfer-encoding": "chunked"}
+        )
+        assert_fault(answer, status=411, code="length_required")
 
 
 class TestAnswers:

@@ -41,6 +41,7 @@ OPERATIONS = {
     ("/api/v1/auth/token/refresh", "post"): {"200", "400", "401", "429"},
     ("/api/v1/auth/logout", "post"): {"204", "400", "401"},
     ("/api/v1/auth/me", "get"): {"200", "400", "401"},
+    ("/api/v1/auth/me", "delete"): {"204", "400", "401", "403", "429"},
     ("/api/v1/auth/password", "post"): {"200", "400", "401", "403", "429"},
     ("/api/v1/auth/password/reset", "post"): {"204", "400", "404", "429"},
     ("/api/v1/auth/password/reset/confirm", "post"): {"204", "400", "404", "429"},
@@ -52,7 +53,7 @@ OPERATIONS = {
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
-    *("changePassword", "requestPasswordReset", "resetPassword"),
+    *("deleteAccount", "changePassword", "requestPasswordReset", "resetPassword"),
     *("createApiKey", "listApiKeys", "revokeApiKey"),
     *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
 }

@@ -105,7 +105,7 @@ class TestLine:
             if noticed:
                 cursor.execute("ANALYZE jobs_videojob")
         for query, params in (
-            (PLACES.format("%s"), [uuid4()]),
+            (PLACES.format(ids="%s"), [uuid4()]),
             (IN_LINE, []),
         ):
             with connection.cursor() as cursor:

@@ -68,8 +68,11 @@ def _explained(exc: Any, context: dict) -> Any:
     if isinstance(exc, exceptions.UnsupportedMediaType):
         accepted = [parser.media_type for parser in context["view"].parser_classes]
         sent = context["request"].content_type
-        got = f"not '{printable(sent)}'" if sent else "with a Content-Type header"
-        exc.detail = ErrorDetail(f"Send {' or '.join(accepted)}, {got}", exc.default_code)
+        kinds = " or ".join(accepted)
+        message = f"Send {kinds}, not '{printable(sent)}'"
+        if not sent:
+            message = f"Send a Content-Type header: {kinds}"
+        exc.detail = ErrorDetail(message, exc.default_code)
     elif isinstance(exc, exceptions.NotAcceptable):
         renderers = context["view"].renderer_classes
         available = " or ".join(renderer.media_type for renderer in renderers)
@@ -190,7 +193,8 @@ def is_api(request: HttpRequest) -> bool:
 @csrf_exempt  # it only returns 404
 def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
     if is_api(request):
-        return JsonResponse({"detail": "Not found.", "code": "not_found"}, status=404)
+        detail = "There is no such path. The API is at /api/v1, its guide at /docs."
+        return JsonResponse({"detail": detail, "code": "not_found"}, status=404)
     return defaults.page_not_found(request, exception)
 
 

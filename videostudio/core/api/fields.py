@@ -1,5 +1,6 @@
 """Serializer fields whose error messages say which values are valid."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,16 @@ from rest_framework import serializers
 def one_of(values: Any) -> str:
     *others, last = [f"'{value}'" for value in values]
     return f"{', '.join(others)} or {last}" if others else last
+
+
+class DigitsField(serializers.IntegerField):
+    """A whole number in ASCII digits; DRF's field also reads "1.0", "1_0" and digits of other
+    scripts."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not re.fullmatch(r"-?[0-9]+", str(data)):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class ChoiceField(serializers.ChoiceField):
@@ -36,7 +47,7 @@ class ChoicesField(ChoiceField):
         self, what: str, choices: Any, *, fold: Callable[[str], str], **kwargs: Any
     ) -> None:
         self.fold = fold
-        super().__init__(what, choices, **kwargs)
+        super().__init__(f"{what} (one or several, separated by commas)", choices, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         parse = super().to_internal_value

@@ -15,8 +15,10 @@ CLOSE = 0.65
 
 def refuse_repeated(names: Iterable[str], *, noun: str = "field") -> None:
     """Raises ValidationError if a name was sent twice: it is unknown which value was meant."""
-    sentence = ErrorDetail(f"This {noun} was sent more than once", "repeated")
-    repeated = {printable(name): sentence for name in [*names][:MAX_NAMES]}
+    repeated = {
+        name: ErrorDetail(f"The {noun} '{name}' was sent more than once", "repeated")
+        for name in map(printable, [*names][:MAX_NAMES])
+    }
     if repeated:
         raise ValidationError(repeated)
 

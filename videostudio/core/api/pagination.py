@@ -6,34 +6,40 @@ the position of the last row of a page, so the next page costs the same however 
 
 import base64
 import binascii
+import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from videostudio.core.api.fields import DigitsField
 from videostudio.core.api.strict import StrictQuerySerializer
 
 MAX_OFFSET = 10_000
 BROKEN = "After must be the nextCursor of an earlier response"
+OTHER_FILTERS = "After must be the nextCursor of a response to the same filters"
+MAX_CHARACTERS = 300  # of a cursor
+PAGE_PARAMETERS = ("limit", "offset", "after")
 
 
 @dataclass(frozen=True)
 class Cursor:
     """The position of a row: the values it is sorted by, as text.
 
-    `total` is set if the number of matching rows had to be counted for the first page: the next
-    pages repeat it.
+    `filters` is a digest of the list's filters. `total` is set if the number of matching rows had
+    to be counted for the first page: the next pages repeat it.
     """
 
-    position: Sequence[str]
+    position: Sequence[Any]
+    filters: str
     total: int | None = None
 
     def encode(self) -> str:
-        text = json.dumps([*self.position, self.total], separators=(",", ":"))
+        text = json.dumps([*self.position, self.filters, self.total], separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
@@ -41,14 +47,15 @@ class Cursor:
         """Raises ValueError."""
         padded = text + "=" * (-len(text) % 4)
         try:
-            *position, total = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            decoded = base64.b64decode(padded, altchars=b"-_", validate=True)
+            *position, filters, total = json.loads(decoded)
         except (binascii.Error, TypeError, RecursionError) as error:
             raise ValueError(text) from error
-        if not all(isinstance(value, str) for value in position):
+        if not all(isinstance(value, str) for value in (*position, filters)):
             raise ValueError(text)
-        if total is not None and type(total) is not int:
+        if total is not None and (type(total) is not int or total < 0):
             raise ValueError(text)
-        return cls(position, total)
+        return cls(position, filters, total)
 
 
 def same_message(message: str) -> dict[str, Any]:
@@ -58,25 +65,29 @@ def same_message(message: str) -> dict[str, Any]:
 
 
 class CursorField(serializers.CharField):
-    """The `nextCursor` of a response; its value is a tuple of `kinds`, and the total or None."""
+    """The `nextCursor` of a response; its value is the Cursor, with values of `kinds` in place of
+    text."""
 
     def __init__(self, *kinds: type, **kwargs: Any) -> None:
         self.kinds = kinds
-        super().__init__(max_length=200, error_messages=same_message(BROKEN), **kwargs)
+        super().__init__(error_messages=same_message(BROKEN), **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
         try:
-            cursor = Cursor.decode(super().to_internal_value(data))
+            cursor = Cursor.decode(super().to_internal_value(data)[:MAX_CHARACTERS])
             values = zip(self.kinds, cursor.position, strict=True)
-            return [_parse(kind, text) for kind, text in values], cursor.total
-        except ValueError as error:
+            parsed = [_parse(kind, text) for kind, text in values]
+            return replace(cursor, position=parsed)
+        except (ValueError, OverflowError) as error:
             raise ValidationError(BROKEN) from error
 
 
 def _parse(kind: type, text: str) -> Any:
     value = datetime.fromisoformat(text) if kind is datetime else kind(text)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise ValueError(text)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(text)
+        value = value.astimezone(UTC)
     if isinstance(value, int) and not 0 <= value < 2**63:
         raise ValueError(text)
     return value
@@ -86,7 +97,10 @@ class DateField(serializers.DateTimeField):
     """A date (midnight UTC) or a time in ISO 8601."""
 
     def __init__(self, what: str, **kwargs: Any) -> None:
-        message = f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z"
+        message = (
+            f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z "
+            "(write + as %2B)"
+        )
         super().__init__(
             error_messages=dict.fromkeys(["invalid", "overflow", "date", "make_aware"], message),
             **kwargs,
@@ -96,14 +110,14 @@ class DateField(serializers.DateTimeField):
 class PageSerializer(StrictQuerySerializer):
     """A subclass adds `after`, a CursorField for the columns that its list is sorted by."""
 
-    limit = serializers.IntegerField(
+    limit = DigitsField(
         default=50,
         min_value=1,
         max_value=100,
         help_text="How many to return at most.",
         error_messages=same_message("Limit must be a whole number from 1 to 100"),
     )
-    offset = serializers.IntegerField(
+    offset = DigitsField(
         default=0,
         min_value=0,
         max_value=MAX_OFFSET,
@@ -119,10 +133,20 @@ class PageSerializer(StrictQuerySerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["offset"] and attrs.get("after"):
-            message = "Offset cannot be combined with after"
-            raise ValidationError({"offset": ErrorDetail(message, "combination")})
-        return attrs
+        filters = digest(attrs)
+        if after := attrs.get("after"):
+            if attrs["offset"]:
+                message = "Offset cannot be combined with after"
+                raise ValidationError({"offset": ErrorDetail(message, "combination")})
+            if after.filters != filters:
+                raise ValidationError({"after": OTHER_FILTERS})
+        return attrs | {"filters": filters}
+
+
+def digest(query: Mapping[str, Any]) -> str:
+    """A digest of the filters in a query; not of what only chooses the page."""
+    filters = {name: query[name] for name in sorted(query) if name not in PAGE_PARAMETERS}
+    return hashlib.sha256(repr(filters).encode()).hexdigest()[:12]
 
 
 def created_between(query: Any) -> dict[str, datetime]:

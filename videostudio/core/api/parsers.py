@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from contextlib import suppress
 from io import BytesIO
+from json import JSONDecodeError
 from typing import IO, Any, cast
 
 from django.http import UnreadablePostError
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
+MAX_JSON_NAMES = 1_000  # of one object
 CHUNK_BYTES = 65_536
 
 
@@ -65,10 +67,16 @@ class BoundedJSONParser(BaseParser):
     def parsed(self, body: bytearray) -> Any:
         try:
             # JSON is UTF-8 (RFC 8259), whatever charset the client names.
-            data = json.loads(body.decode(), object_pairs_hook=_without_repeated_names)
+            text = body.decode("utf-8-sig")
+            data = json.loads(text, object_pairs_hook=_without_repeated_names)
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
-        except (ParseError, ValueError) as error:  # its own text is not for clients
+        except UnicodeDecodeError as error:
+            raise ParseError("The JSON body must be UTF-8") from error
+        except JSONDecodeError as error:
+            where = f"line {error.lineno}, column {error.colno}"
+            raise ParseError(f"The body is not valid JSON: see {where}") from error
+        except ValueError as error:  # its own text is not for clients
             raise ParseError("The body is not valid JSON") from error
         if data is None and self.null_is_empty:
             return {}
@@ -142,6 +150,8 @@ class _Tail:
 
 
 def _without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_JSON_NAMES:
+        raise ParseError(f"A JSON object can have at most {MAX_JSON_NAMES:,} names")
     data = dict(pairs)
     if len(data) < len(pairs):
         counts = Counter(name for name, _ in pairs)

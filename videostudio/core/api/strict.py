@@ -20,6 +20,7 @@ from videostudio.core.api.parsers import (
     BoundedFormParser,
     OptionalJSONParser,
     WholeMultiPartParser,
+    require_length,
 )
 from videostudio.core.api.throttling import WindowThrottle
 
@@ -79,6 +80,8 @@ class StrictView(APIView):
     Calls are named by their action in a viewset, elsewhere by their method in lower case.
     """
 
+    # DRF would describe the fields of the response. Preflights are answered by the CORS middleware.
+    http_method_names = [name for name in APIView.http_method_names if name != "options"]
     query_serializers: Mapping[str, type[StrictQuerySerializer]] = {}
     reads_body: Collection[str] = ()  # calls that read a body, with a StrictSerializer
     query: Mapping[str, Any]
@@ -87,6 +90,8 @@ class StrictView(APIView):
     def check_throttles(self, request: Request) -> None:
         """Stop at the first refusal: for a flood, no body is read and nothing else is counted."""
         self.throttles = []
+        if not hasattr(self, str(request.method).lower()):
+            return  # 405
         throttles: list[Any] = self.get_throttles()  # each a WindowThrottle
         for throttle in throttles:
             allowed = throttle.allow_request(request, self)
@@ -118,6 +123,8 @@ class StrictView(APIView):
             (name for name, values in request.query_params.lists() if len(values) > 1),
             noun="query parameter",
         )
+        if request.method not in SAFE_METHODS:
+            require_length(request)
         if request.method not in SAFE_METHODS and call not in self.reads_body:
             request.parsers = [parser() for parser in PARSERS_WITHOUT_BODY]
             read(StrictSerializer, request.data)

@@ -1,0 +1,59 @@
+"""Delete a user's account, for the user: jobs, keys and everything that identifies the person.
+
+The ledger's entries stay, of a user row without a name, and so does what staff wrote about them.
+The first transaction closes the account under the lock that every order takes, so no order follows.
+Then the jobs are deleted, each batch in a transaction of its own, in the order of locks that
+workers and staff use too: the job, then the account.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import erasure
+from accounts.models import User
+from jobs import lifecycle
+from jobs.models import IdempotencyKey, JobCount, VideoJob
+from jobs.statuses import FINAL
+from tokens_ledger import ledger
+
+BATCH_SIZE = 200  # jobs, with their events and images
+
+
+def delete(*, user: User, now: datetime) -> None:
+    """Close the account of `user` and delete its jobs; active ones are cancelled first.
+
+    If the process dies in between, `finish` deletes the rest within an hour.
+    """
+    try:
+        with transaction.atomic():
+            ledger.close(user=user)
+            erasure.erase(user=user)
+    except ledger.AccountClosed:
+        return  # a simultaneous request deletes it
+    _delete_jobs(user, now)
+
+
+def finish(*, now: datetime) -> None:
+    """Delete the jobs of closed accounts that an interrupted deletion left."""
+    left = User.objects.filter(token_account__is_closed=True, video_jobs__isnull=False)
+    for user in left.distinct()[:BATCH_SIZE]:
+        _delete_jobs(user, now)
+
+
+def _delete_jobs(user: User, now: datetime) -> None:
+    IdempotencyKey.objects.filter(user=user).delete()
+    for job in VideoJob.objects.for_user(user).active():
+        lifecycle.delete(job=job, now=now)
+    while _delete_ended(user):
+        pass
+    JobCount.objects.filter(user=user).delete()
+
+
+def _delete_ended(user: User) -> int:
+    """Delete one batch. No counts are kept: their row is deleted in the end."""
+    ended = VideoJob.objects.for_user(user).filter(status__in=FINAL).order_by("pk")
+    with transaction.atomic():
+        batch = list(ended.select_for_update().values_list("pk", flat=True)[:BATCH_SIZE])
+        VideoJob.objects.filter(pk__in=batch).delete()
+    return len(batch)
