@@ -61,8 +61,8 @@ ENTRIES = """
 """
 ACCOUNTS = """
     INSERT INTO tokens_ledger_account (user_id, balance)
-    SELECT id, coalesce((SELECT sum(amount) FROM tokens_ledger_entry WHERE account_id = u.id), 0)
-    FROM accounts_user AS u WHERE id = ANY(%(owners)s)
+    SELECT account_id, sum(amount) FROM tokens_ledger_entry WHERE account_id = ANY(%(owners)s)
+    GROUP BY account_id
 """
 COUNTS = """
     INSERT INTO jobs_jobcount (user_id, jobs, succeeded, failed, cancelled)
