@@ -13,8 +13,12 @@ TIMES = 7
 LONG_SECONDS = 1.0  # what takes longer is measured once
 JOBS, TOKENS = "/api/v1/video-jobs", "/api/v1/tokens"
 LIST = "/admin/jobs/videojob/"
-# These read whole tables, whatever the code does; the hourly ones run in the background.
-GROWS = {"pass: ledger check", "pass: housekeeping", "command: check_ledger", "/metrics"}
+# The hourly ones read whole tables, the overview the jobs of a day, and once in half a minute.
+# The figures of /metrics add up the waiting jobs and all accounts, within a limit of its own.
+GROWS = {
+    *("pass: ledger check", "pass: housekeeping", "command: check_ledger"),
+    *("staff: overview", "/metrics"),
+}
 
 Case = Callable[[], Any]
 
@@ -44,11 +48,21 @@ def measure(name: str) -> float:
     while len(times) <= TIMES and sum(times) < 1_000 * LONG_SECONDS:
         with transaction.atomic():
             cache.clear()
+            _pretend_that_a_worker_runs()
             started = time.perf_counter()
             case()
             times.append(1_000 * (time.perf_counter() - started))
             transaction.set_rollback(True)
     return statistics.median(times[1:] or times)  # the first fills caches
+
+
+def _pretend_that_a_worker_runs() -> None:
+    from django.utils import timezone
+
+    from jobs.models import SubmissionGate, Tick
+
+    Tick.objects.update(next_at=timezone.now() + timedelta(seconds=1))
+    SubmissionGate.objects.update(looked_at=timezone.now())
 
 
 def _cases() -> dict[str, Case]:
@@ -110,7 +124,7 @@ def _pages() -> dict[str, Case]:
     scraper = Client(headers={"authorization": f"Bearer {settings.METRICS_TOKEN}"})
     return {
         "monitor": _get(visitor, "/video-monitor"),
-        "/readyz": lambda: visitor.get("/readyz"),  # 503, since no worker runs
+        "/readyz": _get(visitor, "/readyz"),
         "/metrics": _get(scraper, "/metrics"),
     }
 
@@ -142,12 +156,13 @@ def _staff() -> dict[str, Case]:
         "search: mail address": f"{LIST}?q={user.email}",
         "search: words that none has": f"{LIST}?q=zeppelin+Oslo",
         "search: words that all have": f"{LIST}?q=lighthouse+dusk",
-        "search: user and word": f"{LIST}?q={user.username}+lighthouse",
+        "search: user and word": f"{LIST}?q={user.email}+lighthouse",
+        "search: part of many names": f"{LIST}?q={user.username}+lighthouse",
         "search: part of all addresses": f"{LIST}?q=example.com",
         "search: beginning of an id": f"{LIST}?q={str(job.pk)[:8]}",
         "job": f"{LIST}{job.pk}/change/",
         "users": "/admin/accounts/user/",
-        "users, search": f"/admin/accounts/user/?q={user.username}",
+        "users, search": f"/admin/accounts/user/?q={user.email}",
         "user": f"/admin/accounts/user/{user.pk}/change/",
         "accounts": "/admin/tokens_ledger/account/",
         "entries": "/admin/tokens_ledger/entry/",
