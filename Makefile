@@ -103,6 +103,9 @@ scale: $(VENV)/dev.stamp ## every request, page and pass with a million jobs bes
 bench-monitor: $(VENV)/dev.stamp ## five hundred viewers of the monitor for half a minute
 	$(RUN) -m bench.viewers $(ARGS)
 
+bench-images: $(VENV)/dev.stamp ## what decoding an upload costs at most (ARGS="--rounds 1000 --seed 7")
+	$(RUN) -m bench.images $(ARGS)
+
 # ---- Upkeep ----
 
 static: $(VENV)/run.stamp ## staticfiles/, as in production; remove the folder to serve the packages' files directly
@@ -148,4 +151,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor scale static format lock pictures samples
+.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images scale static format lock pictures samples

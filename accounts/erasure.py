@@ -1,6 +1,6 @@
 """Remove what identifies a user from the row that the ledger's entries refer to."""
 
-from axes.models import AccessAttempt
+from axes.models import AccessAttempt, AccessLog
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -31,6 +31,7 @@ def erase(*, user: User) -> None:
     user.user_permissions.clear()
     for rows in (ApiKey.objects, OutstandingToken.objects, TOTPDevice.objects):
         rows.filter(user=user).delete()
-    AccessAttempt.objects.filter(username__iexact=username).delete()
+    for logins in (AccessAttempt.objects, AccessLog.objects):
+        logins.filter(username__iexact=username).delete()
     logged = LogEntry.objects.filter(staff_action__user=user, object_repr=username)
     logged.update(object_repr=anonymous)

@@ -1,18 +1,27 @@
-"""Temporary lock-out after failed staff logins, by name and by address.
+"""Temporary lock-out after failed staff logins.
+
+A name is locked at the address where it failed; at all addresses only after many more failures, and
+then not where its user has logged in lately: guesses from elsewhere lock nobody out. An address is
+locked for all names after many failures.
 
 django-axes counts failures in the database, so that all processes share the counts.
 """
 
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, cast
 
 from axes.handlers.database import AxesDatabaseHandler
-from django.db.models import Sum
+from axes.models import AccessLog
+from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-ADDRESS_FACTOR = 10  # the limit of an address is this many times that of a name
+# The limits of an address and of a name are this many times that of a name at an address.
+ADDRESS_FACTOR, NAME_FACTOR = 10, 40
+KNOWN_ADDRESS = timedelta(days=30)  # since the user's last login there
 MAX_NAME_LENGTH = 255  # of the column in which axes stores names
 
 
@@ -24,22 +33,39 @@ class StaffLockout(AxesDatabaseHandler):
     """
 
     def get_failures(self, request: Any, credentials: dict | None = None) -> int:
-        by_name, by_address = (
+        at_address, by_name, by_address = (
             attempts.aggregate(sum=Sum("failures_since_start"))["sum"] or 0
             for attempts in self.get_user_attempts(request, credentials)
         )
-        return max(by_name, by_address // ADDRESS_FACTOR)
+        limits = [at_address, by_name // NAME_FACTOR, by_address // ADDRESS_FACTOR]
+        if by_name >= NAME_FACTOR and _is_known_address(request, credentials):
+            limits.remove(by_name // NAME_FACTOR)
+        return max(limits)
 
     def reset_user_attempts(self, request: Any, credentials: dict | None = None) -> int:
-        """After a success, reset the name's failures only: the address may be shared."""
-        by_name, _ = self.filter_user_attempts(request, credentials)
-        return by_name.delete()[0]
+        """After a success, reset the name's failures at this address only."""
+        at_address, _, _ = self.filter_user_attempts(request, credentials)
+        return at_address.delete()[0]
 
     def user_login_failed(
         self, sender: Any, credentials: dict, request: Any = None, **kwargs: Any
     ) -> None:
         if self.is_admin_request(request):
             super().user_login_failed(sender, credentials, request, **kwargs)
+
+
+def _is_known_address(request: Any, credentials: dict | None) -> bool:
+    """Whether the user with the submitted name has logged in here lately."""
+    return AccessLog.objects.filter(
+        username=name(request, credentials),
+        ip_address=request.axes_ip_address,
+        attempt_time__gte=timezone.now() - KNOWN_ADDRESS,
+    ).exists()
+
+
+def expired(*, now: datetime) -> QuerySet[AccessLog]:
+    """The logins that are too old to make an address known."""
+    return AccessLog.objects.filter(attempt_time__lt=now - KNOWN_ADDRESS)
 
 
 def name(request: HttpRequest, credentials: dict | None = None) -> str | None:

@@ -1,13 +1,18 @@
 """The second factor of the staff login: a code from the user's phone (TOTP)."""
 
+import logging
 from typing import Any
 
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django_otp import devices_for_user
 from django_otp.admin import OTPAdminAuthenticationForm
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.models import User
+
+logger = logging.getLogger(__name__)
 
 
 class TwoFactorForm(OTPAdminAuthenticationForm):
@@ -18,6 +23,20 @@ class TwoFactorForm(OTPAdminAuthenticationForm):
         "invalid_token": "That code is wrong, or was used before. Wait for the next one.",
         "device_required": "No phone is registered for you. Ask the operator of the service.",
     }
+
+    def clean_otp(self, user: User | None) -> None:
+        """A wrong code is a failed login: it is logged, and counts for the lock-out."""
+        try:
+            super().clean_otp(user)
+        except ValidationError as error:
+            if user is not None and error.code == "invalid_token":
+                logger.warning("wrong code at the second login step", extra={"user": str(user.pk)})
+                user_login_failed.send(
+                    sender=type(self),
+                    credentials={"username": user.get_username()},
+                    request=self.request,
+                )
+            raise
 
     def _chosen_device(self, user: User) -> Any:
         return next(devices_for_user(user, for_verify=True), None)

@@ -5,6 +5,8 @@ time. The API's documentation says so.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +15,7 @@ from django.core.cache import caches
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from jobs.models import ACTIVE, Stage, Status, VideoJob
+from jobs.models import ACTIVE, Stage, Status, SubmissionGate, VideoJob
 from jobs.stats import queries
 
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
@@ -22,6 +24,18 @@ CACHE_SECONDS = 5
 SLOW_SAMPLE, MIN_SLOW_SAMPLE = 200, 20  # jobs; with fewer, the 95th percentile means nothing
 LATE = timedelta(seconds=15)  # a running job whose next step is this late is stuck
 ROUNDING_SECONDS = 5  # finer estimates would change the ETag at every poll
+LONG, LONG_ROUNDING_SECONDS = 600, 60
+SLOTS_CACHE_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What limits the next starts at Google: when submissions may go on, the starts of the last
+    minute, and those of the videos in flight, oldest first."""
+
+    opens_at: datetime
+    recent: list[Any]
+    in_flight: list[Any]
 
 
 def expected_seconds(*, mock_mode: bool) -> int | None:
@@ -67,21 +81,65 @@ def progress(*, job: VideoJob, now: datetime) -> int:
 
 
 def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetime) -> int | None:
-    """Seconds until an active job ends, in steps of five; None when unknown or ended.
+    """Seconds until an active job ends; None when unknown or ended.
 
-    Returns None once a job has run longer than the recent median.
+    In steps of five, from ten minutes in whole minutes. A waiting job's time to start follows from
+    Google's limits alone, not from that of its user. Returns None once a job has run longer than
+    the recent median.
     """
     if job.expected_seconds is None or job.status not in (Status.PENDING, Status.RUNNING):
         return None
     if job.status == Status.PENDING:
-        rounds_before = (queue_position or 0) // settings.VEO_MAX_IN_FLIGHT
-        left = job.expected_seconds * (1 + rounds_before)
+        left = job.expected_seconds
+        if not job.mock_mode:  # the mock has no limits
+            left += round(_seconds_to_start(queue_position or 0, job.expected_seconds, now))
     else:
         left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())
         if left < 0 and job.stage != Stage.STORING:
             return None
     minimum = ROUNDING_SECONDS if job.stage != Stage.STORING else 0
-    return max(minimum, math.ceil(left / ROUNDING_SECONDS) * ROUNDING_SECONDS)
+    step = ROUNDING_SECONDS if left < LONG else LONG_ROUNDING_SECONDS
+    return max(minimum, math.ceil(left / step) * step)
+
+
+def _seconds_to_start(position: int, run_seconds: int, now: datetime) -> float:
+    """Until Google's limits allow the start of the job at this position of the line."""
+    slots: Any = caches["local"].get_or_set(
+        "google-slots", lambda: _slots(now), SLOTS_CACHE_SECONDS
+    )
+    waits = (
+        (slots.opens_at - now).total_seconds(),
+        _wait(position, slots.recent, settings.VEO_CREATES_PER_MINUTE, 60, now),
+        _wait(position, slots.in_flight, settings.VEO_MAX_IN_FLIGHT, run_seconds, now),
+    )
+    return max(0, *waits)
+
+
+def _wait(
+    position: int, starts: Sequence[datetime], limit: int, period: float, now: datetime
+) -> float:
+    """Seconds until the start of the job at `position`, if a start has to come `period` seconds
+    after the one that was `limit` starts earlier. `starts` are the last ones, oldest first.
+    """
+    starts = starts[-limit:]
+    free = limit - len(starts)
+    if position < free:
+        return 0
+    rounds, nth = divmod(position - free, limit)
+    earlier = (starts[nth] - now).total_seconds() if nth < len(starts) else 0
+    return earlier + period * (1 + rounds)
+
+
+def _slots(now: datetime) -> Slots:
+    veo = VideoJob.objects.filter(mock_mode=False).order_by("started_at")
+    starts = veo.values_list("started_at", flat=True)
+    return Slots(
+        opens_at=SubmissionGate.objects.values_list("opens_at", flat=True).get(),
+        recent=list(starts.filter(started_at__gt=now - timedelta(minutes=1))),
+        in_flight=list(
+            starts.filter(status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
+        ),
+    )
 
 
 def _typical_seconds(mock_mode: bool) -> float | None:

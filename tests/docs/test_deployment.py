@@ -13,6 +13,7 @@ import yaml
 
 from tests.image import image_files
 from tests.run import ENVIRONMENT, PROJECT
+from videostudio.web import channel
 
 pytestmark = pytest.mark.once
 
@@ -73,6 +74,27 @@ class TestVariables:
     def test_compose_asks_for_the_required_variables_only(self):
         asked = re.findall(r"\$\{(\w+):\?", (PROJECT / "compose.yaml").read_text())
         assert set(asked) == {"SECRET_KEY", "POSTGRES_PASSWORD"}
+
+
+class TestCompose:
+    def test_only_the_proxy_publishes_ports(self):
+        assert {name for name, service in COMPOSE.items() if "ports" in service} == {"proxy"}
+        assert {port.split("/")[0] for port in COMPOSE["proxy"]["ports"]} == {"80:80", "443:443"}
+
+    @pytest.mark.parametrize("name", COMPOSE)
+    def test_container_is_read_only_and_has_no_capabilities(self, name):
+        service = COMPOSE[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+
+    def test_proxy_can_only_read_the_videos(self):
+        assert "media:/srv/media:ro" in COMPOSE["proxy"]["volumes"]
+
+    def test_proxy_closes_idle_connections_before_the_service(self):
+        caddyfile = (PROJECT / "deploy" / "Caddyfile").read_text()
+        assert int(re.findall(r"keepalive (\d+)s", caddyfile)[0]) < channel.HEAD_SECONDS
 
 
 class TestStopTimes:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from axes.models import AccessAttempt
+from axes.models import AccessAttempt, AccessLog
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -16,6 +16,7 @@ from rest_framework.settings import api_settings
 from accounts import two_factor
 from accounts.lockout import address
 from accounts.models import User
+from jobs.worker import cleanup
 from tests.api import PASSWORD
 
 LOGIN = "/admin/login/"
@@ -53,10 +54,57 @@ class TestLockout:
         assert "15 min" in locked.content.decode()
         assert log_in()[0].status_code == 429
 
-    def test_name_is_locked_for_every_address(self, sue):
-        for n in range(5):
-            self.fail(1, REMOTE_ADDR=f"10.0.0.{n}")
+    def test_name_is_locked_only_at_the_address_of_the_failures(self, sue):
+        assert self.fail(5, REMOTE_ADDR="10.0.0.1").status_code == 429
+        assert log_in(REMOTE_ADDR="10.0.0.1")[0].status_code == 429
+        assert is_in(log_in(REMOTE_ADDR="10.0.0.99")[0])
+
+    def spread(self, failures):
+        """So many failures of Sue's name, each at another address."""
+        now = timezone.now()
+        AccessAttempt.objects.bulk_create(
+            AccessAttempt(
+                username="sue",
+                ip_address=f"10.1.{n // 250}.{n % 250}",
+                attempt_time=now,
+                failures_since_start=1,
+            )
+            for n in range(failures)
+        )
+
+    def test_name_is_locked_everywhere_far_beyond_the_limit(self, sue):
+        self.spread(199)
+        assert is_in(log_in(REMOTE_ADDR="10.0.0.99")[0])
+        self.fail(1, REMOTE_ADDR="10.2.0.1")
+        assert log_in(REMOTE_ADDR="10.0.0.98")[0].status_code == 429
+
+    def test_name_is_never_locked_where_its_user_has_logged_in_lately(self, sue):
+        assert is_in(log_in(REMOTE_ADDR="10.0.0.99")[0])
+        self.spread(2_000)
+        assert is_in(log_in(REMOTE_ADDR="10.0.0.99")[0])
+        assert log_in(REMOTE_ADDR="10.0.0.98")[0].status_code == 429
+        AccessLog.objects.update(attempt_time=timezone.now() - timedelta(days=31))
         assert log_in(REMOTE_ADDR="10.0.0.99")[0].status_code == 429
+
+    def test_login_of_another_user_makes_no_address_known(self, sue, member):
+        member("Support", "tom")
+        assert is_in(log_in("tom", REMOTE_ADDR="10.0.0.99")[0])
+        self.spread(2_000)
+        assert log_in(REMOTE_ADDR="10.0.0.99")[0].status_code == 429
+
+    def test_known_address_is_locked_by_its_own_failures(self, sue):
+        assert is_in(log_in()[0])
+        assert self.fail(5).status_code == 429
+
+    def test_old_logins_are_deleted(self, sue):
+        log_in()
+        log_in()
+        first = AccessLog.objects.earliest("id")
+        AccessLog.objects.filter(pk=first.pk).update(
+            attempt_time=timezone.now() - timedelta(days=31)
+        )
+        cleanup.purge_expired(now=timezone.now())
+        assert AccessLog.objects.count() == 1
 
     def test_address_is_locked_after_ten_times_the_failures(self, sue, settings):
         settings.AXES_FAILURE_LIMIT = 1
@@ -172,6 +220,23 @@ class TestSecondStep:
         assert "That code is wrong" in answer.content.decode()
         assert PASSWORD not in answer.content.decode()
         assert browser.get("/admin/").status_code == 302
+
+    def test_wrong_codes_are_logged_and_lock_the_login(self, sue, lines):
+        two_factor.new_device(user=sue)
+        answers = []
+        for _ in range(5):
+            answers.append(log_in(otp="000000")[0].status_code)
+            TOTPDevice.objects.update(throttling_failure_count=0)  # as if a pause had passed
+        assert answers == [200] * 4 + [429]
+        assert log_in(otp=self.code(sue))[0].status_code == 429
+        said = [line for line in lines() if "second login step" in line["message"]]
+        assert [line["user"] for line in said] == [str(sue.pk)] * 5
+
+    def test_missing_code_is_no_failure(self, sue):
+        two_factor.new_device(user=sue)
+        for _ in range(6):
+            assert log_in()[0].status_code == 200
+        assert is_in(log_in(otp=self.code(sue))[0])
 
     def test_used_code_is_refused(self, sue):
         two_factor.new_device(user=sue)
