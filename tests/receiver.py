@@ -19,7 +19,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """`answer` gets the handler of each request, after its body was read."""
+    """`answer` gets the handler of each request, after its body was read; its `got` is that."""
 
     url: str = ""
     answer: Callable[[Any], None] = field(default=lambda handler: reply(handler, 204))
@@ -81,7 +81,8 @@ def receiver(
             with state.counted():
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                state.received.append(Received(self.path, headers, body, time.monotonic()))
+                self.got = Received(self.path, headers, body, time.monotonic())
+                state.received.append(self.got)
                 state.answer(self)
 
         def log_message(self, format: str, *args: Any) -> None:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.utils import html
 
-from jobs import catalog, input_images
+from jobs import catalog, image_files, input_images
 from jobs.api.parsers import uploaded
 from jobs.webhooks import addresses
 
@@ -131,7 +131,7 @@ class ImageField(serializers.FileField):
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
         try:
             return input_images.prepare(upload=upload, size=upload.size)
-        except input_images.InvalidImage as refusal:
+        except image_files.InvalidImage as refusal:
             raise serializers.ValidationError(f"{self.what} {refusal}", "image") from refusal
 
 

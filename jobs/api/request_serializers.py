@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
-from jobs import catalog
+from jobs import catalog, input_images
 from jobs.api.fields import (
     DurationField,
     ImageField,
@@ -181,7 +181,8 @@ def _index(name: str) -> int:
 def read(data: Any) -> ValidatedRequest:
     """Validate a request. Raises ValidationError, or NotConfigured if nothing else is wrong."""
     form = _form(mock_mode_required=settings.VIDEO_DEFAULT_MOCK_MODE is None)
-    validated: ValidatedRequest = form.run_validation(data)
+    with input_images.of_one_request():
+        validated: ValidatedRequest = form.run_validation(data)
     if not validated.spec.mock_mode and not veo_is_configured():
         raise NotConfigured
     return validated

@@ -17,6 +17,7 @@ from jobs import failures
 from jobs.api.request_serializers import CreateVideoJobSerializer
 from jobs.job_json import VideoJobSerializer
 from jobs.models import Status
+from tests.clients import node_tools
 from tests.docs.markdown import Block, blocks, table
 from tests.docs.test_links import PAGES
 from tests.postgres import free_port
@@ -193,18 +194,22 @@ class TestClients:
 
 class TestReceiver:
     def test_in_python_prints_the_event_of_a_job(self, studio, folder):
-        block = next(each for each in EVERY if each.language == "python")
-        (folder / "receiver.py").write_text(block.text)
-        user = studio.user("receiving", tokens=50)
+        self.run(studio, folder, "python", [sys.executable, "receiver.py"])
+
+    def test_in_javascript_prints_the_event_of_a_job(self, studio, folder):
+        node_tools.link_packages(folder)
+        self.run(studio, folder, "js", ["node", "receiver.mjs"])
+
+    def run(self, studio, folder, language, command):
+        block = next(each for each in EVERY if each.language == language)
+        (folder / command[1]).write_text(block.text)
+        user = studio.user(f"receiving-{language}", tokens=50)
         port = free_port()
         answer = user.put("/api/v1/webhook", json={"url": f"http://localhost:{port}/"})
-        env = {
-            "WEBHOOK_SECRET": answer.json()["secret"],
-            "PORT": str(port),
-            "PATH": studio.env["PATH"],
-        }
+        env = {"WEBHOOK_SECRET": answer.json()["secret"], "PORT": str(port)}
+        env["PATH"] = studio.env["PATH"]
         with subprocess.Popen(
-            [sys.executable, "receiver.py"], cwd=folder, env=env, stdout=subprocess.PIPE, text=True
+            command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True
         ) as receiver:
             try:
                 job = user.wait(user.order()["id"])
