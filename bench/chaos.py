@@ -3,10 +3,10 @@
     python -m bench.chaos [--seed N] [--jobs 300] [--kills 30]
 
 It uses a PostgreSQL of its own, which is restarted during the run, one web, two clusters, and the
-real SDKs with fake servers of Google and Cloudinary. SIGKILL hits single processes and whole
-clusters; exited ones are restarted, as by a process manager. At the end it checks the guarantees
-with the database, the records of the fakes and `check_ledger`. The exit code is 1 if a guarantee
-was broken.
+real SDKs with fake servers of Google and Cloudinary. Each user has a webhook. SIGKILL hits single
+processes and whole clusters; exited ones are restarted, as by a process manager. At the end it
+checks the guarantees with the database, the records of the fakes, what the webhooks' receiver got,
+and `check_ledger`. The exit code is 1 if a guarantee was broken.
 """
 
 import argparse
@@ -21,11 +21,13 @@ from contextlib import contextmanager, suppress
 
 import requests
 
+from bench.ends import Ends
 from bench.flight import LIMITS
 from tests.client import ApiClient
 from tests.fakes.cloudinary import CloudinaryImitation
 from tests.fakes.vertex import VertexImitation
 from tests.postgres import Server
+from tests.receiver import receiver
 from tests.stack import Stack
 
 COST = 50
@@ -56,15 +58,23 @@ def run(*, seed: int, jobs: int, kills: int, say=lambda line: None) -> list[str]
             google=google.url,
             cloudinary=cloudinary.url,
             clusters=2,
-            env=LIMITS,
+            env=LIMITS | {"WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"},
         ) as stack,
+        receiver() as hooks,
     ):
         users = [stack.user(f"user{n}", tokens=COST * jobs) for n in range(USERS)]
+        ends = Ends(hooks, stack)
+        for n, user in enumerate(users):
+            ends.listen(user, f"user{n}")
         with _kept_alive(stack), _clients(users, jobs) as accepted:
             _havoc(stack, postgres, chance, kills, say)
-        _wait_until_over(stack)
-        say(f"killed, restarted, over: {_counts(stack)}")
-        return list(_broken_promises(stack, google, cloudinary, accepted, jobs))
+        _wait_until_over(stack, ends)
+        say(f"killed, restarted, over: {_counts(stack)}, {len(hooks.received)} webhooks")
+        statuses = {str(row[0]): row[2] for row in stack.sql(JOBS)}
+        return [
+            *_broken_promises(stack, google, cloudinary, accepted, jobs),
+            *ends.broken_promises(statuses),
+        ]
 
 
 # ---- Chaos ----
@@ -149,10 +159,10 @@ def _ask(user: ApiClient, numbers: range, accepted: dict[str, str]) -> None:
             time.sleep(0.5)
 
 
-def _wait_until_over(stack: Stack) -> None:
+def _wait_until_over(stack: Stack, ends: Ends) -> None:
     end = time.monotonic() + QUIET_SECONDS
     active = "SELECT count(*) FROM jobs_videojob WHERE completed_at IS NULL"
-    while stack.sql(active)[0][0] and time.monotonic() < end:
+    while (stack.sql(active)[0][0] or ends.are_pending()) and time.monotonic() < end:
         time.sleep(1)
 
 

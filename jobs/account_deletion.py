@@ -13,7 +13,7 @@ from django.db import transaction
 from accounts import erasure
 from accounts.models import User
 from jobs import lifecycle
-from jobs.models import IdempotencyKey, JobCount, VideoJob
+from jobs.models import IdempotencyKey, JobCount, VideoJob, Webhook, WebhookDelivery
 from jobs.statuses import FINAL
 from tokens_ledger import ledger
 
@@ -29,6 +29,7 @@ def delete(*, user: User, now: datetime) -> None:
         with transaction.atomic():
             ledger.close(user=user)
             erasure.erase(user=user)
+            Webhook.objects.filter(user=user).delete()
     except ledger.AccountClosed:
         return  # a simultaneous request deletes it
     _delete_jobs(user, now)
@@ -47,6 +48,7 @@ def _delete_jobs(user: User, now: datetime) -> None:
         lifecycle.delete(job=job, now=now)
     while _delete_ended(user):
         pass
+    WebhookDelivery.objects.filter(user=user).delete()  # their bodies have the prompts
     JobCount.objects.filter(user=user).delete()
 
 

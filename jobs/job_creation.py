@@ -52,11 +52,15 @@ def create(
     inputs: Inputs,
     now: datetime,
     client_reference: str = "",
+    webhook_url: str = "",
+    origin: str = "",
     api_key: ApiKey | None = None,
     idempotency_key: str = "",
     fingerprint: str = "",
 ) -> CreatedJob:
     """Create the job with its images, charge and wake-up in one transaction.
+
+    `origin` is the scheme and host of the request, for absolute URLs in what a webhook sends.
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
@@ -67,7 +71,8 @@ def create(
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        job = _new_job(user, spec, client_reference, api_key, now)
+        job = _new_job(user, spec, api_key, now)
+        job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
         charge = ledger.charge(
             account=account,
             operation=OPERATION,
@@ -109,13 +114,10 @@ def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob |
     return job
 
 
-def _new_job(
-    user: Any, spec: VideoSpec, client_reference: str, api_key: ApiKey | None, now: datetime
-) -> VideoJob:
+def _new_job(user: Any, spec: VideoSpec, api_key: ApiKey | None, now: datetime) -> VideoJob:
     return VideoJob.from_spec(
         spec,
         user=user,
-        client_reference=client_reference,
         api_key_prefix=api_key.prefix if api_key else "",
         status_message=messages.QUEUED,
         tokens_consumed=ledger.cost(OPERATION),

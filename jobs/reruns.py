@@ -106,6 +106,8 @@ def _new_rerun(source: VideoJob, now: datetime) -> VideoJob:
     return VideoJob.from_spec(
         source.spec,
         client_reference=source.client_reference,
+        webhook_url=source.webhook_url,
+        origin=source.origin,
         user=source.user,
         rerun_of=source,
         status_message=messages.QUEUED,

@@ -25,6 +25,11 @@ PRIVATE = {
     "/api/v1/tokens/entries": ["get"],
     "/api/v1/tokens/usage": ["get"],
     "/api/v1/auth/me": ["get", "delete"],
+    "/api/v1/webhook": ["get", "put", "delete"],
+    "/api/v1/webhook/rotate": ["post"],
+    "/api/v1/webhook/test": ["post"],
+    "/api/v1/webhook/deliveries": ["get"],
+    f"/api/v1/webhook/deliveries/{ID}/replay": ["post"],
     "/api/v1/auth/password": ["post"],
     "/api/v1/keys": ["get", "post"],
     f"/api/v1/keys/{ID}": ["delete"],
@@ -70,6 +75,18 @@ class Client(APIClient):
         answer = self.get(f"{JOBS}/{job.pk}")
         assert answer.status_code == 200, answer.content
         return answer.json()
+
+
+def by(key: str) -> Client:
+    """The client of a program with this API key."""
+    client = Client(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    return client
+
+
+def altered(key: str) -> str:
+    """The same prefix with another secret."""
+    return key[:-1] + ("a" if key[-1] != "a" else "b")
 
 
 def limited(settings, rate):

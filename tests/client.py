@@ -35,6 +35,9 @@ class ApiClient:
     def post(self, path: str, **options: Any) -> requests.Response:
         return self._request("POST", path, **options)
 
+    def put(self, path: str, **options: Any) -> requests.Response:
+        return self._request("PUT", path, **options)
+
     def delete(self, path: str, **options: Any) -> requests.Response:
         return self._request("DELETE", path, **options)
 

@@ -43,6 +43,15 @@ def model_ids(value: str) -> dict[str, str]:
     return {name: id for name, _, id in pairs}
 
 
+@env.parser_for("hosts")
+def hosts(value: str) -> list[str]:
+    """ "hooks.corp.example,10.0.0.7": names or addresses, without a port."""
+    names = [name.strip().lower().strip("[]") for name in value.split(",") if name.strip()]
+    if not all(re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", name) for name in names):
+        raise ValidationError("must be names of hosts, such as localhost, without a port")
+    return names
+
+
 def is_origin(name: str) -> bool:
     """Whether a browser can send it: with no path, and with a port only where it is not default."""
     if not ORIGIN.fullmatch(name):
@@ -124,6 +133,16 @@ VIDEO_STORE_DEADLINE_HOURS = env.int(
 )
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}
+
+# An origin, without a path.
+PUBLIC_URL = env.str(
+    "PUBLIC_URL",
+    "",
+    validate=validate.Regexp(
+        r"^$|^https?://[^/\s]+/?$", error="must look like https://studio.example.com"
+    ),
+)
+WEBHOOK_ALLOWED_HOSTS: list[str] = env.hosts("WEBHOOK_ALLOWED_HOSTS", "")
 
 REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", True)
 TOKENS_HELP = env.str("TOKENS_HELP", "")
@@ -448,6 +467,7 @@ REST_FRAMEWORK = {
         "auth": THROTTLE_AUTH,
         "login_name": THROTTLE_LOGIN_NAME,
         "create": THROTTLE_CREATE,
+        "webhook_test": "10/min",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
@@ -470,6 +490,7 @@ SPECTACULAR_SETTINGS = {
             "name": "video-jobs",
             "description": "Create videos, follow their progress, download them.",
         },
+        {"name": "webhook", "description": "Have the end of each job sent to a URL of yours."},
         {"name": "tokens", "description": "Your token balance, and each change of it."},
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -498,6 +519,7 @@ SPECTACULAR_SETTINGS = {
         "VideoJobStatus": "jobs.statuses.Status",
         "LogLevel": "jobs.models.JobEvent.Level",
         "LedgerEntryKind": "tokens_ledger.models.Entry.Kind",
+        "WebhookDeliveryStatus": "jobs.models.WebhookDelivery.Status",
     },
 }
 

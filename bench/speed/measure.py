@@ -16,7 +16,15 @@ from tests import many_jobs
 from tests.client import ApiClient
 from tests.stack import Stack, until
 
-CASES = ("poll", "poll, known", "list of 50", "create", "create, JSON", "create, one user")
+CASES = (
+    "poll",
+    "poll, by key",
+    "poll, known",
+    "list of 50",
+    "create",
+    "create, JSON",
+    "create, one user",
+)
 CONNECTIONS = 32
 USERS = 512  # who order in turn, so each has about as many active jobs as a real user
 MOST_JOBS = 100_000  # of a single user
@@ -57,6 +65,7 @@ class Bench:
         self.floor_plan: dict[str, Any] = {}
         self.users = scene.users(USERS)
         self.owner, self.token = scene.owner(tokens=MOST_JOBS * many_jobs.COST + 1_000_000)
+        self.key = scene.api_key(self.owner)
         self.model = self._finished_job()
 
     def copies(self, database: psycopg.Connection, first: int, last: int, events: int) -> None:
@@ -90,6 +99,8 @@ class Bench:
             for row in self._case("floor", {self.floor: self.floor_plan}, seconds):
                 row["queries"] = 1
         case("poll", lambda each: scene.polls(ids[each], token), 200)
+        if not many:
+            case("poll, by key", lambda each: scene.polls(ids[each], self.key), 200)
         case("poll, known", lambda each: scene.known_polls(ids[each], token, each.url), 304)
         case("list of 50", lambda each: scene.lists(token), 200)
         case("create", lambda each: scene.forms(self.users), 202)

@@ -8,8 +8,10 @@ from uuid import UUID
 
 import psycopg
 from django.test import Client
+from django.utils import timezone
 from rest_framework_simplejwt.tokens import AccessToken
 
+from accounts import api_keys
 from accounts.models import User
 from tests.client import MOCK_JOB, ApiClient
 from tests.queries import counted
@@ -63,6 +65,11 @@ def owner(tokens: int) -> tuple[UUID, str]:
     user = User.objects.create_user("owner", "owner@example.com")
     ledger.grant(user=user, amount=tokens, note="For the benchmark")
     return user.pk, str(AccessToken.for_user(user))
+
+
+def api_key(user_id: UUID) -> str:
+    user = User.objects.get(pk=user_id)
+    return api_keys.create(user=user, name="Benchmark", now=timezone.now())[1]
 
 
 # ---- Requests ----

@@ -15,6 +15,7 @@ from accounts.models import User
 from jobs import lifecycle, refunds, reruns
 from jobs.catalog import OPERATION
 from jobs.models import ACTIVE, VideoJob
+from jobs.webhooks import registry
 from tokens_ledger import ledger
 from tokens_ledger.admin import NOTE_HELP_TEXT
 from tokens_ledger.refund_limit import DailyLimitReached
@@ -87,6 +88,12 @@ def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str,
     return f"{done} as job {new.pk}, for {formatting.format_tokens(new.tokens_consumed)}."
 
 
+@_domain_refusals()
+def _resend(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    count = registry.resend(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
+    return "1 event is sent again." if count == 1 else f"{count} events are sent again."
+
+
 # ---- Refusals that the rows show ----
 
 
@@ -121,6 +128,11 @@ def _fetch_refusals(jobs: list[VideoJob]) -> list[str]:
         return "" if operations[job.pk] else SENTENCES[reruns.NoOperation]
 
     return [refusal(job) for job in jobs]
+
+
+def _resend_refusals(jobs: list[VideoJob]) -> list[str]:
+    failed = registry.failed_of([job.pk for job in jobs])
+    return ["" if failed[job.pk] else SENTENCES[registry.NothingToResend] for job in jobs]
 
 
 def _refund_token_change(job: VideoJob) -> int:
@@ -185,6 +197,14 @@ ACTIONS = [
         refusal_reasons=_fetch_refusals,
         **RERUN,
     ),
+    _action(
+        name="resend",
+        label="Send webhook again",
+        intro="The events of these jobs that did not reach the customer's server are sent once "
+        "more: the same id, the same content.",
+        execute=_resend,
+        refusal_reasons=_resend_refusals,
+    ),
 ]
 
 # Formatted with the exception as {0}.
@@ -196,6 +216,7 @@ SENTENCES: dict[type[Exception], str] = {
     reruns.JobStillActive: "has not ended yet",
     reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
     reruns.ModelRetired: "used a model that is no longer available",
+    registry.NothingToResend: "has no failed webhook delivery",
     reruns.NoOperation: "has no known operation at the provider",
     lifecycle.AlreadyFinished: "has already ended ({0})",
     reruns.AlreadyRerun: "was already repeated as job {0}",

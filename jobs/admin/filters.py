@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from jobs.catalog import MODELS
 from jobs.failures import ERROR_CODES
-from jobs.models import ACTIVE, Status, VideoJob
+from jobs.models import ACTIVE, Status, VideoJob, WebhookDelivery
 from jobs.stats import estimates
 
 Jobs = QuerySet[VideoJob]
@@ -60,6 +60,21 @@ class Refunded(admin.SimpleListFilter):
             case "free":
                 return queryset.filter(tokens_consumed=0)
         return queryset
+
+
+class FailedWebhook(admin.SimpleListFilter):
+    title, parameter_name = "webhook", "webhook"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "Not delivered")]
+
+    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
+        if not self.value():
+            return queryset
+        failed = WebhookDelivery.objects.filter(
+            job_id=OuterRef("pk"), status=WebhookDelivery.Status.FAILED
+        )
+        return queryset.filter(Exists(failed))
 
 
 class Stuck(admin.SimpleListFilter):

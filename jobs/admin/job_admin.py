@@ -53,7 +53,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     ordering = ("-created_at", "-id")
     list_filter = (
         *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
-        *(filters.Refunded, filters.Model, "mock_mode"),
+        *(filters.Refunded, filters.Model, "mock_mode", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
     search_help_text = (

@@ -1,4 +1,4 @@
-"""The timeline of a job: its log, the provider, the storage and the tokens.
+"""The timeline of a job: its log, the provider, the storage, the tokens, the webhook.
 
 `internal` moments are never shown to clients.
 """
@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from jobs.models import JobEvent, Status, VideoJob
+from jobs.models import JobEvent, Status, VideoJob, WebhookDelivery
 from tokens_ledger.models import Entry
 from videostudio.core import formatting
 
 MAX_EVENTS = 1_000
+FAILED = WebhookDelivery.Status.FAILED
 LONG_GAP = 60  # seconds
 
 
 @dataclass(frozen=True)
 class Moment:
-    """`kind`: log, staff, upstream, storage or tokens. `gap`: the time since the previous
+    """`kind`: log, staff, upstream, storage, tokens or webhook. `gap`: the time since the previous
     moment.
     """
 
@@ -34,7 +35,14 @@ class Moment:
 
 def of(job: VideoJob) -> list[Moment]:
     """The moments of `job`, oldest first; simultaneous ones in the order of their rows."""
-    moments = [*_order(job), *_events(job), *_upstream(job), *_storage(job), *_tokens(job)]
+    moments = [
+        *_order(job),
+        *_events(job),
+        *_upstream(job),
+        *_storage(job),
+        *_tokens(job),
+        *_webhook(job),
+    ]
     moments.sort(key=lambda moment: moment.at)
     return [
         replace(moment, **_gap(before, moment))
@@ -91,6 +99,18 @@ def _storage(job: VideoJob) -> Iterator[Moment]:
         size = f", {job.video_bytes:,} bytes" if job.video_bytes else ""
         what = f"Stored as {job.video_name or job.video_url}{size}"
         yield Moment(job.completed_at, "storage", what, job.video_url, internal=True)
+
+
+def _webhook(job: VideoJob) -> Iterator[Moment]:
+    """One line for each delivery. The path of its URL may be the customer's secret."""
+    for delivery in WebhookDelivery.objects.filter(job_id=job.pk).order_by("created_at"):
+        tries = "1 try" if delivery.attempts == 1 else f"{delivery.attempts} tries"
+        answer = f", last answer {delivery.last_status}" if delivery.last_status else ""
+        what = f"{delivery.type} to {delivery.host}: {delivery.status} after {tries}{answer}"
+        level = JobEvent.Level.WARNING if delivery.status == FAILED else JobEvent.Level.INFO
+        yield Moment(
+            delivery.created_at, "webhook", what, delivery.last_error, level=level, internal=True
+        )
 
 
 def _tokens(job: VideoJob) -> Iterator[Moment]:

@@ -9,8 +9,9 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.utils import html
 
-from jobs import catalog, input_images
+from jobs import catalog, image_files, input_images
 from jobs.api.parsers import uploaded
+from jobs.webhooks import addresses
 
 Messages = dict[str, Any]
 ALLOWED_CONTROLS = "\t\n\r"
@@ -48,6 +49,25 @@ class PlainTextField(serializers.CharField):
         elif data is not None and data is not empty:
             raise serializers.ValidationError(f"{self.what} must be text", code="invalid")
         return super().run_validation(data) or None
+
+
+class WebhookUrlField(serializers.CharField):
+    """An https URL of a public host, or of a host in WEBHOOK_ALLOWED_HOSTS."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        self.what = what
+        text = f"{what} must be a text"
+        super().__init__(error_messages={"invalid": text, "null": text, "blank": text}, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        url = super().to_internal_value(data)
+        try:
+            addresses.check(url)
+        except addresses.RefusedUrl as refusal:
+            raise serializers.ValidationError(f"{self.what} {refusal}", "url") from refusal
+        return url
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
@@ -111,7 +131,7 @@ class ImageField(serializers.FileField):
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
         try:
             return input_images.prepare(upload=upload, size=upload.size)
-        except input_images.InvalidImage as refusal:
+        except image_files.InvalidImage as refusal:
             raise serializers.ValidationError(f"{self.what} {refusal}", "image") from refusal
 
 

@@ -15,7 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from jobs.api.job_lists import Page
-from jobs.api.serializers import ShownJob, VideoJobSerializer
+from jobs.job_json import ShownJob, VideoJobSerializer
 from jobs.models import ACTIVE, JobEvent, VideoJob
 from jobs.stats import estimates, waiting_line
 
@@ -88,7 +88,12 @@ def _render(
     prefetch_related_objects([job for job in jobs if not hasattr(job, "log")], CLIENT_LOG)
     texts = {}
     for job in jobs:
-        shown = ShownJob(job=job, position=positions.get(job.pk), now=now, request=request)
+        shown = ShownJob(
+            job=job,
+            position=positions.get(job.pk),
+            now=now,
+            absolute=request.build_absolute_uri,
+        )
         texts[job.pk] = JSONRenderer().render(SERIALIZER.to_representation(shown))
     ended = {job.pk: job.version for job in jobs if job.status not in ACTIVE}
     keys = _cache_keys(request, ended)

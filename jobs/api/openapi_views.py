@@ -27,13 +27,21 @@ from rest_framework.request import Request
 from videostudio.core.api.strict import StrictQuerySerializer, StrictView
 
 AUTH, JOBS, TOKENS = "/api/v1/auth/", "/api/v1/video-jobs", "/api/v1/tokens"
+WEBHOOK = "/api/v1/webhook"
 KEYS = "/api/v1/keys"
 ORDER_OF_USE = [
     *(f"{AUTH}register", f"{AUTH}token", f"{AUTH}token/refresh", f"{AUTH}me", f"{AUTH}logout"),
     *(f"{AUTH}password", f"{AUTH}password/reset", f"{AUTH}password/reset/confirm"),
     *(KEYS, f"{KEYS}/{{pk}}"),
     *("/api/v1/video-models", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
-    *(f"{JOBS}/{{pk}}/cancel", TOKENS, f"{TOKENS}/entries", f"{TOKENS}/usage"),
+    *(f"{JOBS}/{{pk}}/cancel", WEBHOOK, f"{WEBHOOK}/test", f"{WEBHOOK}/deliveries"),
+    *(
+        f"{WEBHOOK}/deliveries/{{pk}}/replay",
+        f"{WEBHOOK}/rotate",
+        TOKENS,
+        f"{TOKENS}/entries",
+        f"{TOKENS}/usage",
+    ),
 ]
 EXAMPLE_ORIGIN = b"https://studio.example.com"  # the settings' SERVERS, and the examples' URLs
 METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]

@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from jobs import catalog
 from jobs.api.request_serializers import CreateVideoJobSerializer
-from jobs.api.schema_examples import ORDER
+from jobs.api.schema_examples import ORDER, WEBHOOK_URL
 
 DATA_URI = "As a data URI: `data:image/png;base64,…`. "
 
@@ -59,7 +59,8 @@ class OrderExtension(OpenApiSerializerExtension):
             "description": properties["model"]["description"],
             "x-extensible-enum": list(catalog.MODELS),
         }
-        for name, value in (ORDER | {"referenceImages": []}).items():
+        examples = ORDER | {"referenceImages": [], "webhookUrl": WEBHOOK_URL}
+        for name, value in examples.items():
             properties[name]["example"] = value
         for name, field in properties.items():
             # A form has no null. Beside the reference to an enum OpenAPI 3.0 does not allow it.

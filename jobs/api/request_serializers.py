@@ -13,13 +13,14 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
-from jobs import catalog
+from jobs import catalog, input_images
 from jobs.api.fields import (
     DurationField,
     ImageField,
     PlainTextField,
     ReferenceImagesField,
     StrictBooleanField,
+    WebhookUrlField,
 )
 from jobs.catalog import VideoSpec
 from jobs.models import VideoJob
@@ -48,6 +49,7 @@ class ValidatedRequest:
     spec: VideoSpec
     inputs: Inputs
     client_reference: str = ""
+    webhook_url: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -61,9 +63,11 @@ class ValidatedRequest:
             vars(self.spec),
             [picture and picture.sha256 for picture in pictures],
         ]
-        # Only if it is set, so that fingerprints made before this field existed stay valid.
+        # Only if they are set, so that fingerprints made before these fields existed stay valid.
         if self.client_reference:
             content.append(self.client_reference)
+        if self.webhook_url:
+            content.append({"webhookUrl": self.webhook_url})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -99,6 +103,14 @@ class CreateVideoJobSerializer(StrictSerializer):
         "Client reference",
         max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
         help_text="Your own name for the job. It need not be unique; the list can filter by it.",
+    )
+    webhookUrl = WebhookUrlField(
+        "Webhook URL",
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="Send this job's end here, not to your webhook's URL. Needs a webhook, whose "
+        "secret signs. It is not returned.",
     )
     initialImage = ImageField(
         "Initial image",
@@ -143,7 +155,9 @@ class CreateVideoJobSerializer(StrictSerializer):
             reference_images=len(inputs.reference_images),
         )
         _refuse_combinations(spec)
-        return ValidatedRequest(spec, inputs, attrs.get("clientReference") or "")
+        return ValidatedRequest(
+            spec, inputs, attrs.get("clientReference") or "", attrs.get("webhookUrl") or ""
+        )
 
 
 def _with_plain_names(data: Any) -> Any:
@@ -167,7 +181,8 @@ def _index(name: str) -> int:
 def read(data: Any) -> ValidatedRequest:
     """Validate a request. Raises ValidationError, or NotConfigured if nothing else is wrong."""
     form = _form(mock_mode_required=settings.VIDEO_DEFAULT_MOCK_MODE is None)
-    validated: ValidatedRequest = form.run_validation(data)
+    with input_images.of_one_request():
+        validated: ValidatedRequest = form.run_validation(data)
     if not validated.spec.mock_mode and not veo_is_configured():
         raise NotConfigured
     return validated

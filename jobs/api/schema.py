@@ -26,8 +26,8 @@ from jobs.api.serializers import (
     ShortOfTokensSerializer,
     TooManyActiveJobsSerializer,
     VideoJobListSerializer,
-    VideoJobSerializer,
 )
+from jobs.job_json import VideoJobSerializer
 from videostudio.core.api.openapi import (
     JSON,
     READ_ONLY_KEY,

@@ -12,6 +12,7 @@ ORDER = {
     "mockMode": True,
     "clientReference": "invoice-2026-117",
 }
+WEBHOOK_URL = "https://client.example.org/hooks/video"
 # A PNG of one pixel.
 PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mNgYGAAAAAEAAHI"

@@ -1,147 +1,17 @@
 """Serializers for responses, and for the query of a list."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.request import Request
 
-from jobs.failures import ERROR_CODES
-from jobs.models import JobEvent, Status, VideoJob
-from jobs.stats import estimates
+from jobs.job_json import VideoJobSerializer
+from jobs.models import Status, VideoJob
 from videostudio.core.api.fields import ChoicesField, DigitsField
 from videostudio.core.api.openapi import ProblemSerializer
 from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
 from videostudio.core.api.strict import StrictQuerySerializer
-
-ERROR_CODE = {"type": "string", "nullable": True, "x-extensible-enum": list(ERROR_CODES)}
-
-
-@extend_schema_serializer(component_name="VideoJobInputs")
-class InputsSerializer(serializers.Serializer):
-    initialImage = serializers.BooleanField(
-        source="has_initial_image", help_text="The first frame was sent."
-    )
-    endFrame = serializers.BooleanField(
-        source="has_end_frame", help_text="The last frame was sent."
-    )
-    referenceImages = serializers.IntegerField(
-        source="reference_image_count", help_text="How many were sent."
-    )
-
-
-@extend_schema_serializer(component_name="VideoJobLogLine")
-class LogLineSerializer(serializers.Serializer):
-    timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
-    level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How severe it is.")
-    message = serializers.CharField(help_text="For a person.")
-
-
-@dataclass(frozen=True)
-class ShownJob:
-    """A job, and what its JSON needs besides the row. `position` is that of a PENDING job.
-
-    The job has `log`: the lines that clients may see.
-    """
-
-    job: VideoJob
-    position: int | None
-    now: datetime
-    request: Request
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.job, name)
-
-
-class VideoJobSerializer(serializers.Serializer):
-    """A job. Every response with a job contains all of these fields."""
-
-    # Serializes a `ShownJob`.
-
-    id = serializers.UUIDField(help_text="The last part of the job's path.")
-    userId = serializers.CharField(source="user_id", help_text="The job's owner.")
-    clientReference = serializers.SerializerMethodField(
-        help_text="As requested, trimmed; null if none was sent."
-    )
-    prompt = serializers.SerializerMethodField(
-        help_text="As requested, trimmed; null if only an image was sent."
-    )
-    model = serializers.CharField(help_text="As requested.")
-    resolution = serializers.CharField(help_text="`720p` or `1080p`.")
-    aspectRatio = serializers.CharField(source="aspect_ratio", help_text="`16:9` or `9:16`.")
-    durationSeconds = serializers.IntegerField(
-        source="duration_seconds", help_text="How long the video is."
-    )
-    generateAudio = serializers.BooleanField(source="generate_audio", help_text="With sound.")
-    mockMode = serializers.BooleanField(
-        source="mock_mode", help_text="A sample; Google was not called."
-    )
-    inputs = InputsSerializer(source="*", help_text="Which images were sent.")
-    status = serializers.ChoiceField(
-        choices=Status.choices,
-        help_text="PENDING and RUNNING are active; the other three are final.",
-    )
-    statusMessage = serializers.CharField(source="status_message", help_text="For a person.")
-    progressPercentage = serializers.IntegerField(
-        source="progress_percentage",
-        help_text="0 to 100, never falling. An estimate from the elapsed time; 100 once stored.",
-    )
-    logs = LogLineSerializer(source="log", many=True, help_text="Oldest first.")
-    tokensConsumed = serializers.IntegerField(
-        source="tokens_consumed", help_text="Charged when it was created."
-    )
-    tokensRefunded = serializers.IntegerField(
-        source="tokens_refunded", help_text="How many of them were refunded."
-    )
-    cloudinaryUrl = serializers.SerializerMethodField(help_text="The video, once SUCCEEDED.")
-    posterUrl = serializers.SerializerMethodField(help_text="A JPEG of the first frame.")
-    errorMessage = serializers.SerializerMethodField(help_text="Why it FAILED, for a person.")
-    errorCode = serializers.SerializerMethodField(help_text="Why it FAILED, for a program.")
-    queuePosition = serializers.SerializerMethodField(help_text="0 is next; only while PENDING.")
-    estimatedSecondsRemaining = serializers.SerializerMethodField(
-        help_text="From the median of recent jobs; null when unknown."
-    )
-    createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
-    startedAt = serializers.DateTimeField(
-        source="started_at", allow_null=True, help_text="When a worker started it."
-    )
-    completedAt = serializers.DateTimeField(
-        source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
-    )
-
-    def get_clientReference(self, shown: ShownJob) -> str | None:
-        return shown.job.client_reference or None
-
-    def get_prompt(self, shown: ShownJob) -> str | None:
-        return shown.job.prompt or None
-
-    def get_cloudinaryUrl(self, shown: ShownJob) -> str | None:
-        return _absolute(shown.job.video_url, shown.request)
-
-    def get_posterUrl(self, shown: ShownJob) -> str | None:
-        return _absolute(shown.job.poster_url, shown.request)
-
-    def get_errorMessage(self, shown: ShownJob) -> str | None:
-        return shown.job.error_message or None
-
-    @extend_schema_field(ERROR_CODE)
-    def get_errorCode(self, shown: ShownJob) -> str | None:
-        return shown.job.error_code or None
-
-    def get_queuePosition(self, shown: ShownJob) -> int | None:
-        return shown.position
-
-    def get_estimatedSecondsRemaining(self, shown: ShownJob) -> int | None:
-        return estimates.remaining_seconds(
-            job=shown.job, queue_position=shown.position, now=shown.now
-        )
-
-
-def _absolute(url: str, request: Request) -> str | None:
-    return request.build_absolute_uri(url) if url else None
 
 
 @extend_schema_serializer(many=False)

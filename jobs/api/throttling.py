@@ -11,3 +11,13 @@ class CreateThrottle(WindowThrottle):
 
     def identity(self, request: Request) -> str:
         return str(request.user.pk)
+
+
+class WebhookTestThrottle(WindowThrottle):
+    """Limits one user's webhook tests, each of which may hold a request for 15 seconds."""
+
+    scope = "webhook_test"
+    counted = "webhook tests of one user"
+
+    def identity(self, request: Request) -> str:
+        return str(request.user.pk)

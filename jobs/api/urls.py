@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 from jobs.api.openapi_views import DocsView, SchemaView
 from jobs.api.token_views import TokensViewSet
 from jobs.api.views import VideoJobViewSet, VideoModelViewSet
+from jobs.api.webhook_views import WebhookViewSet
 from videostudio.core.api import errors
 
 router = SimpleRouter(trailing_slash=False)
@@ -22,6 +23,14 @@ urlpatterns = [
     *router.urls,
     path("tokens", TokensViewSet.as_view({"get": "retrieve"})),
     path("tokens/usage", TokensViewSet.as_view({"get": "usage"})),
+    path(
+        "webhook",
+        WebhookViewSet.as_view({"put": "update", "get": "retrieve", "delete": "destroy"}),
+    ),
+    path("webhook/rotate", WebhookViewSet.as_view({"post": "rotate"})),
+    path("webhook/test", WebhookViewSet.as_view({"post": "test"})),
+    path("webhook/deliveries", WebhookViewSet.as_view({"get": "deliveries"})),
+    path("webhook/deliveries/<pk>/replay", WebhookViewSet.as_view({"post": "replay"})),
     path("schema", gzip_page(SchemaView.as_view()), name="schema"),
     path("openapi.json", openapi_file, {"format": "json"}),
     path("openapi.yaml", openapi_file, {"format": "yaml"}),

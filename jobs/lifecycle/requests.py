@@ -10,6 +10,7 @@ from jobs import events, messages, refunds, transitions
 from jobs.failures import INTERNAL
 from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
 from jobs.stats import estimates, job_totals
+from jobs.webhooks import outbox
 
 
 class AlreadyFinished(Exception):
@@ -42,6 +43,7 @@ def cancel(
         if job.submitted_at is None:
             refunds.refund_on_end(job, "Cancelled before it was submitted", now)
         job_totals.ended(job)
+        outbox.job_ended(job, now)
     return job
 
 
@@ -107,4 +109,5 @@ def force_fail(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int
         events.add_by_staff(actor, job, "Marked as failed", reason, now)
         refunded = refunds.refund_on_end(job, reason, now, actor=actor)
         job_totals.ended(job)
+        outbox.job_ended(job, now)
     return refunded

@@ -16,6 +16,7 @@ from jobs.providers.base import ProviderError
 from jobs.stats import counters, estimates, job_totals
 from jobs.storage.base import StoredVideo
 from jobs.timing import FAILURES_TO_MAX, back_off, max_back_off, poll_period
+from jobs.webhooks import outbox
 
 
 def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
@@ -198,6 +199,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
         events.add(job, f"✅ {messages.SUCCEEDED}", now)
         transitions.observe_duration(counters.STORAGE, job, job.generated_at, now)
         job_totals.ended(job)
+        outbox.job_ended(job, now)
     return True
 
 
@@ -223,4 +225,5 @@ def fail(*, job: VideoJob, failure: Failure, now: datetime) -> bool:
         if settings.VIDEO_REFUND_FAILED_JOBS:
             refunds.refund_on_end(job, f"Failed: {failure.code}", now)
         job_totals.ended(job)
+        outbox.job_ended(job, now)
     return True

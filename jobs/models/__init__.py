@@ -5,6 +5,7 @@ from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
 from jobs.models.waiting_line import LineSnapshot, Turn
+from jobs.models.webhooks import Webhook, WebhookDelivery, WebhookSender
 from jobs.statuses import ACTIVE, Stage, Status
 
 __all__ = [
@@ -24,4 +25,7 @@ __all__ = [
     "Tick",
     "Turn",
     "VideoJob",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookSender",
 ]

@@ -34,6 +34,7 @@ class VideoJob(models.Model):
     """
 
     CLIENT_REFERENCE_LENGTH = 255
+    ORIGIN_LENGTH = 300
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -64,6 +65,20 @@ class VideoJob(models.Model):
         help_text="The client's own name for the job.",
     )
 
+    webhook_url = models.CharField(
+        max_length=2_000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where the job's end is sent, in place of the account's webhook.",
+    )
+    origin = models.CharField(
+        max_length=ORIGIN_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The scheme and host of the order, such as https://studio.example.com.",
+    )
     # As text, so that it outlives the key's row.
     api_key_prefix = models.CharField(
         max_length=12,
@@ -138,6 +153,7 @@ class VideoJob(models.Model):
             ("fetch_videojob", "Can fetch a job's video again"),
             ("fail_videojob", "Can mark a job as failed and refund it"),
             ("export_videojob", "Can export jobs"),
+            ("resend_videojob", "Can send a job's webhook again"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),

@@ -12,6 +12,7 @@ from django.db.models import F
 from jobs.models import Tally
 
 ANSWERS, ENDED, GENERATION, STORAGE = "answers", "ended", "generation", "storage"
+WEBHOOKS = "webhooks"
 BUCKETS = {  # the histograms' upper bounds, in seconds
     GENERATION: (5, 15, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
     STORAGE: (1, 2, 5, 10, 20, 30, 60, 120, 300),

@@ -24,7 +24,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from jobs.models import Stage, Status, Tally
+from jobs.models import Stage, Status, Tally, WebhookDelivery
 from jobs.stats import counters, periodic, processes, queries
 from tokens_ledger import sums as ledger_sums
 from tokens_ledger.models import Entry, LedgerCheck
@@ -41,6 +41,7 @@ class Figures(Collector):
         yield from _jobs(now)
         yield from _clock(now)
         yield from _tallied()
+        yield from _webhooks(now)
         yield from _tokens()
         yield from _ledger_check(now)
         yield from _processes(now)
@@ -97,8 +98,18 @@ def _tallied() -> Iterator[Metric]:
     yield _counters(
         "upstream_answers", "Responses from Veo", ("call", "code"), found[counters.ANSWERS]
     )
+    counts = {kind: count for (kind, _), count, _ in found[counters.WEBHOOKS]}
+    results = (([kind], counts.get(kind, 0), 0) for kind in ("delivered", "failed"))
+    yield _counters("webhook_deliveries", "Events sent, or given up", ("result",), results)
     yield _histogram(counters.GENERATION, "From the submission to the finished video", found)
     yield _histogram(counters.STORAGE, "From the finished video to the stored one", found)
+
+
+def _webhooks(now: datetime) -> Iterator[Metric]:
+    oldest = WebhookDelivery.objects.filter(next_try_at__lte=now).order_by("next_try_at")
+    due = oldest.values_list("next_try_at", flat=True).first()
+    age = (now - due).total_seconds() if due else 0
+    yield _gauge("webhook_oldest_due_seconds", "Since the oldest due delivery was due", age)
 
 
 def _tokens() -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from accounts import jwt, lockout
 from jobs import account_deletion, job_creation
-from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob
+from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob, WebhookDelivery
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
 
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500  # rows; SQLite limits a statement's parameters
 MAX_BATCHES = 100  # per table; the next hour deletes the rest
+DELIVERY_RETENTION = timedelta(days=30)
 STAGING_RETENTION = timedelta(days=1)  # after the deadline for storing
 
 
@@ -28,6 +29,7 @@ def purge_expired(*, now: datetime) -> None:
     """
     expired = [
         IdempotencyKey.objects.filter(created_at__lt=now - job_creation.IDEMPOTENCY_RETENTION),
+        WebhookDelivery.objects.filter(created_at__lt=now - DELIVERY_RETENTION),
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
         jwt.expired(now=now),

@@ -18,7 +18,7 @@ from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.stats import waiting_line
 from jobs.storage import mp4
 from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, VideoStorage
-from jobs.worker import leases, outage, staging, step_failures
+from jobs.worker import leases, outage, staging, step_failures, webhooks
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
 
@@ -27,6 +27,7 @@ MAX_CRASHES = 3  # a job fails after its step has killed this many workers
 
 def tick() -> None:
     """Run whatever is due; called once a second."""
+    webhooks.deliver_due()
     fail_unknown_submissions()
     waiting_line.number(now=timezone.now())
     submit_due()

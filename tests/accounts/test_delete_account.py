@@ -12,8 +12,7 @@ from jobs import account_deletion, job_creation, reruns
 from jobs.models import IdempotencyKey, JobCount, JobEvent, VideoJob
 from jobs.providers.base import Inputs
 from jobs.worker import cleanup
-from tests.accounts.test_api_keys import by
-from tests.api import COST, JOBS, PASSWORD, TOKENS, assert_fault, assert_problem
+from tests.api import COST, JOBS, PASSWORD, TOKENS, assert_fault, assert_problem, by
 from tests.job_states import order
 from tests.staff_site import press
 from tokens_ledger import ledger

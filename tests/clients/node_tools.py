@@ -38,6 +38,13 @@ def run_script(script: Path, *arguments: str, cwd: Path) -> str:
     return _output(["node", script, *arguments], cwd=cwd)
 
 
+def link_packages(folder: Path) -> None:
+    """Let programs in `folder` import the installed packages. Raises ToolsMissing."""
+    if not _is_current():
+        raise ToolsMissing(MISSING)
+    (folder / "node_modules").symlink_to(FOLDER / "node_modules")
+
+
 def install() -> None:
     """Raises ToolsMissing."""
     npm = shutil.which("npm")

@@ -162,6 +162,7 @@ SECRETS = {
     "METRICS_TOKEN": "metrics-token",
 }
 PASSWORD = "p@ss/w:rd"
+API_KEY = "vsk_Ab3dE6gH_" + "s3cr3t" * 7 + "x"
 JWT = "eyJhbGciOi.eyJ1c2VyX2.s1gn-atu_re"
 
 
@@ -210,6 +211,7 @@ class TestSecrets:
             "{'Authorization': 'bearer hunter2'}",
             f"Bearer {JWT}",
             f"refresh={JWT}&x=1",
+            f"key={API_KEY}!",
             "postgres://studio:hunter2@db/studio",
             "redis://:hunter2@cache:6379/0",
             "https://db/?password=p%40ss%2Fw%3Ard",
@@ -217,7 +219,7 @@ class TestSecrets:
     )
     def test_credentials_of_known_shape_are_removed(self, secrets, written, said):
         logger.warning(said)
-        self.assert_clean(written, [*secrets, "p%40ss"])
+        self.assert_clean(written, [*secrets, "p%40ss", "s3cr3t"])
 
     def test_rest_of_the_line_is_kept(self, secrets, lines):
         logger.warning("before %s after", "metrics-token", extra={"job": "1", "n": 2})

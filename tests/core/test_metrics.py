@@ -4,6 +4,7 @@ import re
 from contextlib import suppress
 from datetime import timedelta
 from math import inf
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -15,7 +16,16 @@ from google.genai import errors
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import lifecycle
-from jobs.models import Heartbeat, Stage, Status, SubmissionGate, Tally, Tick, VideoJob
+from jobs.models import (
+    Heartbeat,
+    Stage,
+    Status,
+    SubmissionGate,
+    Tally,
+    Tick,
+    VideoJob,
+    WebhookDelivery,
+)
 from jobs.providers import veo
 from jobs.providers.base import ProviderError, Running
 from jobs.stats import counters, periodic, prometheus
@@ -85,12 +95,13 @@ class TestEndpoint:
         assert 0 <= found["tick_age_seconds"] < 1
         for name in (
             *("queue_depth", "oldest_wait_seconds", "upstream_in_flight"),
-            *("unstored_videos", "oldest_unstored_seconds"),
+            *("unstored_videos", "oldest_unstored_seconds", "webhook_oldest_due_seconds"),
             *("gate_closed_seconds", "ledger_imbalance_tokens"),
             *("ledger_check_completed", "ledger_check_findings"),
         ):
             assert found[name] == 0, name
         assert found["ledger_check_age_seconds"] == inf
+        assert found["webhook_deliveries_total"] == {("delivered",): 0, ("failed",): 0}
 
 
 @pytest.mark.usefixtures("commits")
@@ -368,12 +379,34 @@ class TestRules:
 
 class TestCost:
     def test_queries_do_not_grow_with_the_rows(self, new_job, many, django_assert_num_queries):
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             prometheus.text()
         for state in (Status.PENDING, *Stage, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
             new_job(state)
-        with django_assert_num_queries(8) as asked:
+        with django_assert_num_queries(9) as asked:
             prometheus.text()
         statements = " ".join(query["sql"] for query in asked.captured_queries)
         assert "jobevent" not in statements
         assert "jobimage" not in statements
+
+
+@pytest.mark.usefixtures("commits")
+class TestWebhooks:
+    def test_outcomes_and_the_oldest_due_delivery(self, scrape, alice):
+        now = timezone.now()
+        for minutes in (1, 3):
+            WebhookDelivery.objects.create(
+                user=alice,
+                job_id=uuid4(),
+                type="video_job.failed",
+                url="https://hooks.example.com/",
+                host="hooks.example.com",
+                from_order=False,
+                body="{}",
+                next_try_at=now - timedelta(minutes=minutes),
+                created_at=now,
+            )
+        counters.inc(name=counters.WEBHOOKS, kind="delivered", value="")
+        found = scrape()
+        assert 180 <= found["webhook_oldest_due_seconds"] < 190
+        assert found["webhook_deliveries_total"] == {("delivered",): 1, ("failed",): 0}

@@ -58,6 +58,8 @@ INVALID = {
         *("https://app.example.com:443", "http://localhost:80", "https://app.example.com:99999"),
     ],
     "GOOGLE_VERTEX_BASE_URL": ["nonsense"],
+    "PUBLIC_URL": ["nonsense", "studio.example.com", "https://studio.example.com/path"],
+    "WEBHOOK_ALLOWED_HOSTS": ["https://localhost", "localhost:8000", "a b"],
     "CLOUDINARY_UPLOAD_PREFIX": ["nonsense"],
     "JWT_SIGNING_KEY": ["x" * 31],
     "LOG_FORMAT": ["xml"],
@@ -114,6 +116,11 @@ class TestValidValue:
                 ["https://app.example.com", "http://[::1]:3000", "capacitor://localhost"],
             ),
             ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
+            (
+                "WEBHOOK_ALLOWED_HOSTS",
+                "LocalHost, 10.0.0.7,[::1]",
+                ["localhost", "10.0.0.7", "::1"],
+            ),
         ],
     )
     def test_valid_value_is_parsed(self, name, value, expected):
@@ -143,6 +150,8 @@ class TestDefault:
             "STAGING_DIR": "",
             "STAGING_MAX_BYTES": 5_000_000_000,
             "VIDEO_REFUND_FAILED_JOBS": True,
+            "PUBLIC_URL": "",
+            "WEBHOOK_ALLOWED_HOSTS": [],
             "VEO_MODEL_IDS": {},
             "VEO_MAX_IN_FLIGHT": 50,
             "VEO_CREATES_PER_MINUTE": 10,

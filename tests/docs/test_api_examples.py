@@ -15,10 +15,12 @@ from PIL import Image
 
 from jobs import failures
 from jobs.api.request_serializers import CreateVideoJobSerializer
-from jobs.api.serializers import VideoJobSerializer
+from jobs.job_json import VideoJobSerializer
 from jobs.models import Status
+from tests.clients import node_tools
 from tests.docs.markdown import Block, blocks, table
 from tests.docs.test_links import PAGES
+from tests.postgres import free_port
 from tests.run import PROJECT
 from tests.stack import Stack
 
@@ -27,7 +29,11 @@ pytestmark = [pytest.mark.live, pytest.mark.once]
 GUIDE = PROJECT / "docs" / "api.md"
 STUDIO = "http://localhost:8000"
 # The one limit that the page runs into; counted by the day, so that no window ends meanwhile.
-ENV = {"MOCK_SECONDS": "2", "THROTTLE_LOGIN_NAME": "10/day"}
+ENV = {
+    "MOCK_SECONDS": "2",
+    "THROTTLE_LOGIN_NAME": "10/day",
+    "WEBHOOK_ALLOWED_HOSTS": "localhost",
+}
 
 EVERY = list(blocks(GUIDE))
 COMMANDS = [block for block in EVERY if block.language in ("bash", "sh")]
@@ -175,7 +181,7 @@ class TestClients:
         assert is_mp4(folder / "javascript.mp4")
 
     def run(self, studio, folder, language, name, program):
-        [block] = [each for each in EVERY if each.language == language]
+        block = [each for each in EVERY if each.language == language][-1]
         (folder / name).write_text(block.text.replace(STUDIO, studio.url))
         key = (folder / "key.txt").read_text().strip()
         env = {"PATH": studio.env["PATH"], "NO_PROXY": "*", "STUDIO_KEY": key}
@@ -184,6 +190,34 @@ class TestClients:
         )
         assert done.returncode == 0, done.stderr
         assert "SUCCEEDED 100 % Video generation completed successfully!" in done.stdout
+
+
+class TestReceiver:
+    def test_in_python_prints_the_event_of_a_job(self, studio, folder):
+        self.run(studio, folder, "python", [sys.executable, "receiver.py"])
+
+    def test_in_javascript_prints_the_event_of_a_job(self, studio, folder):
+        node_tools.link_packages(folder)
+        self.run(studio, folder, "js", ["node", "receiver.mjs"])
+
+    def run(self, studio, folder, language, command):
+        block = next(each for each in EVERY if each.language == language)
+        (folder / command[1]).write_text(block.text)
+        user = studio.user(f"receiving-{language}", tokens=50)
+        port = free_port()
+        answer = user.put("/api/v1/webhook", json={"url": f"http://localhost:{port}/"})
+        env = {"WEBHOOK_SECRET": answer.json()["secret"], "PORT": str(port)}
+        env["PATH"] = studio.env["PATH"]
+        with subprocess.Popen(
+            command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True
+        ) as receiver:
+            try:
+                job = user.wait(user.order()["id"])
+                assert receiver.stdout is not None
+                line = receiver.stdout.readline().split()
+            finally:
+                receiver.kill()
+        assert line == ["video_job.succeeded", job["id"], job["cloudinaryUrl"]]
 
 
 class TestTables:

@@ -8,17 +8,19 @@ from django.utils import timezone
 from accounts import api_keys
 from accounts.models import User
 from jobs.input_images import Image
-from jobs.models import JobImage, VideoJob
+from jobs.models import JobImage, VideoJob, Webhook, WebhookDelivery
 from jobs.providers.base import Inputs
 from tests.job_states import kept
 from tests.staff_site import LIST, ROLES, page_of, press
 from tokens_ledger.models import Entry
 
-JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail"}
+JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail", "resend"}
 TOKEN_ACTIONS = {"grant", "adjust"}
 MAY = {
-    "Support": {"refund", "cancel", "revoke_keys"},
-    "Operator": {"refund", "cancel", "retry", "fetch", "fail", "deactivate", "revoke_keys"},
+    "Support": {"refund", "cancel", "resend", "revoke_keys"},
+    "Operator": {
+        *("refund", "cancel", "retry", "fetch", "fail", "resend", "deactivate", "revoke_keys"),
+    },
     "Finance": {"grant", "adjust", "export"},
     "nobody": set(),
 }
@@ -28,6 +30,22 @@ LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "ac
 CLOSED = ("jobs/idempotencykey", "jobs/tick", "jobs/submissiongate", "jobs/tally", "auth/group",
           "axes/accessattempt", "token_blacklist/outstandingtoken",
           "token_blacklist/blacklistedtoken")  # fmt: skip
+
+
+def failed_delivery(job):
+    url, now = "https://hooks.example.com/", timezone.now()
+    Webhook.objects.create(user=job.user, url=url, events=[], secret="", created_at=now)
+    WebhookDelivery.objects.create(
+        user=job.user,
+        job_id=job.pk,
+        type="video_job.succeeded",
+        url=url,
+        host="hooks.example.com",
+        from_order=False,
+        body="{}",
+        status="failed",
+        created_at=now,
+    )
 
 
 @pytest.fixture(params=[*ROLES, "nobody"])
@@ -81,6 +99,7 @@ class TestActions:
             return
         jobs = [new_job("SUCCEEDED"), new_job("generating")]
         api_keys.create(user=alice, name="Renderer", now=timezone.now())
+        failed_delivery(jobs[0])
         pages = [page_of(job) for job in jobs] + [f"/admin/accounts/user/{alice.pk}/change/"]
         text = "".join(browser.get(page).text for page in pages)
         for action in MAY["Operator"] | MAY["Finance"]:

@@ -8,7 +8,8 @@ from time import process_time
 import pytest
 from PIL import Image
 
-from jobs import input_images
+from jobs import image_files, input_images
+from tests import costly_images
 from tests.api import assert_fault
 from tests.jobs.domain.test_input_images import SCAN, of_scans, png
 from tests.uploads import encoded, picture, upload
@@ -18,6 +19,7 @@ NO_IMAGE = "must be a JPEG, PNG or WebP image"
 DAMAGED = "is damaged or incomplete"
 TOO_LARGE = "must be at most 10 MB"
 TOO_MANY_PIXELS = "must have at most 40 megapixels"
+TOO_MANY_IN_ALL = "is too large: several images must have at most 48 megapixels in all"
 TOO_MANY_SCANS = "must be a JPEG with at most 32 scans"
 TOO_MUCH_FILLER = "must be a JPEG with at most 64 kB of filler bytes"
 TOO_MANY_SEGMENTS = "must be a JPEG with at most 10,000 segments"
@@ -134,6 +136,50 @@ class TestPixels:
         whole[start : start + 4] = struct.pack("<I", side | side << 14)
         assert refused(bytes(whole)) in (TOO_MANY_PIXELS, DAMAGED, NO_IMAGE)
 
+    def test_png_with_16_bits_over_20_megapixels_is_refused(self, refused):
+        file = png(5000, 4001, depth=16, colour=6, data=b"\0" * 1000)
+        said = f"{TOO_MANY_PIXELS}, or 20 if it is a PNG with 16 bits for each channel"
+        assert refused(file) == said
+
+    def test_images_of_a_request_over_48_megapixels_in_all_are_refused(self, client):
+        gray = encoded(Image.new("L", (4000, 4000)), "PNG")
+        larger = encoded(Image.new("L", (4001, 4000)), "PNG")
+        files = [upload(each) for each in (gray, gray, larger)]
+        body = assert_fault(client.create(referenceImages=files), field="referenceImages")
+        assert body["detail"] == f"Reference image {TOO_MANY_IN_ALL}"
+
+    def test_images_of_another_request_do_not_count(self):
+        gray = encoded(Image.new("L", (5000, 5000)), "PNG")
+        for _ in range(2):
+            with input_images.of_one_request():
+                assert refusal_of(gray) is None
+
+
+class TestCost:
+    """What metadata and scans cost, however small the file is."""
+
+    @pytest.mark.parametrize("name", costly_images.SEGMENTS)
+    def test_image_takes_less_than_two_seconds(self, name):
+        file = costly_images.SEGMENTS[name]()
+        assert len(file) <= input_images.MAX_BYTES
+        start = process_time()
+        refusal_of(file)
+        assert process_time() - start < 2
+
+    def test_jpeg_with_arithmetic_coding_is_refused(self, refused):
+        file = costly_images.progressive(costly_images.ARITHMETIC)
+        assert refused(file) == "must be a baseline or progressive JPEG"
+
+    @pytest.mark.parametrize("kind", ["PNG", "WebP"])
+    def test_file_of_over_10000_chunks_is_refused(self, refused, kind):
+        file = costly_images.SEGMENTS[f"{kind}, empty unknown chunks"]()
+        assert refused(file) == "must be a file with at most 10,000 chunks"
+
+    @pytest.mark.parametrize("components", [1, 3, 4])
+    def test_scans_that_only_refine_are_decoded(self, components):
+        file = costly_images.progressive(costly_images.HUFFMAN, components=components, scans=3)
+        assert refusal_of(file) is None
+
 
 class TestScans:
     """A decoder walks the whole image for each scan of a JPEG, however small the file is."""
@@ -180,10 +226,10 @@ class TestScans:
     )
     def test_scans_of_a_10_mb_file_are_counted_quickly(self, filler):
         whole = of_scans(10)
-        file = io.BytesIO(whole[:-2] + filler * (9_900_000 // len(filler)) + whole[-2:])
+        file = whole[:-2] + filler * (9_900_000 // len(filler)) + whole[-2:]
         start = process_time()
-        with suppress(input_images.InvalidImage):
-            input_images._check_scans(file)
+        with suppress(image_files.InvalidImage):
+            image_files.without_metadata(file)
         assert process_time() - start < 0.2  # 0.03 where nothing else runs
 
 
@@ -238,7 +284,7 @@ def with_filler(filler, place, *, size):
 def refusal_of(content):
     try:
         input_images.prepare(upload=io.BytesIO(content), size=len(content))
-    except input_images.InvalidImage as refusal:
+    except image_files.InvalidImage as refusal:
         return str(refusal)
     return None
 

@@ -101,14 +101,14 @@ class TestOneJob:
     def test_download(self, asks, new_job):
         asks(f"{JOBS}/{new_job(Status.SUCCEEDED).pk}/download", 2, status=302)
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 15), ("generating", 8)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 16), ("generating", 9)])
     def test_cancel(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}/cancel", count, method="post")
 
     def test_second_cancel(self, asks, new_job):
         asks(f"{JOBS}/{new_job(Status.CANCELLED).pk}/cancel", 4, method="post")
 
-    @pytest.mark.parametrize(("state", "count"), [("PENDING", 20), ("SUCCEEDED", 8)])
+    @pytest.mark.parametrize(("state", "count"), [("PENDING", 21), ("SUCCEEDED", 8)])
     def test_delete(self, asks, new_job, state, count):
         asks(f"{JOBS}/{new_job(state).pk}", count, method="delete", status=204)
 

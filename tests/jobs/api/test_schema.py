@@ -33,6 +33,13 @@ OPERATIONS = {
     ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
     ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
     ("/api/v1/video-models", "get"): {"200", "400"},
+    ("/api/v1/webhook", "put"): {"200", "201", "400", "401", "403"},
+    ("/api/v1/webhook", "get"): {"200", "400", "401", "404"},
+    ("/api/v1/webhook", "delete"): {"204", "400", "401", "403", "404"},
+    ("/api/v1/webhook/test", "post"): {"200", "400", "401", "403", "404", "409", "429"},
+    ("/api/v1/webhook/deliveries", "get"): {"200", "400", "401", "404"},
+    ("/api/v1/webhook/deliveries/{id}/replay", "post"): {"202", "400", "401", "403", "404"},
+    ("/api/v1/webhook/rotate", "post"): {"200", "400", "401", "403", "404"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/usage", "get"): {"200", "400", "401"},
@@ -54,6 +61,8 @@ OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
     *("deleteAccount", "changePassword", "requestPasswordReset", "resetPassword"),
+    *("putWebhook", "getWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
+    *("listWebhookDeliveries", "replayWebhookDelivery"),
     *("createApiKey", "listApiKeys", "revokeApiKey"),
     *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
 }
@@ -64,6 +73,7 @@ OPEN = {
     "VideoJob": {"status": "VideoJobStatus"},
     "VideoJobLogLine": {"level": "LogLevel"},
     "LedgerEntry": {"kind": "LedgerEntryKind"},
+    "WebhookDelivery": {"status": "WebhookDeliveryStatus"},
 }
 NO_LOGIN = [f"/api/v1/auth/{name}" for name in ("token", "token/refresh", "logout")]
 
@@ -96,7 +106,7 @@ class TestSchema:
 
     def test_calls_are_in_the_order_of_their_use(self, schema):
         tags = [tag["name"] for tag in schema["tags"]]
-        assert tags == ["auth", "keys", "video-models", "video-jobs", "tokens"]
+        assert tags == ["auth", "keys", "video-models", "video-jobs", "webhook", "tokens"]
         paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
         auth = [path.removeprefix("auth/") for path in paths if path.startswith("auth/")]
         assert auth[:5] == ["register", "token", "token/refresh", "me", "logout"]

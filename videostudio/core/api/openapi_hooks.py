@@ -15,7 +15,7 @@ UNAVAILABLE = {
     "detail": "The service is not available at the moment. Please try again.",
     "code": "unavailable",
 }
-METHOD = {"detail": 'Method "PUT" not allowed.', "code": "method_not_allowed"}
+METHOD = {"detail": 'Method "TRACE" not allowed.', "code": "method_not_allowed"}
 HEADERS: dict[str, Schema] = {
     "RequestId": {
         "description": "The id of the request in the service's log: yours, if you sent a valid "

@@ -107,7 +107,7 @@ class DateField(serializers.DateTimeField):
         )
 
 
-class PageSerializer(StrictQuerySerializer):
+class LimitSerializer(StrictQuerySerializer):
     """A subclass adds `after`, a CursorField for the columns that its list is sorted by."""
 
     limit = DigitsField(
@@ -117,6 +117,17 @@ class PageSerializer(StrictQuerySerializer):
         help_text="How many to return at most.",
         error_messages=same_message("Limit must be a whole number from 1 to 100"),
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        filters = digest(attrs)
+        if (after := attrs.get("after")) and after.filters != filters:
+            raise ValidationError({"after": OTHER_FILTERS})
+        return attrs | {"filters": filters}
+
+
+class PageSerializer(LimitSerializer):
+    """With an offset and dates besides."""
+
     offset = DigitsField(
         default=0,
         min_value=0,
@@ -133,14 +144,10 @@ class PageSerializer(StrictQuerySerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        filters = digest(attrs)
-        if after := attrs.get("after"):
-            if attrs["offset"]:
-                message = "Offset cannot be combined with after"
-                raise ValidationError({"offset": ErrorDetail(message, "combination")})
-            if after.filters != filters:
-                raise ValidationError({"after": OTHER_FILTERS})
-        return attrs | {"filters": filters}
+        if attrs["offset"] and attrs.get("after"):
+            message = "Offset cannot be combined with after"
+            raise ValidationError({"offset": ErrorDetail(message, "combination")})
+        return super().validate(attrs)
 
 
 def digest(query: Mapping[str, Any]) -> str:

@@ -1,0 +1,127 @@
+"""Serializers of the webhook's endpoints."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from jobs.api.fields import WebhookUrlField
+from jobs.models import WebhookDelivery
+from jobs.webhooks.outbox import EVENTS
+from videostudio.core.api.fields import ChoiceField, ChoicesField, one_of
+from videostudio.core.api.pagination import CursorField, LimitSerializer
+from videostudio.core.api.strict import StrictSerializer
+
+EVENTS_MESSAGE = f"Events must be a list of {one_of(EVENTS)}"
+
+
+class EventsField(serializers.ListField):
+    """One or several types of events, without duplicates; null means all."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        messages: dict[str, Any] = dict.fromkeys(["not_a_list", "empty"], EVENTS_MESSAGE)
+        super().__init__(
+            child=ChoiceField("Each of the events", EVENTS),
+            allow_empty=False,
+            error_messages=messages,
+            **kwargs,
+        )
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        chosen = super().to_internal_value(data)
+        return [event for event in EVENTS if event in chosen]
+
+
+@extend_schema_serializer(component_name="PutWebhook")
+class PutWebhookSerializer(StrictSerializer):
+    """Where to send events."""
+
+    url = WebhookUrlField(
+        "URL", help_text="An https URL on port 443 or 8443, at most 2,000 characters."
+    )
+    events = EventsField(
+        required=False, allow_null=True, help_text="Which events to send; all if it is left out."
+    )
+
+
+@extend_schema_serializer(component_name="Webhook")
+class WebhookSerializer(serializers.Serializer):
+    url = serializers.CharField(help_text="Where events are sent.")
+    events = serializers.ListField(
+        child=serializers.CharField(), help_text="The types of events that are sent."
+    )
+    disabledReason = serializers.SerializerMethodField(
+        help_text="Why the service switched it off; null while it is on. PUT switches it on."
+    )
+    createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
+
+    def get_disabledReason(self, webhook: Any) -> str | None:
+        return webhook.disabled_reason or None
+
+
+@extend_schema_serializer(component_name="WebhookWithSecret")
+class WebhookWithSecretSerializer(WebhookSerializer):
+    secret = serializers.CharField(
+        required=False, help_text="Only when it is new: store it, it is not shown again."
+    )
+
+
+@extend_schema_serializer(component_name="WebhookTest")
+class OutcomeSerializer(serializers.Serializer):
+    status = serializers.IntegerField(
+        allow_null=True, help_text="The receiver's HTTP status; null if there was no response."
+    )
+    milliseconds = serializers.IntegerField(help_text="How long it took.")
+    error = serializers.SerializerMethodField(help_text="What went wrong; null if nothing did.")
+
+    def get_error(self, outcome: Any) -> str | None:
+        return outcome.error or None
+
+
+@extend_schema_serializer(component_name="WebhookDelivery")
+class DeliverySerializer(serializers.Serializer):
+    id = serializers.UUIDField(help_text="The `webhook-id` of each try.")
+    type = serializers.CharField(help_text="The event.")
+    jobId = serializers.UUIDField(source="job_id", help_text="The job that ended.")
+    url = serializers.CharField(help_text="Where it is sent.")
+    status = serializers.ChoiceField(
+        choices=WebhookDelivery.Status.choices,
+        help_text="`pending` until the receiver answered 2xx, or the last try failed.",
+    )
+    attempts = serializers.IntegerField(help_text="How many tries have ended.")
+    lastStatus = serializers.IntegerField(
+        source="last_status",
+        allow_null=True,
+        help_text="The HTTP status of the last try; null if there was no response.",
+    )
+    lastError = serializers.SerializerMethodField(
+        help_text="What went wrong with the last try; null if nothing did."
+    )
+    createdAt = serializers.DateTimeField(source="created_at", help_text="When the job ended.")
+
+    def get_lastError(self, delivery: Any) -> str | None:
+        return delivery.last_error or None
+
+
+@extend_schema_serializer(many=False, component_name="WebhookDeliveryList")
+class DeliveryListSerializer(serializers.Serializer):
+    deliveries = DeliverySerializer(many=True, help_text="Newest first.")
+    nextCursor = serializers.CharField(
+        allow_null=True, help_text="For `after`: the next page; null on the last page."
+    )
+    hasMore = serializers.BooleanField(help_text="Whether there is a next page.")
+
+
+class DeliveriesQuerySerializer(LimitSerializer):
+    status = ChoicesField(
+        "Status",
+        WebhookDelivery.Status.values,
+        fold=str.lower,
+        required=False,
+        help_text="One or several statuses, separated by commas: `pending,failed`.",
+    )
+    after = CursorField(
+        datetime, UUID, required=False, help_text="The `nextCursor` of the page before."
+    )

@@ -1,0 +1,127 @@
+"""The user's webhook and its deliveries. Without a webhook every call but PUT is 404."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from jobs.api import webhook_schema
+from jobs.api.throttling import WebhookTestThrottle
+from jobs.api.webhook_serializers import (
+    DeliveriesQuerySerializer,
+    DeliverySerializer,
+    OutcomeSerializer,
+    PutWebhookSerializer,
+    WebhookSerializer,
+)
+from jobs.models import Webhook, WebhookDelivery
+from jobs.webhooks import registry, secrets
+from jobs.webhooks.outbox import EVENTS
+from videostudio.core.api.errors import Problem
+from videostudio.core.api.pagination import Cursor
+from videostudio.core.api.strict import StrictView, read
+
+
+@extend_schema(tags=["webhook"])
+class WebhookViewSet(StrictView, ViewSet):
+    query_serializers = {"deliveries": DeliveriesQuerySerializer}
+    reads_body = {"update"}
+
+    def get_throttles(self) -> Any:
+        return [WebhookTestThrottle()] if self.action == "test" else []
+
+    def webhook(self) -> Webhook:
+        webhook = registry.of(self.request.user)
+        if webhook is None:
+            raise NotFound
+        return webhook
+
+    @webhook_schema.put
+    def update(self, request: Request) -> Response:
+        form = read(PutWebhookSerializer, request.data)
+        webhook, secret = registry.put(
+            user=request.user,
+            url=form["url"],
+            events=form.get("events") or EVENTS,
+            now=timezone.now(),
+        )
+        if secret is None:
+            return Response(WebhookSerializer(webhook).data)
+        return Response(WebhookSerializer(webhook).data | {"secret": secret}, status=201)
+
+    @webhook_schema.retrieve
+    def retrieve(self, request: Request) -> Response:
+        return Response(WebhookSerializer(self.webhook()).data)
+
+    @webhook_schema.destroy
+    def destroy(self, request: Request) -> Response:
+        registry.delete(webhook=self.webhook())
+        return Response(status=204)
+
+    @webhook_schema.rotate
+    def rotate(self, request: Request) -> Response:
+        webhook = self.webhook()
+        secret = registry.rotate(webhook=webhook, now=timezone.now())
+        return Response(WebhookSerializer(webhook).data | {"secret": secret})
+
+    @webhook_schema.test
+    def test(self, request: Request) -> Response:
+        try:
+            outcome = registry.send_test(webhook=self.webhook())
+        except secrets.UnreadableSecret:
+            message = "The webhook's secret cannot be read any more: make a new one by rotate."
+            raise Problem(409, message, "secret_unreadable") from None
+        return Response(OutcomeSerializer(outcome).data)
+
+    @webhook_schema.deliveries
+    def deliveries(self, request: Request) -> Response:
+        self.webhook()
+        limit = self.query["limit"]
+        found = list(_deliveries(request.user, self.query)[: limit + 1])
+        shown, more = found[:limit], len(found) > limit
+        last = shown[-1] if more else None
+        cursor = last and _cursor(last, self.query["filters"])
+        return Response(
+            {
+                "deliveries": DeliverySerializer(shown, many=True).data,
+                "nextCursor": cursor,
+                "hasMore": more,
+            }
+        )
+
+    @webhook_schema.replay
+    def replay(self, request: Request, pk: str) -> Response:
+        self.webhook()
+        delivery = registry.delivery_of(user=request.user, pk=_id(pk))
+        if delivery is None:
+            raise NotFound
+        delivery = registry.replay(delivery=delivery, now=timezone.now())
+        return Response(DeliverySerializer(delivery).data, status=202)
+
+
+def _deliveries(user: Any, query: Any) -> Any:
+    rows = WebhookDelivery.objects.filter(user=user).order_by("-created_at", "-id")
+    if statuses := query.get("status"):
+        rows = rows.filter(status__in=statuses)
+    if query.get("after"):
+        created_at, pk = query["after"].position
+        rows = rows.filter(created_at__lte=created_at)
+        rows = rows.filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
+    return rows
+
+
+def _cursor(last: WebhookDelivery, filters: str) -> str:
+    return Cursor([last.created_at.isoformat(), str(last.pk)], filters).encode()
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound from None

@@ -1,0 +1,138 @@
+"""The rows of deliveries, for the sender: claim what is due, record what happened."""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+
+from jobs.models import Webhook, WebhookDelivery
+from jobs.stats import counters
+from jobs.webhooks import registry, schedule
+from jobs.webhooks.sending import Outcome
+
+logger = logging.getLogger(__name__)
+
+GONE = 410
+NO_WEBHOOK = registry.DELETED
+SWITCHED_OFF_BY_RECEIVER = "The receiver answered 410."
+SWITCHED_OFF_AFTER_FAILURES = "Every delivery of a week failed."
+Status = WebhookDelivery.Status
+
+
+def is_due(*, now: datetime) -> bool:
+    return WebhookDelivery.objects.filter(next_try_at__lte=now).exists()
+
+
+def claim(
+    *,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    per_host: int,
+    full_hosts: Collection[str],
+    mine: Collection[UUID],
+) -> list[WebhookDelivery]:
+    """Lease due deliveries to the caller, those due longest first, at most `per_host` a host.
+
+    Not those to `full_hosts`, nor `mine`, which the caller has already.
+    """
+    due = WebhookDelivery.objects.filter(next_try_at__lte=now).exclude(host__in=full_hosts)
+    if not due.exists():
+        return []
+    skip_locked = connection.features.has_select_for_update_skip_locked
+    with transaction.atomic():
+        rows = due.select_for_update(skip_locked=skip_locked).order_by("next_try_at")[:limit]
+        hosts: Counter[str] = Counter()
+        claimed = []
+        for delivery in rows:
+            if hosts[delivery.host] < per_host and delivery.pk not in mine:
+                hosts[delivery.host] += 1
+                claimed.append(delivery)
+        ids = [delivery.pk for delivery in claimed]
+        WebhookDelivery.objects.filter(pk__in=ids).update(next_try_at=now + lease)
+    return claimed
+
+
+def webhooks_of(deliveries: Sequence[WebhookDelivery]) -> dict[Any, Webhook]:
+    """The webhooks of the deliveries' users, by user id, as they are now."""
+    users = {delivery.user_id for delivery in deliveries}
+    return {each.user_id: each for each in Webhook.objects.filter(user_id__in=users)}
+
+
+def renew(*, ids: Collection[UUID], until: datetime) -> None:
+    WebhookDelivery.objects.filter(pk__in=ids, status=Status.PENDING).update(next_try_at=until)
+
+
+def give_back(*, ids: Sequence[UUID], now: datetime) -> None:
+    """Make deliveries due again that were claimed and not tried."""
+    WebhookDelivery.objects.filter(pk__in=ids, status=Status.PENDING).update(next_try_at=now)
+
+
+def write(ended: Sequence[tuple[WebhookDelivery, Outcome]], *, now: datetime) -> None:
+    """Record the outcomes of tries, and what they mean for the webhooks."""
+    for delivery, outcome in ended:
+        if outcome.is_success:
+            _write_success(delivery, outcome)
+        else:
+            _write_failure(delivery, outcome, now)
+
+
+def _write_success(delivery: WebhookDelivery, outcome: Outcome) -> None:
+    changed = _pending(delivery).update(
+        status=Status.DELIVERED,
+        next_try_at=None,
+        attempts=F("attempts") + 1,
+        last_status=outcome.status,
+        last_error="",
+    )
+    if changed:
+        counters.inc(name=counters.WEBHOOKS, kind=Status.DELIVERED, value="")
+    if not delivery.from_order:
+        Webhook.objects.filter(user_id=delivery.user_id, failing_since__isnull=False).update(
+            failing_since=None
+        )
+
+
+def _write_failure(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:
+    delay = schedule.delay_after(delivery.attempts + 1, retry_after=outcome.retry_after)
+    if delivery.replayed or outcome.status == GONE or outcome.error == NO_WEBHOOK:
+        delay = None
+    changed = _pending(delivery).update(
+        status=Status.PENDING if delay else Status.FAILED,
+        next_try_at=now + delay if delay else None,
+        attempts=F("attempts") + 1,
+        last_status=outcome.status,
+        last_error=outcome.error,
+    )
+    if changed and delay is None:
+        counters.inc(name=counters.WEBHOOKS, kind=Status.FAILED, value="")
+        logger.warning(
+            "webhook delivery failed",
+            extra={"delivery": str(delivery.pk), "job": str(delivery.job_id)},
+        )
+    if not delivery.from_order:
+        _count_failure(delivery, outcome, now)
+
+
+def _count_failure(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:
+    """Switch the webhook off after 410, or after a week without a success."""
+    webhook = Webhook.objects.filter(user_id=delivery.user_id, disabled_reason="").first()
+    if webhook is None or webhook.url != delivery.url:  # the user has set another URL since
+        return
+    if outcome.status == GONE:
+        registry.switch_off(webhook=webhook, reason=SWITCHED_OFF_BY_RECEIVER)
+    elif delivery.replayed:
+        return
+    elif webhook.failing_since is None:
+        Webhook.objects.filter(pk=webhook.pk).update(failing_since=now)
+    elif now - webhook.failing_since >= schedule.FAILING_LIMIT:
+        registry.switch_off(webhook=webhook, reason=SWITCHED_OFF_AFTER_FAILURES)
+
+
+def _pending(delivery: WebhookDelivery) -> QuerySet[WebhookDelivery]:
+    return WebhookDelivery.objects.filter(pk=delivery.pk, status=Status.PENDING)

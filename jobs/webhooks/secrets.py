@@ -1,0 +1,73 @@
+"""Webhook secrets: made, encrypted in the database, used to sign.
+
+The signature is that of Standard Webhooks 1.0
+(https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+from jobs.models import Webhook
+
+PREFIX = "whsec_"
+ROTATION = timedelta(hours=24)  # the previous secret signs for so long
+PURPOSE = b"videostudio webhook secrets"
+
+
+class UnreadableSecret(Exception):
+    """The secret was encrypted under another SECRET_KEY."""
+
+
+def new() -> str:
+    """A secret as the receiver needs it: `whsec_` and the base64 of 32 random bytes."""
+    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def encrypt(secret: str) -> str:
+    return _fernet().encrypt(secret.encode()).decode()
+
+
+def decrypt(text: str) -> str:
+    """Raises UnreadableSecret."""
+    try:
+        return _fernet().decrypt(text.encode()).decode()
+    except InvalidToken as error:
+        raise UnreadableSecret from error
+
+
+def of(webhook: Webhook, *, now: datetime) -> list[str]:
+    """The secrets that sign now: two during a rotation. Raises UnreadableSecret."""
+    texts = [webhook.secret]
+    if webhook.previous_until and webhook.previous_until > now:
+        texts.append(webhook.previous_secret)
+    return [decrypt(text) for text in texts]
+
+
+def headers(*, id: str, now: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:
+    """The headers of one try: `webhook-id`, `webhook-timestamp` and `webhook-signature`."""
+    timestamp = str(int(now.timestamp()))
+    signed = f"{id}.{timestamp}.".encode() + body
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(f"v1,{_signature(secret, signed)}" for secret in secrets),
+    }
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(PREFIX))
+    return base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+def _fernet() -> Fernet:
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE)
+    return Fernet(base64.urlsafe_b64encode(derived.derive(settings.SECRET_KEY.encode())))
