@@ -1,6 +1,6 @@
 """What a poll, an order and a claim cost while thousands of jobs wait, beside an empty line.
 
-    python -m bench.long_line [--waiting 20000] --server postgres://…
+    python -m bench.long_line [--waiting 20000] [--server postgres://…]
 
 It uses real gunicorn and `worker`, which numbers the line at each tick. Google asks for a pause of
 an hour, so that no job starts. Requests to both services alternate, so that a busy machine slows
@@ -121,7 +121,7 @@ def _measure(requests: list[Callable[[], None]]) -> list[float]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--waiting", type=int, default=20_000)
-    parser.add_argument("--server", required=True, help="a PostgreSQL")
+    parser.add_argument("--server", default="", help="instead of DATABASE_URL's PostgreSQL")
     return parser.parse_args()
 
 
