@@ -97,11 +97,18 @@ chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--see
 bench-admin: $(VENV)/dev.stamp ## the staff's pages with 100,000 jobs in the tables
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.admin $(ARGS)
 
+scale: $(VENV)/dev.stamp ## every request, page and pass with a million jobs beside four thousand (ARGS="--jobs 100000")
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.scale $(ARGS)
+
 bench-monitor: $(VENV)/dev.stamp ## five hundred viewers of the monitor for half a minute
 	$(RUN) -m bench.viewers $(ARGS)
 
 bench-images: $(VENV)/dev.stamp ## what decoding an upload costs at most (ARGS="--rounds 1000 --seed 7")
 	$(RUN) -m bench.images $(ARGS)
+
+bench-line: $(VENV)/dev.stamp ## 20,000 waiting jobs beside none; the time that slow submissions take to fill Google's quota
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.long_line $(ARGS)
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.submissions
 
 # ---- Upkeep ----
 
@@ -148,4 +155,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images static format lock pictures samples
+.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

@@ -61,13 +61,16 @@ ENTRIES = """
 """
 ACCOUNTS = """
     INSERT INTO tokens_ledger_account (user_id, balance)
-    SELECT id, coalesce((SELECT sum(amount) FROM tokens_ledger_entry WHERE account_id = u.id), 0)
-    FROM accounts_user AS u WHERE id = ANY(%(owners)s)
+    SELECT account_id, sum(amount) FROM tokens_ledger_entry WHERE account_id = ANY(%(owners)s)
+    GROUP BY account_id
 """
 COUNTS = """
-    INSERT INTO jobs_jobcount (user_id, jobs)
-    SELECT user_id, count(*) FROM jobs_videojob WHERE user_id = ANY(%(owners)s) GROUP BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET jobs = EXCLUDED.jobs
+    INSERT INTO jobs_jobcount (user_id, jobs, succeeded, failed, cancelled)
+    SELECT user_id, count(*), count(*) FILTER (WHERE status = 'SUCCEEDED'),
+           count(*) FILTER (WHERE status = 'FAILED'), count(*) FILTER (WHERE status = 'CANCELLED')
+    FROM jobs_videojob WHERE user_id = ANY(%(owners)s) GROUP BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET jobs = EXCLUDED.jobs, succeeded = EXCLUDED.succeeded,
+        failed = EXCLUDED.failed, cancelled = EXCLUDED.cancelled
 """
 
 

@@ -20,7 +20,9 @@ from jobs.models import VideoJob
 from videostudio.core import word_index
 
 READ = 100_000
-SAMPLE, COMMON = 2_000, 50  # if so many of the newest jobs match, most pages need no index
+# If so many of a sample of the jobs match, the newest ones are found soon without an index. Ids
+# are random, so the first ones are a sample.
+SAMPLE, COMMON = 500, 10
 MOST_USERS = 200  # of a word, whose ids are passed
 MOST_USER_WORDS = 3
 AROUND = " \t\r\n<>()[]{},;:!?'\"“”„«»`"
@@ -32,20 +34,23 @@ def search(jobs: QuerySet[VideoJob], term: str) -> QuerySet[VideoJob]:
     words = list(dict.fromkeys(word for word in split if word))[: user_search.MOST_WORDS]
     if not words:
         return jobs
-    newest = VideoJob.objects.order_by("-created_at", "-id")
-    oldest = None
-    if not word_index.exists():
-        oldest = newest.values_list("created_at", flat=True)[READ : READ + 1].first()
+    oldest = None if word_index.exists() else _oldest_read()
     in_job = {word: _in_job(word, oldest) for word in words}
     of_users = {word: found for word in words if (found := _of_users(word))}
     together = reduce(and_, (in_job[word] | of_users.get(word, Q()) for word in words))
-    recent = jobs.order_by().filter(together, pk__in=newest.values("pk")[:SAMPLE])
-    if len(of_users) > MOST_USER_WORDS or recent[:COMMON].count() == COMMON:
+    sample = VideoJob.objects.order_by("pk").values("pk")[:SAMPLE]
+    matching = jobs.order_by().filter(together, pk__in=sample)
+    if len(of_users) > MOST_USER_WORDS or matching[:COMMON].count() == COMMON:
         return jobs.filter(together)
     first, *more = (
         jobs.order_by().filter(query).values("pk") for query in _queries(in_job, of_users)
     )
     return jobs.filter(pk__in=first.union(*more))
+
+
+def _oldest_read() -> datetime | None:
+    newest_first = VideoJob.objects.order_by("-created_at", "-id")
+    return newest_first.values_list("created_at", flat=True)[READ : READ + 1].first()
 
 
 def _of_users(word: str) -> Q | None:
