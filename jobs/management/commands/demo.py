@@ -62,7 +62,7 @@ class Command(BaseCommand):
         key = _api_key("demo")
         reconciliation.run(now=timezone.now())  # else the overview says "never checked" for an hour
         try:
-            with _services(port, _web_settings(mock=not no_mock)) as services:
+            with _services(port, _settings(mock=not no_mock)) as services:
                 client = Client(f"http://localhost:{port}", self.stdout.write, services)
                 client.wait_until_ready()
                 self._introduce(client.base, users, key)
@@ -205,8 +205,9 @@ class Client:
         return answer.json()
 
 
-def _web_settings(*, mock: bool) -> dict[str, str]:
-    """Settings for the integration guide's browser client, unless the operator set them.
+def _settings(*, mock: bool) -> dict[str, str]:
+    """Settings for the integration guide's browser client, and for a webhook's receiver on this
+    machine, unless the operator set them.
 
     For real videos `mockMode` stays required, so that no client makes one by accident.
     """
@@ -215,13 +216,15 @@ def _web_settings(*, mock: bool) -> dict[str, str]:
         found["CORS_ALLOWED_ORIGINS"] = "*"
     if mock and settings.VIDEO_DEFAULT_MOCK_MODE is None:
         found["VIDEO_DEFAULT_MOCK_MODE"] = "true"
+    if not settings.WEBHOOK_ALLOWED_HOSTS:
+        found["WEBHOOK_ALLOWED_HOSTS"] = "localhost"
     return found
 
 
 @contextmanager
-def _services(port: int, web_settings: dict[str, str]) -> Iterator[Services]:
+def _services(port: int, extra_settings: dict[str, str]) -> Iterator[Services]:
     with tempfile.TemporaryDirectory(prefix="videostudio-demo-") as folder:
-        services = Services(Path(folder), {"PORT": str(port)} | web_settings)
+        services = Services(Path(folder), {"PORT": str(port)} | extra_settings)
         try:
             yield services
         finally:
