@@ -106,6 +106,10 @@ bench-monitor: $(VENV)/dev.stamp ## five hundred viewers of the monitor for half
 bench-images: $(VENV)/dev.stamp ## what decoding an upload costs at most (ARGS="--rounds 1000 --seed 7")
 	$(RUN) -m bench.images $(ARGS)
 
+bench-line: $(VENV)/dev.stamp ## 20,000 waiting jobs beside none; the time that slow submissions take to fill Google's quota
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.long_line $(ARGS)
+	$(RUN) -m tests.postgres -- $(RUN) -m bench.submissions
+
 # ---- Upkeep ----
 
 static: $(VENV)/run.stamp ## staticfiles/, as in production; remove the folder to serve the packages' files directly
@@ -151,4 +155,4 @@ define install
 endef
 endif
 
-.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images scale static format lock pictures samples
+.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

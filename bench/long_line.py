@@ -1,10 +1,10 @@
 """What a poll, an order and a claim cost while thousands of jobs wait, beside an empty line.
 
-    python -m bench.long_line [--waiting 20000] --server postgres://…
+    python -m bench.long_line [--waiting 20000] [--server postgres://…]
 
 It uses real gunicorn and `worker`, which numbers the line at each tick. Google asks for a pause of
-an hour, so that no job starts. The claim is timed in a process of its own. A figure is the fastest
-tenth of the requests, because a busy machine slows the others.
+an hour, so that no job starts. Requests to both services alternate, so that a busy machine slows
+both. The claim is timed in a process of its own.
 """
 
 import argparse
@@ -35,6 +35,11 @@ WAITING = """
     )) AS copy
     WHERE owner.username LIKE 'waits%%'
 """
+LIMITS = {
+    "VIDEO_MAX_ACTIVE_JOBS": "1000",
+    "VEO_MAX_IN_FLIGHT": "1000",
+    "VEO_CREATES_PER_MINUTE": "1000",
+}
 CLAIM = """
 import statistics, time
 from django.utils import timezone
@@ -46,68 +51,77 @@ def claims(limit):
         began = time.perf_counter()
         leases.claim_pending(limit=limit, now=timezone.now())
         took.append(1000 * (time.perf_counter() - began))
-    return statistics.quantiles(took, n=10)[0]
-print(f"claim, nobody may start  {claims(8):6.1f} ms")
+    return statistics.quantiles(took, n=5)[0]
+print(f"claim {claims(8):.1f} ms", end=", ")
 SubmissionGate.objects.update(opens_at=timezone.now())
-print(f"claim of 8               {claims(8):6.1f} ms")
+print(f"claim that starts up to 8 jobs {claims(8):.1f} ms")
 """
 
 
 def main() -> None:
     options = _options()
-    limits = {
-        "VIDEO_MAX_ACTIVE_JOBS": "1000",
-        "VEO_MAX_IN_FLIGHT": "1000",
-        "VEO_CREATES_PER_MINUTE": "1000",
-    }
     with (
         VertexImitation(seconds=3600) as google,
-        Stack(server=options.server, google=google.url, env=limits) as stack,
+        Stack(server=options.server, google=google.url, env=LIMITS) as empty,
+        Stack(server=options.server, google=google.url, env=LIMITS) as full,
     ):
-        stack.sql(PAUSE)
-        user = stack.user("user", tokens=50 * 4 * TIMES)
-        job = user.order(mockMode="false")["id"]
-
-        def poll() -> None:
-            assert user.job(job)["queuePosition"] is not None
-
-        made = []
-
-        def order() -> None:
-            made.append(user.order(mockMode="false")["id"])
-
-        def cancel() -> None:
-            assert user.post(f"/api/v1/video-jobs/{made.pop()}/cancel").status_code == 200
-
-        empty = _measure(poll), _measure(order), _measure(cancel)
-        stack.sql(USERS, options.waiting // 10)
-        stack.sql(WAITING, job)
-        stack.sql("ANALYZE")
+        clients = [_Client(empty), _Client(full)]
+        full.sql(USERS, options.waiting // 10)
+        full.sql(WAITING, clients[1].job)
+        full.sql("ANALYZE")
         time.sleep(3)  # until the line is numbered
-        full = _measure(poll), _measure(order), _measure(cancel)
-        for name, before, after in zip(("poll", "order", "cancel"), empty, full, strict=True):
-            print(f"{name:18}{before:6.1f} ms, {options.waiting} waiting {after:6.1f} ms")
-        for log, process in stack.started.items():
-            if log.stem.startswith("cluster"):
-                process.terminate()
-                process.wait()
-        print(stack.manage("shell", "-c", CLAIM).stdout.strip())
+        for name in ("poll", "order", "cancel"):
+            before, after = _measure([getattr(client, name) for client in clients])
+            print(f"{name:8}{before:6.1f} ms, {options.waiting} waiting {after:6.1f} ms")
+        for name, stack in (("empty", empty), (f"{options.waiting} waiting", full)):
+            _stop_workers(stack)
+            print(f"{name}:", stack.manage("shell", "-v", "0", "-c", CLAIM).stdout.strip())
 
 
-def _measure(request: Callable[[], None]) -> float:
-    """The time that a tenth of the requests needs at most, in milliseconds."""
-    took = []
+def _stop_workers(stack: Stack) -> None:
+    for log, process in stack.started.items():
+        if log.stem.startswith("cluster"):
+            process.terminate()
+            process.wait()
+
+
+class _Client:
+    """A user of one of the services, with a waiting job."""
+
+    def __init__(self, stack: Stack) -> None:
+        stack.sql(PAUSE)
+        self.user = stack.user("user", tokens=50 * 4 * TIMES)
+        self.job = self.user.order(mockMode="false")["id"]
+        self.orders: list[str] = []
+
+    def poll(self) -> None:
+        assert self.user.job(self.job)["queuePosition"] is not None
+
+    def order(self) -> None:
+        self.orders.append(self.user.order(mockMode="false")["id"])
+
+    def cancel(self) -> None:
+        answer = self.user.post(f"/api/v1/video-jobs/{self.orders.pop()}/cancel")
+        assert answer.status_code == 200, answer.text
+
+
+def _measure(requests: list[Callable[[], None]]) -> list[float]:
+    """For each of the requests, which are made in turn, the time that the fastest fifth needs at
+    most, in milliseconds.
+    """
+    took: list[list[float]] = [[] for _ in requests]
     for _ in range(TIMES):
-        began = time.perf_counter()
-        request()
-        took.append(1000 * (time.perf_counter() - began))
-    return statistics.quantiles(took, n=10)[0]
+        for request, times in zip(requests, took, strict=True):
+            began = time.perf_counter()
+            request()
+            times.append(1000 * (time.perf_counter() - began))
+    return [statistics.quantiles(times, n=5)[0] for times in took]
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--waiting", type=int, default=20_000)
-    parser.add_argument("--server", required=True, help="a PostgreSQL")
+    parser.add_argument("--server", default="", help="instead of DATABASE_URL's PostgreSQL")
     return parser.parse_args()
 
 

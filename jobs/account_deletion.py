@@ -36,7 +36,8 @@ def delete(*, user: User, now: datetime) -> None:
 
 
 def finish(*, now: datetime) -> None:
-    """Delete the jobs of closed accounts that an interrupted deletion left."""
+    """Delete what an interrupted deletion, or a simultaneous request, left of closed accounts."""
+    Webhook.objects.filter(user__token_account__is_closed=True).delete()
     left = User.objects.filter(token_account__is_closed=True, video_jobs__isnull=False)
     for user in left.distinct()[:BATCH_SIZE]:
         _delete_jobs(user, now)

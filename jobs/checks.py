@@ -75,7 +75,7 @@ CONNECTION_LIMIT = """
     FROM pg_roles, pg_database
     WHERE rolname = current_user AND datname = current_database()
 """
-CLUSTER_CONNECTIONS = 4  # of a cluster's processes other than its workers
+CLUSTER_CONNECTIONS = 5  # of its processes other than workers, and of the webhooks' sender
 
 
 @register(Tags.database)

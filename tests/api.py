@@ -77,6 +77,18 @@ class Client(APIClient):
         return answer.json()
 
 
+def by(key: str) -> Client:
+    """The client of a program with this API key."""
+    client = Client(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    return client
+
+
+def altered(key: str) -> str:
+    """The same prefix with another secret."""
+    return key[:-1] + ("a" if key[-1] != "a" else "b")
+
+
 def limited(settings, rate):
     """Set how often one user may create jobs, such as "1/min"."""
     rest = settings.REST_FRAMEWORK

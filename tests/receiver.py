@@ -30,18 +30,27 @@ class Receiver:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
+    def counted(self) -> Iterator[Callable[[], None]]:
+        """Counts a request as open until its end, or until the function that it yields is called:
+        the client may open the next one while this thread still runs."""
         with self.lock:
             self.open += 1
             self.most_open = max(self.open, self.most_open)
-        try:
-            yield
-        finally:
+        done: list[bool] = []
+
+        def leave() -> None:
             with self.lock:
-                self.open -= 1
+                self.open -= not done
+                done.append(True)
+
+        try:
+            yield leave
+        finally:
+            leave()
 
 
 def reply(handler: Any, status: int, headers: dict[str, str] | None = None) -> None:
+    handler.leave()
     handler.send_response(status)
     for name, value in (headers or {}).items():
         handler.send_header(name, value)
@@ -78,7 +87,7 @@ def receiver(
             super().setup()
 
         def do_POST(self) -> None:
-            with state.counted():
+            with state.counted() as self.leave:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 self.got = Received(self.path, headers, body, time.monotonic())

@@ -7,7 +7,7 @@ from accounts.api.password_serializers import (
     RequestResetSerializer,
     ResetSerializer,
 )
-from accounts.api.schema import PAIR, THROTTLED
+from accounts.api.schema import OWN_PASSWORD_THROTTLED, PAIR, THROTTLED
 from accounts.api.serializers import TokenPairSerializer
 from videostudio.core.api.openapi import (
     JSON,
@@ -41,7 +41,7 @@ change = extend_schema(
         ),
         401: UNAUTHORIZED,
         403: SESSION_REQUIRED,
-        429: THROTTLED,
+        429: OWN_PASSWORD_THROTTLED,
     },
 )
 request_reset = extend_schema(

@@ -65,8 +65,8 @@ class PasswordView(StrictView):
 class RequestResetView(PublicView):
     @password_schema.request_reset
     def post(self, request: Request) -> Response:
-        email = read(RequestResetSerializer, request.data)["email"]
         _require_mail()
+        email = read(RequestResetSerializer, request.data)["email"]
         page = request.build_absolute_uri(reverse("password-reset"))
         passwords.request_reset(
             email=email, link=lambda token: f"{page}?{urlencode({'token': token})}"
@@ -77,8 +77,8 @@ class RequestResetView(PublicView):
 class ResetView(PublicView):
     @password_schema.reset
     def post(self, request: Request) -> Response:
-        values = read(ResetSerializer, request.data)
         _require_mail()
+        values = read(ResetSerializer, request.data)
         try:
             passwords.reset(token=values["token"], new=values["newPassword"])
         except passwords.InvalidLink as error:

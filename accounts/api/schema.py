@@ -44,6 +44,11 @@ THROTTLED = refused(
     throttled="At most 20 log-ins, refreshes and registrations from one address are allowed in a "
     "minute. Try again in 60 seconds.",
 )
+OWN_PASSWORD_THROTTLED = refused(
+    "Too many wrong passwords.",
+    throttled="At most 10 failed log-ins with one name from one address are allowed in a minute. "
+    "Try again in 60 seconds.",
+)
 ACCOUNT = {
     "id": "7d3f0c7e-2c86-4f0b-9a52-5f2f7f2c9b1d",
     "username": "alice",
@@ -142,7 +147,7 @@ delete_account = extend_schema(
         ),
         401: UNAUTHORIZED,
         403: SESSION_REQUIRED,
-        429: THROTTLED,
+        429: OWN_PASSWORD_THROTTLED,
     },
     parameters=[RETRY_AFTER, *rate_limits(204, 400, 429)],
 )

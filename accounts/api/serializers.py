@@ -24,11 +24,11 @@ PASSWORD: dict[str, Any] = {
 class StringField(serializers.CharField):
     """Refuses numbers; DRF's CharField accepts 1 as "1"."""
 
-    default_error_messages = {"invalid": "This field must be text"}
+    default_error_messages = {"not_text": "This field must be text"}
 
     def run_validation(self, data: Any = empty) -> Any:
         if data is not empty and data is not None and not isinstance(data, str):
-            self.fail("invalid")
+            raise serializers.ValidationError(self.error_messages["not_text"], "invalid")
         return super().run_validation(data)
 
 

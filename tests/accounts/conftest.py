@@ -5,7 +5,7 @@ from django.core.cache import cache
 
 from accounts import jwt
 from accounts.models import User
-from tests.api import PASSWORD
+from tests.api import PASSWORD, by
 from videostudio.core.api.throttling import WindowThrottle
 
 
@@ -67,3 +67,21 @@ def clock(monkeypatch):
 
     monkeypatch.setattr(WindowThrottle, "timer", lambda self: Clock.now)
     return Clock
+
+
+@pytest.fixture
+def make(client):
+    """Alice makes a key; returns the response's fields."""
+
+    def make(**fields):
+        answer = client.post("/api/v1/keys", {"name": "Renderer"} | fields, format="json")
+        assert answer.status_code == 201, answer.content
+        return answer.json()
+
+    return make
+
+
+@pytest.fixture
+def program(make):
+    """Alice's program, with a new key."""
+    return lambda **fields: by(make(**fields)["key"])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from io import StringIO
 from uuid import uuid4
 
@@ -13,12 +13,10 @@ from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import ApiKey
-from jobs import lifecycle, refunds
 from jobs.models import VideoJob
-from tests.api import ENDPOINTS, ID, JOBS, PRIVATE, Client, assert_fault, assert_problem
+from tests.api import ENDPOINTS, ID, JOBS, PRIVATE, altered, assert_fault, assert_problem, by
 from tests.core.test_unknown_names import CALLS
 from tests.queries import counted
-from tokens_ledger.models import Entry
 
 KEYS = "/api/v1/keys"
 ME = "/api/v1/auth/me"
@@ -28,31 +26,6 @@ FIELDS = [
     *("createdAt", "lastUsedAt", "expiresAt"),
 ]
 SESSION_ONLY = [(KEYS, "get"), (KEYS, "post"), (f"{KEYS}/<pk>", "delete")]
-
-
-def by(key):
-    """A client that sends this key."""
-    client = Client(raise_request_exception=False)
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
-    return client
-
-
-@pytest.fixture
-def make(client):
-    """Alice makes a key; returns the response's fields."""
-
-    def make(**fields):
-        answer = client.post(KEYS, {"name": "Renderer"} | fields, format="json")
-        assert answer.status_code == 201, answer.content
-        return answer.json()
-
-    return make
-
-
-@pytest.fixture
-def program(make):
-    """Alice's program, with a new key."""
-    return lambda **fields: by(make(**fields)["key"])
 
 
 class TestCreate:
@@ -164,11 +137,6 @@ class TestUse:
         assert "API key" not in str(job)
 
 
-def altered(key):
-    """The same prefix with another secret."""
-    return key[:-1] + ("a" if key[-1] != "a" else "b")
-
-
 class TestRefused:
     @pytest.mark.parametrize(
         "spoil", [altered, lambda key: key[:12], lambda key: key + "a", lambda key: f"{key[:-1]}é",
@@ -245,95 +213,6 @@ class TestScope:
         answer = getattr(program, method)(path.replace("<pk>", made["id"]))
         assert_problem(answer, 403, "session_required")
         assert len(client.get(KEYS).json()["keys"]) == 1
-
-
-class TestDailyLimit:
-    def test_order_beyond_the_limit_is_429_until_the_next_day(self, program, settings):
-        settings.VIDEO_MAX_ACTIVE_JOBS = 10
-        program = program(dailyTokenLimit=120)
-        assert [program.create().status_code for _ in range(3)] == [202, 202, 429]
-        answer = program.create()
-        body = assert_problem(answer, 429, "key_limit_reached")
-        sentence = "This API key may spend 120 tokens a day (UTC), and has 20 left."
-        assert body["detail"] == sentence
-        now = timezone.now()
-        midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        assert abs(int(answer["Retry-After"]) - (midnight - now).total_seconds()) < 60
-
-    def test_refused_order_costs_and_stores_nothing(self, alice, program, tokens):
-        program = program(dailyTokenLimit=49)
-        before = tokens(alice)
-        assert program.create().status_code == 429
-        assert tokens(alice) == before
-        assert not VideoJob.objects.exists()
-
-    def test_other_credentials_are_not_limited(self, client, program, settings):
-        settings.VIDEO_MAX_ACTIVE_JOBS = 10
-        program(dailyTokenLimit=1)
-        assert client.create().status_code == 202
-        assert program(dailyTokenLimit=50).create().status_code == 202
-
-    def test_balance_is_checked_before_and_active_jobs_after(self, alice, program, tokens):
-        unlimited, limited = program(), program(dailyTokenLimit=1)
-        for _ in range(3):
-            unlimited.create()
-        assert_problem(limited.create(), 429, "key_limit_reached")
-        tokens(alice, 0)
-        assert limited.create().status_code == 402
-
-    def test_refund_gives_the_tokens_back(self, member, program):
-        program = program(dailyTokenLimit=50)
-        job = program.create().json()
-        assert program.create().status_code == 429
-        program.post(f"{JOBS}/{job['id']}/cancel")
-        job = VideoJob.objects.get(pk=program.create().json()["id"])
-        assert program.create().status_code == 429
-        refunds.refund(job=job, actor=member("Operator"), reason="x", now=timezone.now())
-        assert program.create().status_code == 202
-
-    def test_deleted_job_still_counts_unless_it_was_refunded(self, program, new_job):
-        program = program(dailyTokenLimit=50)
-        job = VideoJob.objects.get(pk=program.create().json()["id"])
-        VideoJob.objects.filter(pk=job.pk).update(submitted_at=timezone.now())
-        lifecycle.delete(job=job, now=timezone.now())
-        assert program.create().status_code == 429
-
-    def test_replayed_order_is_not_limited(self, program):
-        program = program(dailyTokenLimit=50)
-        headers = {"Idempotency-Key": "a"}
-        answers = [program.create(headers=headers) for _ in range(2)]
-        assert [answer.status_code for answer in answers] == [202, 202]
-
-    def test_orders_of_yesterday_do_not_count(self, program, settings, unguarded):
-        settings.VIDEO_MAX_ACTIVE_JOBS = 10
-        program = program(dailyTokenLimit=50)
-        assert program.create().status_code == 202
-        with unguarded():
-            charges = Entry.objects.filter(kind=Entry.Kind.CHARGE)
-            charges.update(created_at=timezone.now() - timedelta(days=1))
-        assert program.create().status_code == 202
-        assert program.create().status_code == 429
-
-
-class TestLastUse:
-    def test_last_use_is_written_at_most_once_a_minute(self, client, make, alice):
-        made = make()
-        program = by(made["key"])
-        with counted() as first:
-            program.get(ME)
-        with counted() as second:
-            program.get(ME)
-        assert len(first) == len(second) + 1
-        used = client.get(KEYS).json()["keys"][0]["lastUsedAt"]
-        assert abs((datetime.fromisoformat(used) - timezone.now()).total_seconds()) < 60
-        long_ago = timezone.now() - timedelta(seconds=61)
-        ApiKey.objects.update(last_used_at=long_ago)
-        program.get(ME)
-        assert not ApiKey.objects.filter(last_used_at=long_ago).exists()
-
-    def test_refused_request_is_not_a_use(self, client, make):
-        by(altered(make()["key"])).get(ME)
-        assert client.get(KEYS).json()["keys"][0]["lastUsedAt"] is None
 
 
 class TestSecrecy:

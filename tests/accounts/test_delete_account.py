@@ -9,17 +9,25 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts import api_keys
 from accounts.models import ApiKey, User
 from jobs import account_deletion, job_creation, reruns
-from jobs.models import IdempotencyKey, JobCount, JobEvent, VideoJob
+from jobs.models import (
+    IdempotencyKey,
+    JobCount,
+    JobEvent,
+    VideoJob,
+    Webhook,
+    WebhookDelivery,
+)
 from jobs.providers.base import Inputs
+from jobs.webhooks import outbox, registry
 from jobs.worker import cleanup
-from tests.accounts.test_api_keys import by
-from tests.api import COST, JOBS, PASSWORD, TOKENS, assert_fault, assert_problem
+from tests.api import COST, JOBS, PASSWORD, TOKENS, assert_fault, assert_problem, by
 from tests.job_states import order
 from tests.staff_site import press
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 
 ME = "/api/v1/auth/me"
+HOOK = "https://receiver.example.com/hook"
 
 
 @pytest.fixture
@@ -59,6 +67,15 @@ class TestDelete:
         assert not JobCount.objects.filter(user=alice).exists()
         # The PENDING job was refunded: it was not submitted yet.
         assert ledger.balance(user=alice) == TOKENS - 2 * COST
+
+    def test_webhook_and_events_that_are_due_are_gone(self, leave, alice, new_job):
+        registry.put(user=alice, url=HOOK, events=outbox.EVENTS, now=timezone.now())
+        new_job("SUCCEEDED")
+        new_job()
+        assert WebhookDelivery.objects.count() == 1
+        leave()
+        assert not Webhook.objects.exists()
+        assert not WebhookDelivery.objects.exists()
 
     def test_entries_stay_of_an_account_without_a_name(self, leave, boss, alice, new_job):
         new_job("SUCCEEDED")
@@ -156,6 +173,12 @@ class TestUnderWay:
         for _ in range(2):
             account_deletion.delete(user=alice, now=timezone.now())
         assert not User.objects.get(pk=alice.pk).is_active
+
+    def test_webhook_under_way_is_deleted_by_the_cleanup(self, leave, alice):
+        leave()
+        registry.put(user=alice, url=HOOK, events=outbox.EVENTS, now=timezone.now())
+        cleanup.purge_expired(now=timezone.now())
+        assert not Webhook.objects.exists()
 
     def test_interrupted_deletion_is_finished_by_the_cleanup(self, alice, new_job, monkeypatch):
         new_job()

@@ -12,8 +12,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.utils import timezone
 
 from accounts import api_keys, passwords
-from tests.accounts.test_api_keys import by
-from tests.api import PASSWORD, Client, assert_fault, assert_problem
+from tests.api import PASSWORD, Client, assert_fault, assert_problem, by
 
 NEW = "deep water under the keel"
 PAGE = "/account/password"

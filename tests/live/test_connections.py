@@ -74,11 +74,11 @@ def test_task_waits_for_a_free_connection(studio, limited):
 class TestCheck:
     def test_warning_where_one_web_and_one_cluster_need_more(self, studio, limited):
         log = self.start(studio, DATABASE_URL=limited(10), WEB_THREADS="8", WEB_CONCURRENCY="2")
-        assert "(jobs.W004) One web and one qcluster may open 18 + 6 connections" in log
+        assert "(jobs.W004) One web and one qcluster may open 18 + 7 connections" in log
         assert "PostgreSQL allows 10." in log
 
     def test_none_where_they_fit(self, studio, limited):
-        assert "jobs.W004" not in self.start(studio, DATABASE_URL=limited(24))
+        assert "jobs.W004" not in self.start(studio, DATABASE_URL=limited(25))
 
     def test_none_behind_a_pooler(self, studio, limited):
         found = self.start(studio, DATABASE_URL=limited(10), DATABASE_TRANSACTION_POOLING="true")

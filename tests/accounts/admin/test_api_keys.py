@@ -6,9 +6,10 @@ from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import ApiKey
-from tests.accounts.test_api_keys import ME, by
+from tests.api import by
 from tests.staff_site import said
 
+ME = "/api/v1/auth/me"
 LIST = "/admin/accounts/apikey/"
 
 

@@ -19,7 +19,9 @@ NO_IMAGE = "must be a JPEG, PNG or WebP image"
 DAMAGED = "is damaged or incomplete"
 TOO_LARGE = "must be at most 10 MB"
 TOO_MANY_PIXELS = "must have at most 40 megapixels"
-TOO_MANY_IN_ALL = "is too large: several images must have at most 48 megapixels in all"
+TOO_MANY_IN_ALL = (
+    "is too large beside the others: send several images with at most 10 megapixels each"
+)
 TOO_MANY_SCANS = "must be a JPEG with at most 32 scans"
 TOO_MUCH_FILLER = "must be a JPEG with at most 64 kB of filler bytes"
 TOO_MANY_SEGMENTS = "must be a JPEG with at most 10,000 segments"
@@ -113,6 +115,10 @@ def noise(kind):
     return encoded(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
 
 
+def gray(side):
+    return encoded(Image.new("L", (side, side)), "PNG")
+
+
 class TestPixels:
     @pytest.mark.parametrize(
         "size",
@@ -141,18 +147,19 @@ class TestPixels:
         said = f"{TOO_MANY_PIXELS}, or 20 if it is a PNG with 16 bits for each channel"
         assert refused(file) == said
 
-    def test_images_of_a_request_over_48_megapixels_in_all_are_refused(self, client):
-        gray = encoded(Image.new("L", (4000, 4000)), "PNG")
-        larger = encoded(Image.new("L", (4001, 4000)), "PNG")
-        files = [upload(each) for each in (gray, gray, larger)]
+    def test_images_that_are_too_large_together_are_refused(self, client):
+        files = [upload(gray(4000)) for _ in range(3)]
         body = assert_fault(client.create(referenceImages=files), field="referenceImages")
         assert body["detail"] == f"Reference image {TOO_MANY_IN_ALL}"
 
     def test_images_of_another_request_do_not_count(self):
-        gray = encoded(Image.new("L", (5000, 5000)), "PNG")
         for _ in range(2):
             with input_images.of_one_request():
-                assert refusal_of(gray) is None
+                assert refusal_of(gray(5500)) is None
+
+    def test_three_images_of_10_megapixels_are_accepted(self):
+        with input_images.of_one_request():
+            assert [refusal_of(gray(3162)) for _ in range(3)] == [None] * 3
 
 
 class TestCost:

@@ -23,6 +23,7 @@ BOB = {"username": "bob", "password": PASSWORD}
 CAROL = {"username": "alice", "email": "carol@example.com", "password": PASSWORD}
 HEADERS = {"Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"}
 METHOD = ("4XX", "method_not_allowed")
+SESSION, READ_ONLY = ("403", "SessionRequired"), ("403", "ReadOnlyKey")
 DOWN = ("5XX", "unavailable")
 UNKNOWN = ("400", "Invalid")
 NO_TOKEN = ("401", "NotAuthenticated")
@@ -156,7 +157,18 @@ def unreadable(world: Any) -> Any:
     return alice.post(f"{WEBHOOK}/test")
 
 
+def with_mail(world: Any) -> Any:
+    world.settings.EMAIL_URL = "memorymail:"
+    return world
+
+
+def too_many_keys(world: Any) -> Any:
+    answers = [world.alice.post("/api/v1/keys", {"name": "n"}, format="json") for _ in range(21)]
+    return answers[-1]
+
+
 WEBHOOK = "/api/v1/webhook"
+WRONG = {"currentPassword": "wrong", "newPassword": "a new and long password"}
 STRANGE = f"{JOBS}/550e8400-e29b-41d4-a716-446655440000"
 
 CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
@@ -179,6 +191,41 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ),
     ("logOut", "400", "Invalid"): lambda world: post(world, "logout", {}),
     ("logOut", "401", "TokenNotValid"): lambda world: spent(world, "logout"),
+    ("changePassword", "400", "Invalid"): lambda world: world.alice.post(
+        f"{AUTH}/password", WRONG, format="json"
+    ),
+    ("changePassword", "429", "Throttled"): lambda world: throttled(
+        world, lambda: world.alice.post(f"{AUTH}/password", WRONG, format="json")
+    ),
+    ("createApiKey", "400", "Invalid"): lambda world: world.alice.post(
+        "/api/v1/keys", {}, format="json"
+    ),
+    ("requestPasswordReset", "400", "Invalid"): lambda world: post(
+        with_mail(world), "password/reset", {"email": "nobody"}
+    ),
+    ("resetPassword", "400", "Invalid"): lambda world: post(
+        with_mail(world),
+        "password/reset/confirm",
+        {"token": "a-b", "newPassword": WRONG["newPassword"]},
+    ),
+    ("requestPasswordReset", "404", "NotFound"): lambda world: post(world, "password/reset", {}),
+    ("requestPasswordReset", "429", "Throttled"): lambda world: throttled(
+        world, lambda: post(with_mail(world), "password/reset", {})
+    ),
+    ("resetPassword", "404", "NotFound"): lambda world: post(world, "password/reset/confirm", {}),
+    ("resetPassword", "429", "Throttled"): lambda world: throttled(
+        world, lambda: post(with_mail(world), "password/reset/confirm", {})
+    ),
+    ("deleteAccount", "400", "Invalid"): lambda world: world.alice.delete(
+        f"{AUTH}/me", {"password": "wrong"}, format="json"
+    ),
+    ("deleteAccount", "429", "Throttled"): lambda world: throttled(
+        world, lambda: world.alice.delete(f"{AUTH}/me", {"password": "wrong"}, format="json")
+    ),
+    ("createApiKey", "409", "TooManyKeys"): too_many_keys,
+    ("revokeApiKey", "404", "NotFound"): lambda world: world.alice.delete(
+        "/api/v1/keys/550e8400-e29b-41d4-a716-446655440000"
+    ),
     ("createVideoJob", "400", "Invalid"): wrong_names,
     ("createVideoJob", "402", "InsufficientTokens"): short_of_tokens,
     ("createVideoJob", "404", "NotFound"): deleted,
@@ -248,7 +295,7 @@ class TestExamples:
     def test_that_many_operations_share_are_what_the_service_sends(self, world, monkeypatch):
         shared = [each for each in shown() if (each[0], *each[3:5]) not in CALLS]
         assert {(status, name) for _, _, _, status, name, _ in shared} == {
-            *(METHOD, DOWN, UNKNOWN, NO_TOKEN, BAD_TOKEN)
+            *(METHOD, DOWN, UNKNOWN, NO_TOKEN, BAD_TOKEN, SESSION, READ_ONLY)
         }
         job_id = str(world.new_job("SUCCEEDED").pk)
         for _, method, path, status, name, value in sorted(shared, key=lambda each: each[3]):
@@ -267,6 +314,13 @@ class TestExamples:
             return world.anonymous.generic(method.upper(), path, headers=headers)
         if kind == UNKNOWN:
             return world.alice.generic(method.upper(), f"{path}?page=2")
+        if kind in (SESSION, READ_ONLY):
+            fields = {"name": "n", "scope": "read" if kind == READ_ONLY else "full"}
+            key = world.alice.post("/api/v1/keys", fields, format="json").json()
+            headers = {"Authorization": f"Bearer {key['key']}"}
+            answer = world.anonymous.generic(method.upper(), path, headers=headers)
+            world.alice.delete(f"/api/v1/keys/{key['id']}")
+            return answer
         with monkeypatch.context() as broken:
             broken.setattr(APIView, "initial", unreachable)
             return world.alice.generic(method.upper(), path)
