@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.db.models import Q
+
 from jobs.models import JobEvent, Status, VideoJob, WebhookDelivery
 from tokens_ledger.models import Entry
 from videostudio.core import formatting
@@ -114,7 +116,11 @@ def _webhook(job: VideoJob) -> Iterator[Moment]:
 
 
 def _tokens(job: VideoJob) -> Iterator[Moment]:
-    entries = Entry.objects.filter(reference=str(job.pk)).select_related("actor")
+    # Each kind has an index of its own.
+    reference = str(job.pk)
+    charge = Q(kind=Entry.Kind.CHARGE, reference=reference)
+    refund = Q(kind=Entry.Kind.REFUND, reference=reference)
+    entries = Entry.objects.filter(charge | refund).select_related("actor")
     for entry in entries.order_by("id"):
         what = f"{entry.get_kind_display()} {entry.amount:+,}, balance {entry.balance_after:,}"
         yield Moment(entry.created_at, "tokens", what, entry.note, actor=str(entry.actor or ""))

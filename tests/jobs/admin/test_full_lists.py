@@ -54,6 +54,13 @@ def test_filter_without_a_match_reads_few_rows(boss, full, query):
     assert rows_read(boss, query, []) < 150
 
 
+def test_page_of_a_job_reads_few_rows(boss, full):
+    def look():
+        assert boss.get(f"{LIST}{full.pk}/change/").status_code == 200
+
+    assert rows_read_by(look) < 200
+
+
 class TestSearch:
     def most(self):
         """Without pg_trgm, all prompts are read."""

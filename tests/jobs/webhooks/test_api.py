@@ -77,7 +77,7 @@ class TestWithoutWebhook:
             ("post", "/rotate"),
             ("post", "/test"),
             ("get", "/deliveries"),
-            ("post", f"/deliveries/{uuid.uuid4()}/replay"),
+            ("post", "/deliveries/550e8400-e29b-41d4-a716-446655440000/replay"),
         ],
     )
     def test_call_is_404(self, client, method, path):
