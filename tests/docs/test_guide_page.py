@@ -59,6 +59,8 @@ class TestPage:
     def test_links_of_the_page_work(self, client):
         page = Links(client.get("/docs").text)
         for target in page.targets - {""}:
+            if target.startswith("https://"):
+                continue  # of another site
             path, _, anchor = target.partition("#")
             assert not anchor or anchor in page.ids | {"main"}, target
             assert not path or resolve(path).func is not errors.not_found, target
