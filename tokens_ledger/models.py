@@ -123,6 +123,19 @@ class Entry(models.Model):
         return f"{self.get_kind_display()} {self.amount:+d}"
 
 
+class EntryCount(models.Model):
+    """How many entries an account has up to the entry `until`. See `entry_counts`."""
+
+    account = models.OneToOneField(
+        Account, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    entries = models.PositiveBigIntegerField()
+    until = models.BigIntegerField(help_text="The id of an entry.")
+
+    def __str__(self) -> str:
+        return f"{self.entries} until {self.until}"
+
+
 class LedgerCheck(models.Model):
     """The result of one reconciliation run.
 

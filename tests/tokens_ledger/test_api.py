@@ -81,7 +81,7 @@ class TestEntries:
     def test_fifty_entries_come_by_default(self, alice, client_of, django_assert_num_queries):
         for amount in range(1, 52):
             ledger.grant(user=alice, amount=amount, note="")
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             body = client_of(alice).get("/api/v1/tokens/entries").json()
         assert [entry["amount"] for entry in body["entries"]] == list(range(51, 1, -1))
 

@@ -16,7 +16,8 @@ from jobs.stats import prometheus
 from tests import many_jobs
 from tests.api import JOBS
 from tests.queries import rows_read_by as costs
-from tokens_ledger import ledger, reconciliation
+from tokens_ledger import entry_counts, ledger, reconciliation
+from tokens_ledger.models import Entry
 
 pytestmark = pytest.mark.only_on("postgresql")
 
@@ -97,6 +98,15 @@ def test_poll_reads_few_rows(client, user):
         assert client.get(f"{JOBS}/{ids[next(numbers) % len(ids)]}").status_code == 200
 
     assert costs(look) < 20
+
+
+def test_entries_read_few_rows_after_a_ledger_check(client):
+    entry_counts.store(until=Entry.objects.latest("id").pk)
+
+    def look():
+        assert client.get("/api/v1/tokens/entries?limit=5").status_code == 200
+
+    assert costs(look) < 30
 
 
 def test_balance_reads_few_rows(client):

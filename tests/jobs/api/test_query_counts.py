@@ -136,7 +136,7 @@ class TestTokens:
         asks("/api/v1/tokens", 3)
 
     def test_entries(self, asks):
-        asks("/api/v1/tokens/entries", 3)
+        asks("/api/v1/tokens/entries", 4)
 
     def test_usage(self, asks):
         asks("/api/v1/tokens/usage", 3)
