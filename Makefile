@@ -40,7 +40,7 @@ test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Ch
 	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
 $(CHECKS): $(VENV)/dev.stamp
-test-postgres: node-tools
+test-sqlite test-postgres: node-tools
 
 lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check

@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from jobs import catalog
 from jobs.api.request_serializers import CreateVideoJobSerializer
-from jobs.api.schema_examples import ORDER, WEBHOOK_URL
+from jobs.api.schema_examples import ORDER
 
 DATA_URI = "As a data URI: `data:image/png;base64,…`. "
 
@@ -59,7 +59,7 @@ class OrderExtension(OpenApiSerializerExtension):
             "description": properties["model"]["description"],
             "x-extensible-enum": list(catalog.MODELS),
         }
-        examples = ORDER | {"referenceImages": [], "webhookUrl": WEBHOOK_URL}
+        examples = ORDER | {"referenceImages": [], "webhookUrl": ""}
         for name, value in examples.items():
             properties[name]["example"] = value
         for name, field in properties.items():

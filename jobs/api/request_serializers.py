@@ -72,7 +72,7 @@ class ValidatedRequest:
 
 
 class CreateVideoJobSerializer(StrictSerializer):
-    """The video to create. Images can only be sent as multipart/form-data."""
+    """The video to create."""
 
     prompt = PlainTextField(
         "Prompt",

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from tests.api import NO_JOBS
 from tests.client import ApiClient
 from tests.live.test_guide_client import SHORT_OF_TOKENS
 from tests.run import PROJECT
@@ -122,8 +123,9 @@ class TestGuideClient:
         )
         ended = updates[-1]
         assert (ended["id"], ended["status"]) == (created["id"], "SUCCEEDED")
-        assert page.evaluate("client.listJobs()") == {"jobs": [ended], "total": 1}
-        assert page.evaluate("client.listJobs('FAILED', 10)") == {"jobs": [], "total": 0}
+        page_of_jobs = {"jobs": [ended], "total": 1, "nextCursor": None, "hasMore": False}
+        assert page.evaluate("client.listJobs()") == page_of_jobs
+        assert page.evaluate("client.listJobs('FAILED', 10)") == NO_JOBS
         assert plays(page, ended["cloudinaryUrl"])
         page.evaluate("id => client.deleteJob(id)", ended["id"])
         assert page.evaluate("client.listJobs()") == {"jobs": [], "total": 0}

@@ -180,7 +180,7 @@ class TestActions:
         choose(page, "Cancel")
         expect(page.locator("table.rows")).to_contain_text("No refund")
         send(page, "Cancel", "Ordered twice")
-        expect(page.locator(".messagelist")).to_contain_text(f"{job}: cancelled; its tokens are")
+        expect(page.locator(".messagelist")).to_contain_text(f"{job}: cancelled; no refund")
         expect(page.locator("h1")).to_contain_text("CANCELLED")
         expect(page.locator(".timeline")).to_contain_text("Ordered twice")
 
@@ -390,7 +390,7 @@ class TestOverview:
             assert figure.locator("canvas").evaluate(INK)
             figure.get_by_text("Table").click()
             expect(figure.locator("tbody tr").first).to_be_visible()
-        hours = page.locator("figure", has_text="Jobs by the hour").locator("tbody tr")
+        hours = page.locator("figure", has_text="Jobs by hour of order").locator("tbody tr")
         expect(hours).to_have_count(24)
         failed = [int(row.locator("td").nth(1).inner_text()) for row in hours.all()]
         assert sum(failed) >= 8
