@@ -42,11 +42,12 @@ def limited(studio):
         def make(limit):
             name = f"limited_{secrets.token_hex(4)}"
             groups = "pg_read_all_data, pg_write_all_data"
-            studio.sql(f"CREATE ROLE {name} LOGIN CONNECTION LIMIT {limit} IN ROLE {groups}")
+            options = f"LOGIN PASSWORD '{name}' CONNECTION LIMIT {limit} IN ROLE {groups}"
+            studio.sql(f"CREATE ROLE {name} {options}")
             ending.callback(studio.sql, f"DROP ROLE {name}")
             parts = urlsplit(studio.database_url)
             host = parts.netloc.rpartition("@")[2]
-            return parts._replace(netloc=f"{name}@{host}").geturl()
+            return parts._replace(netloc=f"{name}:{name}@{host}").geturl()
 
         yield make
 
@@ -116,7 +117,7 @@ def test_web_warns_at_its_start(studio, limited):
     studio.env = environment | {"DATABASE_URL": limited(20), "WEB_THREADS": "16"}
     try:
         web = studio.start_web()
-        assert until(lambda: "jobs.W004" in studio.output(), seconds=5)
+        assert until(lambda: "jobs.W004" in studio.output(), seconds=20)
         web.terminate()
         web.wait(30)
     finally:

@@ -15,6 +15,7 @@ import pytest
 import requests
 from PIL import Image
 
+from tests.api import NO_JOBS
 from tests.client import ApiClient
 from tests.stack import Stack
 
@@ -104,7 +105,7 @@ class TestJavaScriptClient:
         for answer, ids in {"all": [end["id"]], "succeeded": [end["id"]], "failed": []}.items():
             assert [job["id"] for job in saw[answer]["jobs"]] == ids
             assert saw[answer]["total"] == len(ids)
-        assert saw["left"] == {"jobs": [], "total": 0}
+        assert saw["left"] == NO_JOBS
 
     def test_sends_pictures(self, run, alice):
         file = io.BytesIO()
