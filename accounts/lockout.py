@@ -8,7 +8,7 @@ django-axes counts failures in the database, so that all processes share the cou
 """
 
 from datetime import datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_network
 from typing import Any, cast
 
 from axes.handlers.database import AxesDatabaseHandler
@@ -18,6 +18,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
+
+from videostudio.core.api.throttling import client_address
 
 # The limits of an address and of a name are this many times that of a name at an address.
 ADDRESS_FACTOR, NAME_FACTOR = 10, 40
@@ -76,7 +78,8 @@ def name(request: HttpRequest, credentials: dict | None = None) -> str | None:
 
 def address(request: HttpRequest) -> str | None:
     """The client's address as in the API's throttles (TRUSTED_PROXIES); None if it is invalid."""
+    address = client_address(BaseThrottle().get_ident(cast(Request, request)))
     try:
-        return str(ip_address(BaseThrottle().get_ident(cast(Request, request))))
+        return str(ip_network(address).network_address)  # axes' column takes no network
     except ValueError:
         return None

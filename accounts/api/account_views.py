@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.utils import timezone
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -34,10 +35,18 @@ class MeView(StrictView):
     def delete(self, request: Request) -> Response:
         user = cast(User, request.user)
         try:
-            passwords.check(user=user, **read(DeleteAccountSerializer, request.data))
+            values = read(DeleteAccountSerializer, request.data)
+        except ValidationError:
+            self._uncount()  # no password was tried
+            raise
+        try:
+            passwords.check(user=user, **values)
         except passwords.WrongPassword as error:
             raise wrong_password("password") from error
-        for throttle in self.throttles:
-            throttle.uncount()
+        self._uncount()
         self.erase(user=user, now=timezone.now())
         return Response(status=204)
+
+    def _uncount(self) -> None:
+        for throttle in self.throttles:
+            throttle.uncount()

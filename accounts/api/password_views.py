@@ -43,7 +43,11 @@ class PasswordView(StrictView):
 
     @password_schema.change
     def post(self, request: Request) -> Response:
-        values = read(ChangePasswordSerializer, request.data)
+        try:
+            values = read(ChangePasswordSerializer, request.data)
+        except ValidationError:
+            self.uncount()  # no password was tried
+            raise
         user = cast(User, request.user)
         try:
             pair = passwords.change(
@@ -67,7 +71,9 @@ class RequestResetView(PublicView):
     def post(self, request: Request) -> Response:
         _require_mail()
         email = read(RequestResetSerializer, request.data)["email"]
-        page = request.build_absolute_uri(reverse("password-reset"))
+        path = reverse("password-reset")
+        url = settings.PUBLIC_URL.rstrip("/")
+        page = f"{url}{path}" if url else request.build_absolute_uri(path)
         passwords.request_reset(
             email=email, link=lambda token: f"{page}?{urlencode({'token': token})}"
         )

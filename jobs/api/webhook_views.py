@@ -1,5 +1,6 @@
 """The user's webhook and its deliveries. Without a webhook every call but PUT is 404."""
 
+from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,9 @@ from jobs.webhooks.outbox import EVENTS
 from videostudio.core.api.errors import Problem
 from videostudio.core.api.pagination import Cursor
 from videostudio.core.api.strict import StrictView, read
+
+# A test waits up to 15 seconds for the receiver: it must not occupy all threads of the process.
+_open_tests = BoundedSemaphore(2)
 
 
 @extend_schema(tags=["webhook"])
@@ -67,16 +71,25 @@ class WebhookViewSet(StrictView, ViewSet):
     @webhook_schema.rotate
     def rotate(self, request: Request) -> Response:
         webhook = self.webhook()
-        secret = registry.rotate(webhook=webhook, now=timezone.now())
+        try:
+            secret = registry.rotate(webhook=webhook, now=timezone.now())
+        except Webhook.DoesNotExist:  # deleted meanwhile
+            raise NotFound from None
         return Response(WebhookSerializer(webhook).data | {"secret": secret})
 
     @webhook_schema.test
     def test(self, request: Request) -> Response:
+        webhook = self.webhook()
+        if not _open_tests.acquire(blocking=False):
+            message = "Other webhooks are being tested at the moment. Try again in 15 seconds."
+            raise Problem(429, message, "throttled", headers={"Retry-After": "15"})
         try:
-            outcome = registry.send_test(webhook=self.webhook())
+            outcome = registry.send_test(webhook=webhook)
         except secrets.UnreadableSecret:
             message = "The webhook's secret cannot be read any more: make a new one by rotate."
             raise Problem(409, message, "secret_unreadable") from None
+        finally:
+            _open_tests.release()
         return Response(OutcomeSerializer(outcome).data)
 
     @webhook_schema.deliveries

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Least
 
 from jobs.models import Webhook, WebhookDelivery
 from jobs.stats import counters
@@ -18,6 +19,7 @@ from jobs.webhooks.sending import Outcome
 logger = logging.getLogger(__name__)
 
 GONE = 410
+MAX_ATTEMPTS = 30_000  # counted; more replays are made and not counted
 NO_WEBHOOK = registry.DELETED
 SWITCHED_OFF_BY_RECEIVER = "The receiver answered 410."
 SWITCHED_OFF_AFTER_FAILURES = "Every delivery of a week failed."
@@ -82,11 +84,16 @@ def write(ended: Sequence[tuple[WebhookDelivery, Outcome]], *, now: datetime) ->
             _write_failure(delivery, outcome, now)
 
 
+def current(delivery: WebhookDelivery) -> WebhookDelivery | None:
+    """The row as it is now; None if it is not to be sent any more."""
+    return _pending(delivery).first()
+
+
 def _write_success(delivery: WebhookDelivery, outcome: Outcome) -> None:
     changed = _pending(delivery).update(
         status=Status.DELIVERED,
         next_try_at=None,
-        attempts=F("attempts") + 1,
+        attempts=Least(F("attempts") + 1, MAX_ATTEMPTS),
         last_status=outcome.status,
         last_error="",
     )
@@ -105,7 +112,7 @@ def _write_failure(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -
     changed = _pending(delivery).update(
         status=Status.PENDING if delay else Status.FAILED,
         next_try_at=now + delay if delay else None,
-        attempts=F("attempts") + 1,
+        attempts=Least(F("attempts") + 1, MAX_ATTEMPTS),
         last_status=outcome.status,
         last_error=outcome.error,
     )

@@ -25,6 +25,7 @@ def put(*, user: Any, url: str, events: Sequence[str], now: datetime) -> tuple[W
     not made go to the new one.
     """
     with transaction.atomic():
+        _lock(user.pk)
         webhook, is_new = Webhook.objects.get_or_create(
             user=user,
             defaults={
@@ -47,9 +48,13 @@ def put(*, user: Any, url: str, events: Sequence[str], now: datetime) -> tuple[W
 
 
 def rotate(*, webhook: Webhook, now: datetime) -> str:
-    """Give the webhook a new secret and return it; the old one signs as well for a day."""
+    """Give the webhook a new secret and return it; the old one signs as well for a day.
+
+    Raises Webhook.DoesNotExist if it was deleted meanwhile.
+    """
     secret = secrets.new()
     with transaction.atomic():
+        _lock(webhook.user_id)
         locked = Webhook.objects.select_for_update().get(pk=webhook.pk)
         try:
             secrets.decrypt(locked.secret)
@@ -67,6 +72,7 @@ def rotate(*, webhook: Webhook, now: datetime) -> str:
 def delete(*, webhook: Webhook) -> None:
     """Delete it, with its secret: what was not delivered yet is not sent any more."""
     with transaction.atomic():
+        _lock(webhook.user_id)
         _give_up(WebhookDelivery.objects.filter(user_id=webhook.user_id), DELETED)
         webhook.delete()
 
@@ -133,6 +139,11 @@ def of(user: Any) -> Webhook | None:
 
 def delivery_of(*, user: Any, pk: UUID) -> WebhookDelivery | None:
     return WebhookDelivery.objects.filter(user=user, pk=pk).first()
+
+
+def _lock(user_id: Any) -> None:
+    """Make other changes of this user's webhook wait until the transaction ends."""
+    User.objects.select_for_update().filter(pk=user_id).values_list("pk").first()
 
 
 def _give_up(deliveries: Any, error: str) -> None:

@@ -166,8 +166,18 @@ class Sender:
         return host not in self.slow or slow < MAX_OPEN_TO_SLOW_HOSTS
 
     def _send(self, delivery: WebhookDelivery) -> None:
+        """Send it as it is now: since its claim it may have been given up, or its URL changed."""
+        try:
+            current = records.current(delivery)
+            webhook = records.webhooks_of([delivery]).get(delivery.user_id)
+        except outage.DATABASE_DOWN:
+            connection.close()
+            current, webhook = delivery, self.webhooks.get(delivery.user_id)
+        if current is None or current.host != delivery.host:
+            self.mine.discard(delivery.pk)
+            return
+        delivery = current
         self.open[delivery.host] += 1
-        webhook = self.webhooks.get(delivery.user_id)
         threading.Thread(target=self._try, args=(delivery, webhook), daemon=True).start()
 
     def _try(self, delivery: WebhookDelivery, webhook: Webhook | None) -> None:

@@ -4,7 +4,7 @@ from rest_framework.test import APIRequestFactory
 
 from accounts.models import User
 from tests.api import PASSWORD
-from videostudio.core.api.throttling import WindowThrottle
+from videostudio.core.api.throttling import WindowThrottle, client_address
 
 
 class Throttle(WindowThrottle):
@@ -166,3 +166,20 @@ class TestLoginName:
     @pytest.mark.parametrize("name", ["\ud800", "a\0", "a" * 100_000, "\u0315\u0321" * 50_000])
     def test_odd_names_are_400(self, post, rates, clock, name):
         assert post("token", username=name, password="x").status_code == 400
+
+
+class TestClientAddress:
+    @pytest.mark.parametrize(
+        ("ident", "address"),
+        [
+            ("1.2.3.4", "1.2.3.4"),
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+            ("[2001:db8:1:2::5]:443", "2001:db8:1:2::/64"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("nonsense", "nonsense"),
+            (None, ""),
+        ],
+    )
+    def test_one_client_has_one_address(self, ident, address):
+        assert client_address(ident) == address

@@ -196,6 +196,25 @@ class TestConnection:
         assert "Connection: close" in seen
 
 
+class TestPipelining:
+    """A hundred requests sent at once whose answers nobody reads stopped the whole service."""
+
+    def test_second_request_of_a_packet_is_not_answered(self, connect):
+        connection = connect(HELLO + HELLO)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+        assert received.count(b"HTTP/1.1 200") == 1
+        assert b"connection: close" in received.lower()
+
+    def test_blank_lines_after_a_request_keep_the_connection(self, connect):
+        assert "connection: close" not in answer(connect(HELLO + b"\r\n")).lower()
+
+    def test_request_without_a_body_that_expects_100_is_answered(self, connect):
+        expecting = HELLO.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+        assert answer(connect(expecting)).startswith("HTTP/1.1 200")
+
+
 class TestAnswerBeforeTheBody:
     def test_large_body_without_login_is_not_received(self, connect):
         early = connect(post(5_000_000))

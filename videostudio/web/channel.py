@@ -65,6 +65,37 @@ class Channel(HTTPChannel):
     def writable(self) -> bool:
         return self.will_close if self.discarding_since else bool(super().writable())
 
+    def received(self, data: bytes) -> bool:
+        """Take one request; what a client sent after it (pipelining) is dropped, and its answer
+        closes the connection, as RFC 9112, 9.3.2, allows.
+
+        waitress would queue all of them. Then their answers could fill its buffers for a client
+        that reads nothing, and it would park the thread that answers.
+        """
+        with self.requests_lock:
+            if self.will_close or self.close_when_flushed or self.requests:
+                return False
+            while data:
+                if self.request is None:
+                    self.request = self.parser_class(self.adj)
+                request = self.request
+                taken = request.received(data)
+                data = data[taken:]
+                if request.completed:
+                    self.request, self.sent_continue = None, False
+                    if not request.empty:
+                        if data.strip(b"\r\n"):
+                            request.headers["CONNECTION"] = "close"
+                        self.requests.append(request)
+                        self.server.add_task(self)
+                        return True
+                elif request.expect_continue and request.headers_finished:
+                    if not self.sent_continue:
+                        self.send_continue()
+                elif not taken:
+                    break
+        return True
+
     def handle_read(self) -> None:
         if not self.discarding_since:
             super().handle_read()

@@ -1,6 +1,8 @@
 """Throttles that count requests atomically, in the cache that all processes share."""
 
 import hashlib
+import re
+from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from typing import Any
 
@@ -8,6 +10,21 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
+
+
+def client_address(ident: str | None) -> str:
+    """The address to count: without a port, and of IPv6 the /64, which one client may use whole."""
+    ident = ident or ""
+    text = re.sub(r"^\[(.*)\](:\d+)?$|^([\d.]+):\d+$", lambda found: found[1] or found[3], ident)
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ident
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
 
 
 class WindowThrottle(SimpleRateThrottle):
@@ -27,7 +44,7 @@ class WindowThrottle(SimpleRateThrottle):
 
     def identity(self, request: Request) -> str | None:
         """The identity to count: by default the address. None: do not count this request."""
-        return self.get_ident(request) or ""
+        return client_address(self.get_ident(request))
 
     def get_rate(self) -> str:
         return str(api_settings.DEFAULT_THROTTLE_RATES[self.scope])
