@@ -120,6 +120,12 @@ class Broken(EmailBackend):
 
 
 class TestRequestReset:
+    def test_link_has_the_public_url(self, post, mails, alice, settings):
+        settings.PUBLIC_URL = "https://studio.example.com/"
+        post("password/reset", email="alice@example.com")
+        [link] = re.findall(r"http\S+", mails()[-1].body)
+        assert link.startswith(f"https://studio.example.com{PAGE}?token=")
+
     def test_mail_goes_to_the_user_with_this_address_only(self, post, mails, alice, bob):
         post("password/reset", email="ALICE@example.com")
         [message] = mails()

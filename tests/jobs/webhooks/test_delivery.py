@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
+from jobs.api import webhook_views
 from jobs.models import Status, Tally, Webhook, WebhookDelivery, WebhookSender
 from jobs.webhooks import schedule, sending
 from jobs.worker import cleanup, webhooks
@@ -309,3 +310,29 @@ class TestClaims:
         assert WebhookDelivery.objects.exists()
         cleanup.purge_expired(now=timezone.now() + timedelta(days=31))
         assert not WebhookDelivery.objects.exists()
+
+
+class TestChangesAfterTheClaim:
+    def test_delivery_of_a_deleted_webhook_is_not_sent(self, delivery, receiver, client):
+        sender = webhooks.Sender(uuid4())
+        assert sender._claim()
+        client.delete("/api/v1/webhook")
+        sender.send_all()
+        assert not receiver.received
+        assert delivery().status == "failed"
+
+    def test_attempts_beyond_the_column_are_not_counted(
+        self, delivery, receiver, send_due, commits
+    ):
+        WebhookDelivery.objects.update(attempts=32_767)
+        send_due()
+        assert (delivery().status, len(receiver.received)) == ("delivered", 1)
+
+
+class TestSimultaneousTests:
+    def test_third_test_in_a_process_is_429(self, hook, client, monkeypatch):
+        occupied = threading.BoundedSemaphore(1)
+        occupied.acquire()
+        monkeypatch.setattr(webhook_views, "_open_tests", occupied)
+        answer = client.post("/api/v1/webhook/test")
+        assert (answer.status_code, answer["Retry-After"]) == (429, "15")
