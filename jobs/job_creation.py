@@ -13,6 +13,7 @@ from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from jobs.stats import estimates, waiting_line
+from jobs.webhooks import registry
 from tokens_ledger import key_limit, ledger
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
@@ -41,6 +42,10 @@ class IdempotencyMismatch(Exception):
     """The key was used for another request."""
 
 
+class WebhookRequired(Exception):
+    """The job has a `webhook_url`, but its user has no webhook, whose secret signs."""
+
+
 class JobDeleted(Exception):
     """The job that was created with this key has been deleted."""
 
@@ -64,6 +69,7 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
+    WebhookRequired,
     AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
     JobDeleted.
     """
@@ -71,6 +77,8 @@ def create(
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
+        if webhook_url and registry.of(user) is None:
+            raise WebhookRequired
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
         charge = ledger.charge(

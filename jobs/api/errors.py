@@ -17,6 +17,7 @@ from jobs.models import VideoJob
 from tokens_ledger import key_limit, ledger
 from videostudio.core.api.errors import Problem
 
+NO_WEBHOOK = "Webhook URL needs a webhook: make one first, its secret signs"
 RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when one of the user's jobs ends
 
 
@@ -82,6 +83,9 @@ TRANSLATIONS: dict[type[Exception], Callable[[Any], APIException]] = {
     key_limit.KeyLimitReached: _key_limit_reached,
     job_creation.TooManyActiveJobs: _too_many_active_jobs,
     job_creation.IdempotencyMismatch: lambda exc: IdempotencyKeyReused(),
+    job_creation.WebhookRequired: lambda exc: ValidationError(
+        {"webhookUrl": ErrorDetail(NO_WEBHOOK, "no_webhook")}
+    ),
     job_creation.JobDeleted: lambda exc: NotFound(),
     VideoJob.DoesNotExist: lambda exc: NotFound(),  # deleted during this request
     lifecycle.AlreadyFinished: lambda exc: Problem(

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework import viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,7 +25,6 @@ from jobs.api.serializers import ListQuerySerializer
 from jobs.api.throttling import CreateThrottle
 from jobs.job_json import VideoJobSerializer
 from jobs.models import ACTIVE, Status, VideoJob
-from jobs.webhooks import registry
 from tokens_ledger import ledger
 from videostudio.core.api.parsers import (
     BoundedFormParser,
@@ -76,8 +75,6 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def create(self, request: Request) -> HttpResponse:
         replay_key = _idempotency_key(request)
         validated = request_serializers.read(request.data)
-        if validated.webhook_url:
-            _require_webhook(request)
         created = job_creation.create(
             user=request.user,
             spec=validated.spec,
@@ -167,13 +164,6 @@ def _idempotency_key(request: Request) -> str:
         message = f"{KEY_HEADER} must be 1 to 255 visible ASCII characters"
         raise ValidationError({KEY_HEADER: message})
     return key
-
-
-def _require_webhook(request: Request) -> None:
-    """Raise ValidationError: without a webhook there is no secret to sign with."""
-    if registry.of(request.user) is None:
-        message = "Webhook URL needs a webhook: make one first, its secret signs"
-        raise ValidationError({"webhookUrl": ErrorDetail(message, "no_webhook")})
 
 
 def _why_not_ready(job: VideoJob) -> str:

@@ -256,3 +256,11 @@ class TestWebhookUrl:
         answer = client.create(webhookUrl="https://127.0.0.1/")
         detail = assert_fault(answer, field="webhookUrl")["detail"]
         assert detail == "Webhook URL must be a public address"
+
+
+def test_order_is_replayed_after_its_webhook_was_deleted(hook, client, receiver):
+    order = {"headers": {"idempotency-key": "k"}, "webhookUrl": receiver.url}
+    job = client.create(**order).json()["id"]
+    client.delete(WEBHOOK)
+    again = client.create(**order)
+    assert (again.status_code, again.json()["id"]) == (202, job)
