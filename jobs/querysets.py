@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 #   user_rank      its rank among its user's running and waiting jobs;
 #   waiting_since  when a job of its user was last started or, if that is later, when the user's
 #                  first waiting job was created.
-# The ORM cannot nest window functions. Running jobs are counted once per user, for the first
-# waiting job, so that PostgreSQL uses the index of active jobs even with stale statistics.
+# The ORM cannot nest window functions. The number of running jobs is looked up for
+# the first waiting job of each user only, so that PostgreSQL uses the index of active jobs even
+# with stale statistics.
 ALL_WAITING = "status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL"
 WAITING_OF_USERS = "status = 'PENDING' AND user_id IN ({users})"
 

@@ -2,12 +2,12 @@
 
     python -m tests.postgres -- python -m bench.scale [--jobs 1000000] [--only search]
 
-For each job there are five events and 1.1 ledger entries. There is one user for 20 jobs, of whom
-one has a tenth of all jobs, and one waiting job for 50. The small service has just enough rows to
-fill a page of each list. Each service is a process with a database of its own. They are measured in
-turn, without HTTP and without a worker. The table is Markdown. The exit code is 1 if a case that
-should not grow takes over LIMIT times as long as in the small service and over NOISE milliseconds
-more, or if /metrics takes over METRICS milliseconds.
+For each job there are five events and 1.1 ledger entries. There are 20 jobs for each user, but one
+user has a tenth of all jobs. One job in 50 waits. The small service has just enough rows to fill a
+page of each list. Each service is a process with a database of its own. They are measured in turn,
+without HTTP and without a worker. The table is Markdown. The exit code is 1 if a case that should
+not grow takes over LIMIT times as long as in the small service and over NOISE milliseconds more, or
+if /metrics takes over METRICS milliseconds.
 """
 
 import argparse

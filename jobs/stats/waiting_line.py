@@ -22,7 +22,7 @@ from jobs.models import LineSnapshot, Status, VideoJob
 FRONT = 100  # jobs of each kind, of which the next are chosen
 CHUNK = 25  # jobs that are read at a time
 MARKS = 200
-MAX_AGE = timedelta(seconds=3)  # of a snapshot; whoever finds an older one makes the next
+MAX_AGE = timedelta(seconds=3)  # of a snapshot; a process that finds an older one makes a new one
 CACHE_SECONDS = 1
 COLUMNS = ("mock_mode", "next_step_at", "status", "status_message", "user")
 

@@ -35,7 +35,7 @@ def is_full() -> bool:
 
 
 def is_filling() -> bool:
-    """Whether there is only room for videos that the provider is already making."""
+    """Whether no further jobs may be submitted: the rest is for videos that are being made."""
     return _bytes() >= FILLING * settings.STAGING_MAX_BYTES
 
 

@@ -64,7 +64,7 @@ def key(studio, request):
 
 @pytest.fixture(params=LANGUAGES)
 def run(request, studio, proxy, key, tmp_path):
-    """`run()`: the client as printed, but for address and patience; what it wrote."""
+    """Runs the printed client with another address and shorter waits; returns its output."""
     source = [each.text for each in blocks(GUIDE) if each.language == request.param][-1]
     source = source.replace("http://localhost:8000", proxy.url)
     for old, new in PATIENCE[request.param].items():

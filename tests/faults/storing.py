@@ -56,7 +56,7 @@ def mended_by_the_operator(studio: Studio) -> None:
 
 
 def staging_full(studio: Studio) -> None:
-    """The staging folder has no room for the video, until other videos have been stored."""
+    """The staging folder is full until other videos have been stored."""
     studio.order()
     studio.settings.STAGING_MAX_BYTES = 1
     studio.job.refresh_from_db()

@@ -50,9 +50,9 @@ class TestCancel:
     def test_earlier_refund_is_reported(self, operator, new_job, state):
         job = new_job(state)
         press(operator, "refund", job)
-        told = "cancelled; it was already refunded."
-        assert said(press(operator, "cancel", job)) == [f"Job {job.pk}: {told}"]
-        assert told in LogEntry.objects.latest("id").change_message
+        message = "cancelled; it was already refunded."
+        assert said(press(operator, "cancel", job)) == [f"Job {job.pk}: {message}"]
+        assert message in LogEntry.objects.latest("id").change_message
         assert Entry.objects.filter(kind="refund").count() == 1
 
     @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
@@ -96,9 +96,9 @@ class TestFail:
     def test_refunded_job_is_not_refunded_again(self, operator, new_job):
         job = new_job("generating")
         press(operator, "refund", job)
-        told = "marked as failed; it was already refunded."
-        assert said(press(operator, "fail", job)) == [f"Job {job.pk}: {told}"]
-        assert told in LogEntry.objects.latest("id").change_message
+        message = "marked as failed; it was already refunded."
+        assert said(press(operator, "fail", job)) == [f"Job {job.pk}: {message}"]
+        assert message in LogEntry.objects.latest("id").change_message
         assert kept(job).status == "FAILED"
         assert Entry.objects.filter(kind="refund").count() == 1
 

@@ -1,4 +1,4 @@
-"""Orders as a form and with images in JSON; what wrong requests are told to do (contract 3)."""
+"""Orders as a form and with images in JSON; what the errors of wrong requests say."""
 
 import base64
 import json

@@ -77,9 +77,9 @@ def test_estimate_is_within_a_fifth_of_the_truth(client, line, settings, creates
     waiting_line.number(now=timezone.now())
     asked = {job.pk: client.job(job) for job in (jobs[0], jobs[len(jobs) // 2], jobs[-1])}
     truth = simulated_ends(start, asked.keys())
-    for pk, told in asked.items():
-        assert told["status"] == "PENDING"
-        assert abs(told["estimatedSecondsRemaining"] - truth[pk]) <= 0.2 * truth[pk]
+    for pk, answer in asked.items():
+        assert answer["status"] == "PENDING"
+        assert abs(answer["estimatedSecondsRemaining"] - truth[pk]) <= 0.2 * truth[pk]
 
 
 def test_estimate_includes_googles_pause(client, line):
