@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -187,6 +188,50 @@ class TestBrokenReceivers:
         send_due()
         assert time.monotonic() - started < 2
         assert delivery().status == "delivered"
+
+    def test_slow_look_up_ends_in_time(self, delivery, put, send_due, monkeypatch):
+        def slow(*args, **kwargs):
+            time.sleep(3)
+            raise socket.gaierror(socket.EAI_AGAIN, "Try again")
+
+        put("https://slow.example.com/")
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        started = time.monotonic()
+        send_due()
+        assert time.monotonic() - started < 2
+        assert "no answer within" in delivery().last_error
+
+    def test_handshake_that_drips_ends_in_time(self, delivery, put, send_due):
+        """Each byte of the TLS record is within the time-out of one read."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def drip():
+                with server.accept()[0] as connected, suppress(OSError):
+                    for byte in b"\x16\x03\x03\x00\x7a" + b"x" * 30:
+                        connected.sendall(bytes([byte]))
+                        time.sleep(0.2)
+
+            threading.Thread(target=drip).start()
+            put(f"https://127.0.0.1:{server.getsockname()[1]}/")
+            started = time.monotonic()
+            send_due()
+            assert time.monotonic() - started < 2
+        assert "no answer within" in delivery().last_error
+
+    def test_at_most_16_kb_are_read(self, delivery, receiver, send_due):
+        written = []
+
+        def long_headers(handler):
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for number in range(90):
+                handler.wfile.write(b"X-%d: %s\r\n" % (number, b"x" * 60_000))
+                written.append(60_000)
+
+        receiver.answer = long_headers
+        send_due()
+        assert delivery().status == "delivered"
+        assert sum(written) < 3_000_000  # in the kernel's buffers; not the 5,400,000 in all
 
     def test_reset_is_a_failure(self, delivery, receiver, send_due):
         receiver.answer = lambda handler: handler.connection.close()
