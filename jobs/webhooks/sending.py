@@ -189,11 +189,11 @@ class _Watched:
         return connected
 
 
-class _Connection(_Watched, HTTPConnection):
+class _Connection(_Watched, HTTPConnection):  # type: ignore[misc]  # response_class
     pass
 
 
-class _SecureConnection(_Watched, HTTPSConnection):
+class _SecureConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
     pass
 
 
