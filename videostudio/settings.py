@@ -458,7 +458,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "videostudio.core.api.openapi_hooks.Schema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
     # No field of a body has this name in an error: `names.printable` replaces control characters.
@@ -468,6 +468,9 @@ REST_FRAMEWORK = {
         "login_name": THROTTLE_LOGIN_NAME,
         "create": THROTTLE_CREATE,
         "webhook_test": "10/min",
+        "webhook_rotate": "5/day",
+        "webhook_replay": "60/min",
+        "new_key": "60/hour",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
