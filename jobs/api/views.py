@@ -148,6 +148,8 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
                     "endFrame": 1,
                     "referenceImages": model.reference_images,
                 },
+                "negativePrompt": model.negative_prompt,
+                "seed": model.seed,
                 "tokenCost": ledger.cost(catalog.OPERATION),
             }
             for model in catalog.MODELS.values()

@@ -50,6 +50,7 @@ INVALID = {
     "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
+    "VEO_PERSON_GENERATION": ["nonsense", "ALLOW_ALL", "allow_adult "],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
     "CORS_ALLOWED_ORIGINS": [
         *("nonsense", "app.example.com", "https://", "https://app.example.com/", "null"),
@@ -115,6 +116,7 @@ class TestValidValue:
                 "https://App.example.com, http://[::1]:3000,capacitor://localhost,",
                 ["https://app.example.com", "http://[::1]:3000", "capacitor://localhost"],
             ),
+            ("VEO_PERSON_GENERATION", "dont_allow", "dont_allow"),
             ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
             (
                 "WEBHOOK_ALLOWED_HOSTS",
@@ -153,6 +155,7 @@ class TestDefault:
             "PUBLIC_URL": "",
             "WEBHOOK_ALLOWED_HOSTS": [],
             "VEO_MODEL_IDS": {},
+            "VEO_PERSON_GENERATION": "",
             "VEO_MAX_IN_FLIGHT": 50,
             "VEO_CREATES_PER_MINUTE": 10,
             "VEO_OPEN_SUBMISSIONS": 8,
