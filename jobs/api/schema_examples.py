@@ -108,7 +108,16 @@ MODEL = {
     "aspectRatios": ["16:9", "9:16"],
     "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
     "tokenCost": 50,
+    "prices": [
+        {"resolution": "720p", "durationSeconds": 4, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 4, "generateAudio": True, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
+        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+    ],
 }
+QUOTE = {"tokens": 50, "availableTokens": 300, "affordable": True}
 NO_TOKENS = {
     "detail": {
         "message": "Insufficient tokens. Operation 'video_generation' costs 50 tokens but you "
