@@ -54,9 +54,10 @@ def load() -> Guide:
 def _prices() -> str:
     """This service's prices, in Markdown."""
     if settings.VIDEO_PRICES:
-        head = "| model | resolution | seconds | tokens | tokens with sound |"
+        head = "| model | resolution | seconds | tokens | with sound |"
         rows = [_price_row(spec) for model in MODELS for spec in pricing.combinations(model)]
-        text = "\n".join([head, "|---|---|---|---|---|", *filter(None, rows)])
+        table = "\n".join([head, "|---|---|---|---|---|", *filter(None, rows)])
+        text = f"The prices of this service:\n\n{table}"
     else:
         text = f"On this service every video costs {pricing.highest()} tokens."
     if settings.VIDEO_MOCK_TOKENS is None:
