@@ -19,15 +19,8 @@ DAY = timedelta(hours=24)
 LINES, ALL_LINES = 20, 2_000  # the newest log lines, on a card and on the job's own page
 COLUMNS = (
     *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds", "generate_audio"),
-    *(
-        "negative_prompt",
-        "seed",
-        "mock_mode",
-        "status",
-        "status_message",
-        "progress_percentage",
-        "error_message",
-    ),
+    *("negative_prompt", "seed", "mock_mode"),
+    *("status", "status_message", "progress_percentage", "error_message"),
     *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
     *("expected_seconds", "stage"),  # for the estimate only
 )

@@ -77,6 +77,7 @@ class Command(BaseCommand):
 
     def _introduce(self, base: str, users: dict[str, str], key: str) -> None:
         self.stdout.write(f"Monitor  {base}/video-monitor")
+        self.stdout.write(f"Guide    {base}/docs")
         self.stdout.write(f"API docs {base}/api/v1/docs        demo / {users['demo']}")
         self.stdout.write(f"Admin    {base}/admin/             admin / {users['admin']}")
         self.stdout.write(f"API key  {key}\n")
