@@ -8,6 +8,13 @@ class CreateThrottle(UserThrottle):
     counted = "new jobs of one user"
 
 
+class QuoteThrottle(UserThrottle):
+    """Limits quotes of one user: their images are checked as those of an order."""
+
+    scope = "quote"
+    counted = "quotes of one user"
+
+
 class WebhookTestThrottle(UserThrottle):
     """Each test may hold a request for 15 seconds."""
 

@@ -17,7 +17,13 @@ from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.stats import waiting_line
 from jobs.storage import mp4
-from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, VideoStorage
+from jobs.storage.base import (
+    UPLOAD_THREADS,
+    StorageError,
+    StoredVideo,
+    VideoStorage,
+    video_name,
+)
 from jobs.worker import leases, outage, staging, step_failures, webhooks
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
@@ -82,7 +88,10 @@ class SubmitStep(Step):
 
     def call(self, job: VideoJob) -> Callable[[], str]:
         spec, inputs = job.spec, _inputs(job)
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=spec, inputs=inputs)
+        labels = {"job": str(job.pk), "user": str(job.user_id)}
+        return lambda: provider_for(mock_mode=job.mock_mode).submit(
+            spec=spec, inputs=inputs, labels=labels
+        )
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()
@@ -257,7 +266,7 @@ def _store(job: VideoJob) -> StoredVideo:
             )
         poster = answer.poster
     videos = cast(VideoStorage, storages["videos"])
-    return videos.upload_video(name=f"ai_studio/videos/{job.pk}", path=path, poster=poster)
+    return videos.upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:
