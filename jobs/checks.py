@@ -112,7 +112,7 @@ def reset_links_have_a_host_in_production(app_configs: Any, **kwargs: Any) -> li
     return _reset_links(Error, "jobs.E006")
 
 
-def _reset_links(kind: type[CheckMessage], id: str) -> list[CheckMessage]:
+def _reset_links(kind: type[Error | Warning], id: str) -> list[CheckMessage]:
     """Without PUBLIC_URL, the link in the mail has the host of the request that asks for it."""
     wildcards = [host for host in settings.ALLOWED_HOSTS if host.startswith((".", "*"))]
     if not settings.EMAIL_URL or settings.PUBLIC_URL or not wildcards:

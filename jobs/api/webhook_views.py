@@ -31,8 +31,9 @@ from jobs.webhooks.outbox import EVENTS
 from videostudio.core.api.errors import Problem
 from videostudio.core.api.pagination import Cursor
 from videostudio.core.api.strict import StrictView, read
+from videostudio.core.api.throttling import UserThrottle
 
-THROTTLES = {
+THROTTLES: dict[str, list[type[UserThrottle]]] = {
     "test": [WebhookTestThrottle],
     "rotate": [WebhookRotateThrottle],
     "replay": [WebhookReplayThrottle],
@@ -47,7 +48,7 @@ class WebhookViewSet(StrictView, ViewSet):
     reads_body = {"update"}
 
     def get_throttles(self) -> Any:
-        return [throttle() for throttle in THROTTLES.get(self.action, [])]
+        return [throttle() for throttle in THROTTLES.get(self.action or "", [])]
 
     def webhook(self) -> Webhook:
         webhook = registry.of(self.request.user)

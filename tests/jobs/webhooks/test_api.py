@@ -111,7 +111,7 @@ class TestRotate:
 
     def test_each_old_secret_signs_for_a_day(self, hook):
         known, now = [hook.secret], timezone.now()
-        for hours in (0, 1, 23):
+        for hours in (0.0, 1.0, 23.0):
             moment = now + timedelta(hours=hours)
             known.append(registry.rotate(webhook=hook.row(), now=moment))
         for hours, valid in ((23.9, known), (24.1, known[1:]), (25.1, known[2:]), (48, known[3:])):
