@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import ApiKey
-from jobs import lifecycle, messages, wakeup
+from jobs import lifecycle, messages, model_availability, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
@@ -69,7 +69,7 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
-    WebhookRequired,
+    WebhookRequired, ModelUnavailable,
     AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
     JobDeleted.
     """
@@ -81,6 +81,7 @@ def create(
             raise WebhookRequired
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
+        model_availability.admit(job=job, now=now)
         charge = ledger.charge(
             account=account,
             operation=OPERATION,

@@ -102,6 +102,12 @@ GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
+VEO_API_VERSION = env.str(
+    "VEO_API_VERSION",
+    "",
+    validate=validate.Regexp(r"^$|^v\d+((alpha|beta)\d*)?$", error="must look like v1 or v1beta1"),
+)
+VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=at_least(1))
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 # Of one worker process. Those that are open when it is killed are refunded, though Google may have

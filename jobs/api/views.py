@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ApiKey
-from jobs import catalog, job_creation, lifecycle
+from jobs import catalog, job_creation, lifecycle, model_availability
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
@@ -137,9 +137,11 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
 
     @schema.list_models
     def list(self, request: Request) -> Response:
+        refused = model_availability.refused_names(now=timezone.now())
         models = [
             {
                 "id": model.id,
+                "available": model.id not in refused,
                 "durations": catalog.DURATIONS,
                 "resolutions": catalog.RESOLUTIONS,
                 "aspectRatios": catalog.ASPECT_RATIOS,

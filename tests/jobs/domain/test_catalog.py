@@ -22,6 +22,7 @@ class TestModels:
             "models": [
                 {
                     "id": id,
+                    "available": True,
                     "durations": [4, 8],
                     "resolutions": ["720p", "1080p"],
                     "aspectRatios": ["16:9", "9:16"],
