@@ -7,6 +7,7 @@ A job that was created after the row was inserted has passed `admit`: its outcom
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 
@@ -107,10 +108,10 @@ def _may_probe(row: UnavailableModel, now: datetime) -> bool:
     """Whether a new order may try the model: it is time, or the last probe ended undecided."""
     if row.next_probe_at <= now:
         return True
-    return bool(row.probe) and not _is_active(row.probe)
+    return row.probe is not None and not _is_active(row.probe)
 
 
-def _is_active(probe: object) -> bool:
+def _is_active(probe: UUID) -> bool:
     return VideoJob.objects.filter(pk=probe, status__in=ACTIVE).exists()
 
 

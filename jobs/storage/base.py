@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
+
+from django.utils.crypto import salted_hmac
 
 UPLOAD_THREADS = 8  # of one worker process; each stores one video at a time
 
@@ -34,6 +37,16 @@ class StorageError(Exception):
         """This machine's disk refuses the video."""
         needs_operator = error.errno in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM)
         return cls(str(error), retryable=True, needs_operator=needs_operator)
+
+
+def video_name(job_id: UUID) -> str:
+    """The name of a job's video, the same for each try.
+
+    Who knows the id, which a public page may have shown, cannot compute the name: anyone who knows
+    the video's URL can see it.
+    """
+    secret = salted_hmac(__name__, str(job_id), algorithm="sha256").hexdigest()[:32]
+    return f"ai_studio/videos/{job_id}-{secret}"
 
 
 class VideoStorage(Protocol):

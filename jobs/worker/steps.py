@@ -17,7 +17,13 @@ from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.stats import waiting_line
 from jobs.storage import mp4
-from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, VideoStorage
+from jobs.storage.base import (
+    UPLOAD_THREADS,
+    StorageError,
+    StoredVideo,
+    VideoStorage,
+    video_name,
+)
 from jobs.worker import leases, outage, staging, step_failures, webhooks
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
@@ -91,8 +97,9 @@ class SubmitStep(Step):
             self.accepted[job] = answer.result()
             return
         step_failures.report("a submission", job, error)
-        if model := getattr(error, "missing_model", ""):  # before a client sees the job's failure
-            model_availability.close(google_id=model, cause=error.detail, now=now)
+        if isinstance(error, ProviderError) and error.missing_model:
+            # Before a client sees the job's failure.
+            model_availability.close(google_id=error.missing_model, cause=error.detail, now=now)
         if failure := step_failures.of_submission(job, error):
             _fail_submission(job, failure)
         else:
@@ -277,7 +284,7 @@ def _store(job: VideoJob) -> StoredVideo:
             )
         poster = answer.poster
     videos = cast(VideoStorage, storages["videos"])
-    return videos.upload_video(name=f"ai_studio/videos/{job.pk}", path=path, poster=poster)
+    return videos.upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:

@@ -46,8 +46,7 @@ def gone(studio: Studio):
 
 class TestClosed:
     def test_order_under_way_is_refunded_and_the_next_is_refused(self, gone: Studio):
-        job = gone.shown()
-        assert job
+        job = gone.client.job(gone.job)
         assert (job["status"], job["errorCode"]) == ("FAILED", "provider.rejected")
         answer = ask(gone)
         assert FAST in assert_problem(answer, 503, "model_unavailable")["detail"]
@@ -61,7 +60,7 @@ class TestClosed:
         ask(gone, mockMode="true", status=202)
         ask(gone, OTHER, status=202)
         gone.finish()
-        assert gone.shown()["status"] == "SUCCEEDED"
+        assert gone.client.job(gone.job)["status"] == "SUCCEEDED"
         assert {name for name, available in offered(anonymous).items() if not available} == {
             FAST,
             ALIAS,
@@ -115,7 +114,7 @@ class TestReopening:
         ask(gone, ALIAS, status=202)
         assert offered(anonymous)[FAST]
         gone.finish()
-        assert gone.shown()["status"] == "SUCCEEDED"
+        assert gone.client.job(gone.job)["status"] == "SUCCEEDED"
 
     def test_model_that_is_still_missing_is_tried_again_later(self, gone: Studio):
         since = UnavailableModel.objects.get().since
@@ -164,7 +163,7 @@ class TestReopening:
         assert [offered(anonymous)[name] for name in (FAST, ALIAS)] == [True, False]
         ask(gone, status=202)
         gone.finish()
-        assert gone.shown()["status"] == "SUCCEEDED"
+        assert gone.client.job(gone.job)["status"] == "SUCCEEDED"
         ask(gone, ALIAS)
 
 

@@ -1,6 +1,7 @@
 """`manage.py check_veo`: an exit code and a line for each fault, and no video."""
 
 import io
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -38,7 +39,8 @@ def check(google):
         with pytest.raises(SystemExit) as exit:
             call_command("check_veo", stdout=written)
         if providers.veo_is_configured():
-            providers.provider_for(mock_mode=False).client.close()
+            veo: Any = providers.provider_for(mock_mode=False)
+            veo.client.close()
         return exit.value.code, written.getvalue().splitlines()
 
     return check
