@@ -119,6 +119,14 @@ VEO_API_VERSION = env.str(
     validate=validate.Regexp(r"^$|^v\d+((alpha|beta)\d*)?$", error="must look like v1 or v1beta1"),
 )
 VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=at_least(1))
+VEO_PERSON_GENERATION = env.str(
+    "VEO_PERSON_GENERATION",
+    "",
+    validate=validate.OneOf(
+        ["", "dont_allow", "allow_adult", "allow_all"],
+        error="must be dont_allow, allow_adult or allow_all",
+    ),
+)
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 # Of one worker process. Those that are open when it is killed are refunded, though Google may have

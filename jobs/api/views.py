@@ -166,6 +166,8 @@ def _model(model: catalog.Model, *, available: bool) -> dict[str, Any]:
             "endFrame": 1,
             "referenceImages": model.reference_images,
         },
+        "negativePrompt": model.negative_prompt,
+        "seed": model.seed,
         "tokenCost": pricing.highest([model.id]),
         "prices": [
             {

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0022_resend_webhooks"),
+        ("jobs", "0024_validate_seed"),
     ]
 
     operations = [
