@@ -35,7 +35,8 @@ ENVIRONMENT = _defaults() | {
     "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
     "HTTPS_ONLY": "false",
 }
-for name in ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE"):  # none may be empty
+NOT_EMPTY = ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE")
+for name in (*NOT_EMPTY, "VIDEO_KEEP_DAYS", "JOB_KEEP_DAYS"):
     del ENVIRONMENT[name]
 
 

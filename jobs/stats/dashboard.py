@@ -59,6 +59,8 @@ def jobs(now: datetime) -> Figures:
         "codes": codes.most_common(),
         "durations": _durations(since, hours),
         "queue": _queue(now),
+        "removals": queries.removals(),
+        "next_by_age": queries.next_to_go(),
         "clusters": _clusters(now),
         "processes": _processes(now),
         "periodic": periodic.last_runs(),

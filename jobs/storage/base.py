@@ -1,10 +1,15 @@
 """The interface between the workers and the storage for videos."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
+FOLDER = "ai_studio/videos"
+DELETE_THREADS = 8  # of one worker process
 UPLOAD_THREADS = 8  # of one worker process; each stores one video at a time
 
 
@@ -43,3 +48,25 @@ class VideoStorage(Protocol):
         Raises StorageError.
         """
         ...
+
+    def delete_video(self, *, name: str) -> None:
+        """Delete the video and its poster, if they are there. Raises StorageError."""
+        ...
+
+    def stored_before(self, *, moment: datetime) -> Iterator[UUID]:
+        """The jobs of all files that were last written before `moment`. Raises StorageError."""
+        ...
+
+
+def video_name(job_id: UUID) -> str:
+    """Without ending."""
+    return f"{FOLDER}/{job_id}"
+
+
+def job_of(stem: str) -> UUID | None:
+    """The job of a file in FOLDER; None if this service did not write it."""
+    try:
+        job_id = UUID(stem)
+    except ValueError:
+        return None
+    return job_id if str(job_id) == stem else None

@@ -1,12 +1,15 @@
 """Videos on this machine's disk, delivered by this server: for a single machine only."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
-from jobs.storage.base import StorageError, StoredVideo
+from jobs.storage.base import FOLDER, StorageError, StoredVideo, job_of
 
 
 class LocalVideos(FileSystemStorage):
@@ -29,6 +32,22 @@ class LocalVideos(FileSystemStorage):
             poster_url=self.url(picture) if picture else "",
             bytes=path.stat().st_size,
         )
+
+    def delete_video(self, *, name: str) -> None:
+        try:
+            for ending in ("mp4", "jpg"):
+                self.delete(f"{name}.{ending}")
+        except OSError as error:
+            raise StorageError.of(error) from error
+
+    def stored_before(self, *, moment: datetime) -> Iterator[UUID]:
+        """Videos and posters that are without the other count too; each job once."""
+        jobs: set[UUID] = set()
+        for path in Path(self.path(FOLDER)).glob("*.*"):
+            job_id = job_of(path.stem)
+            if job_id and job_id not in jobs and path.stat().st_mtime < moment.timestamp():
+                jobs.add(job_id)
+                yield job_id
 
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:
