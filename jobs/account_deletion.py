@@ -64,7 +64,7 @@ def _delete_ended(user: User, now: datetime) -> int:
     """Delete one batch, with the videos. No counts are kept: their row is deleted in the end."""
     ended = VideoJob.objects.for_user(user).filter(status__in=FINAL).order_by("pk")
     with transaction.atomic():
-        batch = list(ended.select_for_update().only("video_url")[:BATCH_SIZE])
+        batch = list(ended.select_for_update().only("video_url", "video_name")[:BATCH_SIZE])
         stored = [job for job in batch if job.video_url]
         removals.queue(jobs=stored, cause=VideoRemoval.Cause.ACCOUNT, now=now, is_bulk=True)
         VideoJob.objects.filter(pk__in=[job.pk for job in batch]).delete()

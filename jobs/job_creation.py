@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import ApiKey
-from jobs import lifecycle, messages, wakeup
+from jobs import lifecycle, messages, pricing, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
@@ -36,6 +36,18 @@ class CreatedJob:
     job: VideoJob
     log: list[JobEvent] | None = None
     place: int | None = None
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What an order would cost, beside the user's balance."""
+
+    tokens: int
+    available_tokens: int
+
+    @property
+    def affordable(self) -> bool:
+        return self.tokens <= self.available_tokens
 
 
 class IdempotencyMismatch(Exception):
@@ -77,17 +89,17 @@ def create(
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        if webhook_url and registry.of(user) is None:
-            raise WebhookRequired
+        _check_webhook(user, webhook_url)
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
         charge = ledger.charge(
             account=account,
             operation=OPERATION,
+            tokens=job.tokens_consumed,
             reference=str(job.pk),
             api_key=api_key.pk if api_key else None,
         )
-        if api_key and api_key.daily_token_limit is not None:
+        if charge and api_key and api_key.daily_token_limit is not None:
             key_limit.check(charge=charge, limit=api_key.daily_token_limit)
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
@@ -105,6 +117,17 @@ def create(
     # A worker may have started the job since.
     place = waiting_line.positions([job]).get(job.pk, 0)
     return CreatedJob(job, [event], place)
+
+
+def quote(*, user: Any, spec: VideoSpec, webhook_url: str = "") -> Quote:
+    """What `create` would charge now. Writes nothing. Raises WebhookRequired."""
+    _check_webhook(user, webhook_url)
+    return Quote(tokens=pricing.tokens(spec), available_tokens=ledger.balance(user=user))
+
+
+def _check_webhook(user: Any, webhook_url: str) -> None:
+    if webhook_url and registry.of(user) is None:
+        raise WebhookRequired
 
 
 def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
@@ -128,7 +151,7 @@ def _new_job(user: Any, spec: VideoSpec, api_key: ApiKey | None, now: datetime) 
         user=user,
         api_key_prefix=api_key.prefix if api_key else "",
         status_message=messages.QUEUED,
-        tokens_consumed=ledger.cost(OPERATION),
+        tokens_consumed=pricing.tokens(spec),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),
         created_at=now,
         next_step_at=now,

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
-from uuid import UUID
 
 from django.db.models import Q
 
 from jobs.models import ACTIVE, VideoJob
 from jobs.storage import videos
-from jobs.storage.base import video_name
+from jobs.storage.base import job_of
 
 MIN_AGE = timedelta(days=1)
 BATCH_SIZE = 500  # SQLite limits a statement's parameters
@@ -23,13 +22,23 @@ def sweep(*, delete: bool, now: datetime) -> Iterator[str]:
     storage = videos()
     stored = storage.stored_before(moment=now - MIN_AGE)
     while batch := list(islice(stored, BATCH_SIZE)):
-        for job_id in sorted(set(batch) - _in_use(batch)):
+        for name in _orphans(batch):
             if delete:
-                storage.delete_video(name=video_name(job_id))
-            yield video_name(job_id)
+                storage.delete_video(name=name)
+            yield name
 
 
-def _in_use(ids: list[UUID]) -> set[UUID]:
-    """Those whose job has a video or, because it is active, may get one."""
-    used = ~Q(video_url="") | Q(status__in=ACTIVE)
-    return set(VideoJob.objects.filter(used, pk__in=ids).values_list("pk", flat=True))
+def _orphans(names: list[str]) -> list[str]:
+    """Those that are not the video of their job. An active job may get any of its names."""
+    of_job = {name: job_of(name) for name in names}
+    jobs = VideoJob.objects.filter(pk__in=[job_id for job_id in of_job.values() if job_id])
+    used = jobs.filter(~Q(video_url="") | Q(status__in=ACTIVE))
+    videos_of = {
+        pk: None if status in ACTIVE else video.removesuffix(".mp4")
+        for pk, status, video in used.values_list("pk", "status", "video_name")
+    }
+    return [
+        name
+        for name in names
+        if (job_id := of_job[name]) not in videos_of or videos_of[job_id] not in (None, "", name)
+    ]

@@ -14,6 +14,7 @@ from django.db.models import F
 from accounts.models import User
 from jobs import events
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob, VideoRemoval
+from jobs.storage.base import video_name
 
 Cause = VideoRemoval.Cause
 OWNER, AGE = "owner", "age"  # reasons; staff's is a sentence
@@ -77,6 +78,7 @@ def queue(
         [
             VideoRemoval(
                 job_id=job.pk,
+                name=job.video_name.removesuffix(".mp4") or video_name(job.pk),
                 is_local=_is_local(job),
                 cause=cause,
                 is_bulk=is_bulk,

@@ -63,5 +63,5 @@ def _in_batches(go: Callable[..., int], days: int | None, now: datetime) -> int:
 def _locked(jobs: VideoJobQuerySet) -> list[VideoJob]:
     """A batch, without those that another transaction holds: the next hour finds them."""
     skip_locked = connection.features.has_select_for_update_skip_locked
-    wanted = jobs.only("user_id", "status", "version", "video_url")
+    wanted = jobs.only("user_id", "status", "version", "video_url", "video_name")
     return list(wanted.select_for_update(skip_locked=skip_locked)[:BATCH_SIZE])

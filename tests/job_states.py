@@ -8,7 +8,7 @@ from jobs import lifecycle
 from jobs.catalog import VideoSpec
 from jobs.failures import Failure
 from jobs.models import Stage, Status, VideoJob
-from jobs.storage.base import StoredVideo
+from jobs.storage.base import StoredVideo, video_name
 from jobs.worker import leases
 from tests.api import FORM
 
@@ -67,7 +67,7 @@ BLOCKED = Failure(
 
 
 def stored(job):
-    name = f"ai_studio/videos/{job.pk}"
+    name = video_name(job.pk)
     url = f"/media/{name}"
     return StoredVideo(name=f"{name}.mp4", url=f"{url}.mp4", poster_url=f"{url}.jpg", bytes=123)
 

@@ -35,8 +35,11 @@ ENVIRONMENT = _defaults() | {
     "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
     "HTTPS_ONLY": "false",
 }
-NOT_EMPTY = ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE")
-for name in (*NOT_EMPTY, "VIDEO_KEEP_DAYS", "JOB_KEEP_DAYS"):
+EMPTY_IS_INVALID = (
+    *("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE", "VIDEO_MOCK_TOKENS"),
+    *("VIDEO_KEEP_DAYS", "JOB_KEEP_DAYS"),
+)
+for name in EMPTY_IS_INVALID:
     del ENVIRONMENT[name]
 
 

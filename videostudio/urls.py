@@ -33,7 +33,8 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.metrics),
     re_path(
-        r"^media/ai_studio/videos/(?P<name>[0-9a-f-]{36})\.(?P<ending>mp4|jpg)$", serve_video.video
+        r"^media/ai_studio/videos/(?P<name>[0-9a-f-]{36,69})\.(?P<ending>mp4|jpg)$",
+        serve_video.video,
     ),
 ]
 

@@ -15,6 +15,7 @@ from jobs.api.schema_examples import (
     ORDER,
     PENDING,
     PIXEL,
+    QUOTE,
     REMOVED,
     RUNNING,
     SUCCEEDED,
@@ -25,6 +26,7 @@ from jobs.api.serializers import (
     DeleteQuerySerializer,
     ListQuerySerializer,
     ModelListSerializer,
+    QuoteSerializer,
     ShortOfTokensSerializer,
     TooManyActiveJobsSerializer,
     VideoJobListSerializer,
@@ -33,6 +35,7 @@ from jobs.job_json import VideoJobSerializer
 from videostudio.core.api.openapi import (
     JSON,
     READ_ONLY_KEY,
+    RETRY_AFTER,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
@@ -48,16 +51,33 @@ from videostudio.core.api.openapi import (
 # ---- Responses ----
 
 NOT_FOUND = refused("You have no such job.", not_found="Not found.")
+ORDER_BODY = {JSON: JsonOrderSerializer, "multipart/form-data": MultipartOrderSerializer}
 FORM_FAULTS: list[Any] = [
     ("aspect_ratio", "Unknown field 'aspect_ratio': did you mean 'aspectRatio'?", "unknown_field"),
     ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
     ("aspectRatio", "Aspect ratio is required", "required"),
 ]
 VIDEO = OpenApiResponse(OpenApiTypes.BINARY, "The video, for a client that follows the redirect.")
-OTHER_TYPE = (
+INVALID_ORDER = at_fault(
+    "The request is invalid: `field` is the first error's, `errors` lists all.",
+    code="invalid",
+    faults=FORM_FAULTS,
+)
+TOO_LARGE = at_fault(
+    "The body, or an image, is too large.",
+    code="too_large",
+    faults=[(None, "The request body must be at most 60 MB", "too_large")],
+)
+OTHER_TYPE_FAULT = (
     "Send multipart/form-data or application/json or application/x-www-form-urlencoded, "
     "not 'text/plain'"
 )
+OTHER_TYPE = at_fault(
+    "Another media type.",
+    code="unsupported_media_type",
+    faults=[(None, OTHER_TYPE_FAULT, "unsupported_media_type")],
+)
+QUOTE_THROTTLED = "At most 120 quotes of one user are allowed in a minute. Try again in 60 seconds."
 KEY_FAULT = "This Idempotency-Key was used with other content"
 
 # ---- Parameters ----
@@ -91,10 +111,7 @@ create = extend_schema(
     "with images as data URIs, or `multipart/form-data`, with images as files.\n\n"
     "With `mockMode` the video is a sample, and a marker in the prompt controls the outcome: "
     "`[[fail:safety]]`, `[[fail:provider]]`, `[[slow:30]]`.",
-    request={
-        JSON: JsonOrderSerializer,
-        "multipart/form-data": MultipartOrderSerializer,
-    },
+    request=ORDER_BODY,
     examples=[
         sent(ORDER, "A sample video from text", media_type=JSON),
         sent(ORDER | {"initialImage": PIXEL}, "A sample video from an image", media_type=JSON),
@@ -116,11 +133,7 @@ create = extend_schema(
             PENDING,
             "A job in the queue",
         ),
-        400: at_fault(
-            "The request is invalid: `field` is the first error's, `errors` lists all.",
-            code="invalid",
-            faults=FORM_FAULTS,
-        ),
+        400: INVALID_ORDER,
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         402: OpenApiResponse(
@@ -129,22 +142,8 @@ create = extend_schema(
             examples=[example("insufficient_tokens", NO_TOKENS)],
         ),
         404: refused("The job created with this key was deleted.", not_found="Not found."),
-        413: at_fault(
-            "The body, or an image, is too large.",
-            code="too_large",
-            faults=[(None, "The request body must be at most 60 MB", "too_large")],
-        ),
-        415: at_fault(
-            "Another media type.",
-            code="unsupported_media_type",
-            faults=[
-                (
-                    None,
-                    OTHER_TYPE,
-                    "unsupported_media_type",
-                )
-            ],
-        ),
+        413: TOO_LARGE,
+        415: OTHER_TYPE,
         422: at_fault(
             "The key was used with other content.",
             code="idempotency_mismatch",
@@ -158,6 +157,28 @@ create = extend_schema(
                 example("throttled", THROTTLED),
             ],
         ),
+    },
+)
+quote = extend_schema(
+    operation_id="quoteVideoJob",
+    summary="Ask what a video costs",
+    description="Takes the fields of an order and says what it would be charged now. An order that "
+    "would be refused with 400 is refused here too. Nothing is stored or charged, and the limit of "
+    "active jobs does not apply.",
+    request=ORDER_BODY,
+    examples=[
+        sent(ORDER, "A sample video from text", media_type=JSON),
+        sent(ORDER, "A sample video from text", media_type="multipart/form-data"),
+    ],
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 413, 415, 429)],
+    responses={
+        200: answer(QuoteSerializer, "The cost, and your balance.", QUOTE, "Affordable"),
+        400: INVALID_ORDER,
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        413: TOO_LARGE,
+        415: OTHER_TYPE,
+        429: refused("Too many requests.", throttled=QUOTE_THROTTLED),
     },
 )
 retrieve = extend_schema(

@@ -1,7 +1,7 @@
 """The examples in the OpenAPI documentation: bodies of requests and of responses."""
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
-VIDEO = f"https://studio.example.com/media/ai_studio/videos/{ID}"
+VIDEO = f"https://studio.example.com/media/ai_studio/videos/{ID}-9b1d3f7a5c2e48d6a0b4c8e2f6a1d3b5"
 ORDER = {
     "prompt": "A lighthouse at dusk, waves rolling in",
     "model": "veo-3.1-fast-generate-preview",
@@ -117,7 +117,16 @@ MODEL = {
     "aspectRatios": ["16:9", "9:16"],
     "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
     "tokenCost": 50,
+    "prices": [
+        {"resolution": "720p", "durationSeconds": 4, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 4, "generateAudio": True, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
+        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+    ],
 }
+QUOTE = {"tokens": 50, "availableTokens": 300, "affordable": True}
 NO_TOKENS = {
     "detail": {
         "message": "Insufficient tokens. Operation 'video_generation' costs 50 tokens but you "

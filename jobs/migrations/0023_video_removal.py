@@ -32,6 +32,12 @@ class Migration(migrations.Migration):
                 ),
                 ("job_id", models.UUIDField(unique=True)),
                 (
+                    "name",
+                    models.CharField(
+                        help_text="Of the video at the storage, without ending.", max_length=200
+                    ),
+                ),
+                (
                     "is_local",
                     models.BooleanField(help_text="On this server's disk, not at Cloudinary."),
                 ),

@@ -19,6 +19,9 @@ class VideoRemoval(models.Model):
         UNUSED = "unused", "its job ended without it"
 
     job_id = models.UUIDField(unique=True)
+    name = models.CharField(
+        max_length=200, help_text="Of the video at the storage, without ending."
+    )
     is_local = models.BooleanField(help_text="On this server's disk, not at Cloudinary.")
     cause = models.CharField(max_length=10, choices=Cause)
     is_bulk = models.BooleanField(default=False)

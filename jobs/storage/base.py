@@ -1,5 +1,6 @@
 """The interface between the workers and the storage for videos."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
+from django.utils.crypto import salted_hmac
+
 FOLDER = "ai_studio/videos"
 DELETE_THREADS = 8  # of one worker process
+NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9a-f]{32})?")
 UPLOAD_THREADS = 8  # of one worker process; each stores one video at a time
 
 
@@ -41,6 +45,16 @@ class StorageError(Exception):
         return cls(str(error), retryable=True, needs_operator=needs_operator)
 
 
+def video_name(job_id: UUID) -> str:
+    """The name of a job's video, the same for each try.
+
+    Who knows the id, which a public page may have shown, cannot compute the name: anyone who knows
+    the video's URL can see it.
+    """
+    secret = salted_hmac(__name__, str(job_id), algorithm="sha256").hexdigest()[:32]
+    return f"{FOLDER}/{job_id}-{secret}"
+
+
 class VideoStorage(Protocol):
     def upload_video(self, *, name: str, path: Path, poster: Path | None) -> StoredVideo:
         """Store the MP4 at `path` under `name`, replacing the file of an earlier try.
@@ -53,20 +67,17 @@ class VideoStorage(Protocol):
         """Delete the video and its poster, if they are there. Raises StorageError."""
         ...
 
-    def stored_before(self, *, moment: datetime) -> Iterator[UUID]:
-        """The jobs of all files that were last written before `moment`. Raises StorageError."""
+    def stored_before(self, *, moment: datetime) -> Iterator[str]:
+        """The names of all videos of jobs that were last written before `moment`.
+
+        Raises StorageError.
+        """
         ...
 
 
-def video_name(job_id: UUID) -> str:
-    """Without ending."""
-    return f"{FOLDER}/{job_id}"
-
-
-def job_of(stem: str) -> UUID | None:
-    """The job of a file in FOLDER; None if this service did not write it."""
-    try:
-        job_id = UUID(stem)
-    except ValueError:
-        return None
-    return job_id if str(job_id) == stem else None
+def job_of(name: str) -> UUID | None:
+    """The job of a video's name, with or without FOLDER; None if this service does not write such
+    names. Videos of earlier versions have the id alone.
+    """
+    found = NAME.fullmatch(name.removeprefix(f"{FOLDER}/"))
+    return UUID(found[1]) if found else None

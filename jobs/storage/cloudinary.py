@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
-from uuid import UUID
 
 import cloudinary
 import cloudinary.api
@@ -82,7 +81,7 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
         if answer.get("result") not in ("ok", "not found"):
             raise StorageError("Cloudinary did not confirm the deletion", retryable=True)
 
-    def stored_before(self, *, moment: datetime) -> Iterator[UUID]:
+    def stored_before(self, *, moment: datetime) -> Iterator[str]:
         cursor: dict[str, str] = {}
         while True:
             with _storage_errors():
@@ -96,9 +95,9 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
                     **cursor,
                 )
             for asset in page["resources"]:
-                job_id = job_of(asset["public_id"].removeprefix(f"{FOLDER}/"))
-                if job_id and datetime.fromisoformat(asset["created_at"]) < moment:
-                    yield job_id
+                name = asset["public_id"]
+                if job_of(name) and datetime.fromisoformat(asset["created_at"]) < moment:
+                    yield name
             if "next_cursor" not in page:
                 return
             cursor = {"next_cursor": page["next_cursor"]}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 from django.conf import settings
 from django.core.files import File
@@ -40,14 +39,14 @@ class LocalVideos(FileSystemStorage):
         except OSError as error:
             raise StorageError.of(error) from error
 
-    def stored_before(self, *, moment: datetime) -> Iterator[UUID]:
-        """Videos and posters that are without the other count too; each job once."""
-        jobs: set[UUID] = set()
+    def stored_before(self, *, moment: datetime) -> Iterator[str]:
+        """Also of a video without poster, or a poster without video; each name once."""
+        seen: set[str] = set()
         for path in Path(self.path(FOLDER)).glob("*.*"):
-            job_id = job_of(path.stem)
-            if job_id and job_id not in jobs and path.stat().st_mtime < moment.timestamp():
-                jobs.add(job_id)
-                yield job_id
+            name = f"{FOLDER}/{path.stem}"
+            if job_of(name) and name not in seen and path.stat().st_mtime < moment.timestamp():
+                seen.add(name)
+                yield name
 
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:

@@ -1,7 +1,7 @@
 """Serve videos from this machine's disk, with range requests, so that a browser can seek.
 
 Only for an installation without Cloudinary. As on Cloudinary, anyone who knows a video's URL can
-see it; the URL contains the job's random id.
+see it (`storage.base.video_name`).
 """
 
 import os

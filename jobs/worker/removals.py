@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from jobs.models import VideoRemoval
 from jobs.storage import videos_at
-from jobs.storage.base import DELETE_THREADS, StorageError, video_name
+from jobs.storage.base import DELETE_THREADS, StorageError
 from jobs.worker.shared import state
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def _claim(*, now: datetime) -> list[VideoRemoval]:
 def _delete(removal: VideoRemoval) -> str:
     """In a thread, without the database. Returns why the video could not be deleted, or ""."""
     try:
-        videos_at(is_local=removal.is_local).delete_video(name=video_name(removal.job_id))
+        videos_at(is_local=removal.is_local).delete_video(name=removal.name)
     except StorageError as error:
         return str(error)
     except Exception as error:

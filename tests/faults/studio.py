@@ -23,6 +23,7 @@ from django.utils import timezone
 from jobs import providers
 from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, VideoJob
 from jobs.providers import veo
+from jobs.storage.base import video_name
 from jobs.worker import outage, staging, steps
 from tests.api import Client
 from tests.fakes import CloudinaryImitation, VertexImitation
@@ -263,7 +264,7 @@ class Studio:
 
     def stored(self) -> bytes | None:
         """The job's stored video, at Cloudinary or on this disk."""
-        name = f"ai_studio/videos/{self.job.pk}"
+        name = video_name(self.job.pk)
         local = self.folder / "media" / f"{name}.mp4"
         return local.read_bytes() if local.exists() else self.cloudinary.content_of(name)
 

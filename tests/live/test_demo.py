@@ -135,7 +135,7 @@ class TestOnce:
             r"\[#*\.*\] +\d+ %",
             r"\d\d:\d\d:\d\d +✅ Video generation completed successfully!",
             r"An MP4 of \d[\d,]+ bytes:",
-            rf"{base}/media/ai_studio/videos/[0-9a-f-]{{36}}\.mp4",
+            rf"{base}/media/ai_studio/videos/[0-9a-f-]{{69}}\.mp4",
             r"The ledger's last lines:",
             r"charge +-50 +balance +450",
             r"grant +500 +balance +500",

@@ -8,6 +8,7 @@ import io
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from PIL import Image
 from jobs import input_images
 from jobs.messages import STORING_AGAIN
 from jobs.providers.mock import SAMPLES
+from jobs.storage.base import video_name
 from tests.client import FINAL, ApiClient
 from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.fakes.vertex import default_video
@@ -76,7 +78,7 @@ class Film:
 
     @property
     def public_id(self) -> str:
-        return f"ai_studio/videos/{self.id}"
+        return video_name(UUID(self.id))
 
     @property
     def kinds(self) -> list[str]:

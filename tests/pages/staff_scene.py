@@ -27,7 +27,7 @@ from jobs.input_images import Image
 from jobs.models import Stage, Status, VideoJob
 from jobs.providers.base import Inputs
 from jobs.providers.mock import SAMPLES, Mock
-from jobs.storage.base import VideoStorage
+from jobs.storage.base import VideoStorage, video_name
 from tests.pages.staff_studio import PASSWORD, STAFF
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
@@ -182,7 +182,7 @@ def _succeed(job: VideoJob, at: datetime) -> None:
     Clock.now = at
     lifecycle.generated(job=job, now=at - timedelta(seconds=4))
     job.refresh_from_db()
-    name, sample = f"ai_studio/videos/{job.pk}", Path(SAMPLES, "720p-16x9-8s-audio.mp4")
+    name, sample = video_name(job.pk), Path(SAMPLES, "720p-16x9-8s-audio.mp4")
     poster = Path(SAMPLES, "720p-16x9-8s.jpg")
     storage = cast(VideoStorage, storages["videos"])
     video = storage.upload_video(name=name, path=sample, poster=poster)

@@ -13,6 +13,7 @@ from jobs.failures import Failure
 from jobs.input_images import Image
 from jobs.models import JobImage
 from jobs.providers.base import Inputs
+from jobs.storage.base import video_name
 from tests.job_states import OPERATION, STATES, bring, kept
 from tests.staff_site import LIST, page_of, press
 from tokens_ledger import ledger
@@ -37,7 +38,7 @@ class TestTimeline:
             ("log", "✅ Video generation completed successfully!"),
             ("upstream", "Accepted by the mock"),
             ("upstream", "The video was delivered"),
-            ("storage", f"Stored as ai_studio/videos/{job.pk}.mp4, 123 bytes"),
+            ("storage", f"Stored as {video_name(job.pk)}.mp4, 123 bytes"),
             ("tokens", "Charge -50, balance 950"),
             ("log", "💰 50 tokens refunded"),
             ("staff", "Refunded by operator"),
@@ -130,7 +131,7 @@ class TestPage:
         text = support.get(page_of(job)).text
         for shown in (str(job.pk), "An owl &amp; a cat", "alice@example.com", "16:9", "720p"):
             assert shown in text
-        for file in (f'src="/media/ai_studio/videos/{job.pk}.mp4"', f'poster="{job.poster_url}"'):
+        for file in (f'src="/media/{video_name(job.pk)}.mp4"', f'poster="{job.poster_url}"'):
             assert (file in text) == (state == "SUCCEEDED")
 
     def test_input_images_are_shown_until_the_end(self, support, new_job):

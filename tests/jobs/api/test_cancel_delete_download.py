@@ -7,6 +7,7 @@ from jobs import lifecycle
 from jobs.input_images import Image
 from jobs.models import JobEvent, JobImage
 from jobs.providers.base import Inputs, ProviderError
+from jobs.storage.base import video_name
 from tests.api import COST, JOBS, NO_JOBS, TOKENS, assert_fault, assert_problem
 from tests.job_states import STATES, kept
 from tokens_ledger.models import Entry
@@ -136,7 +137,7 @@ class TestDelete:
     def test_delete_keeps_the_video_file(self, client, delete, new_job, settings, tmp_path):
         settings.MEDIA_ROOT = tmp_path
         job = new_job("SUCCEEDED")
-        file = tmp_path / "ai_studio" / "videos" / f"{job.pk}.mp4"
+        file = tmp_path / f"{video_name(job.pk)}.mp4"
         file.parent.mkdir(parents=True)
         file.write_bytes(b"video")
         url = client.job(job)["cloudinaryUrl"]
@@ -150,7 +151,7 @@ class TestDownload:
         answer = client.get(f"{JOBS}/{job.pk}/download")
         assert answer.status_code == 302
         assert answer["Location"] == client.job(job)["cloudinaryUrl"]
-        assert answer["Location"] == f"http://testserver/media/ai_studio/videos/{job.pk}.mp4"
+        assert answer["Location"] == f"http://testserver/media/{video_name(job.pk)}.mp4"
         assert answer.content == b""
 
     @pytest.mark.parametrize("state", [state for state in STATES if state != "SUCCEEDED"])

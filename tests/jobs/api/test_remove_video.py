@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings as configured
 
 from jobs.models import VideoJob, VideoRemoval
+from jobs.storage.base import video_name
 from jobs.worker import removals, steps
 from tests.api import COST, JOBS, NO_JOBS, TOKENS, assert_problem
 from tests.job_states import STATES, bring, kept
@@ -26,7 +27,7 @@ def video_of(disk):
     """Writes the files of a job's video and poster."""
 
     def video_of(job) -> list[Path]:
-        files = [disk / "ai_studio" / "videos" / f"{job.pk}.{ending}" for ending in ENDINGS]
+        files = [disk / f"{video_name(job.pk)}.{ending}" for ending in ENDINGS]
         files[0].parent.mkdir(parents=True, exist_ok=True)
         for file in files:
             file.write_bytes(b"video")
@@ -216,7 +217,7 @@ def tag_of(answer):
 
 
 def file_of(job):
-    return Path(configured.MEDIA_ROOT) / "ai_studio" / "videos" / f"{job.pk}.mp4"
+    return Path(configured.MEDIA_ROOT) / f"{video_name(job.pk)}.mp4"
 
 
 def bring_to_end(job):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from jobs import events, lifecycle, refunds
 from jobs.models import Stage, VideoJob
 from jobs.providers.base import ProviderError
+from jobs.storage.base import video_name
 from jobs.worker import leases
 from tests.api import JOBS, assert_problem
 from tests.job_states import ENDED, OPERATION, STATES, bring, stored
@@ -111,8 +112,8 @@ class TestJob:
     def test_local_video_has_absolute_urls(self, client, new_job):
         job = new_job("SUCCEEDED")
         shown = client.job(job)
-        assert shown["cloudinaryUrl"] == f"http://testserver/media/ai_studio/videos/{job.pk}.mp4"
-        assert shown["posterUrl"] == f"http://testserver/media/ai_studio/videos/{job.pk}.jpg"
+        assert shown["cloudinaryUrl"] == f"http://testserver/media/{video_name(job.pk)}.mp4"
+        assert shown["posterUrl"] == f"http://testserver/media/{video_name(job.pk)}.jpg"
 
     def test_cloudinary_urls_are_unchanged(self, client, new_job):
         job = new_job("storing")

@@ -106,11 +106,11 @@ def spent(world: Any, path: str) -> Any:
     return post(world, path, body)
 
 
-def throttled(world: Any, call: Callable[[], Any]) -> Any:
+def throttled(world: Any, call: Callable[[], Any], times: int = 60) -> Any:
     rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
-    rates["webhook_test"] = "10/min"
+    rates |= {"quote": "120/min", "webhook_test": "10/min"}
     world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
-    for _ in range(60):
+    for _ in range(times):
         call()
     return call()
 
@@ -139,10 +139,10 @@ def too_many(world: Any) -> Any:
     return world.alice.create()
 
 
-def wrong_names(world: Any) -> Any:
+def wrong_names(world: Any, path: str = JOBS) -> Any:
     order: dict[str, Any] = {"aspect_ratio": "16:9", "resolution": "480p"}
     order |= {"model": "veo-3.1-fast-generate-preview", "prompt": "A kite", "mockMode": True}
-    return world.alice.post(JOBS, order, format="json")
+    return world.alice.post(path, order, format="json")
 
 
 def with_webhook(world: Any) -> Any:
@@ -238,6 +238,16 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ("createVideoJob", "422", "IdempotencyMismatch"): key_used_twice,
     ("createVideoJob", "429", "TooManyActiveJobs"): too_many,
     ("createVideoJob", "429", "Throttled"): lambda world: throttled(world, world.alice.create),
+    ("quoteVideoJob", "400", "Invalid"): lambda world: wrong_names(world, f"{JOBS}/quote"),
+    ("quoteVideoJob", "413", "TooLarge"): lambda world: world.alice.send(
+        b"", "multipart/form-data; boundary=x", length=60_000_001, path=f"{JOBS}/quote"
+    ),
+    ("quoteVideoJob", "415", "UnsupportedMediaType"): lambda world: world.alice.send(
+        b"A kite", "text/plain", path=f"{JOBS}/quote"
+    ),
+    ("quoteVideoJob", "429", "Throttled"): lambda world: throttled(
+        world, world.alice.quote, times=120
+    ),
     ("listVideoJobs", "400", "Invalid"): lambda world: world.alice.get(
         f"{JOBS}?status=RUNNING&limit=1000"
     ),

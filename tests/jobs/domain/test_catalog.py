@@ -12,6 +12,10 @@ REFERENCES = {
     "veo-3.1-generate-001": 3,
     "veo-3.1-lite-generate-001": 0,
 }
+COMBINATIONS = [
+    *(("720p", seconds, sound) for seconds in (4, 8) for sound in (False, True)),
+    *(("1080p", 8, sound) for sound in (False, True)),
+]
 
 
 class TestModels:
@@ -27,6 +31,15 @@ class TestModels:
                     "aspectRatios": ["16:9", "9:16"],
                     "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": references},
                     "tokenCost": 50,
+                    "prices": [
+                        {
+                            "resolution": resolution,
+                            "durationSeconds": seconds,
+                            "generateAudio": sound,
+                            "tokens": 50,
+                        }
+                        for resolution, seconds, sound in COMBINATIONS
+                    ],
                 }
                 for id, references in REFERENCES.items()
             ]

@@ -7,6 +7,7 @@ from django.core.cache import caches
 
 from jobs import lifecycle, messages
 from jobs.monitor import formatting
+from jobs.storage.base import video_name
 from tests.api import Client
 from tests.job_states import OPERATION, STATES, stored
 
@@ -49,7 +50,7 @@ class TestMonitor:
         assert (job.error_message or job.status_message).split("...")[0] in text
         assert ("<video" in text) == (state == "SUCCEEDED")
         if state == "SUCCEEDED":
-            assert f"/media/ai_studio/videos/{job.pk}.mp4" in text
+            assert f"/media/{video_name(job.pk)}.mp4" in text
 
     def test_jobs_of_all_users_are_shown_newest_first(self, page, new_job, bob):
         new_job(prompt="the older one")

@@ -1,10 +1,12 @@
 """Videos delivered by this server, in ranges."""
 
+import re
 import uuid
 
 import pytest
 
 from jobs.providers.mock import SAMPLES
+from jobs.storage.base import video_name
 
 pytestmark = pytest.mark.once
 
@@ -94,6 +96,23 @@ class TestVideo:
         (folder / "secret.mp4").write_bytes(b"secret")
         (folder.parent.parent / "secret").write_bytes(b"secret")
         assert fetch(f"/media/{path}")[0].status_code == 404
+
+
+class TestName:
+    def test_name_is_the_same_for_each_try_and_secret_for_who_knows_the_id(self, settings):
+        name = video_name(NAME)
+        assert name == video_name(NAME) != video_name(uuid.uuid4())
+        assert re.fullmatch(rf"ai_studio/videos/{NAME}-[0-9a-f]{{32}}", name)
+        settings.SECRET_KEY = "another key, of which a stranger knows as little as of ours"
+        assert video_name(NAME) != name
+
+    def test_video_with_this_name_is_delivered_and_not_by_the_id_alone(self, fetch, settings):
+        settings.MEDIA_ROOT = settings.MEDIA_ROOT / "empty"
+        file = settings.MEDIA_ROOT / f"{video_name(NAME)}.mp4"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(CONTENT)
+        assert fetch(f"/media/{video_name(NAME)}.mp4")[1] == CONTENT
+        assert fetch()[0].status_code == 404
 
 
 class TestRange:

@@ -72,7 +72,7 @@ def store(job_id, folder) -> StoredVideo:
 def has_files(job, cloud_or_folder) -> bool:
     if isinstance(cloud_or_folder, CloudinaryImitation):
         return cloud_or_folder.content_of(video_name(job.pk)) is not None
-    return any(cloud_or_folder.glob(f"{job.pk}.*"))
+    return any(cloud_or_folder.glob(f"{job.pk}*"))
 
 
 CAUSES = {
@@ -184,6 +184,7 @@ class TestClaim:
         for n in range(12):
             VideoRemoval.objects.create(
                 job_id=f"00000000-0000-4000-8000-{n:012}",
+                name=f"ai_studio/videos/{n}",
                 is_local=True,
                 cause=Cause.AGE if n < 10 else Cause.OWNER,
                 is_bulk=n < 10,
