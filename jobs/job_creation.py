@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, UUIDField
 
 from accounts.models import ApiKey
 from jobs import lifecycle, messages, pricing, wakeup
@@ -15,8 +16,18 @@ from jobs.providers.base import Inputs
 from jobs.stats import estimates, waiting_line
 from jobs.webhooks import registry
 from tokens_ledger import key_limit, ledger
+from videostudio.core.compiled_query import CompiledQuery, Param
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
+NUMBER_OF_ACTIVE_JOBS = CompiledQuery(
+    lambda: (
+        VideoJob.objects.active()
+        .filter(user=Param("user", UUIDField()))
+        .values("user")
+        .annotate(number=Count("*"))
+        .values_list("number")
+    )
+)
 
 
 class TooManyActiveJobs(Exception):
@@ -189,10 +200,10 @@ def max_active_jobs() -> int:
 def _check_active_jobs(user: Any, now: datetime) -> None:
     """Raise TooManyActiveJobs if the user is at the limit of active jobs."""
     limit = max_active_jobs()
-    others = VideoJob.objects.for_user(user).active()
-    active = others.count()
+    active = sum(number for (number,) in NUMBER_OF_ACTIVE_JOBS.rows(user=user.pk))
     if active < limit:
         return
+    others = VideoJob.objects.for_user(user).active()
     waits = [
         estimates.remaining_seconds(job=other, queue_position=None, now=now) for other in others
     ]

@@ -113,6 +113,14 @@ GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
+VEO_PERSON_GENERATION = env.str(
+    "VEO_PERSON_GENERATION",
+    "",
+    validate=validate.OneOf(
+        ["", "dont_allow", "allow_adult", "allow_all"],
+        error="must be dont_allow, allow_adult or allow_all",
+    ),
+)
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 # Of one worker process. Those that are open when it is killed are refunded, though Google may have

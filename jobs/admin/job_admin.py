@@ -33,6 +33,7 @@ EXPORT = {
     "aspectRatio": lambda job: job.aspect_ratio,
     "durationSeconds": lambda job: job.duration_seconds,
     "generateAudio": lambda job: job.generate_audio,
+    "seed": lambda job: job.seed,
     "mockMode": lambda job: job.mock_mode,
     "clientReference": lambda job: job.client_reference,
     "tokensConsumed": lambda job: job.tokens_consumed,
@@ -43,6 +44,7 @@ EXPORT = {
     "videoUrl": lambda job: job.video_url,
     "videoRemovedAt": lambda job: job.video_removed_at and job.video_removed_at.isoformat(),
     "prompt": lambda job: job.prompt,
+    "negativePrompt": lambda job: job.negative_prompt,
 }
 
 

@@ -76,6 +76,8 @@ class ModelSerializer(serializers.Serializer):
         child=serializers.CharField(), help_text="For `aspectRatio`."
     )
     inputs = ModelInputsSerializer(help_text="How many of each one job may include.")
+    negativePrompt = serializers.BooleanField(help_text="Whether it takes a `negativePrompt`.")
+    seed = serializers.BooleanField(help_text="Whether it takes a `seed`.")
     tokenCost = serializers.IntegerField(help_text="The most that a video costs, in tokens.")
     prices = ModelPriceSerializer(
         many=True,

@@ -172,6 +172,8 @@ def _model(model: catalog.Model) -> dict[str, Any]:
             "endFrame": 1,
             "referenceImages": model.reference_images,
         },
+        "negativePrompt": model.negative_prompt,
+        "seed": model.seed,
         "tokenCost": pricing.highest([model.id]),
         "prices": [
             {

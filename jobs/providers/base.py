@@ -4,6 +4,7 @@ A provider has no state between calls: `submit` returns an operation's name, and
 has the name can `poll` it, so that a job survives the worker that submitted it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -73,8 +74,11 @@ class NotConfigured(Exception):
 class Provider(Protocol):
     """Thread-safe; every call ends within its own time-out."""
 
-    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
-        """Request a video; return the operation's name. Raises ProviderError, NotConfigured."""
+    def submit(self, *, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]) -> str:
+        """Request a video; return the operation's name. Raises ProviderError, NotConfigured.
+
+        `labels` say on the provider's bill what the video was made for.
+        """
         ...
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:

@@ -63,6 +63,7 @@ BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
 
 class Veo:
     """Google's video models. `model_ids` overrides the catalog's mapping to Google's names.
+    `person_generation` says which people Google may show; "" leaves it to Google.
 
     An instance takes 10 MB, mostly for TLS contexts, so a cluster creates it before forking. It
     opens its first connection in its first call, so that forked processes share none.
@@ -76,7 +77,9 @@ class Veo:
         location: str,
         base_url: str = "",
         model_ids: Mapping[str, str] | None = None,
+        person_generation: str = "",
     ) -> None:
+        self._person_generation = person_generation
         self._model_ids = model_ids or {}
         self._transport = InlineVideoTransport(decode=_from_base64)
         for model in DEFERRED_MODELS:
@@ -95,14 +98,14 @@ class Veo:
             ),
         )
 
-    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
+    def submit(self, *, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]) -> str:
         try:
             operation = self._client.models.generate_videos(
                 model=self._model_ids.get(spec.model) or MODELS[spec.model].veo_id,
                 source=types.GenerateVideosSource(
                     prompt=spec.prompt, image=_image(inputs.initial_image)
                 ),
-                config=_config(spec, inputs),
+                config=self._config(spec, inputs, labels),
             )
         except errors.APIError as error:
             raise _refused_submission(error) from error
@@ -134,6 +137,27 @@ class Veo:
             into.write_bytes(video)
         return Finished()
 
+    def _config(
+        self, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]
+    ) -> types.GenerateVideosConfig:
+        references = [
+            types.VideoGenerationReferenceImage(image=_image(image), reference_type=ASSET)
+            for image in inputs.reference_images
+        ]
+        return types.GenerateVideosConfig(
+            number_of_videos=1,
+            aspect_ratio=spec.aspect_ratio,
+            resolution=spec.resolution,
+            duration_seconds=spec.duration_seconds,
+            generate_audio=spec.generate_audio,
+            negative_prompt=spec.negative_prompt,
+            seed=spec.seed,
+            person_generation=self._person_generation or None,
+            last_frame=_image(inputs.end_frame),
+            reference_images=references or None,
+            labels=dict(labels),
+        )
+
 
 def _operation(name: str) -> types.GenerateVideosOperation:
     return types.GenerateVideosOperation.model_validate({"name": name})
@@ -143,22 +167,6 @@ def _image(image: Image | None) -> types.Image | None:
     if image is None:
         return None
     return types.Image(image_bytes=image.content, mime_type=image.mime_type)
-
-
-def _config(spec: VideoSpec, inputs: Inputs) -> types.GenerateVideosConfig:
-    return types.GenerateVideosConfig(
-        number_of_videos=1,
-        aspect_ratio=spec.aspect_ratio,
-        resolution=spec.resolution,
-        duration_seconds=spec.duration_seconds,
-        generate_audio=spec.generate_audio,
-        last_frame=_image(inputs.end_frame),
-        reference_images=[
-            types.VideoGenerationReferenceImage(image=_image(image), reference_type=ASSET)
-            for image in inputs.reference_images
-        ]
-        or None,
-    )
 
 
 def _from_base64(text: bytes) -> bytes:

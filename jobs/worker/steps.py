@@ -83,7 +83,10 @@ class SubmitStep(Step):
 
     def call(self, job: VideoJob) -> Callable[[], str]:
         spec, inputs = job.spec, _inputs(job)
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=spec, inputs=inputs)
+        labels = {"job": str(job.pk), "user": str(job.user_id)}
+        return lambda: provider_for(mock_mode=job.mock_mode).submit(
+            spec=spec, inputs=inputs, labels=labels
+        )
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()

@@ -131,8 +131,7 @@ class VertexImitation(Imitation):
             raise Refusal(400, "API key not valid. Please pass a valid API key.", [reason])
 
     def _create(self, request: Request, resource: str, model: str, body: Json) -> Answer:
-        instance = (body.get("instances") or [{}])[0]
-        record = veo_request.read(model, instance, body.get("parameters") or {})
+        instance, record = veo_request.instance_of(body), veo_request.read(model, body)
         with self._lock:
             self._records.append(record)
         try:

@@ -118,14 +118,14 @@ class TestLists:
     def test_list_of_finished_jobs(self, asks, new_job, jobs):
         for _ in range(jobs):
             new_job(Status.SUCCEEDED)
-        asks(JOBS, 4)
-        asks(JOBS, 3)  # their texts are kept
+        asks(JOBS, 5)
+        asks(JOBS, 3)  # their texts are cached
 
     @pytest.mark.parametrize("jobs", [1, 3])
     def test_list_of_waiting_jobs(self, asks, new_job, jobs):
         for _ in range(jobs):
             new_job()
-        asks(JOBS, 5)
+        asks(JOBS, 6)
 
     def test_list_of_models(self, asks, anonymous):
         asks("/api/v1/video-models", 0, by=anonymous)

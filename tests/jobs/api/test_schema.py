@@ -208,7 +208,7 @@ class TestSchema:
         ]
         assert names == [
             *("RESOLUTION_720P", "RESOLUTION_1080P", "ASPECT_RATIO_16_9", "ASPECT_RATIO_9_16"),
-            *("DURATION_SECONDS_4", "DURATION_SECONDS_8"),
+            *("DURATION_SECONDS_4", "DURATION_SECONDS_6", "DURATION_SECONDS_8"),
         ]
 
     @pytest.mark.parametrize(("default", "required"), [(None, True), (True, False)])

@@ -18,7 +18,7 @@ class AddWithoutCheck(migrations.AddConstraint):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0022_resend_webhooks")]
+    dependencies = [("jobs", "0024_validate_seed")]
 
     operations = [
         migrations.CreateModel(
