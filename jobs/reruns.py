@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from jobs import events, lifecycle, messages, pricing, wakeup
+from jobs import events, lifecycle, messages, model_availability, pricing, wakeup
 from jobs.catalog import MODELS, OPERATION
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from jobs.stats import estimates
@@ -42,8 +42,8 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
     today's price.
 
     Returns the new job. It waits in line, but the limit of active jobs does not apply. Raises
-    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, InsufficientTokens, and
-    VideoJob.DoesNotExist if the job was deleted meanwhile.
+    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, ModelUnavailable,
+    InsufficientTokens, and VideoJob.DoesNotExist if the job was deleted meanwhile.
     """
     with transaction.atomic():
         source = _ended(job)
@@ -53,6 +53,7 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
             raise ModelRetired(source.model)
         rerun = _new_rerun(source, now)
         _charge(rerun, charged)
+        model_availability.admit(job=rerun, now=now)
         lifecycle.create(job=rerun, now=now)
         _log_rerun(source, rerun, "Retried", actor, reason, now)
         wakeup.wake("submit_due")

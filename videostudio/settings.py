@@ -113,6 +113,12 @@ GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
+VEO_API_VERSION = env.str(
+    "VEO_API_VERSION",
+    "",
+    validate=validate.Regexp(r"^$|^v\d+((alpha|beta)\d*)?$", error="must look like v1 or v1beta1"),
+)
+VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=at_least(1))
 VEO_PERSON_GENERATION = env.str(
     "VEO_PERSON_GENERATION",
     "",

@@ -12,7 +12,7 @@ from django import forms
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import lifecycle, pricing, refunds, removals, reruns
+from jobs import lifecycle, model_availability, pricing, refunds, removals, reruns
 from jobs.catalog import MODELS
 from jobs.models import ACTIVE, VideoJob
 from jobs.webhooks import registry
@@ -251,6 +251,7 @@ SENTENCES: dict[type[Exception], str] = {
     reruns.JobStillActive: "has not ended yet",
     reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
     reruns.ModelRetired: "used a model that is no longer available",
+    model_availability.ModelUnavailable: "uses a model that Google does not offer at the moment",
     registry.NothingToResend: "has no failed webhook delivery",
     reruns.VideoRemoved: "had its video removed, which cannot be undone",
     removals.StillActive: "has not ended yet",

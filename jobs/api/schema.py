@@ -120,10 +120,10 @@ create = extend_schema(
     ],
     parameters=[
         KEY,
-        retry_after("Seconds to wait before a poll or another attempt.", 202, 429),
+        retry_after("Seconds to wait before a poll or another attempt.", 202, 429, 503),
         etag(202),
         header("Location", "The job's URL.", 202),
-        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429),
+        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429, 503),
         header("Idempotency-Replayed", "`true` if the key was used before.", 202),
     ],
     responses={
@@ -156,6 +156,13 @@ create = extend_schema(
                 example("too_many_active_jobs", TOO_MANY),
                 example("throttled", THROTTLED),
             ],
+        ),
+        503: refused(
+            "Google does not offer the model (`model_unavailable`), or the database is down "
+            "(`unavailable`); nothing was charged.",
+            model_unavailable="Google does not offer model 'veo-3.1-generate-preview' at the "
+            "moment. Nothing was charged. Choose a model that is available in "
+            "GET /api/v1/video-models.",
         ),
     },
 )
@@ -308,7 +315,8 @@ download = extend_schema(
 list_models = extend_schema(
     operation_id="listVideoModels",
     summary="List the models",
-    description="What each model can make, which images it takes, and what it costs. No login.",
+    description="What each model can make, which images it takes, what it costs, and whether "
+    "Google offers it now. No login.",
     auth=[],
     responses={
         200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}, "The first model"),

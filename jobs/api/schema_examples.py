@@ -114,6 +114,7 @@ CANCELLED = PENDING | {
 CURSOR = "WyIyMDI2LTAxLTE1VDEwOjMwOjAwKzAwOjAwIiwiNTUwZTg0MDAiLG51bGxd"
 MODEL = {
     "id": "veo-3.1-fast-generate-preview",
+    "available": True,
     "durations": [4, 6, 8],
     "resolutions": ["720p", "1080p"],
     "aspectRatios": ["16:9", "9:16"],

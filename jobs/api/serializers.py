@@ -68,6 +68,9 @@ class ModelPriceSerializer(serializers.Serializer):
 @extend_schema_serializer(component_name="VideoModel")
 class ModelSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="For `model` in a request.")
+    available = serializers.BooleanField(
+        help_text="False while Google does not offer the model: an order is answered with 503."
+    )
     durations = serializers.ListField(child=serializers.IntegerField(), help_text="Seconds.")
     resolutions = serializers.ListField(
         child=serializers.CharField(), help_text="For `resolution`."

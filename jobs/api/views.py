@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ApiKey
-from jobs import catalog, job_creation, lifecycle, pricing, removals
+from jobs import catalog, job_creation, lifecycle, model_availability, pricing, removals
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
@@ -157,13 +157,17 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
 
     @schema.list_models
     def list(self, request: Request) -> Response:
-        models = [_model(each) for each in catalog.MODELS.values()]
+        refused = model_availability.refused_names(now=timezone.now())
+        models = [
+            _model(each, available=each.id not in refused) for each in catalog.MODELS.values()
+        ]
         return Response({"models": models})
 
 
-def _model(model: catalog.Model) -> dict[str, Any]:
+def _model(model: catalog.Model, *, available: bool) -> dict[str, Any]:
     return {
         "id": model.id,
+        "available": available,
         "durations": catalog.DURATIONS,
         "resolutions": catalog.RESOLUTIONS,
         "aspectRatios": catalog.ASPECT_RATIOS,

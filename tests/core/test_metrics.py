@@ -254,8 +254,9 @@ class TestUpstreamAnswers:
 
     @pytest.mark.parametrize("translate", [veo._refused_submission, veo._failed_poll])
     def test_error_of_google_keeps_its_status(self, translate):
+        model = ["veo-9"] if translate is veo._refused_submission else []
         for status in (400, 404, 429, 500, 503):
-            assert translate(errors.APIError(status, {})).status == status
+            assert translate(errors.APIError(status, {}), *model).status == status
 
     def test_answers_of_the_mock_are_not_counted(self, new_job, google):
         job = new_job(Stage.GENERATING, mock_mode=True)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.db import OperationalError
+from django.utils import timezone
 from rest_framework.views import APIView
 from rest_framework_simplejwt.tokens import AccessToken
 
+from jobs import model_availability
 from jobs.api.openapi_views import documents
 from jobs.providers import mock
 from tests.api import JOBS, PASSWORD
@@ -139,6 +141,13 @@ def too_many(world: Any) -> Any:
     return world.alice.create()
 
 
+def model_unavailable(world: Any) -> Any:
+    world.settings.GOOGLE_API_KEY = "test-google-key"
+    now = timezone.now()
+    model_availability.close(google_id="veo-3.1-generate-001", cause="404", now=now)
+    return world.alice.create(mockMode="false", model="veo-3.1-generate-preview")
+
+
 def wrong_names(world: Any, path: str = JOBS) -> Any:
     order: dict[str, Any] = {"aspect_ratio": "16:9", "resolution": "480p"}
     order |= {"model": "veo-3.1-fast-generate-preview", "prompt": "A kite", "mockMode": True}
@@ -236,6 +245,7 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         b"A kite", "text/plain"
     ),
     ("createVideoJob", "422", "IdempotencyMismatch"): key_used_twice,
+    ("createVideoJob", "503", "ModelUnavailable"): model_unavailable,
     ("createVideoJob", "429", "TooManyActiveJobs"): too_many,
     ("createVideoJob", "429", "Throttled"): lambda world: throttled(world, world.alice.create),
     ("quoteVideoJob", "400", "Invalid"): lambda world: wrong_names(world, f"{JOBS}/quote"),

@@ -18,7 +18,7 @@ class AddWithoutCheck(migrations.AddConstraint):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0024_validate_seed")]
+    dependencies = [("jobs", "0025_unavailable_model")]
 
     operations = [
         migrations.CreateModel(
