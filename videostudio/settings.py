@@ -491,7 +491,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "videostudio.core.api.openapi_hooks.Schema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
     # No field of a body has this name in an error: `names.printable` replaces control characters.
@@ -502,6 +502,9 @@ REST_FRAMEWORK = {
         "create": THROTTLE_CREATE,
         "quote": "120/min",
         "webhook_test": "10/min",
+        "webhook_rotate": "5/day",
+        "webhook_replay": "60/min",
+        "new_key": "60/hour",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import QuerySet
 
-from accounts import jwt, lockout
+from accounts import api_keys, jwt, lockout
 from jobs import account_deletion, job_creation, retention
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob, WebhookDelivery
 from jobs.stats import processes
@@ -32,6 +32,7 @@ def purge_expired(*, now: datetime) -> None:
         WebhookDelivery.objects.filter(created_at__lt=now - DELIVERY_RETENTION),
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
+        api_keys.expired(now=now),
         jwt.expired(now=now),
         lockout.expired(now=now),
         processes.expired(now=now),

@@ -40,8 +40,10 @@ OPERATIONS = {
     ("/api/v1/webhook", "delete"): {"204", "400", "401", "403", "404"},
     ("/api/v1/webhook/test", "post"): {"200", "400", "401", "403", "404", "409", "429"},
     ("/api/v1/webhook/deliveries", "get"): {"200", "400", "401", "404"},
-    ("/api/v1/webhook/deliveries/{id}/replay", "post"): {"202", "400", "401", "403", "404"},
-    ("/api/v1/webhook/rotate", "post"): {"200", "400", "401", "403", "404"},
+    ("/api/v1/webhook/deliveries/{id}/replay", "post"): {
+        *("202", "400", "401", "403", "404", "429")
+    },
+    ("/api/v1/webhook/rotate", "post"): {"200", "400", "401", "403", "404", "429"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/usage", "get"): {"200", "400", "401"},
@@ -54,7 +56,7 @@ OPERATIONS = {
     ("/api/v1/auth/password", "post"): {"200", "400", "401", "403", "429"},
     ("/api/v1/auth/password/reset", "post"): {"204", "400", "404", "429"},
     ("/api/v1/auth/password/reset/confirm", "post"): {"204", "400", "404", "429"},
-    ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409"},
+    ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409", "429"},
     ("/api/v1/keys", "get"): {"200", "400", "401", "403"},
     ("/api/v1/keys/{id}", "delete"): {"204", "400", "401", "403", "404"},
 }

@@ -42,7 +42,7 @@ def validate(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("jobs", "0026_video_removal")]
+    dependencies = [("jobs", "0027_video_removal")]
 
     operations = [
         migrations.AlterModelOptions(

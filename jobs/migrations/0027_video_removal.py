@@ -18,7 +18,7 @@ class AddWithoutCheck(migrations.AddConstraint):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0025_unavailable_model")]
+    dependencies = [("jobs", "0026_webhook_lanes")]
 
     operations = [
         migrations.CreateModel(
