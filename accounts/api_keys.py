@@ -15,19 +15,19 @@ from uuid import UUID
 from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
-from accounts.models import ApiKey, User
+from accounts.models import USER_OF_ID, ApiKey, User
 from videostudio.core.compiled_query import CompiledQuery, Param
 
 MARK = "vsk_"
 FORM = re.compile(r"vsk_[A-Za-z0-9]{8}_[A-Za-z0-9]{43}")
 MAX_KEYS = 20  # of one user, without revoked ones
+RETENTION = timedelta(days=30)  # of revoked keys
 INACTIVE = "The account is deactivated."
 USE_RECORDED_EVERY = timedelta(minutes=1)
 
 KEY_OF_PREFIX = CompiledQuery(
     lambda: ApiKey.objects.filter(prefix=Param("prefix", models.CharField()))
 )
-OWNER = CompiledQuery(lambda: User.objects.filter(pk=Param("pk", models.UUIDField())))
 
 
 class TooManyKeys(Exception):
@@ -92,6 +92,11 @@ def revoke_own(*, user: User, id: UUID, now: datetime) -> bool:
     return revoke(keys=of_user(user=user).filter(pk=id).order_by(), now=now) > 0
 
 
+def expired(*, now: datetime) -> QuerySet[ApiKey]:
+    """Keys that were revoked long ago. Jobs store the prefix, and the ledger the id, of a key."""
+    return ApiKey.objects.filter(revoked_at__lt=now - RETENTION)
+
+
 def authenticate(*, key: str, now: datetime) -> ApiKey:
     """The row of a valid key, with its `user` loaded; records the use. Raises Refused."""
     row = KEY_OF_PREFIX.first(prefix=key[: ApiKey.PREFIX_LENGTH]) if FORM.fullmatch(key) else None
@@ -101,7 +106,7 @@ def authenticate(*, key: str, now: datetime) -> ApiKey:
         raise Refused("The API key has been revoked.")
     if row.expires_at and row.expires_at <= now:
         raise Refused("The API key has expired: make a new one.")
-    row.user = OWNER.first(pk=row.user_id)
+    row.user = USER_OF_ID.first(pk=row.user_id)
     if row.user is None or not row.user.is_active:
         raise OwnerInactive(INACTIVE)
     _record_use(row, now)

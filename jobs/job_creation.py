@@ -6,17 +6,28 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, UUIDField
 
 from accounts.models import ApiKey
-from jobs import lifecycle, messages, pricing, wakeup
+from jobs import lifecycle, messages, model_availability, pricing, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from jobs.stats import estimates, waiting_line
 from jobs.webhooks import registry
 from tokens_ledger import key_limit, ledger
+from videostudio.core.compiled_query import CompiledQuery, Param
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
+NUMBER_OF_ACTIVE_JOBS = CompiledQuery(
+    lambda: (
+        VideoJob.objects.active()
+        .filter(user=Param("user", UUIDField()))
+        .values("user")
+        .annotate(number=Count("*"))
+        .values_list("number")
+    )
+)
 
 
 class TooManyActiveJobs(Exception):
@@ -81,9 +92,8 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
-    WebhookRequired,
-    AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
-    JobDeleted.
+    WebhookRequired, ModelUnavailable, AccountClosed, InsufficientTokens, KeyLimitReached,
+    TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)
@@ -92,6 +102,7 @@ def create(
         _check_webhook(user, webhook_url)
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
+        model_availability.admit(job=job, now=now)
         charge = ledger.charge(
             account=account,
             operation=OPERATION,
@@ -189,10 +200,10 @@ def max_active_jobs() -> int:
 def _check_active_jobs(user: Any, now: datetime) -> None:
     """Raise TooManyActiveJobs if the user is at the limit of active jobs."""
     limit = max_active_jobs()
-    others = VideoJob.objects.for_user(user).active()
-    active = others.count()
+    active = sum(number for (number,) in NUMBER_OF_ACTIVE_JOBS.rows(user=user.pk))
     if active < limit:
         return
+    others = VideoJob.objects.for_user(user).active()
     waits = [
         estimates.remaining_seconds(job=other, queue_position=None, now=now) for other in others
     ]

@@ -11,10 +11,15 @@ from django.db import models, transaction
 
 from accounts.models import User
 from tokens_ledger.models import Account, Entry
+from videostudio.core.compiled_query import CompiledQuery, Param
 
 MAX_AMOUNT = 1_000_000_000
 MAX_BALANCE = models.BigIntegerField.MAX_BIGINT
 MAX_NOTE_LENGTH = 500
+
+LOCKED_ACCOUNT = CompiledQuery(
+    lambda: Account.objects.select_for_update().filter(user=Param("user", models.UUIDField()))
+)
 
 
 class InsufficientTokens(Exception):
@@ -52,7 +57,9 @@ def lock(*, user: User) -> Account:
     it (the limit of active jobs). Needs a transaction. Lock once per transaction, as late as
     possible. Raises AccountClosed.
     """
-    account, _ = Account.objects.select_for_update().get_or_create(user=user)
+    account = LOCKED_ACCOUNT.first(user=user.pk)
+    if account is None:
+        account, _ = Account.objects.select_for_update().get_or_create(user=user)
     if account.is_closed:
         raise AccountClosed
     return account
