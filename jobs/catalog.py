@@ -5,7 +5,7 @@ provider all read them, so they cannot disagree. Source of the rules: Google's "
 videos with Veo 3.1" pages (durations, 1080p, last frame and reference images at 8 seconds only).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 OPERATION = "video_generation"  # the name under which the ledger prices a job
@@ -45,6 +45,11 @@ MODELS = {
         ),
     )
 }
+
+
+def google_id(*, name: str, overrides: Mapping[str, str]) -> str:
+    """Google's id of the model that clients call `name`; `overrides` come before the catalog."""
+    return overrides.get(name) or MODELS[name].veo_id
 
 
 @dataclass(frozen=True)

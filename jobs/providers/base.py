@@ -43,7 +43,8 @@ class ProviderError(Exception):
     contains the provider's own text. That is in `detail`, for staff only. `retryable`: the same
     call may succeed later; for a submission it is set only if nothing was accepted. `retry_after`:
     seconds, if the provider gave them. `throttled`: the provider asked the whole installation to
-    slow down. `status`: the HTTP status, if that was the failure.
+    slow down. `status`: the HTTP status, if that was the failure. `missing_model`: the
+    provider's id of the model, if it does not have it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         throttled: bool = False,
         status: int | None = None,
+        missing_model: str = "",
     ) -> None:
         super().__init__(f"{code}: {detail or message}")
         self.code = code
@@ -65,6 +67,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.throttled = throttled
         self.status = status
+        self.missing_model = missing_model
 
 
 class NotConfigured(Exception):

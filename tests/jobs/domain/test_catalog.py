@@ -26,6 +26,7 @@ class TestModels:
             "models": [
                 {
                     "id": id,
+                    "available": True,
                     "durations": [4, 6, 8],
                     "resolutions": ["720p", "1080p"],
                     "aspectRatios": ["16:9", "9:16"],
