@@ -156,6 +156,8 @@ VIDEO_JOB_DEADLINE_SECONDS = env.int(
 VIDEO_STORE_DEADLINE_HOURS = env.int(
     "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
+VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=at_least(1))
+JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=at_least(1))
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}  # without VIDEO_PRICES
 VIDEO_PRICES: pricing.Table = env.prices("VIDEO_PRICES", "")

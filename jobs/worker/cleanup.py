@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db.models import QuerySet
 
 from accounts import api_keys, jwt, lockout
-from jobs import account_deletion, job_creation
+from jobs import account_deletion, job_creation, retention
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob, WebhookDelivery
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
@@ -42,6 +42,7 @@ def purge_expired(*, now: datetime) -> None:
     if hasattr(cache, "purge"):  # the database cache; Redis expires keys itself
         purged["cache"] = cache.purge()
     account_deletion.finish(now=now)
+    purged |= retention.run(now=now)
     delete_stale_files(now=now)
     logger.info("purged expired data", extra={"purged": purged})
     staff_log.link_recent()

@@ -32,7 +32,8 @@ OPERATIONS = {
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
     ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "403", "404"},
     ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
-    ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
+    ("/api/v1/video-jobs/{id}/video", "delete"): {"200", "400", "401", "403", "404", "409"},
+    ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404", "410"},
     ("/api/v1/video-models", "get"): {"200", "400"},
     ("/api/v1/webhook", "put"): {"200", "201", "400", "401", "403"},
     ("/api/v1/webhook", "get"): {"200", "400", "401", "404"},
@@ -63,6 +64,7 @@ OPERATIONS = {
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
+    "removeVideo",
     *("deleteAccount", "changePassword", "requestPasswordReset", "resetPassword"),
     *("putWebhook", "getWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
     *("listWebhookDeliveries", "replayWebhookDelivery"),
