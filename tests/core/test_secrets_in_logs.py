@@ -57,7 +57,7 @@ def test_no_secret_is_logged(debug, mailed, anonymous, client_of, alice, new_job
         new_job(Status.SUCCEEDED)
         Sender(uuid4()).send_all()
     anonymous.post(f"{AUTH}/password/reset", {"email": alice.email}, format="json")
-    [token] = re.findall(r"token=(\S+)", mail.outbox[0].body)
+    [token] = re.findall(r"token=(\S+)", str(mail.outbox[0].body))
     anonymous.get(f"/account/password?token={token}")
     anonymous.post(
         f"{AUTH}/password/reset/confirm", {"token": token, "newPassword": OTHER}, format="json"
