@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Count, UUIDField
 
 from accounts.models import ApiKey
-from jobs import lifecycle, messages, pricing, wakeup
+from jobs import lifecycle, messages, model_availability, pricing, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
@@ -92,9 +92,8 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
-    WebhookRequired,
-    AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
-    JobDeleted.
+    WebhookRequired, ModelUnavailable, AccountClosed, InsufficientTokens, KeyLimitReached,
+    TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)
@@ -103,6 +102,7 @@ def create(
         _check_webhook(user, webhook_url)
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
+        model_availability.admit(job=job, now=now)
         charge = ledger.charge(
             account=account,
             operation=OPERATION,

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from jobs import events, lifecycle, messages, pricing, wakeup
+from jobs import events, lifecycle, messages, model_availability, pricing, wakeup
 from jobs.catalog import MODELS, OPERATION
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from jobs.stats import estimates
@@ -29,6 +29,10 @@ class ModelRetired(Exception):
     """The job's model is no longer in the catalog."""
 
 
+class VideoRemoved(Exception):
+    """The job's video was removed, which cannot be undone."""
+
+
 class NoOperation(Exception):
     """The provider's operation name for the job's video is not known."""
 
@@ -38,8 +42,8 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
     today's price.
 
     Returns the new job. It waits in line, but the limit of active jobs does not apply. Raises
-    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, InsufficientTokens, and
-    VideoJob.DoesNotExist if the job was deleted meanwhile.
+    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, ModelUnavailable,
+    InsufficientTokens, and VideoJob.DoesNotExist if the job was deleted meanwhile.
     """
     with transaction.atomic():
         source = _ended(job)
@@ -49,6 +53,7 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
             raise ModelRetired(source.model)
         rerun = _new_rerun(source, now)
         _charge(rerun, charged)
+        model_availability.admit(job=rerun, now=now)
         lifecycle.create(job=rerun, now=now)
         _log_rerun(source, rerun, "Retried", actor, reason, now)
         wakeup.wake("submit_due")
@@ -61,14 +66,16 @@ def fetch_again(
     """Fetch the video of an ended job with a new job that polls the same provider operation.
 
     Returns the new job. Raises JobStillActive, AlreadyRerun (by any job that has the operation and
-    is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist; ModelRetired if
-    it is charged and has no price any more.
+    is active or succeeded), VideoRemoved, NoOperation, InsufficientTokens, VideoJob.DoesNotExist;
+    ModelRetired if it is charged and has no price any more.
     """
     operation = operations_of(jobs=[job])[job.pk]
     with transaction.atomic():
         if operation:  # by id, so that simultaneous calls lock in the same order
             list(VideoJob.objects.select_for_update().filter(operation=operation).order_by("pk"))
         source = _ended(job)
+        if source.video_removed_at:
+            raise VideoRemoved
         if not operation:
             raise NoOperation
         alive = VideoJob.objects.filter(status__in=(*ACTIVE, Status.SUCCEEDED))

@@ -29,7 +29,9 @@ export class OrderForm {
 
   showModels(models) {
     this.models = models;
-    this.fields.model.replaceChildren(...models.map(({ id }) => new Option(modelName(id), id)));
+    this.fields.model.replaceChildren(...models.map(({ id, available }) => (
+      Object.assign(new Option(modelName(id), id), { disabled: available === false })
+    )));
     this.update();
   }
 

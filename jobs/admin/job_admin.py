@@ -33,6 +33,7 @@ EXPORT = {
     "aspectRatio": lambda job: job.aspect_ratio,
     "durationSeconds": lambda job: job.duration_seconds,
     "generateAudio": lambda job: job.generate_audio,
+    "seed": lambda job: job.seed,
     "mockMode": lambda job: job.mock_mode,
     "clientReference": lambda job: job.client_reference,
     "tokensConsumed": lambda job: job.tokens_consumed,
@@ -41,7 +42,9 @@ EXPORT = {
     "startedAt": lambda job: job.started_at and job.started_at.isoformat(),
     "completedAt": lambda job: job.completed_at and job.completed_at.isoformat(),
     "videoUrl": lambda job: job.video_url,
+    "videoRemovedAt": lambda job: job.video_removed_at and job.video_removed_at.isoformat(),
     "prompt": lambda job: job.prompt,
+    "negativePrompt": lambda job: job.negative_prompt,
 }
 
 
@@ -68,6 +71,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),
             *("created_at", "started_at", "completed_at"),
             *("video_url", "poster_url", "video_bytes"),
+            *("video_removed_at", "video_removed_reason"),
         )}),
         ("Internal", {"fields": (
             *("stage", "failure_count", "crash_count", "next_step_at", "deadline_at"),

@@ -16,12 +16,14 @@ from jobs.api.schema_examples import (
     PENDING,
     PIXEL,
     QUOTE,
+    REMOVED,
     RUNNING,
     SUCCEEDED,
     THROTTLED,
     TOO_MANY,
 )
 from jobs.api.serializers import (
+    DeleteQuerySerializer,
     ListQuerySerializer,
     ModelListSerializer,
     QuoteSerializer,
@@ -118,10 +120,10 @@ create = extend_schema(
     ],
     parameters=[
         KEY,
-        retry_after("Seconds to wait before a poll or another attempt.", 202, 429),
+        retry_after("Seconds to wait before a poll or another attempt.", 202, 429, 503),
         etag(202),
         header("Location", "The job's URL.", 202),
-        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429),
+        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429, 503),
         header("Idempotency-Replayed", "`true` if the key was used before.", 202),
     ],
     responses={
@@ -154,6 +156,13 @@ create = extend_schema(
                 example("too_many_active_jobs", TOO_MANY),
                 example("throttled", THROTTLED),
             ],
+        ),
+        503: refused(
+            "Google does not offer the model (`model_unavailable`), or the database is down "
+            "(`unavailable`); nothing was charged.",
+            model_unavailable="Google does not offer model 'veo-3.1-generate-preview' at the "
+            "moment. Nothing was charged. Choose a model that is available in "
+            "GET /api/v1/video-models.",
         ),
     },
 )
@@ -232,15 +241,33 @@ list_jobs = extend_schema(
 destroy = extend_schema(
     operation_id="deleteVideoJob",
     summary="Delete a video job",
-    description="Deletes the job and its images, but not the stored video. An active job is "
-    "cancelled first, as by `cancel`.",
-    parameters=[JOB_ID],
+    description="Deletes the job and its images, and with `video=true` the stored video. An active "
+    "job is cancelled first, as by `cancel`.",
+    parameters=[JOB_ID, DeleteQuerySerializer],
     responses={
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         404: NOT_FOUND,
+    },
+)
+remove_video = extend_schema(
+    operation_id="removeVideo",
+    summary="Remove the video",
+    description="Deletes the stored video and its poster, and leaves the job. This cannot be "
+    "undone, and no tokens are refunded. Repeating the call has no further effect.",
+    request=None,
+    parameters=[JOB_ID, etag(200)],
+    responses={
+        200: answer(VideoJobSerializer, "The job, without its video.", REMOVED, "A removed video"),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        404: refused(
+            "You have no such job, or it never had a video.", not_found="The job has no video"
+        ),
+        409: refused("The job is still active.", not_ready="The video is not ready yet"),
     },
 )
 cancel = extend_schema(
@@ -282,12 +309,14 @@ download = extend_schema(
         ),
         401: UNAUTHORIZED,
         404: NOT_FOUND,
+        410: refused("The video was removed.", video_removed="The video was removed."),
     },
 )
 list_models = extend_schema(
     operation_id="listVideoModels",
     summary="List the models",
-    description="What each model can make, which images it takes, and what it costs. No login.",
+    description="What each model can make, which images it takes, what it costs, and whether "
+    "Google offers it now. No login.",
     auth=[],
     responses={
         200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}, "The first model"),

@@ -6,6 +6,7 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from jobs.api.fields import StrictBooleanField
 from jobs.job_json import VideoJobSerializer
 from jobs.models import Status, VideoJob
 from videostudio.core.api.fields import ChoicesField, DigitsField
@@ -43,6 +44,12 @@ class ListQuerySerializer(PageSerializer):
     )
 
 
+class DeleteQuerySerializer(StrictQuerySerializer):
+    video = StrictBooleanField(
+        "Video", default=False, help_text="`true` removes the stored video too."
+    )
+
+
 @extend_schema_serializer(component_name="VideoModelInputs")
 class ModelInputsSerializer(serializers.Serializer):
     initialImage = serializers.IntegerField(help_text="Maximum number.")
@@ -61,6 +68,9 @@ class ModelPriceSerializer(serializers.Serializer):
 @extend_schema_serializer(component_name="VideoModel")
 class ModelSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="For `model` in a request.")
+    available = serializers.BooleanField(
+        help_text="False while Google does not offer the model: an order is answered with 503."
+    )
     durations = serializers.ListField(child=serializers.IntegerField(), help_text="Seconds.")
     resolutions = serializers.ListField(
         child=serializers.CharField(), help_text="For `resolution`."
@@ -69,6 +79,8 @@ class ModelSerializer(serializers.Serializer):
         child=serializers.CharField(), help_text="For `aspectRatio`."
     )
     inputs = ModelInputsSerializer(help_text="How many of each one job may include.")
+    negativePrompt = serializers.BooleanField(help_text="Whether it takes a `negativePrompt`.")
+    seed = serializers.BooleanField(help_text="Whether it takes a `seed`.")
     tokenCost = serializers.IntegerField(help_text="The most that a video costs, in tokens.")
     prices = ModelPriceSerializer(
         many=True,

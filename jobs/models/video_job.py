@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from jobs.catalog import VideoSpec
+from jobs.catalog import MAX_SEED, VideoSpec
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
 
@@ -24,6 +24,8 @@ SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
     "reference_images": "reference_image_count",
 }
 
+TEXTS = ("prompt", "negative_prompt")  # "" in the table, None in a VideoSpec
+
 
 class VideoJob(models.Model):
     """One requested video.
@@ -35,6 +37,7 @@ class VideoJob(models.Model):
 
     CLIENT_REFERENCE_LENGTH = 255
     ORIGIN_LENGTH = 300
+    REMOVED_REASON_LENGTH = 500
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -56,7 +59,13 @@ class VideoJob(models.Model):
     has_end_frame = models.BooleanField(default=False)
     reference_image_count = models.PositiveSmallIntegerField(default=0)
 
-    # db_default, because processes of the previous version insert rows without it.
+    # db_default, here and below: processes of the previous version insert rows without the column.
+    negative_prompt = models.TextField(
+        blank=True, default="", db_default="", help_text="What the video should not show."
+    )
+    seed = models.BigIntegerField(
+        null=True, blank=True, help_text="Google makes similar videos of the same request and seed."
+    )
     client_reference = models.CharField(
         max_length=CLIENT_REFERENCE_LENGTH,
         blank=True,
@@ -127,6 +136,11 @@ class VideoJob(models.Model):
     video_url = models.CharField(max_length=500, blank=True)
     poster_url = models.CharField(max_length=500, blank=True)
     video_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    # Since then both URLs are empty.
+    video_removed_at = models.DateTimeField(null=True, blank=True)
+    video_removed_reason = models.CharField(
+        max_length=REMOVED_REASON_LENGTH, blank=True, default="", db_default=""
+    )
 
     rerun_of = models.ForeignKey(
         "self",
@@ -154,6 +168,7 @@ class VideoJob(models.Model):
             ("fail_videojob", "Can mark a job as failed and refund it"),
             ("export_videojob", "Can export jobs"),
             ("resend_videojob", "Can send a job's webhook again"),
+            ("take_down_videojob", "Can take down a job's video"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
@@ -171,12 +186,17 @@ class VideoJob(models.Model):
                 name="job_running_has_stage",
             ),
             models.CheckConstraint(
-                condition=~Q(status=Status.SUCCEEDED) | ~Q(video_url=""),
+                condition=~Q(status=Status.SUCCEEDED)
+                | ~Q(video_url="")
+                | Q(video_removed_at__isnull=False),
                 name="job_succeeded_has_video",
             ),
             models.CheckConstraint(
                 condition=Q(tokens_refunded__lte=F("tokens_consumed")),
                 name="job_refund_at_most_charge",
+            ),
+            models.CheckConstraint(
+                condition=Q(seed__range=(0, MAX_SEED)), name="job_seed_in_range"
             ),
         ]
         indexes = [
@@ -215,6 +235,7 @@ class VideoJob(models.Model):
                 name="job_failures_by_code",
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            models.Index(fields=["completed_at"], condition=~Q(video_url=""), name="job_video_age"),
             # For the filters of the staff's list.
             models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
             models.Index(
@@ -245,13 +266,15 @@ class VideoJob(models.Model):
     def from_spec(cls, spec: VideoSpec, **columns: Any) -> "VideoJob":
         """An unsaved job for `spec`."""
         requested = {column: getattr(spec, name) for name, column in SPEC_COLUMNS.items()}
-        return cls(**requested | {"prompt": spec.prompt or ""} | columns)
+        texts = {name: requested[name] or "" for name in TEXTS}
+        return cls(**requested | texts | columns)
 
     @property
     def spec(self) -> VideoSpec:
         """The request."""
         requested = {name: getattr(self, column) for name, column in SPEC_COLUMNS.items()}
-        return VideoSpec(**requested | {"prompt": self.prompt or None})
+        texts = {name: requested[name] or None for name in TEXTS}
+        return VideoSpec(**requested | texts)
 
     @property
     def has_input_images(self) -> bool:

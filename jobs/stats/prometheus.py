@@ -24,6 +24,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from jobs import model_availability
 from jobs.models import Stage, Status, Tally, WebhookDelivery
 from jobs.stats import counters, periodic, processes, queries
 from tokens_ledger import sums as ledger_sums
@@ -40,8 +41,10 @@ class Figures(Collector):
         now = timezone.now()
         yield from _jobs(now)
         yield from _clock(now)
+        yield from _models()
         yield from _tallied()
         yield from _webhooks(now)
+        yield from _removals(now)
         yield from _tokens()
         yield from _ledger_check(now)
         yield from _processes(now)
@@ -85,6 +88,13 @@ def _clock(now: datetime) -> Iterator[Metric]:
     yield _gauge("gate_closed_seconds", "Until submissions to Google resume", closed_seconds)
 
 
+def _models() -> Iterator[Metric]:
+    missing = {row.google_id for row in model_availability.unavailable()}
+    models = model_availability.names_by_google_id()
+    rows = [([google_id], google_id not in missing) for google_id in sorted(models)]
+    yield _gauges("model_available", "0 if Google no longer has the model", ("model",), rows)
+
+
 def _tallied() -> Iterator[Metric]:
     found: dict[str, list[tuple]] = defaultdict(list)
     rows = Tally.objects.order_by("name", "kind", "value")
@@ -110,6 +120,15 @@ def _webhooks(now: datetime) -> Iterator[Metric]:
     due = oldest.values_list("next_try_at", flat=True).first()
     age = (now - due).total_seconds() if due else 0
     yield _gauge("webhook_oldest_due_seconds", "Since the oldest due delivery was due", age)
+
+
+def _removals(now: datetime) -> Iterator[Metric]:
+    found = queries.removals()
+    what = "Removed videos that the storage still has"
+    yield _gauge("video_removals", what, found.waiting)
+    yield _gauge("video_removals_failed", "Those whose deletion failed", found.failed)
+    age = found.oldest_age(now=now)
+    yield _gauge("oldest_video_removal_seconds", "Since the oldest of them was removed", age)
 
 
 def _tokens() -> Iterator[Metric]:

@@ -6,25 +6,19 @@ from dataclasses import replace
 from typing import cast
 
 from django.conf import settings
-from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import events, lifecycle, messages, wakeup
+from jobs import events, lifecycle, messages, model_availability, removals, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.stats import waiting_line
-from jobs.storage import mp4
-from jobs.storage.base import (
-    UPLOAD_THREADS,
-    StorageError,
-    StoredVideo,
-    VideoStorage,
-    video_name,
-)
+from jobs.storage import mp4, videos
+from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, video_name
 from jobs.worker import leases, outage, staging, step_failures, webhooks
+from jobs.worker import removals as removed_videos
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
 
@@ -34,6 +28,7 @@ MAX_CRASHES = 3  # a job fails after its step has killed this many workers
 def tick() -> None:
     """Run whatever is due; called once a second."""
     webhooks.deliver_due()
+    removed_videos.start_due()
     fail_unknown_submissions()
     waiting_line.number(now=timezone.now())
     submit_due()
@@ -84,11 +79,15 @@ class SubmitStep(Step):
         if staging.is_filling():
             leases.hold(reason=messages.STAGING_FULL, now=timezone.now())
             return []
+        _fail_jobs_without_model()
         return leases.claim_pending(limit=limit, now=timezone.now())
 
     def call(self, job: VideoJob) -> Callable[[], str]:
         spec, inputs = job.spec, _inputs(job)
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=spec, inputs=inputs)
+        labels = {"job": str(job.pk), "user": str(job.user_id)}
+        return lambda: provider_for(mock_mode=job.mock_mode).submit(
+            spec=spec, inputs=inputs, labels=labels
+        )
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()
@@ -96,6 +95,9 @@ class SubmitStep(Step):
             self.accepted[job] = answer.result()
             return
         step_failures.report("a submission", job, error)
+        if isinstance(error, ProviderError) and error.missing_model:
+            # Before a client sees the job's failure.
+            model_availability.close(google_id=error.missing_model, cause=error.detail, now=now)
         if failure := step_failures.of_submission(job, error):
             _fail_submission(job, failure)
         else:
@@ -161,6 +163,7 @@ class StoreStep(Step):
             _retry_or_fail(job, error)
             return
         if not lifecycle.succeed(job=job, video=answer.result(), now=now):
+            removals.stored_too_late(job=job, now=now)
             events.add_late_answer(job=job, what="Stored too late", detail=job.operation, now=now)
         staging.delete(job.pk)
 
@@ -174,6 +177,7 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
         return
     try:
         lifecycle.submitted(accepted=accepted, now=timezone.now())
+        model_availability.reopen(accepted=accepted)
     except outage.DATABASE_DOWN:
         raise
     except Exception:  # for example, the database refuses an operation's name
@@ -182,6 +186,22 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
             return
         for job, operation in accepted.items():
             _record_accepted({job: operation})
+
+
+def _fail_jobs_without_model() -> None:
+    """Fail waiting jobs whose model Google no longer has, without a call for each of them.
+
+    Looks at the front of the line only: each job reaches it before it could start.
+    """
+    missing = model_availability.unavailable()
+    if not missing:
+        return
+    now = timezone.now()
+    front = VideoJob.objects.in_bulk([job.pk for job in waiting_line.front(now=now)])
+    for job in front.values():
+        for row in missing:
+            if model_availability.is_lost(job=job, row=row):
+                lifecycle.fail(job=job, failure=step_failures.of_missing_model(row), now=now)
 
 
 def _fail_submission(job: VideoJob, failure: Failure) -> None:
@@ -262,8 +282,7 @@ def _store(job: VideoJob) -> StoredVideo:
                 retryable=True,
             )
         poster = answer.poster
-    videos = cast(VideoStorage, storages["videos"])
-    return videos.upload_video(name=video_name(job.pk), path=path, poster=poster)
+    return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:

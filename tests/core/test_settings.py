@@ -66,6 +66,7 @@ INVALID = {
     "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
+    "VEO_PERSON_GENERATION": ["nonsense", "ALLOW_ALL", "allow_adult "],
     "VIDEO_PRICES": [
         *("nonsense", "4", "[]", "{}", "null", prices({}), prices([])),
         *(prices({"720p": GOOD_PRICE}), prices({"720p": GOOD_PRICE, "1080p": {"perSecond": 1}})),
@@ -142,6 +143,7 @@ class TestValidValue:
                 "https://App.example.com, http://[::1]:3000,capacitor://localhost,",
                 ["https://app.example.com", "http://[::1]:3000", "capacitor://localhost"],
             ),
+            ("VEO_PERSON_GENERATION", "dont_allow", "dont_allow"),
             ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
             ("VIDEO_PRICES", prices(GOOD_PRICES), dict.fromkeys(MODELS, GOOD_PRICES)),
             ("VIDEO_PRICES", " ", {}),
@@ -183,6 +185,7 @@ class TestDefault:
             "PUBLIC_URL": "",
             "WEBHOOK_ALLOWED_HOSTS": [],
             "VEO_MODEL_IDS": {},
+            "VEO_PERSON_GENERATION": "",
             "VEO_MAX_IN_FLIGHT": 50,
             "VEO_CREATES_PER_MINUTE": 10,
             "VEO_OPEN_SUBMISSIONS": 8,

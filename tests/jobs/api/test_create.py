@@ -27,11 +27,13 @@ class TestAnswer:
             "userId": str(alice.pk),
             "clientReference": None,
             "prompt": "A sunset over mountains",
+            "negativePrompt": None,
             "model": "veo-3.1-fast-generate-preview",
             "resolution": "720p",
             "aspectRatio": "16:9",
             "durationSeconds": 8,
             "generateAudio": False,
+            "seed": None,
             "mockMode": True,
             "inputs": {"initialImage": False, "endFrame": False, "referenceImages": 0},
             "status": "PENDING",
@@ -49,6 +51,8 @@ class TestAnswer:
             "createdAt": job["createdAt"],
             "startedAt": None,
             "completedAt": None,
+            "videoRemovedAt": None,
+            "videoRemovedReason": None,
         }
         stored = VideoJob.objects.get()
         assert before < stored.created_at < timezone.now()
@@ -149,19 +153,22 @@ class TestDefaults:
         "fields",
         [
             {"durationSeconds": None, "generateAudio": None},
-            {"durationSeconds": "", "generateAudio": ""},
+            {"durationSeconds": "", "generateAudio": "", "negativePrompt": " ", "seed": ""},
             {"initialImage": "", "endFrame": "", "referenceImages": ""},
         ],
     )
     def test_empty_form_field_gets_the_default(self, client, fields):
         job = client.create(**fields).json()
         assert (job["durationSeconds"], job["generateAudio"]) == (8, False)
+        assert (job["negativePrompt"], job["seed"]) == (None, None)
 
     def test_null_in_json_gets_the_default(self, client):
         nothing = {"durationSeconds": None, "initialImage": None, "endFrame": None}
+        nothing |= {"negativePrompt": None, "seed": None}
         answer = client.create_json(**nothing, referenceImages=None)
         assert answer.status_code == 202
         assert answer.json()["durationSeconds"] == 8
+        assert (answer.json()["negativePrompt"], answer.json()["seed"]) == (None, None)
         assert answer.json()["inputs"]["referenceImages"] == 0
 
     @pytest.mark.parametrize(("default", "shown"), [(True, True), (False, False)])
@@ -183,7 +190,7 @@ class TestDefaults:
 
 
 class TestFields:
-    @pytest.mark.parametrize("seconds", [4, 8])
+    @pytest.mark.parametrize("seconds", [4, 6, 8])
     def test_duration_may_be_number_or_text(self, client, settings, seconds):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         for form in (
@@ -194,6 +201,20 @@ class TestFields:
         ):
             assert form.status_code == 202
             assert form.json()["durationSeconds"] == seconds
+
+    @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+    def test_seed_may_be_number_or_digits(self, client, seed):
+        for answer in (
+            client.create(seed=str(seed)),
+            client.create_json(seed=seed),
+            client.create_json(seed=str(seed)),
+        ):
+            assert answer.status_code == 202
+            assert answer.json()["seed"] == seed
+
+    def test_negative_prompt_is_trimmed(self, client):
+        for create in (client.create, client.create_json):
+            assert create(negativePrompt=" rain,\nfog ").json()["negativePrompt"] == "rain,\nfog"
 
     @pytest.mark.parametrize("name", ["generateAudio", "mockMode"])
     @pytest.mark.parametrize(

@@ -26,20 +26,24 @@ OPERATIONS = {
         "415",
         "422",
         "429",
+        "503",
     },
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
     ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "403", "404"},
     ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
-    ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
+    ("/api/v1/video-jobs/{id}/video", "delete"): {"200", "400", "401", "403", "404", "409"},
+    ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404", "410"},
     ("/api/v1/video-models", "get"): {"200", "400"},
     ("/api/v1/webhook", "put"): {"200", "201", "400", "401", "403"},
     ("/api/v1/webhook", "get"): {"200", "400", "401", "404"},
     ("/api/v1/webhook", "delete"): {"204", "400", "401", "403", "404"},
     ("/api/v1/webhook/test", "post"): {"200", "400", "401", "403", "404", "409", "429"},
     ("/api/v1/webhook/deliveries", "get"): {"200", "400", "401", "404"},
-    ("/api/v1/webhook/deliveries/{id}/replay", "post"): {"202", "400", "401", "403", "404"},
-    ("/api/v1/webhook/rotate", "post"): {"200", "400", "401", "403", "404"},
+    ("/api/v1/webhook/deliveries/{id}/replay", "post"): {
+        *("202", "400", "401", "403", "404", "429")
+    },
+    ("/api/v1/webhook/rotate", "post"): {"200", "400", "401", "403", "404", "429"},
     ("/api/v1/tokens", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/entries", "get"): {"200", "400", "401"},
     ("/api/v1/tokens/usage", "get"): {"200", "400", "401"},
@@ -52,7 +56,7 @@ OPERATIONS = {
     ("/api/v1/auth/password", "post"): {"200", "400", "401", "403", "429"},
     ("/api/v1/auth/password/reset", "post"): {"204", "400", "404", "429"},
     ("/api/v1/auth/password/reset/confirm", "post"): {"204", "400", "404", "429"},
-    ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409"},
+    ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409", "429"},
     ("/api/v1/keys", "get"): {"200", "400", "401", "403"},
     ("/api/v1/keys/{id}", "delete"): {"204", "400", "401", "403", "404"},
 }
@@ -60,6 +64,7 @@ OPERATIONS = {
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
+    "removeVideo",
     *("deleteAccount", "changePassword", "requestPasswordReset", "resetPassword"),
     *("putWebhook", "getWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
     *("listWebhookDeliveries", "replayWebhookDelivery"),
@@ -206,7 +211,7 @@ class TestSchema:
         ]
         assert names == [
             *("RESOLUTION_720P", "RESOLUTION_1080P", "ASPECT_RATIO_16_9", "ASPECT_RATIO_9_16"),
-            *("DURATION_SECONDS_4", "DURATION_SECONDS_8"),
+            *("DURATION_SECONDS_4", "DURATION_SECONDS_6", "DURATION_SECONDS_8"),
         ]
 
     @pytest.mark.parametrize(("default", "required"), [(None, True), (True, False)])

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
 from django.db import OperationalError
+from django.utils import timezone
 from rest_framework.views import APIView
 from rest_framework_simplejwt.tokens import AccessToken
 
+from jobs import model_availability
 from jobs.api.openapi_views import documents
 from jobs.providers import mock
 from tests.api import JOBS, PASSWORD
@@ -108,7 +111,8 @@ def spent(world: Any, path: str) -> Any:
 
 def throttled(world: Any, call: Callable[[], Any], times: int = 60) -> Any:
     rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
-    rates |= {"quote": "120/min", "webhook_test": "10/min"}
+    rates |= {"webhook_test": "10/min", "webhook_rotate": "5/day", "webhook_replay": "60/min"}
+    rates |= {"new_key": "60/hour", "quote": "120/min"}
     world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
     for _ in range(times):
         call()
@@ -137,6 +141,13 @@ def too_many(world: Any) -> Any:
     for _ in range(3):
         world.alice.create()
     return world.alice.create()
+
+
+def model_unavailable(world: Any) -> Any:
+    world.settings.GOOGLE_API_KEY = "test-google-key"
+    now = timezone.now()
+    model_availability.close(google_id="veo-3.1-generate-001", cause="404", now=now)
+    return world.alice.create(mockMode="false", model="veo-3.1-generate-preview")
 
 
 def wrong_names(world: Any, path: str = JOBS) -> Any:
@@ -223,6 +234,9 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         world, lambda: world.alice.delete(f"{AUTH}/me", {"password": "wrong"}, format="json")
     ),
     ("createApiKey", "409", "TooManyKeys"): too_many_keys,
+    ("createApiKey", "429", "Throttled"): lambda world: throttled(
+        world, lambda: world.alice.post("/api/v1/keys", {"name": "n"}, format="json")
+    ),
     ("revokeApiKey", "404", "NotFound"): lambda world: world.alice.delete(
         "/api/v1/keys/550e8400-e29b-41d4-a716-446655440000"
     ),
@@ -236,6 +250,7 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         b"A kite", "text/plain"
     ),
     ("createVideoJob", "422", "IdempotencyMismatch"): key_used_twice,
+    ("createVideoJob", "503", "ModelUnavailable"): model_unavailable,
     ("createVideoJob", "429", "TooManyActiveJobs"): too_many,
     ("createVideoJob", "429", "Throttled"): lambda world: throttled(world, world.alice.create),
     ("quoteVideoJob", "400", "Invalid"): lambda world: wrong_names(world, f"{JOBS}/quote"),
@@ -271,6 +286,12 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ("testWebhook", "409", "SecretUnreadable"): unreadable,
     ("testWebhook", "429", "Throttled"): lambda world: throttled(
         world, lambda: with_webhook(world).post(f"{WEBHOOK}/test")
+    ),
+    ("rotateWebhookSecret", "429", "Throttled"): lambda world: throttled(
+        world, lambda: with_webhook(world).post(f"{WEBHOOK}/rotate")
+    ),
+    ("replayWebhookDelivery", "429", "Throttled"): lambda world: throttled(
+        world, lambda: world.alice.post(f"{WEBHOOK}/deliveries/{uuid4()}/replay")
     ),
     ("listWebhookDeliveries", "404", "NotFound"): lambda world: world.alice.get(
         f"{WEBHOOK}/deliveries"

@@ -19,6 +19,7 @@ class TestPublicFields:
     def test_card_has_only_public_fields(self):
         assert fields(public_jobs.Card) == {
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
+            *("negative_prompt", "seed"),
             *("with_sound", "is_mock", "status", "ended", "status_message"),
             *("progress_percentage", "seconds_left", "before_it", "error_message"),
             *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
@@ -31,6 +32,7 @@ class TestPublicFields:
     def test_only_public_columns_are_read(self):
         assert set(public_jobs.COLUMNS) == {
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
+            *("negative_prompt", "seed"),
             *("generate_audio", "mock_mode", "status", "status_message", "progress_percentage"),
             *("error_message", "video_url", "poster_url", "created_at", "started_at"),
             *("completed_at", "expected_seconds", "stage"),
