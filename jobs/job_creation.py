@@ -58,6 +58,7 @@ def create(
     now: datetime,
     client_reference: str = "",
     webhook_url: str = "",
+    private: bool = False,
     origin: str = "",
     api_key: ApiKey | None = None,
     idempotency_key: str = "",
@@ -81,6 +82,7 @@ def create(
             raise WebhookRequired
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
+        job.private = private
         charge = ledger.charge(
             account=account,
             operation=OPERATION,

@@ -35,6 +35,7 @@ EXPORT = {
     "generateAudio": lambda job: job.generate_audio,
     "mockMode": lambda job: job.mock_mode,
     "clientReference": lambda job: job.client_reference,
+    "private": lambda job: job.private,
     "tokensConsumed": lambda job: job.tokens_consumed,
     "tokensRefunded": lambda job: job.tokens_refunded,
     "createdAt": lambda job: job.created_at.isoformat(),
@@ -53,7 +54,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     ordering = ("-created_at", "-id")
     list_filter = (
         *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
-        *(filters.Refunded, filters.Model, "mock_mode", filters.FailedWebhook),
+        *(filters.Refunded, filters.Model, "mock_mode", "private", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
     search_help_text = (
@@ -62,7 +63,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (
-        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference")}),
+        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
         ("Answered", {"fields": (
             *("status", "status_message", "progress_percentage", "error_code", "error_message"),
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),

@@ -11,6 +11,7 @@ ORDER = {
     "generateAudio": False,
     "mockMode": True,
     "clientReference": "invoice-2026-117",
+    "private": False,
 }
 WEBHOOK_URL = "https://client.example.org/hooks/video"
 # A PNG of one pixel.

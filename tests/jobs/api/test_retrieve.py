@@ -18,6 +18,7 @@ from tests.job_states import ENDED, OPERATION, STATES, bring, stored
 
 KEYS = {
     "clientReference",
+    "private",
     *("id", "userId", "prompt", "model", "resolution", "aspectRatio", "durationSeconds"),
     *("generateAudio", "mockMode", "inputs", "status", "statusMessage", "progressPercentage"),
     *("logs", "tokensConsumed", "tokensRefunded", "cloudinaryUrl", "posterUrl", "errorMessage"),

@@ -29,6 +29,7 @@ OPERATIONS = {
     },
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
+    ("/api/v1/video-jobs/{id}", "patch"): {"200", "400", "401", "403", "404"},
     ("/api/v1/video-jobs/{id}", "delete"): {"204", "400", "401", "403", "404"},
     ("/api/v1/video-jobs/{id}/cancel", "post"): {"200", "400", "401", "403", "404", "409"},
     ("/api/v1/video-jobs/{id}/download", "get"): {"200", "302", "400", "401", "404"},
@@ -60,6 +61,7 @@ OPERATIONS = {
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
+    "updateVideoJob",
     *("deleteAccount", "changePassword", "requestPasswordReset", "resetPassword"),
     *("putWebhook", "getWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
     *("listWebhookDeliveries", "replayWebhookDelivery"),
@@ -268,6 +270,7 @@ class TestSchema:
             ("/api/v1/video-jobs", "post", "429", {"Retry-After", *LIMITS}),
             ("/api/v1/video-jobs/{id}", "get", "200", {"ETag", "Retry-After"}),
             ("/api/v1/video-jobs/{id}", "get", "304", {"ETag", "Retry-After"}),
+            ("/api/v1/video-jobs/{id}", "patch", "200", {"ETag", "Retry-After"}),
             ("/api/v1/video-jobs/{id}/download", "get", "302", {"Location"}),
             ("/api/v1/auth/token", "post", "429", {"Retry-After", *LIMITS}),
         ],
