@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
-from accounts.models import ApiKey, User
+from accounts.models import USER_OF_ID, ApiKey, User
 from videostudio.core.compiled_query import CompiledQuery, Param
 
 MARK = "vsk_"
@@ -27,7 +27,6 @@ USE_RECORDED_EVERY = timedelta(minutes=1)
 KEY_OF_PREFIX = CompiledQuery(
     lambda: ApiKey.objects.filter(prefix=Param("prefix", models.CharField()))
 )
-OWNER = CompiledQuery(lambda: User.objects.filter(pk=Param("pk", models.UUIDField())))
 
 
 class TooManyKeys(Exception):
@@ -101,7 +100,7 @@ def authenticate(*, key: str, now: datetime) -> ApiKey:
         raise Refused("The API key has been revoked.")
     if row.expires_at and row.expires_at <= now:
         raise Refused("The API key has expired: make a new one.")
-    row.user = OWNER.first(pk=row.user_id)
+    row.user = USER_OF_ID.first(pk=row.user_id)
     if row.user is None or not row.user.is_active:
         raise OwnerInactive(INACTIVE)
     _record_use(row, now)

@@ -6,6 +6,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 
+from videostudio.core.compiled_query import CompiledQuery, Param
+
 
 class User(AbstractUser):
     """A user with a UUID key. Names and e-mails are unique whatever their case."""
@@ -27,6 +29,9 @@ class User(AbstractUser):
                 violation_error_message="A user with that e-mail address already exists.",
             ),
         ]
+
+
+USER_OF_ID = CompiledQuery(lambda: User.objects.filter(pk=Param("pk", models.UUIDField())))
 
 
 class ApiKey(models.Model):

@@ -54,7 +54,7 @@ def times_fit(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("jobs")
 def model_ids_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The names in VEO_MODEL_IDS must be in the catalog, which settings.py cannot import."""
+    """The names in VEO_MODEL_IDS must be in the catalog."""
     unknown = sorted(set(settings.VEO_MODEL_IDS) - set(MODELS))
     if not unknown:
         return []

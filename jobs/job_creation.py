@@ -6,17 +6,28 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, UUIDField
 
 from accounts.models import ApiKey
-from jobs import lifecycle, messages, wakeup
+from jobs import lifecycle, messages, model_availability, pricing, wakeup
 from jobs.catalog import OPERATION, VideoSpec
 from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
 from jobs.providers.base import Inputs
 from jobs.stats import estimates, waiting_line
 from jobs.webhooks import registry
 from tokens_ledger import key_limit, ledger
+from videostudio.core.compiled_query import CompiledQuery, Param
 
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
+NUMBER_OF_ACTIVE_JOBS = CompiledQuery(
+    lambda: (
+        VideoJob.objects.active()
+        .filter(user=Param("user", UUIDField()))
+        .values("user")
+        .annotate(number=Count("*"))
+        .values_list("number")
+    )
+)
 
 
 class TooManyActiveJobs(Exception):
@@ -36,6 +47,18 @@ class CreatedJob:
     job: VideoJob
     log: list[JobEvent] | None = None
     place: int | None = None
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What an order would cost, beside the user's balance."""
+
+    tokens: int
+    available_tokens: int
+
+    @property
+    def affordable(self) -> bool:
+        return self.tokens <= self.available_tokens
 
 
 class IdempotencyMismatch(Exception):
@@ -70,26 +93,26 @@ def create(
 
     The lock on the user's account serializes simultaneous requests of one user; the limit and the
     idempotency key depend on that. `api_key` is the key that the client sent, if any. Raises
-    WebhookRequired,
-    AccountClosed, InsufficientTokens, KeyLimitReached, TooManyActiveJobs, IdempotencyMismatch,
-    JobDeleted.
+    WebhookRequired, ModelUnavailable, AccountClosed, InsufficientTokens, KeyLimitReached,
+    TooManyActiveJobs, IdempotencyMismatch, JobDeleted.
     """
     with transaction.atomic():
         account = ledger.lock(user=user)
         if idempotency_key and (earlier := _earlier(user, idempotency_key, fingerprint, now)):
             return CreatedJob(earlier)
-        if webhook_url and registry.of(user) is None:
-            raise WebhookRequired
+        _check_webhook(user, webhook_url)
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
         job.private = private
+        model_availability.admit(job=job, now=now)
         charge = ledger.charge(
             account=account,
             operation=OPERATION,
+            tokens=job.tokens_consumed,
             reference=str(job.pk),
             api_key=api_key.pk if api_key else None,
         )
-        if api_key and api_key.daily_token_limit is not None:
+        if charge and api_key and api_key.daily_token_limit is not None:
             key_limit.check(charge=charge, limit=api_key.daily_token_limit)
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
@@ -107,6 +130,17 @@ def create(
     # A worker may have started the job since.
     place = waiting_line.positions([job]).get(job.pk, 0)
     return CreatedJob(job, [event], place)
+
+
+def quote(*, user: Any, spec: VideoSpec, webhook_url: str = "") -> Quote:
+    """What `create` would charge now. Writes nothing. Raises WebhookRequired."""
+    _check_webhook(user, webhook_url)
+    return Quote(tokens=pricing.tokens(spec), available_tokens=ledger.balance(user=user))
+
+
+def _check_webhook(user: Any, webhook_url: str) -> None:
+    if webhook_url and registry.of(user) is None:
+        raise WebhookRequired
 
 
 def _earlier(user: Any, key: str, fingerprint: str, now: datetime) -> VideoJob | None:
@@ -130,7 +164,7 @@ def _new_job(user: Any, spec: VideoSpec, api_key: ApiKey | None, now: datetime) 
         user=user,
         api_key_prefix=api_key.prefix if api_key else "",
         status_message=messages.QUEUED,
-        tokens_consumed=ledger.cost(OPERATION),
+        tokens_consumed=pricing.tokens(spec),
         expected_seconds=estimates.expected_seconds(mock_mode=spec.mock_mode),
         created_at=now,
         next_step_at=now,
@@ -168,10 +202,10 @@ def max_active_jobs() -> int:
 def _check_active_jobs(user: Any, now: datetime) -> None:
     """Raise TooManyActiveJobs if the user is at the limit of active jobs."""
     limit = max_active_jobs()
-    others = VideoJob.objects.for_user(user).active()
-    active = others.count()
+    active = sum(number for (number,) in NUMBER_OF_ACTIVE_JOBS.rows(user=user.pk))
     if active < limit:
         return
+    others = VideoJob.objects.for_user(user).active()
     waits = [
         estimates.remaining_seconds(job=other, queue_position=None, now=now) for other in others
     ]

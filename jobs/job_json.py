@@ -14,6 +14,8 @@ from jobs.stats import estimates
 
 ERROR_CODE = {"type": "string", "nullable": True, "x-extensible-enum": list(ERROR_CODES)}
 
+SEED = {"type": "integer", "format": "int64", "nullable": True}
+
 
 @extend_schema_serializer(component_name="VideoJobInputs")
 class InputsSerializer(serializers.Serializer):
@@ -64,6 +66,9 @@ class VideoJobSerializer(serializers.Serializer):
     prompt = serializers.SerializerMethodField(
         help_text="As requested, trimmed; null if only an image was sent."
     )
+    negativePrompt = serializers.SerializerMethodField(
+        help_text="As requested, trimmed; null if none was sent."
+    )
     model = serializers.CharField(help_text="As requested.")
     resolution = serializers.CharField(help_text="`720p` or `1080p`.")
     aspectRatio = serializers.CharField(source="aspect_ratio", help_text="`16:9` or `9:16`.")
@@ -71,6 +76,7 @@ class VideoJobSerializer(serializers.Serializer):
         source="duration_seconds", help_text="How long the video is."
     )
     generateAudio = serializers.BooleanField(source="generate_audio", help_text="With sound.")
+    seed = serializers.SerializerMethodField(help_text="As requested; null if none was sent.")
     mockMode = serializers.BooleanField(
         source="mock_mode", help_text="A sample; Google was not called."
     )
@@ -113,6 +119,13 @@ class VideoJobSerializer(serializers.Serializer):
 
     def get_prompt(self, shown: ShownJob) -> str | None:
         return shown.job.prompt or None
+
+    def get_negativePrompt(self, shown: ShownJob) -> str | None:
+        return shown.job.negative_prompt or None
+
+    @extend_schema_field(SEED)
+    def get_seed(self, shown: ShownJob) -> int | None:
+        return shown.job.seed
 
     def get_cloudinaryUrl(self, shown: ShownJob) -> str | None:
         return shown.absolute(shown.job.video_url) if shown.job.video_url else None

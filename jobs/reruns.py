@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from jobs import events, lifecycle, messages, wakeup
+from jobs import events, lifecycle, messages, model_availability, pricing, wakeup
 from jobs.catalog import MODELS, OPERATION
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
 from jobs.stats import estimates
@@ -34,11 +34,12 @@ class NoOperation(Exception):
 
 
 def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: datetime) -> VideoJob:
-    """Repeat an ended job's request as a new job for the same user; free unless `charged`.
+    """Repeat an ended job's request as a new job for the same user; free unless `charged`, at
+    today's price.
 
     Returns the new job. It waits in line, but the limit of active jobs does not apply. Raises
-    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, InsufficientTokens, and
-    VideoJob.DoesNotExist if the job was deleted meanwhile.
+    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, ModelUnavailable,
+    InsufficientTokens, and VideoJob.DoesNotExist if the job was deleted meanwhile.
     """
     with transaction.atomic():
         source = _ended(job)
@@ -48,6 +49,7 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
             raise ModelRetired(source.model)
         rerun = _new_rerun(source, now)
         _charge(rerun, charged)
+        model_availability.admit(job=rerun, now=now)
         lifecycle.create(job=rerun, now=now)
         _log_rerun(source, rerun, "Retried", actor, reason, now)
         wakeup.wake("submit_due")
@@ -60,7 +62,8 @@ def fetch_again(
     """Fetch the video of an ended job with a new job that polls the same provider operation.
 
     Returns the new job. Raises JobStillActive, AlreadyRerun (by any job that has the operation and
-    is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist.
+    is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist; ModelRetired if
+    it is charged and has no price any more.
     """
     operation = operations_of(jobs=[job])[job.pk]
     with transaction.atomic():
@@ -122,8 +125,20 @@ def _charge(rerun: VideoJob, charged: bool) -> None:
     """Lock the account, as every new job does, and charge it if `charged`."""
     account = ledger.lock(user=rerun.user)
     if charged:
-        rerun.tokens_consumed = ledger.cost(OPERATION)
-        ledger.charge(account=account, operation=OPERATION, reference=str(rerun.pk))
+        rerun.tokens_consumed = _price(rerun)
+        ledger.charge(
+            account=account,
+            operation=OPERATION,
+            tokens=rerun.tokens_consumed,
+            reference=str(rerun.pk),
+        )
+
+
+def _price(rerun: VideoJob) -> int:
+    try:
+        return pricing.tokens(rerun.spec)
+    except pricing.NoPrice:
+        raise ModelRetired(rerun.model) from None
 
 
 def _log_rerun(

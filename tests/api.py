@@ -19,6 +19,7 @@ ID = "550e8400-e29b-41d4-a716-446655440000"  # of no job
 PRIVATE = {
     JOBS: ["get", "post"],
     f"{JOBS}/{ID}": ["get", "patch", "delete"],
+    f"{JOBS}/quote": ["post"],
     f"{JOBS}/{ID}/cancel": ["post"],
     f"{JOBS}/{ID}/download": ["get"],
     "/api/v1/tokens": ["get"],
@@ -60,16 +61,23 @@ class Client(APIClient):
         form = {name: value for name, value in (FORM | fields).items() if value is not None}
         return self.post(JOBS, form, format="multipart", headers=headers)
 
+    def quote(self, **fields: Any) -> Any:
+        """Ask what the order of `create` costs."""
+        form = {name: value for name, value in (FORM | fields).items() if value is not None}
+        return self.post(f"{JOBS}/quote", form, format="multipart")
+
     def create_json(self, text: str | None = None, **fields: Any) -> Any:
         """Order a video by JSON: `text`, or FORM with `fields`."""
         body = json.dumps(FORM | fields) if text is None else text
         return self.post(JOBS, body, content_type="application/json")
 
-    def send(self, body: bytes, content_type: str, length: int | None = None) -> Any:
+    def send(
+        self, body: bytes, content_type: str, length: int | None = None, path: str = JOBS
+    ) -> Any:
         """POST these bytes unchanged; `length` is the value of Content-Length."""
         claimed = len(body) if length is None else length
         raw: dict[str, Any] = {"CONTENT_LENGTH": str(claimed), "wsgi.input": io.BytesIO(body)}
-        return self.generic("POST", JOBS, "", content_type, **raw)
+        return self.generic("POST", path, "", content_type, **raw)
 
     def job(self, job: VideoJob) -> dict[str, Any]:
         answer = self.get(f"{JOBS}/{job.pk}")
@@ -89,10 +97,10 @@ def altered(key: str) -> str:
     return key[:-1] + ("a" if key[-1] != "a" else "b")
 
 
-def limited(settings, rate):
-    """Set how often one user may create jobs, such as "1/min"."""
+def limited(settings, rate, scope="create"):
+    """Set how often one user may create jobs, or another scope of throttles, such as "1/min"."""
     rest = settings.REST_FRAMEWORK
-    rates = rest["DEFAULT_THROTTLE_RATES"] | {"create": rate}
+    rates = rest["DEFAULT_THROTTLE_RATES"] | {scope: rate}
     settings.REST_FRAMEWORK = rest | {"DEFAULT_THROTTLE_RATES": rates}
 
 

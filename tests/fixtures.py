@@ -25,7 +25,7 @@ from accounts.models import User
 from jobs import job_creation
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Status, VideoJob
 from jobs.providers.base import Inputs
-from tests.api import PASSWORD, TOKENS, Client, limited
+from tests.api import PASSWORD, TOKENS, Client, by, limited
 from tests.job_states import bring, order
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
@@ -82,6 +82,17 @@ def client_of(monkeypatch):
 def client(alice, client_of):
     """Alice's."""
     return client_of(alice)
+
+
+@pytest.fixture
+def program(client):
+    """Alice's program, with a new API key; `fields` are those of the key."""
+
+    def program(**fields):
+        answer = client.post("/api/v1/keys", {"name": "Renderer"} | fields, format="json")
+        return by(answer.json()["key"])
+
+    return program
 
 
 @pytest.fixture

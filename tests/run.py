@@ -35,7 +35,8 @@ ENVIRONMENT = _defaults() | {
     "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
     "HTTPS_ONLY": "false",
 }
-for name in ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE"):  # none may be empty
+EMPTY_IS_INVALID = ("DATABASE_URL", "MEDIA_ROOT", "VIDEO_DEFAULT_MOCK_MODE", "VIDEO_MOCK_TOKENS")
+for name in EMPTY_IS_INVALID:
     del ENVIRONMENT[name]
 
 

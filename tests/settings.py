@@ -8,10 +8,11 @@ import os
 
 from tests.run import ENVIRONMENT, run_folder
 
-os.environ.pop("VIDEO_DEFAULT_MOCK_MODE", None)
+for name in ("VIDEO_DEFAULT_MOCK_MODE", "VIDEO_MOCK_TOKENS"):
+    os.environ.pop(name, None)
 os.environ |= ENVIRONMENT | {"MEDIA_ROOT": str(run_folder() / "media")}
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{run_folder() / 'db.sqlite3'}")
 
-from videostudio.settings import *  # noqa: F403
+from videostudio.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, not safe

@@ -11,10 +11,15 @@ from django.db import models, transaction
 
 from accounts.models import User
 from tokens_ledger.models import Account, Entry
+from videostudio.core.compiled_query import CompiledQuery, Param
 
 MAX_AMOUNT = 1_000_000_000
 MAX_BALANCE = models.BigIntegerField.MAX_BIGINT
 MAX_NOTE_LENGTH = 500
+
+LOCKED_ACCOUNT = CompiledQuery(
+    lambda: Account.objects.select_for_update().filter(user=Param("user", models.UUIDField()))
+)
 
 
 class InsufficientTokens(Exception):
@@ -40,11 +45,6 @@ class AccountClosed(ValueError):
         super().__init__("The user has deleted the account")
 
 
-def cost(operation: str) -> int:
-    """The price of `operation` in tokens. KeyError if there is no such operation."""
-    return settings.VIDEO_TOKEN_COSTS[operation]
-
-
 def balance(*, user: User) -> int:
     """The tokens that `user` has; 0 without an account."""
     return Account.objects.filter(user=user).values_list("balance", flat=True).first() or 0
@@ -57,7 +57,9 @@ def lock(*, user: User) -> Account:
     it (the limit of active jobs). Needs a transaction. Lock once per transaction, as late as
     possible. Raises AccountClosed.
     """
-    account, _ = Account.objects.select_for_update().get_or_create(user=user)
+    account = LOCKED_ACCOUNT.first(user=user.pk)
+    if account is None:
+        account, _ = Account.objects.select_for_update().get_or_create(user=user)
     if account.is_closed:
         raise AccountClosed
     return account
@@ -73,20 +75,26 @@ def close(*, user: User) -> None:
 
 
 def charge(
-    *, account: Account, operation: str, reference: str, api_key: UUID | None = None
-) -> Entry:
-    """Charge the cost of `operation` to an account that `lock` returned.
+    *,
+    account: Account,
+    operation: str,
+    tokens: int,
+    reference: str,
+    api_key: UUID | None = None,
+) -> Entry | None:
+    """Charge `tokens` for `operation` to an account that `lock` returned; 0 writes no entry.
 
     `api_key` is the id of the API key with which it was ordered. Raises InsufficientTokens, with
     nothing written; IntegrityError for a second charge under the same reference, which is a
     programming error.
     """
-    price = cost(operation)
-    _require(account=account, operation=operation, tokens=price)
+    if not tokens:
+        return None
+    _require(account=account, operation=operation, tokens=tokens)
     return _append(
         account=account,
         kind=Entry.Kind.CHARGE,
-        amount=-price,
+        amount=-tokens,
         reference=reference,
         note=operation,
         api_key=api_key,

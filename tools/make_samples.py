@@ -1,15 +1,14 @@
 """Draw the mock provider's sample videos: a sun crosses a landscape below a text with their facts.
 
-Run it with `make samples`. It writes to jobs/providers/samples: for every size, ratio and length a
-silent and a sounding H.264 MP4, and a JPEG of their common first frame. A picture depends on its
-frame number alone, so a second run makes the same files. PyAV is a development dependency: the
-service hands these files out, it never makes them.
+Run it with `make samples`. It writes to jobs/providers/samples: for every size, ratio and length
+that can be ordered together a silent and a sounding H.264 MP4, and a JPEG of their common first
+frame. A picture depends on its frame number alone, so a second run makes the same files. PyAV is a
+development dependency: the service hands these files out, it never makes them.
 """
 
 import math
 from array import array
 from fractions import Fraction
-from itertools import product
 from multiprocessing import Pool
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +19,10 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 SAMPLES = Path(__file__).parents[1] / "jobs" / "providers" / "samples"
 FPS = 24
 SHORTER_SIDES = {"720p": 720, "1080p": 1080}  # pixels
+COMBINATIONS = (  # a new one goes to the end: the place decides the colours
+    *(("720p", "16:9", 4), ("720p", "16:9", 8), ("720p", "9:16", 4), ("720p", "9:16", 8)),
+    *(("720p", "16:9", 6), ("1080p", "16:9", 8), ("720p", "9:16", 6), ("1080p", "9:16", 8)),
+)
 # For reproducible files: x264's output depends on its number of threads and, without
 # `cpu-independent`, varies even with one thread (measured with core 165).
 REPEATABLE = {"threads": "1", "x264-params": "cpu-independent=1"}
@@ -55,8 +58,8 @@ class Sample(NamedTuple):
 
 
 def samples():
-    """Every size, ratio and length; hues from green over violet to red, neighbours far apart."""
-    for n, combination in enumerate(product(SHORTER_SIDES, ("16:9", "9:16"), (4, 8))):
+    """Each sample of COMBINATIONS; hues from green over violet to red, neighbours far apart."""
+    for n, combination in enumerate(COMBINATIONS):
         yield Sample(*combination, hue=145 + 32 * (n * 3 % 8))
 
 

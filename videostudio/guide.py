@@ -1,9 +1,10 @@
 """Serve the API guide, docs/api.md, as a page and as Markdown, and link to it in /llms.txt.
 
-The file is read and rendered once per process. Its example hosts are replaced with the host of the
-request, so that copied commands call this service.
+The file is read and rendered once per process, with this service's prices in it. Its example hosts
+are replaced with the host of the request, so that copied commands call this service.
 """
 
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from itertools import pairwise
@@ -20,7 +21,11 @@ from django.views.decorators.http import require_safe
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
 
+from jobs import pricing
+from jobs.catalog import MODELS, VideoSpec
+
 FILE = settings.BASE_DIR / "docs" / "api.md"
+PLACE_OF_PRICES = "<!-- prices -->"
 EXAMPLE_ORIGINS = ("http://localhost:8000", "https://studio.example.com")
 
 
@@ -33,7 +38,7 @@ class Guide(NamedTuple):
 @cache
 def load() -> Guide:
     """docs/api.md, its HTML, and its headings of the second level."""
-    markdown = FILE.read_text(encoding="utf-8")
+    markdown = FILE.read_text(encoding="utf-8").replace(PLACE_OF_PRICES, _prices())
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.use(anchors_plugin, min_level=2, max_level=3, permalink=True, permalinkSymbol="#")
     tokens = parser.parse(markdown)
@@ -44,6 +49,29 @@ def load() -> Guide:
     }
     html = parser.renderer.render(tokens, parser.options, {})
     return Guide(markdown, _with_scrolling_parts(html), sections)
+
+
+def _prices() -> str:
+    """This service's prices, in Markdown."""
+    if settings.VIDEO_PRICES:
+        head = "| model | resolution | seconds | tokens | with sound |"
+        rows = [_price_row(spec) for model in MODELS for spec in pricing.combinations(model)]
+        table = "\n".join([head, "|---|---|---|---|---|", *filter(None, rows)])
+        text = f"The prices of this service:\n\n{table}"
+    else:
+        text = f"On this service every video costs {pricing.highest()} tokens."
+    if settings.VIDEO_MOCK_TOKENS is None:
+        return text
+    return f"{text}\n\nOn this service a mock video costs {settings.VIDEO_MOCK_TOKENS} tokens."
+
+
+def _price_row(spec: VideoSpec) -> str:
+    """One row for the video without and with sound."""
+    if spec.generate_audio:
+        return ""
+    costs = pricing.tokens(spec), pricing.tokens(replace(spec, generate_audio=True))
+    cells = (f"`{spec.model}`", spec.resolution, spec.duration_seconds, *costs)
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _with_scrolling_parts(html: str) -> str:

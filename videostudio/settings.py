@@ -15,6 +15,8 @@ from typing import Any
 from csp import constants as csp
 from environs import Env, EnvValidationError, ValidationError, validate
 
+from jobs import pricing
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
@@ -41,6 +43,15 @@ def model_ids(value: str) -> dict[str, str]:
     if not all(name and id for name, _, id in pairs):
         raise ValidationError("must look like name=id,name=id")
     return {name: id for name, _, id in pairs}
+
+
+@env.parser_for("prices")
+def prices(value: str) -> pricing.Table:
+    """{"model": {"720p": {"perSecond": 4, "sound": 2}, …}, …}"""
+    try:
+        return pricing.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
 
 
 @env.parser_for("hosts")
@@ -102,6 +113,20 @@ GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
+VEO_API_VERSION = env.str(
+    "VEO_API_VERSION",
+    "",
+    validate=validate.Regexp(r"^$|^v\d+((alpha|beta)\d*)?$", error="must look like v1 or v1beta1"),
+)
+VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=at_least(1))
+VEO_PERSON_GENERATION = env.str(
+    "VEO_PERSON_GENERATION",
+    "",
+    validate=validate.OneOf(
+        ["", "dont_allow", "allow_adult", "allow_all"],
+        error="must be dont_allow, allow_adult or allow_all",
+    ),
+)
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 # Of one worker process. Those that are open when it is killed are refunded, though Google may have
@@ -133,7 +158,13 @@ VIDEO_STORE_DEADLINE_HOURS = env.int(
     "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
-VIDEO_TOKEN_COSTS = {"video_generation": 50}
+VIDEO_TOKEN_COSTS = {"video_generation": 50}  # without VIDEO_PRICES
+VIDEO_PRICES: pricing.Table = env.prices("VIDEO_PRICES", "")
+VIDEO_MOCK_TOKENS = env.int(
+    "VIDEO_MOCK_TOKENS",
+    None,
+    validate=validate.Range(0, 1_000_000, error="must be 0 to 1,000,000"),
+)
 
 # An origin, without a path.
 PUBLIC_URL = env.str(
@@ -468,6 +499,7 @@ REST_FRAMEWORK = {
         "auth": THROTTLE_AUTH,
         "login_name": THROTTLE_LOGIN_NAME,
         "create": THROTTLE_CREATE,
+        "quote": "120/min",
         "webhook_test": "10/min",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,

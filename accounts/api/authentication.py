@@ -18,9 +18,10 @@ from rest_framework_simplejwt.exceptions import (
 )
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, UntypedToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts import api_keys
-from accounts.models import ApiKey, User
+from accounts.models import USER_OF_ID, ApiKey, User
 
 SCHEME = "Authorization must be 'Bearer <API key or access token>'."
 EXPIRED = "The access token has expired: refresh it or log in again."
@@ -57,10 +58,23 @@ class BearerAuthentication(JWTAuthentication):
             raise InvalidToken(WRONG_TYPE if _is_refresh(raw_token) else FOREIGN) from error
 
     def get_user(self, validated_token: Any) -> Any:
+        """simplejwt's checks, with a compiled query: its own took a quarter of a poll's time."""
         try:
-            return super().get_user(validated_token)
+            user = USER_OF_ID.first(pk=validated_token[api_settings.USER_ID_CLAIM])
+        except KeyError as error:
+            raise InvalidToken("Token contained no recognizable user identification") from error
         except ValidationError as error:
             raise AuthenticationFailed("There is no such user.", code="user_not_found") from error
+        if user is None:
+            raise AuthenticationFailed("User not found", code="user_not_found")
+        if not user.is_active:
+            raise AuthenticationFailed("User is inactive", code="user_inactive")
+        password = get_md5_hash_password(user.password)
+        if validated_token.get(api_settings.REVOKE_TOKEN_CLAIM) != password:
+            raise AuthenticationFailed(
+                "The user's password has been changed.", code="password_changed"
+            )
+        return user
 
 
 def _user_of_key(key: str) -> tuple[User, ApiKey]:

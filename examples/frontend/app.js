@@ -2,7 +2,7 @@
 
 import { STUDIO_URL } from './config.js';
 import { duration, JobCard } from './job-card.js';
-import { OrderForm } from './order-form.js';
+import { amount, OrderForm } from './order-form.js';
 import { keyFor, orderWasAccepted, orderWasRefused } from './order-key.js';
 import { Session } from './session.js';
 import { SignIn } from './sign-in.js';
@@ -16,9 +16,10 @@ const find = (selector) => document.querySelector(selector);
 const session = new Session(API);
 const client = new StudioClient(API, session.accessToken, { renew: () => session.renew() });
 const signIn = new SignIn(find('#sign-in'), session, { onSignedIn: start });
-const form = new OrderForm(find('#order'), { onSubmit: order });
+const form = new OrderForm(find('#order'), { onSubmit: order, onChange: showQuote });
 const cards = new Map();
 let polling = new AbortController();
+let quotes = 0;
 
 find('#monitor').href = `${STUDIO_URL}/video-monitor`;
 find('#log-out').addEventListener('click', logOut);
@@ -72,7 +73,22 @@ function showOrderError(error) {
 
 async function showTokens() {
   const { availableTokens } = await client.getTokens();
-  find('#tokens').textContent = `${availableTokens} tokens`;
+  find('#tokens').textContent = amount(availableTokens);
+  await showQuote(form.order);
+}
+
+/** The cost of the order, before it is sent. If the form has changed meanwhile, that call shows it. */
+async function showQuote(params) {
+  if (!client.authToken) return;
+  const call = (quotes += 1);
+  let quote = null;
+  let problem = '';
+  try {
+    quote = await client.quote(params);
+  } catch (error) {
+    if (error.status === 400) problem = error.message;
+  }
+  if (call === quotes) form.showQuote(quote, problem);
 }
 
 async function showJobs() {

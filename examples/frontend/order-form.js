@@ -12,10 +12,11 @@ const LABELS = {
 const IMAGES = ['initialImage', 'endFrame', 'referenceImages'];
 
 export class OrderForm {
-  constructor(form, { onSubmit }) {
+  constructor(form, { onSubmit, onChange }) {
     this.form = form;
     this.fields = form.elements;
     this.models = [];
+    this.onChange = onChange;
     this.isSending = false;
     form.addEventListener('change', (event) => this.changed(event.target));
     form.addEventListener('input', (event) => showFieldError(form, event.target.name, ''));
@@ -28,7 +29,9 @@ export class OrderForm {
 
   showModels(models) {
     this.models = models;
-    this.fields.model.replaceChildren(...models.map(({ id }) => new Option(modelName(id), id)));
+    this.fields.model.replaceChildren(...models.map(({ id, available }) => (
+      Object.assign(new Option(modelName(id), id), { disabled: available === false })
+    )));
     this.update();
   }
 
@@ -80,6 +83,15 @@ export class OrderForm {
   changed(field) {
     if (IMAGES.includes(field.name)) this.preview(field);
     this.update();
+    if (field.name !== 'prompt') this.onChange(this.order);
+  }
+
+  /** The cost on the button, and below the form; or why there is none. */
+  showQuote(quote, problem) {
+    const submit = this.form.querySelector('[type=submit]');
+    submit.textContent = quote ? `Generate Video (${amount(quote.tokens)})` : 'Generate Video';
+    const shortage = quote?.affordable === false && `This video costs ${amount(quote.tokens)}, but you have ${quote.availableTokens}.`;
+    this.form.querySelector('.quote').textContent = shortage || problem;
   }
 
   removeImages(name) {
@@ -107,8 +119,6 @@ export class OrderForm {
     for (const [name, text] of Object.entries(choices.hints)) {
       this.form.querySelector(`#${name}-hint`).textContent = text;
     }
-    const submit = this.form.querySelector('[type=submit]');
-    submit.textContent = `Generate Video (${model.tokenCost} tokens)`;
   }
 
   clearImages(name) {
@@ -162,6 +172,8 @@ function offer(select, values, label = (value) => LABELS[value] ?? value) {
   select.value = isOffered ? chosen : select.dataset.default ?? values.at(-1);
   if (select.selectedIndex < 0) select.selectedIndex = values.length - 1;
 }
+
+export const amount = (tokens) => (tokens === 1 ? '1 token' : `${tokens} tokens`);
 
 function thumbnail(file) {
   const image = new Image();

@@ -71,6 +71,15 @@ export class StudioClient extends VideoGenerationClient {
   }
 
   /**
+   * What the order would cost now: `tokens`, `availableTokens`, `affordable`. Prompt and images do not
+   * change the cost, so they are not sent.
+   */
+  async quote({ initialImage, endFrame, referenceImages, ...fields }) {
+    const body = formData({ ...fields, prompt: 'Any' });
+    return this.call('/video-jobs/quote', { method: 'POST', body });
+  }
+
+  /**
    * The new job. What is sent twice with one `key` is paid once, so this method repeats the order
    * by itself while the service does not answer; before each repetition, `onTrouble` gets the error.
    * `onReplay` is called if the key's job existed already.

@@ -12,8 +12,8 @@ from django import forms
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import lifecycle, refunds, reruns
-from jobs.catalog import OPERATION
+from jobs import lifecycle, model_availability, pricing, refunds, reruns
+from jobs.catalog import MODELS
 from jobs.models import ACTIVE, VideoJob
 from jobs.webhooks import registry
 from tokens_ledger import ledger
@@ -35,7 +35,7 @@ class RerunForm(ReasonForm):
         label="Who pays",
         choices=[
             ("free", "Nobody: the new job is free"),
-            ("charged", "The customer: the new job costs the normal price"),
+            ("charged", "The customer: the new job costs today's price"),
         ],
         widget=forms.RadioSelect,
     )
@@ -114,6 +114,8 @@ def _end_refusal(job: VideoJob) -> str:
 def _retry_refusal(job: VideoJob) -> str:
     if job.status in ACTIVE:
         return SENTENCES[reruns.JobStillActive]
+    if job.model not in MODELS:
+        return SENTENCES[reruns.ModelRetired]
     if job.has_input_images:
         return SENTENCES[reruns.InputImagesDeleted]
     return ""
@@ -144,7 +146,11 @@ def _cancel_token_change(job: VideoJob) -> int:
 
 
 def _rerun_token_change(job: VideoJob) -> int:
-    return -ledger.cost(OPERATION)
+    """What the customer would pay; 0 if there is no price any more, and so no charge."""
+    try:
+        return -pricing.tokens(job.spec)
+    except pricing.NoPrice:
+        return 0
 
 
 def _action(*, name: str, **options: Any) -> ConfirmedAction:
@@ -216,6 +222,7 @@ SENTENCES: dict[type[Exception], str] = {
     reruns.JobStillActive: "has not ended yet",
     reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
     reruns.ModelRetired: "used a model that is no longer available",
+    model_availability.ModelUnavailable: "uses a model that Google does not offer at the moment",
     registry.NothingToResend: "has no failed webhook delivery",
     reruns.NoOperation: "has no known operation at the provider",
     lifecycle.AlreadyFinished: "has already ended ({0})",

@@ -33,6 +33,7 @@ EXPORT = {
     "aspectRatio": lambda job: job.aspect_ratio,
     "durationSeconds": lambda job: job.duration_seconds,
     "generateAudio": lambda job: job.generate_audio,
+    "seed": lambda job: job.seed,
     "mockMode": lambda job: job.mock_mode,
     "clientReference": lambda job: job.client_reference,
     "private": lambda job: job.private,
@@ -43,6 +44,7 @@ EXPORT = {
     "completedAt": lambda job: job.completed_at and job.completed_at.isoformat(),
     "videoUrl": lambda job: job.video_url,
     "prompt": lambda job: job.prompt,
+    "negativePrompt": lambda job: job.negative_prompt,
 }
 
 

@@ -12,13 +12,13 @@ from rest_framework.exceptions import (
     ValidationError,
 )
 
-from jobs import job_creation, lifecycle
+from jobs import job_creation, lifecycle, model_availability
 from jobs.models import VideoJob
 from tokens_ledger import key_limit, ledger
 from videostudio.core.api.errors import Problem
 
 NO_WEBHOOK = "Webhook URL needs a webhook: make one first, its secret signs"
-RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when one of the user's jobs ends
+RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when a job ends
 
 
 class NotReady(APIException):
@@ -77,9 +77,20 @@ def _key_limit_reached(exc: key_limit.KeyLimitReached) -> Problem:
     )
 
 
+def _model_unavailable(exc: model_availability.ModelUnavailable) -> Problem:
+    return Problem(
+        503,
+        f"Google does not offer model '{exc.model}' at the moment. Nothing was charged. "
+        "Choose a model that is available in GET /api/v1/video-models.",
+        "model_unavailable",
+        headers={"Retry-After": str(exc.wait_seconds or RETRY_UNKNOWN_WAIT)},
+    )
+
+
 TRANSLATIONS: dict[type[Exception], Callable[[Any], APIException]] = {
     ledger.AccountClosed: lambda exc: AuthenticationFailed(str(exc), "user_inactive"),
     ledger.InsufficientTokens: _insufficient_tokens,
+    model_availability.ModelUnavailable: _model_unavailable,
     key_limit.KeyLimitReached: _key_limit_reached,
     job_creation.TooManyActiveJobs: _too_many_active_jobs,
     job_creation.IdempotencyMismatch: lambda exc: IdempotencyKeyReused(),

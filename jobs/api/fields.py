@@ -1,5 +1,6 @@
 """Serializer fields for requests. Each error message says which values are valid."""
 
+import re
 import unicodedata
 from typing import Any
 
@@ -92,9 +93,9 @@ class StrictBooleanField(serializers.Field):
     {"type": "integer", "enum": list(catalog.DURATIONS), "default": catalog.DEFAULT_DURATION}
 )
 class DurationField(serializers.Field):
-    """4 or 8, as a number or as text."""
+    """4, 6 or 8, as a number or as text."""
 
-    MESSAGE = "Duration must be 4 or 8 seconds"
+    MESSAGE = "Duration must be 4, 6 or 8 seconds"
 
     def to_internal_value(self, data: Any) -> int:
         text = str(data).strip()
@@ -105,6 +106,22 @@ class DurationField(serializers.Field):
 
     def to_representation(self, value: int) -> int:
         return value
+
+
+@extend_schema_field(
+    {"type": "integer", "format": "int64", "minimum": 0, "maximum": catalog.MAX_SEED}
+)
+class SeedField(serializers.Field):
+    """A whole number from 0 to MAX_SEED, in ASCII digits alone: a number or a text."""
+
+    MESSAGE = f"Seed must be a whole number from 0 to {catalog.MAX_SEED}, in digits alone"
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, int | str) and re.fullmatch(r"[0-9]{1,10}", str(data)):
+            seed = int(data)
+            if seed <= catalog.MAX_SEED:
+                return seed
+        raise serializers.ValidationError(self.MESSAGE, code="invalid")
 
 
 @extend_schema_field(OpenApiTypes.BINARY)

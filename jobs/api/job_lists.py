@@ -1,14 +1,15 @@
 """Pages of a user's jobs, newest first.
 
-A page reads as many rows as it returns, and those that `offset` skips, however many jobs the user
-has. The total of a status is a stored count; that of a date or a client's reference is counted for
-the first page, and its cursor takes it to the next ones.
+A page reads the keys of as many rows as it returns, and of those that `offset` skips, however many
+jobs the user has. The total of a status is a stored count; that of a date or a client's reference
+is counted for the first page, and its cursor takes it to the next ones.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -20,9 +21,17 @@ from videostudio.core.api.pagination import Cursor, created_between
 NEWEST_FIRST = ("-created_at", "-id")
 
 
+class JobKey(NamedTuple):
+    """What sorts a job, and its version: enough for a job whose JSON is cached."""
+
+    created_at: datetime
+    pk: UUID
+    version: int
+
+
 @dataclass(frozen=True)
 class Page:
-    jobs: Sequence[VideoJob]
+    jobs: Sequence[JobKey]
     total: int
     next_cursor: str | None
 
@@ -60,21 +69,18 @@ def _filters(query: Mapping[str, Any]) -> dict[str, Any]:
 
 def _slice(
     jobs: VideoJobQuerySet, statuses: Sequence[str], start: int, end: int
-) -> Sequence[VideoJob]:
+) -> Sequence[JobKey]:
     if len(statuses) < 2:
         filtered = jobs.filter(status__in=statuses) if statuses else jobs
-        return list(filtered.order_by(*NEWEST_FIRST)[start:end])
+        return _keys(filtered, start, end)
     # One query for each status, because no index sorts the jobs of several by time.
-    keys = [
-        key
-        for status in statuses
-        for key in jobs.filter(status=status)
-        .order_by(*NEWEST_FIRST)
-        .values_list("created_at", "pk")[:end]
-    ]
-    wanted = [pk for _, pk in sorted(keys, key=itemgetter(0, 1), reverse=True)[start:end]]
-    found = VideoJob.objects.in_bulk(wanted)
-    return [found[pk] for pk in wanted if pk in found]
+    keys = [key for status in statuses for key in _keys(jobs.filter(status=status), 0, end)]
+    return sorted(keys, reverse=True)[start:end]
+
+
+def _keys(jobs: VideoJobQuerySet, start: int, end: int) -> list[JobKey]:
+    rows = jobs.order_by(*NEWEST_FIRST).values_list(*JobKey._fields)
+    return [JobKey(*row) for row in rows[start:end]]
 
 
 def _older_than(created_at: Any, pk: Any) -> Q:
@@ -82,6 +88,6 @@ def _older_than(created_at: Any, pk: Any) -> Q:
     return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
 
 
-def _cursor(last: VideoJob, filters: str, total: int | None) -> str:
+def _cursor(last: JobKey, filters: str, total: int | None) -> str:
     position = [last.created_at.isoformat(), str(last.pk)]
     return Cursor(position, filters, total).encode()

@@ -66,8 +66,8 @@ def job_response(
 
 
 def page_response(*, request: Request, page: Page) -> HttpResponse:
-    texts = _cached(request, {job.pk: job.version for job in page.jobs})
-    missing = [job for job in page.jobs if job.pk not in texts]
+    texts = _cached(request, {key.pk: key.version for key in page.jobs})
+    missing = _jobs([key.pk for key in page.jobs if key.pk not in texts])
     positions = waiting_line.positions(missing)
     texts |= _render(request, missing, positions=positions, now=timezone.now())
     rest = {
@@ -75,10 +75,15 @@ def page_response(*, request: Request, page: Page) -> HttpResponse:
         "nextCursor": page.next_cursor,
         "hasMore": page.next_cursor is not None,
     }
-    jobs = b",".join(texts[job.pk] for job in page.jobs)
+    # A job that was deleted meanwhile is missing.
+    jobs = b",".join(texts[key.pk] for key in page.jobs if key.pk in texts)
     return _json(
         b'{"jobs":[%b],%b' % (jobs, JSONRenderer().render(rest)[1:]), status=200, headers={}
     )
+
+
+def _jobs(ids: Sequence[UUID]) -> list[VideoJob]:
+    return list(VideoJob.objects.in_bulk(ids).values()) if ids else []
 
 
 def _render(

@@ -33,7 +33,7 @@ ORDER_OF_USE = [
     *(f"{AUTH}register", f"{AUTH}token", f"{AUTH}token/refresh", f"{AUTH}me", f"{AUTH}logout"),
     *(f"{AUTH}password", f"{AUTH}password/reset", f"{AUTH}password/reset/confirm"),
     *(KEYS, f"{KEYS}/{{pk}}"),
-    *("/api/v1/video-models", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
+    *("/api/v1/video-models", f"{JOBS}/quote", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
     *(f"{JOBS}/{{pk}}/cancel", WEBHOOK, f"{WEBHOOK}/test", f"{WEBHOOK}/deliveries"),
     *(
         f"{WEBHOOK}/deliveries/{{pk}}/replay",

@@ -20,6 +20,7 @@ from jobs.api.fields import (
     ImageField,
     PlainTextField,
     ReferenceImagesField,
+    SeedField,
     StrictBooleanField,
     WebhookUrlField,
 )
@@ -61,11 +62,14 @@ class ValidatedRequest:
             self.inputs.end_frame,
             *self.inputs.reference_images,
         )
-        content: list[Any] = [
-            vars(self.spec),
-            [picture and picture.sha256 for picture in pictures],
-        ]
-        # Only if they are set, so that fingerprints made before these fields existed stay valid.
+        # Later fields only if they are set: fingerprints made before they existed stay valid.
+        later = {"negative_prompt", "seed"}
+        spec = {
+            name: value
+            for name, value in vars(self.spec).items()
+            if value is not None or name not in later
+        }
+        content: list[Any] = [spec, [picture and picture.sha256 for picture in pictures]]
         if self.client_reference:
             content.append(self.client_reference)
         if self.webhook_url:
@@ -83,13 +87,21 @@ class CreateVideoJobSerializer(StrictSerializer):
         max_length=catalog.MAX_PROMPT_CHARACTERS,
         help_text="What the video shows. Required unless there is an initial image.",
     )
+    negativePrompt = PlainTextField(
+        "Negative prompt",
+        max_length=catalog.MAX_PROMPT_CHARACTERS,
+        help_text="What the video should not show. Cannot be combined with reference images.",
+    )
     model = ChoiceField("Model", catalog.MODELS, help_text="One of `/api/v1/video-models`.")
     resolution = ChoiceField(
         "Resolution", catalog.RESOLUTIONS, help_text="1080p needs a length of 8 seconds."
     )
     aspectRatio = ChoiceField("Aspect ratio", catalog.ASPECT_RATIOS, help_text="Width to height.")
     durationSeconds = DurationField(
-        required=False, allow_null=True, help_text="4 or 8 seconds; the default is 8."
+        required=False,
+        allow_null=True,
+        help_text="4, 6 or 8 seconds; the default is 8. 1080p, an end frame and reference images "
+        "need 8.",
     )
     mockMode = StrictBooleanField(
         "Mock mode",
@@ -102,6 +114,11 @@ class CreateVideoJobSerializer(StrictSerializer):
         default=False,
         allow_null=True,
         help_text="With sound; the default is false.",
+    )
+    seed = SeedField(
+        required=False,
+        allow_null=True,
+        help_text="The same request with the same seed gets a similar video.",
     )
     clientReference = PlainTextField(
         "Client reference",
@@ -140,7 +157,7 @@ class CreateVideoJobSerializer(StrictSerializer):
         required=False,
         allow_null=True,
         help_text="Up to 3 images of what should appear. They need 8 seconds, 16:9 and a prompt, "
-        "and cannot be combined with an initial image or an end frame.",
+        "and cannot be combined with an initial image, an end frame or a negative prompt.",
     )
 
     def run_validation(self, data: Any = empty) -> Any:
@@ -161,6 +178,8 @@ class CreateVideoJobSerializer(StrictSerializer):
             duration_seconds=attrs.get("durationSeconds") or catalog.DEFAULT_DURATION,
             generate_audio=bool(attrs["generateAudio"]),
             mock_mode=bool(attrs.get("mockMode", settings.VIDEO_DEFAULT_MOCK_MODE)),
+            negative_prompt=attrs.get("negativePrompt"),
+            seed=attrs.get("seed"),
             initial_image=inputs.initial_image is not None,
             end_frame=inputs.end_frame is not None,
             reference_images=len(inputs.reference_images),

@@ -16,6 +16,7 @@ from jobs.api.schema_examples import (
     ORDER,
     PENDING,
     PIXEL,
+    QUOTE,
     RUNNING,
     SUCCEEDED,
     THROTTLED,
@@ -24,6 +25,7 @@ from jobs.api.schema_examples import (
 from jobs.api.serializers import (
     ListQuerySerializer,
     ModelListSerializer,
+    QuoteSerializer,
     ShortOfTokensSerializer,
     TooManyActiveJobsSerializer,
     VideoJobListSerializer,
@@ -32,6 +34,7 @@ from jobs.job_json import VideoJobSerializer
 from videostudio.core.api.openapi import (
     JSON,
     READ_ONLY_KEY,
+    RETRY_AFTER,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
@@ -47,16 +50,33 @@ from videostudio.core.api.openapi import (
 # ---- Responses ----
 
 NOT_FOUND = refused("You have no such job.", not_found="Not found.")
+ORDER_BODY = {JSON: JsonOrderSerializer, "multipart/form-data": MultipartOrderSerializer}
 FORM_FAULTS: list[Any] = [
     ("aspect_ratio", "Unknown field 'aspect_ratio': did you mean 'aspectRatio'?", "unknown_field"),
     ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
     ("aspectRatio", "Aspect ratio is required", "required"),
 ]
 VIDEO = OpenApiResponse(OpenApiTypes.BINARY, "The video, for a client that follows the redirect.")
-OTHER_TYPE = (
+INVALID_ORDER = at_fault(
+    "The request is invalid: `field` is the first error's, `errors` lists all.",
+    code="invalid",
+    faults=FORM_FAULTS,
+)
+TOO_LARGE = at_fault(
+    "The body, or an image, is too large.",
+    code="too_large",
+    faults=[(None, "The request body must be at most 60 MB", "too_large")],
+)
+OTHER_TYPE_FAULT = (
     "Send multipart/form-data or application/json or application/x-www-form-urlencoded, "
     "not 'text/plain'"
 )
+OTHER_TYPE = at_fault(
+    "Another media type.",
+    code="unsupported_media_type",
+    faults=[(None, OTHER_TYPE_FAULT, "unsupported_media_type")],
+)
+QUOTE_THROTTLED = "At most 120 quotes of one user are allowed in a minute. Try again in 60 seconds."
 KEY_FAULT = "This Idempotency-Key was used with other content"
 
 # ---- Parameters ----
@@ -90,10 +110,7 @@ create = extend_schema(
     "with images as data URIs, or `multipart/form-data`, with images as files.\n\n"
     "With `mockMode` the video is a sample, and a marker in the prompt controls the outcome: "
     "`[[fail:safety]]`, `[[fail:provider]]`, `[[slow:30]]`.",
-    request={
-        JSON: JsonOrderSerializer,
-        "multipart/form-data": MultipartOrderSerializer,
-    },
+    request=ORDER_BODY,
     examples=[
         sent(ORDER, "A sample video from text", media_type=JSON),
         sent(ORDER | {"initialImage": PIXEL}, "A sample video from an image", media_type=JSON),
@@ -102,10 +119,10 @@ create = extend_schema(
     ],
     parameters=[
         KEY,
-        retry_after("Seconds to wait before a poll or another attempt.", 202, 429),
+        retry_after("Seconds to wait before a poll or another attempt.", 202, 429, 503),
         etag(202),
         header("Location", "The job's URL.", 202),
-        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429),
+        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429, 503),
         header("Idempotency-Replayed", "`true` if the key was used before.", 202),
     ],
     responses={
@@ -115,11 +132,7 @@ create = extend_schema(
             PENDING,
             "A job in the queue",
         ),
-        400: at_fault(
-            "The request is invalid: `field` is the first error's, `errors` lists all.",
-            code="invalid",
-            faults=FORM_FAULTS,
-        ),
+        400: INVALID_ORDER,
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         402: OpenApiResponse(
@@ -128,22 +141,8 @@ create = extend_schema(
             examples=[example("insufficient_tokens", NO_TOKENS)],
         ),
         404: refused("The job created with this key was deleted.", not_found="Not found."),
-        413: at_fault(
-            "The body, or an image, is too large.",
-            code="too_large",
-            faults=[(None, "The request body must be at most 60 MB", "too_large")],
-        ),
-        415: at_fault(
-            "Another media type.",
-            code="unsupported_media_type",
-            faults=[
-                (
-                    None,
-                    OTHER_TYPE,
-                    "unsupported_media_type",
-                )
-            ],
-        ),
+        413: TOO_LARGE,
+        415: OTHER_TYPE,
         422: at_fault(
             "The key was used with other content.",
             code="idempotency_mismatch",
@@ -157,6 +156,35 @@ create = extend_schema(
                 example("throttled", THROTTLED),
             ],
         ),
+        503: refused(
+            "Google does not offer the model (`model_unavailable`), or the database is down "
+            "(`unavailable`); nothing was charged.",
+            model_unavailable="Google does not offer model 'veo-3.1-generate-preview' at the "
+            "moment. Nothing was charged. Choose a model that is available in "
+            "GET /api/v1/video-models.",
+        ),
+    },
+)
+quote = extend_schema(
+    operation_id="quoteVideoJob",
+    summary="Ask what a video costs",
+    description="Takes the fields of an order and says what it would be charged now. An order that "
+    "would be refused with 400 is refused here too. Nothing is stored or charged, and the limit of "
+    "active jobs does not apply.",
+    request=ORDER_BODY,
+    examples=[
+        sent(ORDER, "A sample video from text", media_type=JSON),
+        sent(ORDER, "A sample video from text", media_type="multipart/form-data"),
+    ],
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 413, 415, 429)],
+    responses={
+        200: answer(QuoteSerializer, "The cost, and your balance.", QUOTE, "Affordable"),
+        400: INVALID_ORDER,
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        413: TOO_LARGE,
+        415: OTHER_TYPE,
+        429: refused("Too many requests.", throttled=QUOTE_THROTTLED),
     },
 )
 retrieve = extend_schema(
@@ -293,7 +321,8 @@ download = extend_schema(
 list_models = extend_schema(
     operation_id="listVideoModels",
     summary="List the models",
-    description="What each model can make, which images it takes, and what it costs. No login.",
+    description="What each model can make, which images it takes, what it costs, and whether "
+    "Google offers it now. No login.",
     auth=[],
     responses={
         200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}, "The first model"),

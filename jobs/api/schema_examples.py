@@ -4,11 +4,13 @@ ID = "550e8400-e29b-41d4-a716-446655440000"
 VIDEO = f"https://studio.example.com/media/ai_studio/videos/{ID}-9b1d3f7a5c2e48d6a0b4c8e2f6a1d3b5"
 ORDER = {
     "prompt": "A lighthouse at dusk, waves rolling in",
+    "negativePrompt": "people, text",
     "model": "veo-3.1-fast-generate-preview",
     "resolution": "720p",
     "aspectRatio": "16:9",
     "durationSeconds": 8,
     "generateAudio": False,
+    "seed": 42,
     "mockMode": True,
     "clientReference": "invoice-2026-117",
     "private": False,
@@ -104,12 +106,26 @@ CANCELLED = PENDING | {
 CURSOR = "WyIyMDI2LTAxLTE1VDEwOjMwOjAwKzAwOjAwIiwiNTUwZTg0MDAiLG51bGxd"
 MODEL = {
     "id": "veo-3.1-fast-generate-preview",
-    "durations": [4, 8],
+    "available": True,
+    "durations": [4, 6, 8],
     "resolutions": ["720p", "1080p"],
     "aspectRatios": ["16:9", "9:16"],
     "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": 3},
+    "negativePrompt": True,
+    "seed": True,
     "tokenCost": 50,
+    "prices": [
+        {"resolution": "720p", "durationSeconds": 4, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 4, "generateAudio": True, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 6, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 6, "generateAudio": True, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
+        {"resolution": "720p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
+        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+    ],
 }
+QUOTE = {"tokens": 50, "availableTokens": 300, "affordable": True}
 NO_TOKENS = {
     "detail": {
         "message": "Insufficient tokens. Operation 'video_generation' costs 50 tokens but you "

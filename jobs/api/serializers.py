@@ -50,9 +50,20 @@ class ModelInputsSerializer(serializers.Serializer):
     referenceImages = serializers.IntegerField(help_text="Maximum number.")
 
 
+@extend_schema_serializer(component_name="VideoModelPrice")
+class ModelPriceSerializer(serializers.Serializer):
+    resolution = serializers.CharField(help_text="For `resolution`.")
+    durationSeconds = serializers.IntegerField(help_text="For `durationSeconds`.")
+    generateAudio = serializers.BooleanField(help_text="For `generateAudio`.")
+    tokens = serializers.IntegerField(help_text="What such a video costs.")
+
+
 @extend_schema_serializer(component_name="VideoModel")
 class ModelSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="For `model` in a request.")
+    available = serializers.BooleanField(
+        help_text="False while Google does not offer the model: an order is answered with 503."
+    )
     durations = serializers.ListField(child=serializers.IntegerField(), help_text="Seconds.")
     resolutions = serializers.ListField(
         child=serializers.CharField(), help_text="For `resolution`."
@@ -61,12 +72,27 @@ class ModelSerializer(serializers.Serializer):
         child=serializers.CharField(), help_text="For `aspectRatio`."
     )
     inputs = ModelInputsSerializer(help_text="How many of each one job may include.")
-    tokenCost = serializers.IntegerField(help_text="Charged for each job.")
+    negativePrompt = serializers.BooleanField(help_text="Whether it takes a `negativePrompt`.")
+    seed = serializers.BooleanField(help_text="Whether it takes a `seed`.")
+    tokenCost = serializers.IntegerField(help_text="The most that a video costs, in tokens.")
+    prices = ModelPriceSerializer(
+        many=True,
+        help_text="What each combination costs; any aspect ratio, with or without images.",
+    )
 
 
 @extend_schema_serializer(many=False, component_name="VideoModelList")
 class ModelListSerializer(serializers.Serializer):
     models = ModelSerializer(many=True, help_text="All models.")
+
+
+@extend_schema_serializer(component_name="Quote")
+class QuoteSerializer(serializers.Serializer):
+    tokens = serializers.IntegerField(help_text="What the order would be charged.")
+    availableTokens = serializers.IntegerField(
+        source="available_tokens", help_text="Your balance in tokens."
+    )
+    affordable = serializers.BooleanField(help_text="Whether the balance suffices.")
 
 
 @extend_schema_serializer(component_name="InsufficientTokensProblem")
@@ -99,7 +125,7 @@ class TooManyActiveJobsSerializer(ProblemSerializer):
 class TokensSerializer(serializers.Serializer):
     availableTokens = serializers.IntegerField(help_text="Tokens that can be spent now.")
     costs = serializers.DictField(
-        child=serializers.IntegerField(), help_text="What each operation costs, in tokens."
+        child=serializers.IntegerField(), help_text="The most that each operation costs, in tokens."
     )
     activeJobs = serializers.IntegerField(help_text="Your jobs that are PENDING or RUNNING.")
     activeJobsLimit = serializers.IntegerField(help_text="The maximum number of active jobs.")

@@ -13,6 +13,16 @@ class CreateThrottle(WindowThrottle):
         return str(request.user.pk)
 
 
+class QuoteThrottle(WindowThrottle):
+    """Limits quotes of one user: their images are checked as those of an order."""
+
+    scope = "quote"
+    counted = "quotes of one user"
+
+    def identity(self, request: Request) -> str:
+        return str(request.user.pk)
+
+
 class WebhookTestThrottle(WindowThrottle):
     """Limits one user's webhook tests, each of which may hold a request for 15 seconds."""
 

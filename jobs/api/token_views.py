@@ -2,7 +2,6 @@
 
 from typing import cast
 
-from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -10,9 +9,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.models import User
-from jobs import job_creation
+from jobs import job_creation, pricing
 from jobs.api import token_schema
 from jobs.api.serializers import TokensSerializer, UsageQuerySerializer, UsageSerializer
+from jobs.catalog import OPERATION
 from jobs.models import VideoJob
 from jobs.stats import usage
 from tokens_ledger import ledger
@@ -27,7 +27,7 @@ class TokensViewSet(StrictView, ViewSet):
     def retrieve(self, request: Request) -> Response:
         tokens = {
             "availableTokens": ledger.balance(user=cast(User, request.user)),
-            "costs": settings.VIDEO_TOKEN_COSTS,
+            "costs": {OPERATION: pricing.highest()},
             "activeJobs": VideoJob.objects.for_user(request.user).active().count(),
             "activeJobsLimit": job_creation.max_active_jobs(),
         }

@@ -16,17 +16,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ApiKey
-from jobs import catalog, job_creation, lifecycle
+from jobs import catalog, job_creation, lifecycle, model_availability, pricing
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import ImageJSONParser
 from jobs.api.request_serializers import ChangeVideoJobSerializer
-from jobs.api.serializers import ListQuerySerializer
-from jobs.api.throttling import CreateThrottle
+from jobs.api.serializers import ListQuerySerializer, QuoteSerializer
+from jobs.api.throttling import CreateThrottle, QuoteThrottle
 from jobs.job_json import VideoJobSerializer
 from jobs.models import ACTIVE, Status, VideoJob
-from tokens_ledger import ledger
 from videostudio.core.api.parsers import (
     BoundedFormParser,
     WholeMultiPartParser,
@@ -45,7 +44,8 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
 
     serializer_class = VideoJobSerializer
     query_serializers = {"list": ListQuerySerializer}
-    reads_body = {"create", "partial_update"}
+    reads_body = {"create", "quote", "partial_update"}
+    throttles_of = {"create": CreateThrottle, "quote": QuoteThrottle}
     parser_classes = [WholeMultiPartParser, ImageJSONParser, BoundedFormParser]
     queryset = VideoJob.objects.all()
 
@@ -76,7 +76,8 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         return super().get_parsers()
 
     def get_throttles(self) -> Any:
-        return [CreateThrottle()] if self.action == "create" else []
+        throttle = self.throttles_of.get(self.action)
+        return [throttle()] if throttle else []
 
     @schema.create
     def create(self, request: Request) -> HttpResponse:
@@ -107,6 +108,15 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             log=created.log,
             position=created.place,
         )
+
+    @schema.quote
+    @action(detail=False, methods=["post"])
+    def quote(self, request: Request) -> Response:
+        order = request_serializers.read(request.data)
+        quote = job_creation.quote(
+            user=request.user, spec=order.spec, webhook_url=order.webhook_url
+        )
+        return Response(QuoteSerializer(quote).data)
 
     @schema.retrieve
     def retrieve(self, request: Request, pk: str) -> HttpResponse:
@@ -151,22 +161,38 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
 
     @schema.list_models
     def list(self, request: Request) -> Response:
+        refused = model_availability.refused_names(now=timezone.now())
         models = [
-            {
-                "id": model.id,
-                "durations": catalog.DURATIONS,
-                "resolutions": catalog.RESOLUTIONS,
-                "aspectRatios": catalog.ASPECT_RATIOS,
-                "inputs": {
-                    "initialImage": 1,
-                    "endFrame": 1,
-                    "referenceImages": model.reference_images,
-                },
-                "tokenCost": ledger.cost(catalog.OPERATION),
-            }
-            for model in catalog.MODELS.values()
+            _model(each, available=each.id not in refused) for each in catalog.MODELS.values()
         ]
         return Response({"models": models})
+
+
+def _model(model: catalog.Model, *, available: bool) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "available": available,
+        "durations": catalog.DURATIONS,
+        "resolutions": catalog.RESOLUTIONS,
+        "aspectRatios": catalog.ASPECT_RATIOS,
+        "inputs": {
+            "initialImage": 1,
+            "endFrame": 1,
+            "referenceImages": model.reference_images,
+        },
+        "negativePrompt": model.negative_prompt,
+        "seed": model.seed,
+        "tokenCost": pricing.highest([model.id]),
+        "prices": [
+            {
+                "resolution": spec.resolution,
+                "durationSeconds": spec.duration_seconds,
+                "generateAudio": spec.generate_audio,
+                "tokens": pricing.tokens(spec),
+            }
+            for spec in pricing.combinations(model.id)
+        ],
+    }
 
 
 def _idempotency_key(request: Request) -> str:

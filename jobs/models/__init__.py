@@ -1,6 +1,12 @@
 """The tables for video jobs."""
 
-from jobs.models.coordination import Heartbeat, PeriodicTask, SubmissionGate, Tick
+from jobs.models.coordination import (
+    Heartbeat,
+    PeriodicTask,
+    SubmissionGate,
+    Tick,
+    UnavailableModel,
+)
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
@@ -24,6 +30,7 @@ __all__ = [
     "Tally",
     "Tick",
     "Turn",
+    "UnavailableModel",
     "VideoJob",
     "Webhook",
     "WebhookDelivery",

@@ -25,6 +25,25 @@ class SubmissionGate(models.Model):
         return f"open from {self.opens_at}"
 
 
+class UnavailableModel(models.Model):
+    """A model for which Google answered 404. `model_availability` maintains it.
+
+    Orders of it are refused until `next_probe_at`. Then one order, `probe`, is accepted.
+    """
+
+    google_id = models.TextField(primary_key=True)
+    since = models.DateTimeField()
+    next_probe_at = models.DateTimeField()
+    probe = models.UUIDField(null=True, help_text="The job that tries whether Google accepts it.")
+    cause = models.TextField(blank=True, help_text="Google's own text.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.google_id
+
+
 class Heartbeat(models.Model):
     """A running web process or cluster. `stats.processes` writes it every few seconds."""
 

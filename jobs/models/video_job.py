@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from jobs.catalog import VideoSpec
+from jobs.catalog import MAX_SEED, VideoSpec
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
 
@@ -23,6 +23,8 @@ SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
     "end_frame": "has_end_frame",
     "reference_images": "reference_image_count",
 }
+
+TEXTS = ("prompt", "negative_prompt")  # "" in the table, None in a VideoSpec
 
 
 class VideoJob(models.Model):
@@ -56,7 +58,13 @@ class VideoJob(models.Model):
     has_end_frame = models.BooleanField(default=False)
     reference_image_count = models.PositiveSmallIntegerField(default=0)
 
-    # db_default, because processes of the previous version insert rows without it.
+    # db_default, here and below: processes of the previous version insert rows without the column.
+    negative_prompt = models.TextField(
+        blank=True, default="", db_default="", help_text="What the video should not show."
+    )
+    seed = models.BigIntegerField(
+        null=True, blank=True, help_text="Google makes similar videos of the same request and seed."
+    )
     client_reference = models.CharField(
         max_length=CLIENT_REFERENCE_LENGTH,
         blank=True,
@@ -182,6 +190,9 @@ class VideoJob(models.Model):
                 condition=Q(tokens_refunded__lte=F("tokens_consumed")),
                 name="job_refund_at_most_charge",
             ),
+            models.CheckConstraint(
+                condition=Q(seed__range=(0, MAX_SEED)), name="job_seed_in_range"
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "-created_at", "-id"], name="job_of_user_newest_first"),
@@ -261,13 +272,15 @@ class VideoJob(models.Model):
     def from_spec(cls, spec: VideoSpec, **columns: Any) -> "VideoJob":
         """An unsaved job for `spec`."""
         requested = {column: getattr(spec, name) for name, column in SPEC_COLUMNS.items()}
-        return cls(**requested | {"prompt": spec.prompt or ""} | columns)
+        texts = {name: requested[name] or "" for name in TEXTS}
+        return cls(**requested | texts | columns)
 
     @property
     def spec(self) -> VideoSpec:
         """The request."""
         requested = {name: getattr(self, column) for name, column in SPEC_COLUMNS.items()}
-        return VideoSpec(**requested | {"prompt": self.prompt or None})
+        texts = {name: requested[name] or None for name in TEXTS}
+        return VideoSpec(**requested | texts)
 
     @property
     def has_input_images(self) -> bool:

@@ -1,6 +1,6 @@
 """Public figures of the last 24 hours, from a few queries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django.db.models import Count, F, Min, Q
 
+from jobs import model_availability
 from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
 from jobs.monitor.public_jobs import counted
 from jobs.stats import queries
@@ -41,6 +42,7 @@ class Figures:
     recent_successes: int
     workers_alive: bool
     last_tick: datetime
+    missing_models: Sequence[tuple[str, datetime]]  # names, and since when Google has none
 
     def number(self, status: str) -> tuple[int, int]:
         """How many jobs have this status, or any if it is "", and how many of them are private."""
@@ -87,6 +89,7 @@ def read(*, now: datetime) -> Figures:
         recent_successes=sum(r["recent"] for r in rows if r["status"] == Status.SUCCEEDED),
         workers_alive=clocks.workers_alive(now=now),
         last_tick=clocks.last_tick,
+        missing_models=_missing_models(),
     )
 
 
@@ -97,6 +100,15 @@ def typical_run() -> TypicalRun:
             hosts = {origin(run.video_url) for run in runs} - {""}
             return TypicalRun(queries.typical_seconds(runs), is_mock, tuple(sorted(hosts)))
     return TypicalRun(None, False, ())
+
+
+def _missing_models() -> list[tuple[str, datetime]]:
+    names = model_availability.names_by_google_id()
+    return [
+        (name, row.since)
+        for row in model_availability.unavailable()
+        for name in names[row.google_id]
+    ]
 
 
 def origin(url: str) -> str:

@@ -20,7 +20,8 @@ DAY = timedelta(hours=24)
 LINES, ALL_LINES = 20, 2_000  # the newest log lines, on a card and on the job's own page
 COLUMNS = (
     *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds", "generate_audio"),
-    *("mock_mode", "status", "status_message", "progress_percentage", "error_message"),
+    *("negative_prompt", "seed", "mock_mode"),
+    *("status", "status_message", "progress_percentage", "error_message"),
     *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
     *("expected_seconds", "stage"),  # for the estimate only
 )
@@ -41,11 +42,13 @@ class Card:
 
     id: str
     prompt: str
+    negative_prompt: str
     model: str
     resolution: str
     aspect_ratio: str
     duration_seconds: int
     with_sound: bool
+    seed: int | None
     is_mock: bool
     status: str
     ended: bool
@@ -120,11 +123,13 @@ def _card(
     return Card(
         id=str(job.pk),
         prompt=job.prompt if settings.MONITOR_SHOW_PROMPTS else "",
+        negative_prompt=job.negative_prompt if settings.MONITOR_SHOW_PROMPTS else "",
         model=job.model,
         resolution=job.resolution,
         aspect_ratio=job.aspect_ratio,
         duration_seconds=job.duration_seconds,
         with_sound=job.generate_audio,
+        seed=job.seed,
         is_mock=job.mock_mode,
         status=job.status,
         ended=job.status not in ACTIVE,

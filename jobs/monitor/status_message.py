@@ -28,7 +28,18 @@ class ServiceStatus:
 
 
 def service_status(figures: Figures, *, now: datetime) -> ServiceStatus:
-    """The status message, from the most severe problem down: outages come before delays."""
+    """The status message. Models that Google no longer has are named beside any other problem."""
+    status = _status(figures, now)
+    if not figures.missing_models:
+        return status
+    missing = _models_are_missing(figures)
+    if status.severity != Severity.OK:
+        missing = format_html("{} {}", status.text, missing)
+    return ServiceStatus(Severity.PROBLEM, missing)
+
+
+def _status(figures: Figures, now: datetime) -> ServiceStatus:
+    """From the most severe problem down: outages come before delays."""
     if problem := _problem(figures, now):
         return ServiceStatus(Severity.PROBLEM, problem)
     oldest = figures.oldest_pending
@@ -70,6 +81,16 @@ def _problem(figures: Figures, now: datetime) -> SafeString | None:
             "; their tokens were refunded" if settings.VIDEO_REFUND_FAILED_JOBS else "",
         )
     return None
+
+
+def _models_are_missing(figures: Figures) -> SafeString:
+    names = [name for name, _ in figures.missing_models]
+    return format_html(
+        "Google has not offered {} since {}: new orders of {} are refused, and nothing is charged.",
+        " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names),
+        _clock(min(since for _, since in figures.missing_models)),
+        "it" if len(names) == 1 else "them",
+    )
 
 
 def _workers_are_silent(figures: Figures) -> SafeString:

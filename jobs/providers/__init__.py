@@ -41,7 +41,9 @@ def _make(*, mock_mode: bool) -> Provider:
             project=settings.GOOGLE_CLOUD_PROJECT,
             location=settings.GOOGLE_CLOUD_LOCATION,
             base_url=settings.GOOGLE_VERTEX_BASE_URL,
+            api_version=settings.VEO_API_VERSION,
             model_ids=settings.VEO_MODEL_IDS,
+            person_generation=settings.VEO_PERSON_GENERATION,
         )
     except (OSError, ValueError) as error:  # usually missing certificates; nothing was sent
         kind = type(error).__name__

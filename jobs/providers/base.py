@@ -4,6 +4,7 @@ A provider has no state between calls: `submit` returns an operation's name, and
 has the name can `poll` it, so that a job survives the worker that submitted it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -42,7 +43,8 @@ class ProviderError(Exception):
     contains the provider's own text. That is in `detail`, for staff only. `retryable`: the same
     call may succeed later; for a submission it is set only if nothing was accepted. `retry_after`:
     seconds, if the provider gave them. `throttled`: the provider asked the whole installation to
-    slow down. `status`: the HTTP status, if that was the failure.
+    slow down. `status`: the HTTP status, if that was the failure. `missing_model`: the
+    provider's id of the model, if it does not have it.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ProviderError(Exception):
         retry_after: float | None = None,
         throttled: bool = False,
         status: int | None = None,
+        missing_model: str = "",
     ) -> None:
         super().__init__(f"{code}: {detail or message}")
         self.code = code
@@ -64,6 +67,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.throttled = throttled
         self.status = status
+        self.missing_model = missing_model
 
 
 class NotConfigured(Exception):
@@ -73,8 +77,11 @@ class NotConfigured(Exception):
 class Provider(Protocol):
     """Thread-safe; every call ends within its own time-out."""
 
-    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
-        """Request a video; return the operation's name. Raises ProviderError, NotConfigured."""
+    def submit(self, *, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]) -> str:
+        """Request a video; return the operation's name. Raises ProviderError, NotConfigured.
+
+        `labels` say on the provider's bill what the video was made for.
+        """
         ...
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:

@@ -8,7 +8,7 @@ process can poll it. A marker in the prompt controls the outcome: `[[fail:safety
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jobs.catalog import VideoSpec
@@ -37,7 +37,7 @@ class Mock:
         self.seconds = seconds
         self.clock = clock
 
-    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
+    def submit(self, *, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]) -> str:
         slow, fail = SLOW.search(spec.prompt or ""), FAIL.search(spec.prompt or "")
         seconds = min(MAX_SECONDS, int(slow[1])) if slow else self.seconds
         end = fail[1] if fail else "video"

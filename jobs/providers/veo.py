@@ -1,4 +1,4 @@
-"""Veo 3.1 through google-genai; the only module that imports the SDK.
+"""Veo 3.1 through google-genai.
 
 google-genai 3.x makes videos on the Gemini Enterprise Agent Platform (Vertex) only: an API key
 with a project, an API key alone (express mode) or a project with application-default credentials.
@@ -15,7 +15,7 @@ from google import genai
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.genai import errors, types
 
-from jobs.catalog import MODELS, VideoSpec
+from jobs.catalog import VideoSpec, google_id
 from jobs.input_images import Image
 from jobs.providers.base import (
     TIMEOUT_SECONDS,
@@ -39,18 +39,23 @@ DEFERRED_MODELS = (  # the SDK's `defer_build` would build them at first use
 )
 ASSET = types.VideoGenerationReferenceType.ASSET
 SAFETY_SIGNS = ("safety", "usage guidelines", "responsible ai", "sensitive")
+OPERATOR_SIGNS = (  # in the error of a submission or an operation
+    *("api_key_invalid", "resource_project_invalid", "consumer_invalid"),
+    *("storage uri", "storageuri", "output_gcs_uri", "billing", "service account", "allowlist"),
+)
 RETRY_DELAY = re.compile(r"'retryDelay': '(\d+(?:\.\d+)?)s'")
 SAFETY_OUTPUT = "The video was held back by Google's safety filters."
 SAFETY_PROMPT = "Google's safety filters refused the prompt or an image."
 
 UNAVAILABLE = ("provider.unavailable", "Google Veo is not available at the moment.")
 REJECTED = ("provider.rejected", "Google Veo refused the request.")
+MODEL_MISSING = ("provider.rejected", "Google Veo no longer offers this model.")
 # Maps an answer's HTTP status, or the gRPC code of an operation's error, to the job's error.
 BY_HTTP_STATUS: Mapping[int, tuple[str, str]] = {
     400: ("input.unsupported", "Google Veo does not accept this combination of inputs."),
     401: REJECTED,
     403: REJECTED,
-    404: ("provider.rejected", "Google Veo no longer offers this model."),
+    404: REJECTED,
     429: ("provider.unavailable", "Google Veo is too busy at the moment."),
 }
 BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
@@ -63,6 +68,7 @@ BY_GRPC_CODE: Mapping[int, tuple[str, str]] = {
 
 class Veo:
     """Google's video models. `model_ids` overrides the catalog's mapping to Google's names.
+    `person_generation` says which people Google may show; "" leaves it to Google.
 
     An instance takes 10 MB, mostly for TLS contexts, so a cluster creates it before forking. It
     opens its first connection in its first call, so that forked processes share none.
@@ -75,13 +81,16 @@ class Veo:
         project: str,
         location: str,
         base_url: str = "",
+        api_version: str = "",
         model_ids: Mapping[str, str] | None = None,
+        person_generation: str = "",
     ) -> None:
+        self._person_generation = person_generation
         self._model_ids = model_ids or {}
         self._transport = InlineVideoTransport(decode=_from_base64)
         for model in DEFERRED_MODELS:
             model.model_rebuild()
-        self._client = genai.Client(
+        self.client = genai.Client(
             enterprise=True,
             api_key=api_key or None,
             project=project or None,
@@ -89,23 +98,25 @@ class Veo:
             http_options=types.HttpOptions(
                 timeout=TIMEOUT_MS,
                 base_url=base_url or None,
+                api_version=api_version or None,
                 # One attempt only: a repeated submission could be charged as a second video.
                 retry_options=types.HttpRetryOptions(attempts=1),
                 client_args={"transport": self._transport},
             ),
         )
 
-    def submit(self, *, spec: VideoSpec, inputs: Inputs) -> str:
+    def submit(self, *, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]) -> str:
+        model = google_id(name=spec.model, overrides=self._model_ids)
         try:
-            operation = self._client.models.generate_videos(
-                model=self._model_ids.get(spec.model) or MODELS[spec.model].veo_id,
+            operation = self.client.models.generate_videos(
+                model=model,
                 source=types.GenerateVideosSource(
                     prompt=spec.prompt, image=_image(inputs.initial_image)
                 ),
-                config=_config(spec, inputs),
+                config=self._config(spec, inputs, labels),
             )
         except errors.APIError as error:
-            raise _refused_submission(error) from error
+            raise _refused_submission(error, model) from error
         except DefaultCredentialsError as error:
             raise NotConfigured(str(error)) from error
         # Nothing was sent: no connection, or no access token to send.
@@ -120,7 +131,7 @@ class Veo:
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
         try:
             with self._transport.video_to(into):
-                answer = self._client.operations.get(_operation(operation))
+                answer = self.client.operations.get(operation_of(operation))
         except errors.APIError as error:
             raise _failed_poll(error) from error
         except DefaultCredentialsError as error:
@@ -134,8 +145,29 @@ class Veo:
             into.write_bytes(video)
         return Finished()
 
+    def _config(
+        self, spec: VideoSpec, inputs: Inputs, labels: Mapping[str, str]
+    ) -> types.GenerateVideosConfig:
+        references = [
+            types.VideoGenerationReferenceImage(image=_image(image), reference_type=ASSET)
+            for image in inputs.reference_images
+        ]
+        return types.GenerateVideosConfig(
+            number_of_videos=1,
+            aspect_ratio=spec.aspect_ratio,
+            resolution=spec.resolution,
+            duration_seconds=spec.duration_seconds,
+            generate_audio=spec.generate_audio,
+            negative_prompt=spec.negative_prompt,
+            seed=spec.seed,
+            person_generation=self._person_generation or None,
+            last_frame=_image(inputs.end_frame),
+            reference_images=references or None,
+            labels=dict(labels),
+        )
 
-def _operation(name: str) -> types.GenerateVideosOperation:
+
+def operation_of(name: str) -> types.GenerateVideosOperation:
     return types.GenerateVideosOperation.model_validate({"name": name})
 
 
@@ -143,22 +175,6 @@ def _image(image: Image | None) -> types.Image | None:
     if image is None:
         return None
     return types.Image(image_bytes=image.content, mime_type=image.mime_type)
-
-
-def _config(spec: VideoSpec, inputs: Inputs) -> types.GenerateVideosConfig:
-    return types.GenerateVideosConfig(
-        number_of_videos=1,
-        aspect_ratio=spec.aspect_ratio,
-        resolution=spec.resolution,
-        duration_seconds=spec.duration_seconds,
-        generate_audio=spec.generate_audio,
-        last_frame=_image(inputs.end_frame),
-        reference_images=[
-            types.VideoGenerationReferenceImage(image=_image(image), reference_type=ASSET)
-            for image in inputs.reference_images
-        ]
-        or None,
-    )
 
 
 def _from_base64(text: bytes) -> bytes:
@@ -169,6 +185,8 @@ def _from_base64(text: bytes) -> bytes:
 
 def _video_of(operation: types.GenerateVideosOperation) -> bytes:
     """The bytes of a finished operation's video. Raises ProviderError for any other outcome."""
+    if operation.error and _is_for_the_operator(operation.error):
+        raise _error(REJECTED, operation.error)
     if operation.error and _is_about_safety(operation.error.get("message")):
         raise _error(("safety.prompt", SAFETY_PROMPT), operation.error)
     if operation.error:
@@ -185,7 +203,7 @@ def _video_of(operation: types.GenerateVideosOperation) -> bytes:
     return videos[0].video.video_bytes
 
 
-def _refused_submission(error: errors.APIError) -> ProviderError:
+def _refused_submission(error: errors.APIError, model: str) -> ProviderError:
     """429, 503 and every other 4xx prove that nothing was accepted; other statuses do not."""
     if error.code in (429, 503):
         return _error(
@@ -197,7 +215,9 @@ def _refused_submission(error: errors.APIError) -> ProviderError:
         )
     if not 400 <= error.code < 500:
         return _unknown_submission(error)
-    if error.code == 400 and _is_about_the_key(error):
+    if is_about_the_model(error, model):
+        return _error(MODEL_MISSING, error, missing_model=model)
+    if _is_for_the_operator(error.details):
         return _error(REJECTED, error)
     if error.code == 400 and _is_about_safety(error.message):
         return _error(("safety.prompt", SAFETY_PROMPT), error)
@@ -241,8 +261,19 @@ def _retry_after(error: errors.APIError) -> float | None:
     return min(float(header), MAX_RETRY_AFTER) if header.isdigit() else None
 
 
-def _is_about_the_key(error: errors.APIError) -> bool:
-    return "API_KEY_INVALID" in str(error.details)
+def is_about_the_model(error: errors.APIError, model: str) -> bool:
+    """Whether Google says that it does not have this model, or not for this project and region.
+
+    Other 404s do not name the model: those of an operation, of a project, or of a proxy.
+    """
+    name = rf"models/{re.escape(model.rpartition('/')[2])}(?![\w/-]|\.\w)"
+    is_not_found = error.code == 404 and error.status == "NOT_FOUND"
+    return is_not_found and re.search(name, error.message or "") is not None
+
+
+def _is_for_the_operator(error: object) -> bool:
+    """Whether the account or the settings of this service are at fault, and not the order."""
+    return any(sign in str(error).lower() for sign in OPERATOR_SIGNS)
 
 
 def _is_about_safety(text: object) -> bool:

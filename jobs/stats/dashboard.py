@@ -11,7 +11,8 @@ from django.core.cache import cache
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDay, TruncHour
 
-from jobs.models import ACTIVE, Heartbeat, JobEvent, Status, VideoJob
+from jobs import model_availability
+from jobs.models import ACTIVE, Heartbeat, JobEvent, Status, UnavailableModel, VideoJob
 from jobs.stats import periodic, processes, queries
 from tokens_ledger.models import Entry, LedgerCheck
 
@@ -60,6 +61,7 @@ def jobs(now: datetime) -> Figures:
         "durations": _durations(since, hours),
         "queue": _queue(now),
         "clusters": _clusters(now),
+        "missing_models": _missing_models(),
         "processes": _processes(now),
         "periodic": periodic.last_runs(),
         "as_of": now,
@@ -170,6 +172,12 @@ def _clusters(now: datetime) -> Figures:
         "tasks": queries.queued_tasks(),
         "closed_until": clocks.paused_until if clocks.paused_until > now else None,
     }
+
+
+def _missing_models() -> list[tuple[list[str], UnavailableModel]]:
+    """The models that Google no longer has, with the names by which clients order them."""
+    names = model_availability.names_by_google_id()
+    return [(names[row.google_id], row) for row in model_availability.unavailable()]
 
 
 def _processes(now: datetime) -> list[tuple[Heartbeat, bool]]:

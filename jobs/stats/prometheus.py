@@ -24,6 +24,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from jobs import model_availability
 from jobs.models import Stage, Status, Tally, WebhookDelivery
 from jobs.stats import counters, periodic, processes, queries
 from tokens_ledger import sums as ledger_sums
@@ -40,6 +41,7 @@ class Figures(Collector):
         now = timezone.now()
         yield from _jobs(now)
         yield from _clock(now)
+        yield from _models()
         yield from _tallied()
         yield from _webhooks(now)
         yield from _tokens()
@@ -83,6 +85,13 @@ def _clock(now: datetime) -> Iterator[Metric]:
     yield _gauge("tick_age_seconds", "Since the last tick of any cluster", age.total_seconds())
     closed_seconds = max(0, closed.total_seconds())
     yield _gauge("gate_closed_seconds", "Until submissions to Google resume", closed_seconds)
+
+
+def _models() -> Iterator[Metric]:
+    missing = {row.google_id for row in model_availability.unavailable()}
+    models = model_availability.names_by_google_id()
+    rows = [([google_id], google_id not in missing) for google_id in sorted(models)]
+    yield _gauges("model_available", "0 if Google no longer has the model", ("model",), rows)
 
 
 def _tallied() -> Iterator[Metric]:

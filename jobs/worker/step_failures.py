@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from jobs.failures import INTERNAL, Failure
-from jobs.models import VideoJob
+from jobs.models import UnavailableModel, VideoJob
 from jobs.providers.base import NotConfigured, ProviderError
 from jobs.storage.base import StorageError
 from jobs.storage.mp4 import NotAVideo
@@ -23,6 +23,7 @@ NOT_CONFIGURED = Failure(
     code="provider.not_configured", message="Google Veo is not set up on this server."
 )
 TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver the video in time.")
+MODEL_MISSING = Failure(code="provider.rejected", message="Google Veo no longer offers this model.")
 DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
 
@@ -44,6 +45,12 @@ def of_submission(job: VideoJob, error: BaseException) -> Failure | None:
     if error.retryable and (error.throttled or job.failure_count + 1 < MAX_TRIES_UNAVAILABLE):
         return None
     return Failure.of(error)
+
+
+def of_missing_model(row: UnavailableModel) -> Failure:
+    """For a job that waited while Google removed its model. Nothing was sent."""
+    detail = f"not sent: Google has not had {row.google_id} since {row.since:%Y-%m-%d %H:%M}Z"
+    return replace(MODEL_MISSING, detail=detail)
 
 
 def of_paid_step(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import events, lifecycle, messages, wakeup
+from jobs import events, lifecycle, messages, model_availability, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
@@ -84,11 +84,15 @@ class SubmitStep(Step):
         if staging.is_filling():
             leases.hold(reason=messages.STAGING_FULL, now=timezone.now())
             return []
+        _fail_jobs_without_model()
         return leases.claim_pending(limit=limit, now=timezone.now())
 
     def call(self, job: VideoJob) -> Callable[[], str]:
         spec, inputs = job.spec, _inputs(job)
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(spec=spec, inputs=inputs)
+        labels = {"job": str(job.pk), "user": str(job.user_id)}
+        return lambda: provider_for(mock_mode=job.mock_mode).submit(
+            spec=spec, inputs=inputs, labels=labels
+        )
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()
@@ -96,6 +100,9 @@ class SubmitStep(Step):
             self.accepted[job] = answer.result()
             return
         step_failures.report("a submission", job, error)
+        if isinstance(error, ProviderError) and error.missing_model:
+            # Before a client sees the job's failure.
+            model_availability.close(google_id=error.missing_model, cause=error.detail, now=now)
         if failure := step_failures.of_submission(job, error):
             _fail_submission(job, failure)
         else:
@@ -174,6 +181,7 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
         return
     try:
         lifecycle.submitted(accepted=accepted, now=timezone.now())
+        model_availability.reopen(accepted=accepted)
     except outage.DATABASE_DOWN:
         raise
     except Exception:  # for example, the database refuses an operation's name
@@ -182,6 +190,22 @@ def _record_accepted(accepted: dict[VideoJob, str]) -> None:
             return
         for job, operation in accepted.items():
             _record_accepted({job: operation})
+
+
+def _fail_jobs_without_model() -> None:
+    """Fail waiting jobs whose model Google no longer has, without a call for each of them.
+
+    Looks at the front of the line only: each job reaches it before it could start.
+    """
+    missing = model_availability.unavailable()
+    if not missing:
+        return
+    now = timezone.now()
+    front = VideoJob.objects.in_bulk([job.pk for job in waiting_line.front(now=now)])
+    for job in front.values():
+        for row in missing:
+            if model_availability.is_lost(job=job, row=row):
+                lifecycle.fail(job=job, failure=step_failures.of_missing_model(row), now=now)
 
 
 def _fail_submission(job: VideoJob, failure: Failure) -> None:

@@ -5,7 +5,7 @@ from django.core.cache import cache
 
 from accounts import jwt
 from accounts.models import User
-from tests.api import PASSWORD, by
+from tests.api import PASSWORD
 from videostudio.core.api.throttling import WindowThrottle
 
 
@@ -79,9 +79,3 @@ def make(client):
         return answer.json()
 
     return make
-
-
-@pytest.fixture
-def program(make):
-    """Alice's program, with a new key."""
-    return lambda **fields: by(make(**fields)["key"])

@@ -1,5 +1,6 @@
 """An invalid setting stops the start with a one-line error that names it."""
 
+import json
 import os
 import re
 import runpy
@@ -8,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from jobs.catalog import MODELS
 from tests.run import PROJECT
 
 pytestmark = pytest.mark.once
@@ -39,9 +41,23 @@ LEAST = {
     "VIDEO_STORE_DEADLINE_HOURS": 1,
     "STAGING_MAX_BYTES": 100_000_000,
     "SIGNUP_GRANT_TOKENS": 0,
+    "VIDEO_MOCK_TOKENS": 0,
     "TRUSTED_PROXIES": 0,
     "STAFF_REFUND_DAILY_TOKENS": 0,
 }
+GOOD_PRICE = {"perSecond": 4, "sound": 2}
+GOOD_PRICES = {"720p": GOOD_PRICE, "1080p": GOOD_PRICE}
+BAD_PRICES: list[Any] = [
+    *(4, None, {}, [4, 2], GOOD_PRICE | {"minimum": 1}),
+    *({"perSecond": amount, "sound": 2} for amount in (-1, 4.5, 4.0, "4", True, None, 1_000_001)),
+    *({"perSecond": 4, "sound": amount} for amount in (-1, 0.5, float("nan"), 10**4000)),
+]
+
+
+def prices(of_each_model: Any) -> str:
+    return json.dumps(dict.fromkeys(MODELS, of_each_model))
+
+
 INVALID = {
     **{name: ["maybe"] for name in BOOLEANS},
     **{name: ["nonsense", "1.5", str(least - 1)] for name, least in LEAST.items()},
@@ -51,6 +67,18 @@ INVALID = {
     "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
+    "VEO_PERSON_GENERATION": ["nonsense", "ALLOW_ALL", "allow_adult "],
+    "VIDEO_PRICES": [
+        *("nonsense", "4", "[]", "{}", "null", prices({}), prices([])),
+        *(prices({"720p": GOOD_PRICE}), prices({"720p": GOOD_PRICE, "1080p": {"perSecond": 1}})),
+        *(prices(GOOD_PRICES | {"720p": price}) for price in BAD_PRICES),
+        prices(GOOD_PRICES | {"4k": GOOD_PRICE}),
+        json.dumps(dict.fromkeys([*MODELS, "veo\n9"], GOOD_PRICES)),
+        json.dumps(dict.fromkeys(list(MODELS)[1:], GOOD_PRICES)),
+        json.dumps(dict.fromkeys(MODELS, GOOD_PRICES)).replace(
+            '"sound": 2', '"sound": 2, "sound": 2'
+        ),
+    ],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
     "CORS_ALLOWED_ORIGINS": [
         *("nonsense", "app.example.com", "https://", "https://app.example.com/", "null"),
@@ -116,7 +144,11 @@ class TestValidValue:
                 "https://App.example.com, http://[::1]:3000,capacitor://localhost,",
                 ["https://app.example.com", "http://[::1]:3000", "capacitor://localhost"],
             ),
+            ("VEO_PERSON_GENERATION", "dont_allow", "dont_allow"),
             ("REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
+            ("VIDEO_PRICES", prices(GOOD_PRICES), dict.fromkeys(MODELS, GOOD_PRICES)),
+            ("VIDEO_PRICES", " ", {}),
+            ("VIDEO_MOCK_TOKENS", "0", 0),
             (
                 "WEBHOOK_ALLOWED_HOSTS",
                 "LocalHost, 10.0.0.7,[::1]",
@@ -155,6 +187,7 @@ class TestDefault:
             "PUBLIC_URL": "",
             "WEBHOOK_ALLOWED_HOSTS": [],
             "VEO_MODEL_IDS": {},
+            "VEO_PERSON_GENERATION": "",
             "VEO_MAX_IN_FLIGHT": 50,
             "VEO_CREATES_PER_MINUTE": 10,
             "VEO_OPEN_SUBMISSIONS": 8,
@@ -169,6 +202,8 @@ class TestDefault:
             "LOG_LEVEL": "INFO",
             "GOOGLE_CLOUD_LOCATION": "us-central1",
             "VIDEO_TOKEN_COSTS": {"video_generation": 50},
+            "VIDEO_PRICES": {},
+            "VIDEO_MOCK_TOKENS": None,
         }
         assert {name: settings[name] for name in wanted} == wanted
 

@@ -1,8 +1,10 @@
 """docs/api.md as the service serves it, for readers who know only its URL."""
 
 import re
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,7 +12,9 @@ from django.urls import resolve
 
 from tests.docs.markdown import anchors, blocks
 from tests.image import image_files
+from tests.prices import PRICES, price
 from tests.run import PROJECT
+from videostudio import guide
 from videostudio.core.api import errors
 
 pytestmark = pytest.mark.once
@@ -42,6 +46,37 @@ def client():
 @pytest.fixture(autouse=True)
 def hosts(settings):
     settings.ALLOWED_HOSTS = ["videos.example.org"]
+
+
+@pytest.fixture
+def prices(settings):
+    """Set the prices before the page is made."""
+
+    def prices(**changed: Any) -> None:
+        for name, value in changed.items():
+            setattr(settings, name, value)
+        guide.load.cache_clear()
+
+    yield prices
+    guide.load.cache_clear()
+
+
+class TestPrices:
+    def test_without_a_table_one_price_is_shown(self, client, prices):
+        prices(VIDEO_PRICES={}, VIDEO_MOCK_TOKENS=None)
+        assert "On this service every video costs 50 tokens." in client.get("/docs").text
+        assert "mock video costs" not in client.get("/docs/api.md").text.partition("## Idemp")[0]
+
+    def test_table_lists_each_combination(self, client, prices):
+        prices(VIDEO_PRICES=PRICES, VIDEO_MOCK_TOKENS=0)
+        model = "veo-3.1-lite-generate-001"
+        cost = partial(price, model=model, resolution="1080p", seconds=8)
+        row = f"| `{model}` | 1080p | 8 | {cost(sound=False)} | {cost(sound=True)} |"
+        markdown = client.get("/docs/api.md").text
+        assert row in markdown
+        assert f"| `{model}` | 1080p | 4 |" not in markdown
+        assert "On this service a mock video costs 0 tokens." in markdown
+        assert f"<td>{cost(sound=True)}</td>" in client.get("/docs").text
 
 
 class TestPage:
@@ -101,11 +136,12 @@ class TestEvery:
 
 
 class TestMarkdown:
-    def test_markdown_is_the_file_with_the_host_of_the_request(self, client):
+    def test_markdown_is_the_file_with_the_host_of_the_request_and_the_prices(self, client):
         answer = client.get("/docs/api.md")
         assert answer["Content-Type"] == "text/markdown; charset=utf-8"
         origin = "http://videos.example.org"
         text = GUIDE.read_text().replace("http://localhost:8000", origin)
+        text = text.replace("<!-- prices -->", "On this service every video costs 50 tokens.")
         assert answer.text == text.replace("https://studio.example.com", origin)
 
     @pytest.mark.parametrize(

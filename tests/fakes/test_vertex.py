@@ -89,6 +89,7 @@ class TestVideo:
             generate_audio=False,
             seed=7,
             number_of_videos=1,
+            labels={"job": "7-a"},
         )
         done = poll(client, operation.name)
         assert operation.done is None
@@ -107,6 +108,7 @@ class TestVideo:
             "generateAudio": False,
             "seed": 7,
         }
+        assert vertex.records[0].labels == {"job": "7-a"}
 
     def test_images_are_recorded_by_role(self, vertex, client):
         create(client, prompt=None, image=picture())
@@ -151,6 +153,8 @@ class TestRefusal:
             {"aspect_ratio": "1:1"},
             {"person_generation": "everyone"},
             {"number_of_videos": 5},
+            {"seed": -1},
+            {"seed": 2**32},
             {"last_frame": picture()},
             {"image": picture(), "last_frame": picture(), "duration_seconds": 6},
             {"reference_images": [reference()] * 4},
@@ -168,6 +172,17 @@ class TestRefusal:
             create(client, **asked)
         assert (info.value.code, info.value.status) == (400, "INVALID_ARGUMENT")
         assert (vertex.records[0].status, vertex.records[0].operation) == (400, None)
+
+    @pytest.mark.parametrize(
+        "labels", [{"job": "A"}, {"Job": "a"}, {"job": "a" * 64}, {"job": "a b"}, {"": "a"}]
+    )
+    def test_label_that_google_does_not_take_is_refused(self, client, labels):
+        with pytest.raises(errors.ClientError, match="Invalid labels"):
+            create(client, labels=labels)
+
+    def test_negative_prompt_with_references_is_refused(self, client):
+        with pytest.raises(errors.ClientError, match="Negative prompt is not supported"):
+            create(client, reference_images=[reference()], negative_prompt="rain")
 
     def test_image_without_a_type_is_refused(self, client):
         with pytest.raises(errors.ClientError, match="both `bytesBase64Encoded` and `mimeType`"):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Record:
     prompt: str | None
     parameters: Json
     images: list[Json]
+    labels: Json
     created_at: float
     operation: str | None = None
     status: int | None = None
@@ -61,12 +63,18 @@ class Record:
     done_at: float | None = None  # on the clock of time.monotonic
 
 
-def read(model: str, instance: Json, parameters: Json) -> Record:
+def read(model: str, body: Json) -> Record:
+    instance, parameters = instance_of(body), body.get("parameters") or {}
     images: list[tuple[str, Json]]
     images = [(role, instance[role]) for role in ("image", "lastFrame") if role in instance]
     images += [("referenceImage", one.get("image", {})) for one in _references(instance)]
     seen = [_image(role, image) for role, image in images]
-    return Record(model, instance.get("prompt"), parameters, seen, created_at=time.time())
+    labels = body.get("labels") or {}
+    return Record(model, instance.get("prompt"), parameters, seen, labels, created_at=time.time())
+
+
+def instance_of(body: Json) -> Json:
+    return dict((body.get("instances") or [{}])[0])
 
 
 def check(record: Record, instance: Json) -> None:
@@ -75,6 +83,11 @@ def check(record: Record, instance: Json) -> None:
         if not image["mime_type"] or not image["size"]:
             both = "should contain both `bytesBase64Encoded` and `mimeType`"
             raise Refusal(400, f"Input instance with `{image['role']}` {both} but not found.")
+    if not all(_is_label(*label) for label in record.labels.items()):
+        raise Refusal(400, "Invalid labels.")
+    if _references(instance) and "negativePrompt" in record.parameters:
+        # modellix.ai/models/google/veo-3.1-fast-i2v quotes it.
+        raise Refusal(400, "Negative prompt is not supported in your use case.")
     if any(_unsupported(record, instance)):
         raise Refusal(400)
 
@@ -95,13 +108,23 @@ def _unsupported(record: Record, instance: Json) -> Iterator[bool]:
     yield asked["resolution"] != "720p" and short
     yield asked["personGeneration"] not in ("allow_all", "allow_adult", "dont_allow")
     yield asked["sampleCount"] not in (1, 2, 3, 4)
-    yield not 0 <= asked.get("seed", 0) < 2**32
+    yield type(asked.get("seed", 0)) is not int or not 0 <= asked.get("seed", 0) < 2**32
+    yield not isinstance(asked.get("negativePrompt", ""), str)
     yield "lastFrame" in instance and ("image" not in instance or short)
     yield bool(references) and (framed or short or lite or not wide or not record.prompt)
     yield len(references) > 3
     yield any(str(one.get("referenceType", "asset")).lower() != "asset" for one in references)
     yield any(
         i["mime_type"] not in ("image/jpeg", "image/png", "image/webp") for i in record.images
+    )
+
+
+def _is_label(name: str, value: Any) -> bool:
+    """By "Custom metadata labels" of Google's documentation."""
+    return bool(
+        re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", name)
+        and isinstance(value, str)
+        and re.fullmatch(r"[a-z0-9_-]{0,63}", value)
     )
 
 

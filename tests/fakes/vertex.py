@@ -8,9 +8,9 @@ operation (poll, done).
 create  a status (429:34 asks for a delay of 34 s), unsafe (400, the prompt is refused), html,
         html200, hang, cut (accepted, response lost), slow:N (accepted, answered N s later)
 poll    a status, html, html200, hang, cut, slow:N
-done    filtered, filtered-text, unsafe (code 3, the prompt is refused), error (code 13), error3,
-        error8 ..., empty, notmp4, truncated (the response is cut off), half (a complete response
-        with the first half of the video)
+done    filtered, filtered-text, unsafe (code 3, the prompt is refused), large (code 3, the video
+        needs a bucket), error (code 13), error3, error8 ..., empty, notmp4, truncated (the response
+        is cut off), half (a complete response with the first half of the video)
 
 Statuses and shapes are those that the SDK and Google's documentation describe; a message that has
 another source names it.
@@ -34,6 +34,9 @@ from tests.fakes.veo_request import Record, Refusal
 
 API_KEY = "test-google-key"
 MODELS = ("veo-3.1-generate-001", "veo-3.1-fast-generate-001", "veo-3.1-lite-generate-001")
+NO_PROJECT = "no-such-project"  # a request for it is answered with 403
+EMPTY_REGION = "europe-north9"  # has none of the models
+MODEL = re.compile(r"/v1(?:beta1)?/(?P<resource>publishers/google/models/(?P<model>[^/:]+))")
 ROUTE = re.compile(
     r"/v1(?:beta1)?/(?P<resource>(?:projects/[^/]+/locations/[^/]+/)?"
     r"publishers/google/models/(?P<model>[^/:]+)):(?P<verb>predictLongRunning|fetchPredictOperation)"
@@ -44,6 +47,8 @@ MARK = re.compile(
 SECONDS = re.compile(r"\{\{seconds:([0-9.]+)\}\}")
 GOOGLE_RPC = "type.googleapis.com/google.rpc."
 RESPONSE = {"@type": "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"}
+NO_CONSUMER = {"@type": f"{GOOGLE_RPC}ErrorInfo", "reason": "CONSUMER_INVALID"}
+LARGE = "Generated video is large, an output storage uri is required."
 FILTERED = {
     "filtered": "The video was blocked by the safety filters. You will not be charged for this "
     "request. Support codes: 64151117, 42237218",
@@ -71,6 +76,7 @@ class VertexImitation(Imitation):
 
     `video` is the content of every operation, or a function of `asdict(record)` that returns it.
     Without it, each operation has its own `video_bytes` bytes, which `default_video` can reproduce.
+    `retired` are models that the service no longer has; tests add and remove them.
     """
 
     STAGES = ("create", "poll", "done")
@@ -86,6 +92,7 @@ class VertexImitation(Imitation):
         super().__init__()
         self.seconds = seconds
         self.max_in_flight = 0
+        self.retired: set[str] = set()
         self._video = video
         self._video_bytes = video_bytes
         self._random = random.Random(seed)
@@ -113,13 +120,23 @@ class VertexImitation(Imitation):
         return b"".join(self._content(self._operations[operation])[1])
 
     def handle(self, request: Request) -> Answer:
-        route = ROUTE.fullmatch(request.path)
-        if not route or request.method != "POST":
+        route = (MODEL if request.method == "GET" else ROUTE).fullmatch(request.path)
+        if not route:
             return Answer.html(404, "Error 404 (Not Found)!!1")
         self._authenticate(request)
+        if f"projects/{NO_PROJECT}/" in route["resource"]:
+            raise Refusal(
+                403, f"Permission denied on resource project {NO_PROJECT}.", [NO_CONSUMER]
+            )
+        if request.method == "GET":
+            self._check_model(route["resource"], route["model"])
+            return Answer.json({"name": route["resource"], "launchStage": "GA"})
         body = _parsed(request)
         if route["verb"] == "fetchPredictOperation":
-            return self._poll(request, body.get("operationName", ""))
+            operation = body.get("operationName", "")
+            if operation not in self._operations:  # those of a retired model are completed
+                self._check_model(route["resource"], route["model"])
+            return self._poll(request, operation)
         return self._create(request, route["resource"], route["model"], body)
 
     def _authenticate(self, request: Request) -> None:
@@ -131,8 +148,7 @@ class VertexImitation(Imitation):
             raise Refusal(400, "API key not valid. Please pass a valid API key.", [reason])
 
     def _create(self, request: Request, resource: str, model: str, body: Json) -> Answer:
-        instance = (body.get("instances") or [{}])[0]
-        record = veo_request.read(model, instance, body.get("parameters") or {})
+        instance, record = veo_request.instance_of(body), veo_request.read(model, body)
         with self._lock:
             self._records.append(record)
         try:
@@ -146,14 +162,18 @@ class VertexImitation(Imitation):
         fault = self._fault("create", record)
         if fault and fault.name not in ("cut", "slow"):
             return self._broken(fault, request)
-        if record.model not in MODELS:
-            raise Refusal(404, _no_such_model(resource))
+        self._check_model(resource, record.model)
         veo_request.check(record, instance)
         self._accept(record, f"{resource}/operations/{uuid.uuid4()}")
         self._delay(fault, request)
         if fault and fault.name == "cut":
             raise Cut
         return Answer.json({"name": record.operation})
+
+    def _check_model(self, resource: str, model: str) -> None:
+        has_none = f"/locations/{EMPTY_REGION}/" in resource
+        if has_none or model not in MODELS or model in self.retired:
+            raise Refusal(404, _no_such_model(resource))
 
     def _accept(self, record: Record, operation: str) -> None:
         own = SECONDS.search(record.prompt or "")
@@ -219,6 +239,8 @@ class VertexImitation(Imitation):
         done = {"name": record.operation, "done": True}
         if name == "unsafe":
             return Answer.json(done | {"error": {"code": 3, "message": UNSAFE}})
+        if name == "large":
+            return Answer.json(done | {"error": {"code": 3, "message": LARGE}})
         if name.startswith("error"):
             error = {"code": int(name.removeprefix("error") or 13), "message": FAILURE}
             return Answer.json(done | {"error": error})

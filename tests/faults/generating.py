@@ -80,6 +80,7 @@ FAULTS = [
     Fault("done, but filtered (text)", google("done filtered-text"), "safety.output", (1, 1, 0)),
     Fault("done with an error about safety", google("done unsafe"), "safety.prompt", (1, 1, 0)),
     Fault("done with error 3", google("done error3"), "input.unsupported", (1, 1, 0)),
+    Fault("done, but a bucket is needed", google("done large"), "provider.rejected", (1, 1, 0)),
     Fault("done with error 7", google("done error7"), "provider.rejected", (1, 1, 0)),
     Fault("done with error 8", google("done error8"), "provider.unavailable", (1, 1, 0)),
     Fault("done with error 13", google("done error"), "provider.unavailable", (1, 1, 0)),

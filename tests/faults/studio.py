@@ -21,7 +21,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs import providers
-from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, VideoJob
+from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, UnavailableModel, VideoJob
 from jobs.providers import veo
 from jobs.storage.base import video_name
 from jobs.worker import outage, staging, steps
@@ -47,6 +47,7 @@ CHANGING = (  # in what staff read, from run to run
     (re.compile(r"127\.0\.0\.1:\d+"), "host"),
     (re.compile(r"'/\S*/"), "'/…/"),
     (re.compile(r"\[Errno \d+\]"), "[Errno]"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\dZ"), "…"),
 )
 
 
@@ -205,6 +206,9 @@ class Studio:
         past = timedelta(seconds=seconds)
         VideoJob.objects.update(**{name: F(name) - past for name in TIMES})
         SubmissionGate.objects.update(opens_at=F("opens_at") - past)
+        UnavailableModel.objects.update(
+            since=F("since") - past, next_probe_at=F("next_probe_at") - past
+        )
 
     def wait(self) -> None:
         """Let time pass until the job's next step is due."""

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.utils import timezone
 
+from jobs import model_availability
 from tests.faults.fault import SUCCEEDED, Fault, google, impatient, restarted
 from tests.faults.studio import Studio
 
@@ -62,6 +64,14 @@ def no_token(studio: Studio) -> None:
     studio.finish()
 
 
+def model_removed(studio: Studio) -> None:
+    """The job waits while Google answers 404 to another job of its model."""
+    studio.order()
+    model = model_availability.google_id(studio.job.model)
+    model_availability.close(google_id=model, cause="404 NOT_FOUND", now=timezone.now())
+    studio.finish()
+
+
 def service_account(studio: Studio) -> Path:
     """Credentials of a service account, whose token server refuses connections."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
@@ -114,6 +124,8 @@ FAULTS = [
         "provider.rejected",
         (1, 0, 0),
     ),
+    Fault("404: the model of a waiting job", model_removed, "provider.rejected", (0, 0, 0)),
+    Fault("404 that names no model", google("create 404"), "provider.rejected", (1, 0, 0)),
     Fault("500", google("create 500"), UNKNOWN, (1, 0, 0)),
     Fault("504", google("create 504"), UNKNOWN, (1, 0, 0)),
     Fault("an HTML page, 502", google("create html"), UNKNOWN, (1, 0, 0)),

@@ -170,7 +170,7 @@ def _begun(user: User, asked: VideoSpec, at: datetime) -> VideoJob:
     events.add(job, messages.STARTED, at)
     events.add(job, messages.CALLING, at)
     at += timedelta(seconds=2)
-    operation = Mock(seconds=8, clock=at.timestamp).submit(spec=asked, inputs=Inputs())
+    operation = Mock(seconds=8, clock=at.timestamp).submit(spec=asked, inputs=Inputs(), labels={})
     if not asked.mock_mode:
         operation = f"projects/studio/operations/{job.pk.hex[:16]}"
     lifecycle.submitted(accepted={job: operation}, now=at)

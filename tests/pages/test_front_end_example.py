@@ -17,6 +17,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.client import MOCK_JOB, ApiClient
 from tests.front_end import serve_front_end
+from tests.prices import PRICES, price
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
@@ -24,7 +25,9 @@ pytestmark = [pytest.mark.live, pytest.mark.once]
 PASSWORD = "correct-horse-battery"
 JWT_KEY = "known to everybody, for tests on one machine"
 FAST, LITE = "veo-3.1-fast-generate-preview", "veo-3.1-lite-generate-001"
+STANDARD = "veo-3.1-generate-preview"
 STYLES_OF_AXE = "Applying inline style"
+JOB = re.compile(r"/api/v1/video-jobs/[0-9a-f-]{36}$")
 FAILED_REQUESTS = "Failed to load resource"  # Chromium's own line for each 4xx and 5xx
 
 
@@ -110,6 +113,10 @@ def balance(client: ApiClient) -> int:
 
 def jobs_of(client: ApiClient) -> list[dict[str, Any]]:
     return client.get("/api/v1/video-jobs").json()["jobs"]
+
+
+def cost(model: str, resolution: str, sound: bool = False) -> int:
+    return price(model=model, resolution=resolution, seconds=8, sound=sound)
 
 
 def expired(token: str) -> str:
@@ -292,7 +299,7 @@ class TestSession:
                 headers |= {"authorization": f"Bearer {expired(token)}"}
             route.continue_(headers=headers)
 
-        page.route("**/api/v1/video-jobs/*", age)
+        page.route(JOB, age)
         renewals: list[int] = []
         page.on(
             "response",
@@ -380,7 +387,7 @@ class TestPolling:
         account("olga")
         page = visit("olga", tolerate=FAILED_REQUESTS)
         page.route(
-            "**/api/v1/video-jobs/*",
+            JOB,
             lambda route: route.fulfill(
                 status=502,
                 content_type="text/html",
@@ -408,7 +415,7 @@ class TestPolling:
             else:
                 route.fulfill(response=response, headers=headers)
 
-        page.route("**/api/v1/video-jobs/*", answer)
+        page.route(JOB, answer)
         card = order(page, "[[slow:60]] A well at noon")
         page.wait_for_timeout(6_000)
         assert len(tags) >= 4  # it would be two if each wait took three seconds
@@ -429,6 +436,32 @@ class TestPolling:
         order(page, "[[slow:3]] A paper boat")
         page.reload()
         expect(card_of(page, "[[slow:3]] A paper boat").locator("video")).to_be_visible()
+
+
+class TestPrices:
+    def test_cost_of_each_choice_is_shown_before_the_order(self, open_page):
+        env = {"VIDEO_PRICES": json.dumps(PRICES), "SIGNUP_GRANT_TOKENS": "100"}
+        with (
+            serve_front_end() as front_end,
+            Stack(env=env | {"CORS_ALLOWED_ORIGINS": front_end.origin}, clusters=0) as stack,
+        ):
+            front_end.studio_url = stack.url
+            ApiClient(stack.url).register("bill", PASSWORD)
+            page = open_page()
+            page.goto(front_end.origin)
+            log_in(page, "bill")
+            button = page.locator("#order [type=submit]")
+            expect(button).to_have_text(f"Generate Video ({cost(FAST, '720p')} tokens)")
+            page.get_by_label("With sound").check()
+            expect(button).to_have_text(f"Generate Video ({cost(FAST, '720p', True)} tokens)")
+            expect(page.locator(".quote")).to_be_empty()
+            page.get_by_label("Resolution").select_option("1080p")
+            page.get_by_label("Model", exact=True).select_option(STANDARD)
+            much = cost(STANDARD, "1080p", True)
+            expect(button).to_have_text(f"Generate Video ({much} tokens)")
+            sentence = f"This video costs {much} tokens, but you have 100."
+            expect(page.locator(".quote")).to_have_text(sentence)
+            expect(button).to_have_accessible_description(re.compile(re.escape(sentence)))
 
 
 class TestStudioClient:

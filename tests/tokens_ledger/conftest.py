@@ -20,6 +20,8 @@ def charged():
 
     def charge(user, reference):
         account = ledger.lock(user=user)
-        return ledger.charge(account=account, operation="video_generation", reference=reference)
+        return ledger.charge(
+            account=account, operation="video_generation", tokens=50, reference=reference
+        )
 
     return charge

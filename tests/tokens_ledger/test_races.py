@@ -17,7 +17,8 @@ outcomes = []
 def charge(number):
     with transaction.atomic():
         account = ledger.lock(user=alice)
-        ledger.charge(account=account, operation="video_generation", reference=f"job-{number}")
+        job = f"job-{number}"
+        ledger.charge(account=account, operation="video_generation", tokens=50, reference=job)
 
 def grant(number):
     ledger.grant(user=alice, amount=10, note="")
@@ -48,7 +49,7 @@ race(charge)
 ledger.grant(user=alice, amount=30, note="")
 with transaction.atomic():
     account = ledger.lock(user=alice)
-    ledger.charge(account=account, operation="video_generation", reference="the-job")
+    ledger.charge(account=account, operation="video_generation", tokens=50, reference="the-job")
 race(refund)
 print(json.dumps([outcomes, ledger.balance(user=alice)]))
 """

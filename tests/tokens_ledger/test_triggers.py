@@ -47,7 +47,7 @@ class TestEntries:
     @pytest.mark.only_on("sqlite")  # PostgreSQL has no INSERT OR REPLACE
     @pytest.mark.parametrize("same", ["id", "reference"])
     def test_replace_of_an_entry_is_refused(self, account, sql, same):
-        ledger.charge(account=account, operation="video_generation", reference="job-1")
+        ledger.charge(account=account, operation="video_generation", tokens=50, reference="job-1")
         new_id = "id" if same == "id" else "id + 1"
         with pytest.raises(IntegrityError, match="only ever appended"), transaction.atomic():
             sql(

@@ -4,7 +4,7 @@ Compiling the query of a poll costs more than running it (docs/performance.md). 
 benchmark shows the need. It supports the default database only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,24 +30,29 @@ class Param(Expression):
 class CompiledQuery:
     """`CompiledQuery(lambda: Job.objects.filter(pk=Param("pk", UUIDField()))).first(pk=…)`.
 
-    The queryset selects whole instances and has no select_related.
+    Both methods raise ValidationError for an invalid value.
     """
 
     def __init__(self, build: Callable[[], QuerySet[Any]]) -> None:
         self.build = build
 
     def first(self, **values: Any) -> Any:
-        """The first instance, or None. Raises ValidationError for an invalid value."""
-        queryset, compiler, sql, params, converters = self._compiled
+        """The first instance, or None. The queryset selects whole instances of one model."""
+        rows = self.rows(**values)
+        if not rows:
+            return None
+        model = self._compiled[0].model
+        names = [field.attname for field in model._meta.concrete_fields]
+        return model.from_db(DEFAULT_DB_ALIAS, names, rows[0])
+
+    def rows(self, **values: Any) -> Sequence[Sequence[Any]]:
+        """All rows, as `values_list` returns them."""
+        _, compiler, sql, params, converters = self._compiled
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             bound = [each.bind(values) if isinstance(each, Param) else each for each in params]
             cursor.execute(sql, bound)
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        (row,) = compiler.apply_converters([row], converters) if converters else (row,)
-        names = [field.attname for field in queryset.model._meta.concrete_fields]
-        return queryset.model.from_db(DEFAULT_DB_ALIAS, names, row)
+            rows = cursor.fetchall()
+        return list(compiler.apply_converters(rows, converters)) if converters else rows
 
     @cached_property
     def _compiled(self) -> tuple[Any, ...]:

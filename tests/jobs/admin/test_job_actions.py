@@ -110,14 +110,13 @@ class TestFail:
 
 class TestRetry:
     def test_free_retry_orders_the_same_job(self, operator, new_job, alice):
-        job = new_job("FAILED", prompt="An owl")
+        job = new_job("FAILED", prompt="An owl", negative_prompt="rain", seed=7)
         before = ledger.balance(user=alice)
         answer = press(operator, "retry", job, price="free")
         new = new_of(job)
         assert said(answer) == [f"Job {job.pk}: retried as job {new.pk}, for 0 tokens."]
-        assert (new.prompt, new.user, new.status, new.tokens_consumed) == (
-            *("An owl", alice, "PENDING", 0),
-        )
+        assert new.spec == job.spec
+        assert (new.user, new.status, new.tokens_consumed) == (alice, "PENDING", 0)
         assert ledger.balance(user=alice) == before
         assert notes(new) == [(f"Retried from job {job.pk} by operator", "Never came")]
         assert notes(job) == [(f"Retried as job {new.pk} by operator", "Never came")]

@@ -63,6 +63,11 @@ class TestTimeline:
         assert "503 overloaded" in text
         assert "Consecutive failures in generating: 1" in text
 
+    def test_negative_prompt_and_seed_are_shown(self, new_job, support):
+        text = support.get(page_of(new_job(negative_prompt="No rain", seed=4294967295))).text
+        assert "No rain" in text
+        assert "4294967295" in text
+
     def test_late_answer_is_shown(self, new_job, support):
         job = new_job("submitting")
         unknown = Failure(code="provider.unknown_submission", message="Nobody knows.")

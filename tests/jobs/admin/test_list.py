@@ -225,13 +225,14 @@ class TestExport:
         return list(csv.DictReader(text.splitlines()))
 
     def test_export_holds_the_selected_jobs(self, finance, new_job):
-        job = new_job("FAILED", prompt="Two\nlines, and a comma")
+        job = new_job("FAILED", prompt="Two\nlines, and a comma", negative_prompt="rain", seed=0)
         new_job()
         [row] = self.export(finance, job)
         assert row["id"] == str(job.pk)
         assert (row["status"], row["errorCode"]) == ("FAILED", "safety.output")
         assert (row["tokensConsumed"], row["tokensRefunded"]) == ("50", "50")
         assert row["email"] == "alice@example.com"
+        assert (row["negativePrompt"], row["seed"]) == ("rain", "0")
 
     def test_export_holds_all_jobs_of_the_filter(self, finance, new_job, roomy):
         jobs = [new_job("FAILED") for _ in range(3)]

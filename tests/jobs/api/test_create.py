@@ -28,11 +28,13 @@ class TestAnswer:
             "clientReference": None,
             "private": False,
             "prompt": "A sunset over mountains",
+            "negativePrompt": None,
             "model": "veo-3.1-fast-generate-preview",
             "resolution": "720p",
             "aspectRatio": "16:9",
             "durationSeconds": 8,
             "generateAudio": False,
+            "seed": None,
             "mockMode": True,
             "inputs": {"initialImage": False, "endFrame": False, "referenceImages": 0},
             "status": "PENDING",
@@ -150,19 +152,22 @@ class TestDefaults:
         "fields",
         [
             {"durationSeconds": None, "generateAudio": None},
-            {"durationSeconds": "", "generateAudio": ""},
+            {"durationSeconds": "", "generateAudio": "", "negativePrompt": " ", "seed": ""},
             {"initialImage": "", "endFrame": "", "referenceImages": ""},
         ],
     )
     def test_empty_form_field_gets_the_default(self, client, fields):
         job = client.create(**fields).json()
         assert (job["durationSeconds"], job["generateAudio"]) == (8, False)
+        assert (job["negativePrompt"], job["seed"]) == (None, None)
 
     def test_null_in_json_gets_the_default(self, client):
         nothing = {"durationSeconds": None, "initialImage": None, "endFrame": None}
+        nothing |= {"negativePrompt": None, "seed": None}
         answer = client.create_json(**nothing, referenceImages=None)
         assert answer.status_code == 202
         assert answer.json()["durationSeconds"] == 8
+        assert (answer.json()["negativePrompt"], answer.json()["seed"]) == (None, None)
         assert answer.json()["inputs"]["referenceImages"] == 0
 
     @pytest.mark.parametrize(("default", "shown"), [(True, True), (False, False)])
@@ -184,7 +189,7 @@ class TestDefaults:
 
 
 class TestFields:
-    @pytest.mark.parametrize("seconds", [4, 8])
+    @pytest.mark.parametrize("seconds", [4, 6, 8])
     def test_duration_may_be_number_or_text(self, client, settings, seconds):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
         for form in (
@@ -195,6 +200,20 @@ class TestFields:
         ):
             assert form.status_code == 202
             assert form.json()["durationSeconds"] == seconds
+
+    @pytest.mark.parametrize("seed", [0, 7, 2**32 - 1])
+    def test_seed_may_be_number_or_digits(self, client, seed):
+        for answer in (
+            client.create(seed=str(seed)),
+            client.create_json(seed=seed),
+            client.create_json(seed=str(seed)),
+        ):
+            assert answer.status_code == 202
+            assert answer.json()["seed"] == seed
+
+    def test_negative_prompt_is_trimmed(self, client):
+        for create in (client.create, client.create_json):
+            assert create(negativePrompt=" rain,\nfog ").json()["negativePrompt"] == "rain,\nfog"
 
     @pytest.mark.parametrize("name", ["generateAudio", "mockMode"])
     @pytest.mark.parametrize(

@@ -93,6 +93,8 @@ class TestMismatch:
         {"aspectRatio": "9:16"},
         {"durationSeconds": 4},
         {"generateAudio": "true"},
+        {"negativePrompt": "rain"},
+        {"seed": "0"},
         {"mockMode": "false"},
         {"initialImage": picture},
         {"initialImage": picture, "endFrame": picture},
@@ -121,6 +123,11 @@ class TestMismatch:
 
         assert [ask("red", "blue"), ask("red", "blue"), ask("blue", "red")] == [202, 202, 422]
         assert [ask("red"), ask("red", "blue", "blue")] == [422, 422]
+
+    def test_another_seed_is_422(self, client):
+        seeds = [("7", 202), ("07", 202), ("8", 422), (None, 422)]
+        for seed, status in seeds:
+            assert client.create(headers=key(), seed=seed).status_code == status
 
     def test_invalid_body_under_a_used_key_is_400(self, client, first):
         assert_fault(client.create(headers=key(), resolution="4k"), field="resolution")

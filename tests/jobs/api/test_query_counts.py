@@ -60,6 +60,12 @@ class TestCreate:
             with costs(10):
                 assert create().status_code == 202
 
+    def test_create_of_a_real_video(self, client, settings):
+        settings.GOOGLE_API_KEY = "test-google-key"
+        client.create(mockMode="false")  # counts the run times
+        with costs(11):  # looks whether Google has the model
+            assert client.create(mockMode="false").status_code == 202
+
     def test_create_with_idempotency_key(self, client):
         with costs(12):
             assert client.create(headers={"Idempotency-Key": "a"}).status_code == 202
@@ -118,17 +124,17 @@ class TestLists:
     def test_list_of_finished_jobs(self, asks, new_job, jobs):
         for _ in range(jobs):
             new_job(Status.SUCCEEDED)
-        asks(JOBS, 4)
-        asks(JOBS, 3)  # their texts are kept
+        asks(JOBS, 5)
+        asks(JOBS, 3)  # their texts are cached
 
     @pytest.mark.parametrize("jobs", [1, 3])
     def test_list_of_waiting_jobs(self, asks, new_job, jobs):
         for _ in range(jobs):
             new_job()
-        asks(JOBS, 5)
+        asks(JOBS, 6)
 
     def test_list_of_models(self, asks, anonymous):
-        asks("/api/v1/video-models", 0, by=anonymous)
+        asks("/api/v1/video-models", 1, by=anonymous)
 
 
 class TestTokens:
@@ -145,7 +151,7 @@ class TestTokens:
 class TestPages:
     def test_monitor_on_first_view(self, asks, anonymous, new_job):
         new_job()
-        asks("/video-monitor", 8, by=anonymous)
+        asks("/video-monitor", 9, by=anonymous)
 
     def test_monitor_from_the_cache(self, asks, anonymous, new_job):
         new_job()

@@ -1,10 +1,12 @@
 """Refused orders: the sentence of each refusal, and the order of the checks."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from jobs import catalog
 from jobs.models import VideoJob
 from tests.api import FORM, JOBS, Client, assert_fault, assert_problem, limited
 from tests.uploads import picture
@@ -12,7 +14,8 @@ from tests.uploads import picture
 LITE = "veo-3.1-lite-generate-001"
 RESOLUTION = "Resolution must be '720p' or '1080p'"
 RATIO = "Aspect ratio must be '16:9' or '9:16'"
-DURATION = "Duration must be 4 or 8 seconds"
+DURATION = "Duration must be 4, 6 or 8 seconds"
+SEED = "Seed must be a whole number from 0 to 4294967295, in digits alone"
 pytestmark = pytest.mark.once
 
 MODEL = (
@@ -29,6 +32,7 @@ WRONG = [
     *(("durationSeconds", DURATION, v) for v in ("0", "5", "-8", "8.5", "abc", "٨")),
     *(("mockMode", MOCK, value) for value in ("", "1", "truee")),
     *(("generateAudio", AUDIO, value) for value in ("1", "nein")),
+    *(("seed", SEED, v) for v in ("-1", "+1", "1.0", "1e3", "0x1", " 1", "٨", "4294967296")),
 ]
 NO_TEXT: list[Any] = [None, True, 720, 1.5, ["720p"], {"a": "720p"}]
 NO_BOOLEAN: list[Any] = [None, 1, "", [True], {}, "null"]
@@ -38,11 +42,16 @@ WRONG_JSON: list[tuple[str, str, Any]] = [
     *(("model", MODEL, value) for value in NO_TEXT),
     *(
         ("durationSeconds", DURATION, value)
-        for value in (True, 0, 6, 8.5, 10**300, 1e300, "", [8], {"a": 8})
+        for value in (True, 0, 5, 8.5, 10**300, 1e300, "", [8], {"a": 8})
     ),
     *(("mockMode", MOCK, value) for value in NO_BOOLEAN),
     *(("generateAudio", AUDIO, value) for value in NO_BOOLEAN[1:]),
     *(("prompt", "Prompt must be text", value) for value in NO_TEXT[1:]),
+    *(("negativePrompt", "Negative prompt must be text", value) for value in NO_TEXT[1:]),
+    *(
+        ("seed", SEED, value)
+        for value in (True, -1, 1.0, 1e3, 2**32, 10**300, "", "1.0", "+1", "1\n", [1], {"a": 1})
+    ),
 ]
 
 
@@ -133,6 +142,14 @@ class TestPrompt:
         with_image = client.create(prompt=chr(code), initialImage=picture())
         assert_fault(with_image, field="prompt")
 
+    def test_negative_prompt_is_refused_like_a_prompt(self, client):
+        for text, sentence in (
+            ("x" * 4_001, "Negative prompt must be at most 4,000 characters"),
+            ("a\0b", "Negative prompt must not contain control characters"),
+        ):
+            body = assert_fault(client.create_json(negativePrompt=text), field="negativePrompt")
+            assert body["detail"] == sentence
+
     @pytest.mark.parametrize("escape", [r"\ud800", r"a\udfff", r"\udc00\ud800"])
     def test_lone_surrogate_is_refused(self, client, escape):
         text = json.dumps(FORM | {"prompt": "HERE"}).replace("HERE", escape)
@@ -148,6 +165,26 @@ class TestCombination:
                 {"resolution": "1080p", "durationSeconds": 4},
                 "durationSeconds",
                 "1080p videos must be 8 seconds long",
+            ),
+            (
+                {"resolution": "1080p", "durationSeconds": 6},
+                "durationSeconds",
+                "1080p videos must be 8 seconds long",
+            ),
+            (
+                {"initialImage": 1, "endFrame": 1, "durationSeconds": 6},
+                "durationSeconds",
+                "Videos with an end frame must be 8 seconds long",
+            ),
+            (
+                {"referenceImages": 1, "durationSeconds": 6},
+                "durationSeconds",
+                "Videos with reference images must be 8 seconds long",
+            ),
+            (
+                {"referenceImages": 1, "negativePrompt": "rain"},
+                "negativePrompt",
+                "A negative prompt cannot be combined with reference images",
             ),
             (
                 {"endFrame": 1},
@@ -187,6 +224,18 @@ class TestCombination:
         assert body["detail"] == sentence
         assert [each["message"] for each in body["errors"]] == [sentence]
 
+    @pytest.mark.parametrize(
+        ("name", "value", "what"),
+        [("negativePrompt", "rain", "a negative prompt"), ("seed", "0", "a seed")],
+    )
+    def test_field_that_the_model_does_not_take_is_refused(
+        self, client, monkeypatch, name, value, what
+    ):
+        takes_less = replace(catalog.MODELS[LITE], negative_prompt=False, seed=False)
+        monkeypatch.setitem(catalog.MODELS, LITE, takes_less)
+        body = assert_fault(client.create(model=LITE, **{name: value}), field=name)
+        assert body["detail"] == f"Model '{LITE}' does not take {what}"
+
     def test_reference_images_without_a_prompt_are_refused(self, client):
         body = assert_fault(
             client.create(prompt=None, **pictures({"referenceImages": 1})), field="prompt"
@@ -225,6 +274,9 @@ class TestCombinationThatVeoTakes:
             {"referenceImages": 1, "generateAudio": "true"},
             {"initialImage": 1, "endFrame": 1, "model": LITE},
             {"durationSeconds": 4, "aspectRatio": "9:16"},
+            {"durationSeconds": 6, "initialImage": 1, "negativePrompt": "rain", "seed": "0"},
+            {"referenceImages": 1, "seed": "4294967295"},
+            {"durationSeconds": 6, "negativePrompt": "rain", "seed": "7", "model": LITE},
         ],
     )
     def test_combination_that_veo_accepts_is_accepted(self, client, asked):

@@ -26,6 +26,7 @@ OPERATIONS = {
         "415",
         "422",
         "429",
+        "503",
     },
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
@@ -208,7 +209,7 @@ class TestSchema:
         ]
         assert names == [
             *("RESOLUTION_720P", "RESOLUTION_1080P", "ASPECT_RATIO_16_9", "ASPECT_RATIO_9_16"),
-            *("DURATION_SECONDS_4", "DURATION_SECONDS_8"),
+            *("DURATION_SECONDS_4", "DURATION_SECONDS_6", "DURATION_SECONDS_8"),
         ]
 
     @pytest.mark.parametrize(("default", "required"), [(None, True), (True, False)])

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.conf import settings as configured
 from django.db import OperationalError
+from django.utils import timezone
 from rest_framework.views import APIView
 from rest_framework_simplejwt.tokens import AccessToken
 
+from jobs import model_availability
 from jobs.api.openapi_views import documents
 from jobs.providers import mock
 from tests.api import JOBS, PASSWORD
@@ -106,11 +108,11 @@ def spent(world: Any, path: str) -> Any:
     return post(world, path, body)
 
 
-def throttled(world: Any, call: Callable[[], Any]) -> Any:
+def throttled(world: Any, call: Callable[[], Any], times: int = 60) -> Any:
     rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
-    rates["webhook_test"] = "10/min"
+    rates |= {"quote": "120/min", "webhook_test": "10/min"}
     world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
-    for _ in range(60):
+    for _ in range(times):
         call()
     return call()
 
@@ -139,10 +141,17 @@ def too_many(world: Any) -> Any:
     return world.alice.create()
 
 
-def wrong_names(world: Any) -> Any:
+def model_unavailable(world: Any) -> Any:
+    world.settings.GOOGLE_API_KEY = "test-google-key"
+    now = timezone.now()
+    model_availability.close(google_id="veo-3.1-generate-001", cause="404", now=now)
+    return world.alice.create(mockMode="false", model="veo-3.1-generate-preview")
+
+
+def wrong_names(world: Any, path: str = JOBS) -> Any:
     order: dict[str, Any] = {"aspect_ratio": "16:9", "resolution": "480p"}
     order |= {"model": "veo-3.1-fast-generate-preview", "prompt": "A kite", "mockMode": True}
-    return world.alice.post(JOBS, order, format="json")
+    return world.alice.post(path, order, format="json")
 
 
 def with_webhook(world: Any) -> Any:
@@ -236,8 +245,19 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         b"A kite", "text/plain"
     ),
     ("createVideoJob", "422", "IdempotencyMismatch"): key_used_twice,
+    ("createVideoJob", "503", "ModelUnavailable"): model_unavailable,
     ("createVideoJob", "429", "TooManyActiveJobs"): too_many,
     ("createVideoJob", "429", "Throttled"): lambda world: throttled(world, world.alice.create),
+    ("quoteVideoJob", "400", "Invalid"): lambda world: wrong_names(world, f"{JOBS}/quote"),
+    ("quoteVideoJob", "413", "TooLarge"): lambda world: world.alice.send(
+        b"", "multipart/form-data; boundary=x", length=60_000_001, path=f"{JOBS}/quote"
+    ),
+    ("quoteVideoJob", "415", "UnsupportedMediaType"): lambda world: world.alice.send(
+        b"A kite", "text/plain", path=f"{JOBS}/quote"
+    ),
+    ("quoteVideoJob", "429", "Throttled"): lambda world: throttled(
+        world, world.alice.quote, times=120
+    ),
     ("listVideoJobs", "400", "Invalid"): lambda world: world.alice.get(
         f"{JOBS}?status=RUNNING&limit=1000"
     ),

@@ -12,6 +12,10 @@ REFERENCES = {
     "veo-3.1-generate-001": 3,
     "veo-3.1-lite-generate-001": 0,
 }
+COMBINATIONS = [
+    *(("720p", seconds, sound) for seconds in (4, 6, 8) for sound in (False, True)),
+    *(("1080p", 8, sound) for sound in (False, True)),
+]
 
 
 class TestModels:
@@ -22,11 +26,23 @@ class TestModels:
             "models": [
                 {
                     "id": id,
-                    "durations": [4, 8],
+                    "available": True,
+                    "durations": [4, 6, 8],
                     "resolutions": ["720p", "1080p"],
                     "aspectRatios": ["16:9", "9:16"],
                     "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": references},
+                    "negativePrompt": True,
+                    "seed": True,
                     "tokenCost": 50,
+                    "prices": [
+                        {
+                            "resolution": resolution,
+                            "durationSeconds": seconds,
+                            "generateAudio": sound,
+                            "tokens": 50,
+                        }
+                        for resolution, seconds, sound in COMBINATIONS
+                    ],
                 }
                 for id, references in REFERENCES.items()
             ]
@@ -52,7 +68,7 @@ class TestModels:
         ):
             wish = {"durationSeconds": seconds, "resolution": resolution, "aspectRatio": ratio}
             answer = client.create(model=model, **wish)
-            if (seconds, resolution) == (4, "1080p"):
+            if resolution == "1080p" and seconds != 8:
                 assert answer.status_code == 400
             else:
                 assert answer.status_code == 202

@@ -88,19 +88,27 @@ class TestPrompt:
         ],
     )
     def test_prompt_is_escaped(self, page, new_job, prompt):
-        new_job("SUCCEEDED", prompt=prompt)
+        new_job("SUCCEEDED", prompt=prompt, negative_prompt=prompt)
         text = page()
         assert prompt not in text or "<" not in prompt
         for dangerous in ("<script>", "<img src=x", "<iframe", "' onmouse", "known to everybody"):
             assert dangerous not in text
 
-    def test_only_the_prompt_is_hidden(self, page, new_job, settings):
+    def test_negative_prompt_and_seed_are_shown(self, page, new_job):
+        job = new_job("SUCCEEDED", negative_prompt="No rain", seed=0)
+        for path in (PAGES[0], f"{PAGES[0]}/{job.pk}"):
+            assert "Negative prompt: No rain" in page(path)
+            assert "<span>seed 0</span>" in page(path)
+
+    def test_only_the_prompts_are_hidden(self, page, new_job, settings):
         settings.MONITOR_SHOW_PROMPTS = False
-        made, failed = new_job("SUCCEEDED", prompt="A wish"), new_job("FAILED", prompt="A wish")
-        new_job(prompt="A wish")
+        asked = {"prompt": "A wish", "negative_prompt": "A wish", "seed": 4294967295}
+        made, failed = new_job("SUCCEEDED", **asked), new_job("FAILED", **asked)
+        new_job(**asked)
         for path in (PAGES[0], f"{PAGES[0]}/{made.pk}", f"{PAGES[0]}/{failed.pk}"):
             text = page(path)
             assert "A wish" not in text
+            assert "seed 4294967295" in text
             assert messages.CREATED in text
         for shown in (made.video_url, made.poster_url, "The video was held back."):
             assert shown in page()

@@ -19,6 +19,7 @@ class TestPublicFields:
     def test_card_has_only_public_fields(self):
         assert fields(public_jobs.Card) == {
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
+            *("negative_prompt", "seed"),
             *("with_sound", "is_mock", "status", "ended", "status_message"),
             *("progress_percentage", "seconds_left", "before_it", "error_message"),
             *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
@@ -31,6 +32,7 @@ class TestPublicFields:
     def test_only_public_columns_are_read(self):
         assert set(public_jobs.COLUMNS) == {
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
+            *("negative_prompt", "seed"),
             *("generate_audio", "mock_mode", "status", "status_message", "progress_percentage"),
             *("error_message", "video_url", "poster_url", "created_at", "started_at"),
             *("completed_at", "expected_seconds", "stage"),
@@ -40,7 +42,7 @@ class TestPublicFields:
         assert fields(figures.Figures) == {
             *("counts", "private", "oldest_pending", "pending_for_veo", "submit_retries"),
             *("poll_retries", "store_retries", "retrying_since", "throttled", "recent_failures"),
-            *("failing_since", "recent_successes", "workers_alive", "last_tick"),
+            *("failing_since", "recent_successes", "workers_alive", "last_tick", "missing_models"),
         }
         assert fields(figures.TypicalRun) == {"seconds", "is_mock", "hosts"}
 
@@ -92,13 +94,13 @@ for paths in (["/video-monitor"] * 20, [f"/video-monitor?page={n % 2 + 2}" for n
 @pytest.mark.live
 class TestStorm:
     def test_twenty_concurrent_viewers_take_the_queries_of_one(self, stack):
-        """Without jobs: 2 queries for the figures, 2 for the typical run, 2 for the jobs.
+        """Without jobs: 3 queries for the figures, 2 for the typical run, 2 for the jobs.
 
         A page after the first counts the jobs before it as well.
         """
         shell = stack(webs=0, clusters=0).manage("shell", "--verbosity", 0, "-c", STORM)
         one_page, two_pages = [json.loads(line) for line in shell.stdout.splitlines()[-2:]]
-        assert one_page == [{"200": 20}, 6]
+        assert one_page == [{"200": 20}, 7]
         assert two_pages == [{"200": 20}, 6]
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from jobs import failures, lifecycle
+from jobs import failures, lifecycle, model_availability
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
 from jobs.monitor import figures, status_message
 from jobs.stats.queries import PERIOD
@@ -86,6 +86,16 @@ def has_more_jobs_than_google_takes(new_job, now):
     new_job(mock_mode=False, now=now - HOUR)
 
 
+def misses_a_model(new_job, now):
+    since = now - HOUR
+    model_availability.close(google_id="veo-3.1-lite-generate-001", cause="404", now=since)
+
+
+def misses_a_model_and_has_silent_workers(new_job, now):
+    has_silent_workers(new_job, now)
+    misses_a_model(new_job, now)
+
+
 def fails_once(job, now, *, internal=True, level="info"):
     VideoJob.objects.filter(pk=job.pk).update(failure_count=2)
     JobEvent.objects.create(
@@ -94,6 +104,10 @@ def fails_once(job, now, *, internal=True, level="info"):
 
 
 State = Callable[..., None]
+MISSING = (
+    "Google has not offered veo-3.1-lite-generate-001 since {hour_ago}: new orders of it are "
+    "refused, and nothing is charged."
+)
 STATES: dict[State, tuple[str, str]] = {
     is_quiet: ("ok", "All is well: nothing to do at the moment."),
     has_a_new_job: ("ok", "All is well: the next video is about to begin."),
@@ -143,6 +157,14 @@ STATES: dict[State, tuple[str, str]] = {
         (
             "Most videos have failed since {now}; 3 jobs failed in the last quarter of an hour; "
             "their tokens were refunded."
+        ),
+    ),
+    misses_a_model: ("problem", MISSING),
+    misses_a_model_and_has_silent_workers: (
+        "problem",
+        (
+            "The workers have not responded since {hour_ago}. No tokens are lost: the jobs "
+            f"continue when the workers are back. {MISSING}"
         ),
     ),
     has_more_jobs_than_google_takes: (

@@ -4,14 +4,14 @@ from itertools import product
 
 import pytest
 
-from jobs.catalog import ASPECT_RATIOS, DURATIONS, RESOLUTIONS, VideoSpec
+from jobs.catalog import ASPECT_RATIOS, DURATIONS, RESOLUTIONS, VideoSpec, refusals
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.providers.mock import SAMPLES, Mock
 
 pytestmark = pytest.mark.once
 
 NOON = 1_800_000_000.0
-ORDERS = [
+COMBINATIONS = [
     VideoSpec(
         prompt="A lighthouse at dusk",
         model="veo-3.1-fast-generate-preview",
@@ -25,6 +25,7 @@ ORDERS = [
         RESOLUTIONS, ASPECT_RATIOS, DURATIONS, (False, True)
     )
 ]
+ORDERS = [order for order in COMBINATIONS if not [*refusals(order)]]
 
 
 def sample_of(order):
@@ -54,7 +55,7 @@ def order(prompt):
 
 
 def submit(mock, order):
-    return mock.submit(spec=order, inputs=Inputs())
+    return mock.submit(spec=order, inputs=Inputs(), labels={})
 
 
 class TestSample:

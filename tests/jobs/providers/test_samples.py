@@ -1,6 +1,6 @@
 """The mock provider's sample files are what their names say, measured with PyAV and Pillow."""
 
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 
 import av
@@ -16,10 +16,13 @@ SIZES = {
     "1080p-16x9": (1920, 1080),
     "1080p-9x16": (1080, 1920),
 }
-POSTERS = {f"{name}-{seconds}s": SIZES[name] for name, seconds in product(SIZES, (4, 8))}
+LENGTHS = {name: (4, 6, 8) if name.startswith("720p") else (8,) for name in SIZES}
+POSTERS = [f"{name}-{seconds}s" for name, lengths in LENGTHS.items() for seconds in lengths]
 VIDEOS = [
     (f"{name}-{seconds}s{sound}.mp4", SIZES[name], seconds, bool(sound))
-    for name, seconds, sound in product(SIZES, (4, 8), ("", "-audio"))
+    for name, lengths in LENGTHS.items()
+    for seconds in lengths
+    for sound in ("", "-audio")
 ]
 
 

@@ -40,6 +40,9 @@ def provider_at(google, **options):
     return veo.Veo(**account | {"base_url": google.url} | options)
 
 
+LABELS = {"job": "550e8400-e29b-41d4-a716-446655440000", "user": "7d3f0c7e"}
+
+
 def order(prompt="A lighthouse at dusk", **fields):
     usual: dict[str, Any] = {
         "model": "veo-3.1-fast-generate-preview",
@@ -53,7 +56,7 @@ def order(prompt="A lighthouse at dusk", **fields):
 
 
 def submit(provider, prompt="A lighthouse at dusk", inputs=None, **fields):
-    return provider.submit(spec=order(prompt, **fields), inputs=inputs or Inputs())
+    return provider.submit(spec=order(prompt, **fields), inputs=inputs or Inputs(), labels=LABELS)
 
 
 def marked(stage, fault):
@@ -84,6 +87,8 @@ class TestSubmission:
             resolution="1080p",
             aspect_ratio="9:16",
             generate_audio=True,
+            negative_prompt="rain",
+            seed=0,
         )
         [record] = google.records
         assert record.operation == operation
@@ -94,7 +99,15 @@ class TestSubmission:
             "resolution": "1080p",
             "aspectRatio": "9:16",
             "generateAudio": True,
+            "negativePrompt": "rain",
+            "seed": 0,
         }
+        assert record.labels == LABELS
+
+    @pytest.mark.parametrize("people", ["dont_allow", "allow_adult", "allow_all"])
+    def test_operator_chooses_which_people_google_shows(self, google, people):
+        submit(provider_at(google, person_generation=people))
+        assert google.records[0].parameters["personGeneration"] == people
 
     @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.id)
     def test_model_is_mapped_to_googles_name(self, google, provider, model):
@@ -139,11 +152,12 @@ class TestSubmission:
 
     def test_silent_order_without_prompt_is_sent(self, google, provider):
         inputs = Inputs(initial_image=picture())
-        submit(provider, prompt=None, inputs=inputs, duration_seconds=4)
+        submit(provider, prompt=None, inputs=inputs, duration_seconds=6)
         [record] = google.records
         assert record.prompt is None
         assert record.parameters["generateAudio"] is False
-        assert record.parameters["durationSeconds"] == 4
+        assert record.parameters["durationSeconds"] == 6
+        assert not {"negativePrompt", "seed", "personGeneration"} & record.parameters.keys()
 
 
 REFUSED = {  # what Google answers a submission: errorCode, whether it may be sent again

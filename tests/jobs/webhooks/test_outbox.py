@@ -89,6 +89,17 @@ class TestEvent:
         )
         assert (rerun.webhook_url, rerun.origin) == (f"{receiver.url}/own", "https://a.example")
 
+    def test_both_prompts_are_cut_to_fit(self, new_job, hook, sent):
+        texts = {"prompt": "\N{MAN}" * 4_000, "negative_prompt": "\N{WOMAN}" * 4_000}
+        new_job(Status.CANCELLED, **texts, seed=7)
+        assert len(WebhookDelivery.objects.get().body.encode()) <= 20_000
+        [event] = sent()
+        data = event["data"]
+        assert (data["seed"], data["truncated"]) == (7, True)
+        for name, text in (("prompt", "prompt"), ("negativePrompt", "negative_prompt")):
+            assert texts[text].startswith(data[name])
+            assert 2_000 < len(data[name]) < 4_000
+
     @pytest.mark.parametrize("character", ["\N{MAN}", "\u2028", "x"])
     def test_body_is_under_20_kb(self, client, hook, new_job, sent, character):
         prompt = "a" + character * 3_998 + "z"

@@ -43,7 +43,7 @@ def create(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("jobs", "0022_resend_webhooks")]
+    dependencies = [("jobs", "0025_unavailable_model")]
 
     operations = [
         migrations.AddField(
