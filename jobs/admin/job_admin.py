@@ -43,6 +43,7 @@ EXPORT = {
     "startedAt": lambda job: job.started_at and job.started_at.isoformat(),
     "completedAt": lambda job: job.completed_at and job.completed_at.isoformat(),
     "videoUrl": lambda job: job.video_url,
+    "videoRemovedAt": lambda job: job.video_removed_at and job.video_removed_at.isoformat(),
     "prompt": lambda job: job.prompt,
     "negativePrompt": lambda job: job.negative_prompt,
 }
@@ -71,6 +72,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),
             *("created_at", "started_at", "completed_at"),
             *("video_url", "poster_url", "video_bytes"),
+            *("video_removed_at", "video_removed_reason"),
         )}),
         ("Internal", {"fields": (
             *("stage", "failure_count", "crash_count", "next_step_at", "deadline_at"),

@@ -17,12 +17,14 @@ from jobs.api.schema_examples import (
     PENDING,
     PIXEL,
     QUOTE,
+    REMOVED,
     RUNNING,
     SUCCEEDED,
     THROTTLED,
     TOO_MANY,
 )
 from jobs.api.serializers import (
+    DeleteQuerySerializer,
     ListQuerySerializer,
     ModelListSerializer,
     QuoteSerializer,
@@ -266,15 +268,33 @@ partial_update = extend_schema(
 destroy = extend_schema(
     operation_id="deleteVideoJob",
     summary="Delete a video job",
-    description="Deletes the job and its images, but not the stored video. An active job is "
-    "cancelled first, as by `cancel`.",
-    parameters=[JOB_ID],
+    description="Deletes the job and its images, and with `video=true` the stored video. An active "
+    "job is cancelled first, as by `cancel`.",
+    parameters=[JOB_ID, DeleteQuerySerializer],
     responses={
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         404: NOT_FOUND,
+    },
+)
+remove_video = extend_schema(
+    operation_id="removeVideo",
+    summary="Remove the video",
+    description="Deletes the stored video and its poster, and leaves the job. This cannot be "
+    "undone, and no tokens are refunded. Repeating the call has no further effect.",
+    request=None,
+    parameters=[JOB_ID, etag(200)],
+    responses={
+        200: answer(VideoJobSerializer, "The job, without its video.", REMOVED, "A removed video"),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        404: refused(
+            "You have no such job, or it never had a video.", not_found="The job has no video"
+        ),
+        409: refused("The job is still active.", not_ready="The video is not ready yet"),
     },
 )
 cancel = extend_schema(
@@ -316,6 +336,7 @@ download = extend_schema(
         ),
         401: UNAUTHORIZED,
         404: NOT_FOUND,
+        410: refused("The video was removed.", video_removed="The video was removed."),
     },
 )
 list_models = extend_schema(

@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
-from jobs import events, messages, refunds, transitions
+from jobs import events, messages, refunds, removals, transitions
 from jobs.failures import INTERNAL
-from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob, VideoRemoval
 from jobs.stats import estimates, job_totals
 from jobs.webhooks import outbox
 
@@ -48,15 +48,19 @@ def cancel(
     return job
 
 
-def delete(*, job: VideoJob, now: datetime) -> None:
-    """Delete the job and its images; cancel it first if it is active. Ledger entries remain."""
+def delete(*, job: VideoJob, now: datetime, video_too: VideoRemoval.Cause | None = None) -> None:
+    """Delete the job and its images, and for the cause `video_too` its video; cancel it first if it
+    is active. Ledger entries remain.
+    """
     with transaction.atomic():
         locked = VideoJob.objects.select_for_update().filter(pk=job.pk).first()
         if locked is None:
             return
         if locked.status in ACTIVE:
             locked = cancel(job=locked, now=now)
-        job_totals.deleted(locked)
+        if video_too and locked.video_url:
+            removals.queue(jobs=[locked], cause=video_too, now=now)
+        job_totals.deleted([locked])
         locked.delete()
 
 

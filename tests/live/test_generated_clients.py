@@ -60,7 +60,7 @@ def order_in_python(folder: Path, service: Stack, name: str) -> dict[str, Any]:
 
 
 def check(seen: dict[str, Any], jobs: int) -> None:
-    """What each program saw: a refused order, and then `jobs` videos of an image."""
+    """What each program saw: a refused order, and then `jobs` videos, and its account deleted."""
     assert seen["refused"] == [400, "invalid"]
     assert len(seen["jobs"]) == jobs
     for job in seen["jobs"]:
@@ -70,6 +70,7 @@ def check(seen: dict[str, Any], jobs: int) -> None:
     assert sorted(seen["listed"]) == sorted(job["id"] for job in seen["jobs"])
     assert seen["kinds"] == [*["charge"] * jobs, "grant"]
     assert bytes(seen["start"]) == b"ftyp"
+    assert seen["deleted"] == 204
 
 
 class TestOpenapiPythonClient:

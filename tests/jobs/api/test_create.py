@@ -52,6 +52,8 @@ class TestAnswer:
             "createdAt": job["createdAt"],
             "startedAt": None,
             "completedAt": None,
+            "videoRemovedAt": None,
+            "videoRemovedReason": None,
         }
         stored = VideoJob.objects.get()
         assert before < stored.created_at < timezone.now()

@@ -23,6 +23,8 @@ KEYS = {
     *("logs", "tokensConsumed", "tokensRefunded", "cloudinaryUrl", "posterUrl", "errorMessage"),
     *("errorCode", "queuePosition", "estimatedSecondsRemaining", "createdAt", "startedAt"),
     "completedAt",
+    "videoRemovedAt",
+    "videoRemovedReason",
 }
 CALLING = "☁️  Calling Google Veo API..."
 GENERATING = "Video generation in progress..."

@@ -43,7 +43,7 @@ def create(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("jobs", "0025_unavailable_model")]
+    dependencies = [("jobs", "0028_video_age_and_take_down")]
 
     operations = [
         migrations.AddField(
