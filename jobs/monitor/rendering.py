@@ -15,7 +15,9 @@ from jobs.monitor.cache import get_or_compute
 from jobs.monitor.figures import TypicalRun, origin
 from jobs.monitor.public_jobs import PAGE, Card
 
-PACE = 2  # seconds between two requests of one page; so a private job is gone within five
+# Seconds between two requests of one page. A removed video and a private job must leave open pages
+# within five seconds, and a cached part is up to two seconds old.
+PACE = 2
 TYPICAL_RUN_SECONDS = 60  # cache lifetime
 
 
