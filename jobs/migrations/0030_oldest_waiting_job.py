@@ -28,7 +28,7 @@ def create(apps, schema_editor):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("jobs", "0028_video_age_and_take_down")]
+    dependencies = [("jobs", "0029_private_jobs")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
