@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                     model_name="videojob",
                     index=models.Index(
                         fields=["created_at"],
-                        condition=models.Q(("stage", ""), ("next_step_at__isnull", False)),
+                        condition=models.Q(("next_step_at__isnull", False), ("stage", "")),
                         name=NAME,
                     ),
                 )
