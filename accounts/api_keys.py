@@ -21,6 +21,7 @@ from videostudio.core.compiled_query import CompiledQuery, Param
 MARK = "vsk_"
 FORM = re.compile(r"vsk_[A-Za-z0-9]{8}_[A-Za-z0-9]{43}")
 MAX_KEYS = 20  # of one user, without revoked ones
+RETENTION = timedelta(days=30)  # of revoked keys
 INACTIVE = "The account is deactivated."
 USE_RECORDED_EVERY = timedelta(minutes=1)
 
@@ -89,6 +90,11 @@ def revoke(*, keys: QuerySet[ApiKey], now: datetime) -> int:
 def revoke_own(*, user: User, id: UUID, now: datetime) -> bool:
     """Revoke a key of `user`. False if there is none with this id, or it is revoked already."""
     return revoke(keys=of_user(user=user).filter(pk=id).order_by(), now=now) > 0
+
+
+def expired(*, now: datetime) -> QuerySet[ApiKey]:
+    """Keys that were revoked long ago. Jobs store the prefix, and the ledger the id, of a key."""
+    return ApiKey.objects.filter(revoked_at__lt=now - RETENTION)
 
 
 def authenticate(*, key: str, now: datetime) -> ApiKey:

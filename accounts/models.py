@@ -74,6 +74,13 @@ class ApiKey(models.Model):
                 condition=models.Q(scope__in=["full", "read"]), name="api_key_scope_known"
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["revoked_at"],
+                condition=models.Q(revoked_at__isnull=False),
+                name="api_key_revoked",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.prefix

@@ -12,8 +12,15 @@ from django.db import transaction
 
 from accounts import erasure
 from accounts.models import User
-from jobs import lifecycle
-from jobs.models import IdempotencyKey, JobCount, VideoJob, Webhook, WebhookDelivery
+from jobs import lifecycle, removals
+from jobs.models import (
+    IdempotencyKey,
+    JobCount,
+    VideoJob,
+    VideoRemoval,
+    Webhook,
+    WebhookDelivery,
+)
 from jobs.statuses import FINAL
 from tokens_ledger import ledger
 
@@ -46,17 +53,19 @@ def finish(*, now: datetime) -> None:
 def _delete_jobs(user: User, now: datetime) -> None:
     IdempotencyKey.objects.filter(user=user).delete()
     for job in VideoJob.objects.for_user(user).active():
-        lifecycle.delete(job=job, now=now)
-    while _delete_ended(user):
+        lifecycle.delete(job=job, now=now, video_too=VideoRemoval.Cause.ACCOUNT)
+    while _delete_ended(user, now):
         pass
     WebhookDelivery.objects.filter(user=user).delete()  # their bodies have the prompts
     JobCount.objects.filter(user=user).delete()
 
 
-def _delete_ended(user: User) -> int:
-    """Delete one batch. No counts are kept: their row is deleted in the end."""
+def _delete_ended(user: User, now: datetime) -> int:
+    """Delete one batch, with the videos. No counts are kept: their row is deleted in the end."""
     ended = VideoJob.objects.for_user(user).filter(status__in=FINAL).order_by("pk")
     with transaction.atomic():
-        batch = list(ended.select_for_update().values_list("pk", flat=True)[:BATCH_SIZE])
-        VideoJob.objects.filter(pk__in=batch).delete()
+        batch = list(ended.select_for_update().only("video_url", "video_name")[:BATCH_SIZE])
+        stored = [job for job in batch if job.video_url]
+        removals.queue(jobs=stored, cause=VideoRemoval.Cause.ACCOUNT, now=now, is_bulk=True)
+        VideoJob.objects.filter(pk__in=[job.pk for job in batch]).delete()
     return len(batch)

@@ -102,6 +102,31 @@ def connections_suffice(app_configs: Any, databases: Any, **kwargs: Any) -> list
     ]
 
 
+@register("jobs")
+def reset_links_have_a_host(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return _reset_links(Warning, "jobs.W005")
+
+
+@register("jobs", deploy=True)
+def reset_links_have_a_host_in_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    return _reset_links(Error, "jobs.E006")
+
+
+def _reset_links(kind: type[Error | Warning], id: str) -> list[CheckMessage]:
+    """Without PUBLIC_URL, the link in the mail has the host of the request that asks for it."""
+    wildcards = [host for host in settings.ALLOWED_HOSTS if host.startswith((".", "*"))]
+    if not settings.EMAIL_URL or settings.PUBLIC_URL or not wildcards:
+        return []
+    return [
+        kind(
+            "Anybody can have a link to another host mailed to a user who lost the password:"
+            f" ALLOWED_HOSTS has {', '.join(wildcards)}.",
+            hint="Set PUBLIC_URL to this service's own URL, or name each host in ALLOWED_HOSTS.",
+            id=id,
+        )
+    ]
+
+
 @register(deploy=True)
 def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []

@@ -80,6 +80,7 @@ class VideoJobSerializer(serializers.Serializer):
     mockMode = serializers.BooleanField(
         source="mock_mode", help_text="A sample; Google was not called."
     )
+    private = serializers.BooleanField(help_text="The public monitor only counts the job.")
     inputs = InputsSerializer(source="*", help_text="Which images were sent.")
     status = serializers.ChoiceField(
         choices=Status.choices,
@@ -97,7 +98,9 @@ class VideoJobSerializer(serializers.Serializer):
     tokensRefunded = serializers.IntegerField(
         source="tokens_refunded", help_text="How many of them were refunded."
     )
-    cloudinaryUrl = serializers.SerializerMethodField(help_text="The video, once SUCCEEDED.")
+    cloudinaryUrl = serializers.SerializerMethodField(
+        help_text="The video, once SUCCEEDED and until it is removed."
+    )
     posterUrl = serializers.SerializerMethodField(help_text="A JPEG of the first frame.")
     errorMessage = serializers.SerializerMethodField(help_text="Why it FAILED, for a person.")
     errorCode = serializers.SerializerMethodField(help_text="Why it FAILED, for a program.")
@@ -111,6 +114,13 @@ class VideoJobSerializer(serializers.Serializer):
     )
     completedAt = serializers.DateTimeField(
         source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
+    )
+
+    videoRemovedAt = serializers.DateTimeField(
+        source="video_removed_at", allow_null=True, help_text="When its video was removed."
+    )
+    videoRemovedReason = serializers.SerializerMethodField(
+        help_text="`owner`, `age`, or the reason that support gave."
     )
 
     def get_clientReference(self, shown: ShownJob) -> str | None:
@@ -131,6 +141,9 @@ class VideoJobSerializer(serializers.Serializer):
 
     def get_posterUrl(self, shown: ShownJob) -> str | None:
         return shown.absolute(shown.job.poster_url) if shown.job.poster_url else None
+
+    def get_videoRemovedReason(self, shown: ShownJob) -> str | None:
+        return shown.job.video_removed_reason or None
 
     def get_errorMessage(self, shown: ShownJob) -> str | None:
         return shown.job.error_message or None

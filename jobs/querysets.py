@@ -78,6 +78,14 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
     def active(self) -> "VideoJobQuerySet":
         return self.filter(status__in=ACTIVE)
 
+    def ended(self) -> "VideoJobQuerySet":
+        """The jobs that have ended, the oldest orders first."""
+        return self.filter(completed_at__isnull=False).order_by("created_at", "id")
+
+    def with_video(self) -> "VideoJobQuerySet":
+        """The jobs that have a video, the oldest videos first."""
+        return self.exclude(video_url="").order_by("completed_at")
+
     def due(self, *, now: datetime) -> "VideoJobQuerySet":
         """Jobs whose next step is due, those due longest first."""
         return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")

@@ -29,6 +29,10 @@ class ModelRetired(Exception):
     """The job's model is no longer in the catalog."""
 
 
+class VideoRemoved(Exception):
+    """The job's video was removed, which cannot be undone."""
+
+
 class NoOperation(Exception):
     """The provider's operation name for the job's video is not known."""
 
@@ -62,14 +66,16 @@ def fetch_again(
     """Fetch the video of an ended job with a new job that polls the same provider operation.
 
     Returns the new job. Raises JobStillActive, AlreadyRerun (by any job that has the operation and
-    is active or succeeded), NoOperation, InsufficientTokens, VideoJob.DoesNotExist; ModelRetired if
-    it is charged and has no price any more.
+    is active or succeeded), VideoRemoved, NoOperation, InsufficientTokens, VideoJob.DoesNotExist;
+    ModelRetired if it is charged and has no price any more.
     """
     operation = operations_of(jobs=[job])[job.pk]
     with transaction.atomic():
         if operation:  # by id, so that simultaneous calls lock in the same order
             list(VideoJob.objects.select_for_update().filter(operation=operation).order_by("pk"))
         source = _ended(job)
+        if source.video_removed_at:
+            raise VideoRemoved
         if not operation:
             raise NoOperation
         alive = VideoJob.objects.filter(status__in=(*ACTIVE, Status.SUCCEEDED))
@@ -110,6 +116,7 @@ def _new_rerun(source: VideoJob, now: datetime) -> VideoJob:
         source.spec,
         client_reference=source.client_reference,
         webhook_url=source.webhook_url,
+        private=source.private,
         origin=source.origin,
         user=source.user,
         rerun_of=source,

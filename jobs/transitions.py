@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
-from jobs import events
-from jobs.models import ACTIVE, JobImage, Status, VideoJob
+from jobs import events, removals
+from jobs.models import ACTIVE, JobImage, Stage, Status, VideoJob
 from jobs.stats import counters
 
 
@@ -32,6 +32,8 @@ def end(
         version=F("version") + 1, crash_count=0, **changes
     )
     if ended:
+        if job.stage == Stage.STORING and status != Status.SUCCEEDED:
+            removals.job_ended_while_storing(job=job, now=now)
         for name, value in changes.items():
             setattr(job, name, value)
         JobImage.objects.filter(job=job).delete()

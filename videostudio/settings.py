@@ -145,6 +145,7 @@ STAGING_DIR = env.str("STAGING_DIR", "")
 STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
+VIDEO_DEFAULT_PRIVATE = env.bool("VIDEO_DEFAULT_PRIVATE", False)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
 VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=at_least(1))
 VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=at_least(0))
@@ -156,6 +157,8 @@ VIDEO_JOB_DEADLINE_SECONDS = env.int(
 VIDEO_STORE_DEADLINE_HOURS = env.int(
     "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
 )
+VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=at_least(1))
+JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=at_least(1))
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}  # without VIDEO_PRICES
 VIDEO_PRICES: pricing.Table = env.prices("VIDEO_PRICES", "")
@@ -489,7 +492,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "videostudio.core.api.openapi_hooks.Schema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
     # No field of a body has this name in an error: `names.printable` replaces control characters.
@@ -500,6 +503,9 @@ REST_FRAMEWORK = {
         "create": THROTTLE_CREATE,
         "quote": "120/min",
         "webhook_test": "10/min",
+        "webhook_rotate": "5/day",
+        "webhook_replay": "60/min",
+        "new_key": "60/hour",
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",

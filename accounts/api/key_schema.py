@@ -9,11 +9,13 @@ from accounts.api.key_serializers import (
 )
 from videostudio.core.api.openapi import (
     JSON,
+    RETRY_AFTER,
     SESSION_REQUIRED,
     UNAUTHORIZED,
     UNKNOWN,
     answer,
     at_fault,
+    rate_limits,
     refused,
     sent,
 )
@@ -35,8 +37,9 @@ create = extend_schema(
     operation_id="createApiKey",
     summary="Create an API key",
     description="Returns a key for a program, to send wherever an access token is accepted. The "
-    "key is shown only in this response. A user has at most 20 keys.",
+    "key is shown only in this response. A user has at most 20 keys, and makes at most 60 an hour.",
     request={JSON: NewKeySerializer},
+    parameters=[RETRY_AFTER, *rate_limits(201, 400, 409, 429)],
     examples=[sent(REQUEST, "A limited key")],
     responses={
         201: answer(CreatedKeySerializer, "The new key.", KEY | {"key": f"{PREFIX}_…"}, "The key"),
@@ -50,6 +53,11 @@ create = extend_schema(
         409: refused(
             "You have 20 keys.",
             too_many_keys="You have 20 keys, the most possible: revoke one first.",
+        ),
+        429: refused(
+            "Too many new keys.",
+            throttled="At most 60 new API keys of one user are allowed in an hour. Try again in "
+            "3600 seconds.",
         ),
     },
 )

@@ -1,6 +1,6 @@
 """The user's API keys. Only a person with an access token makes, lists and revokes them."""
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.utils import timezone
@@ -16,6 +16,7 @@ from accounts.api.key_serializers import (
     KeyListSerializer,
     NewKeySerializer,
 )
+from accounts.api.throttling import NewKeyThrottle
 from accounts.models import User
 from videostudio.core.api.errors import Problem
 from videostudio.core.api.strict import StrictView, read
@@ -25,6 +26,9 @@ from videostudio.core.api.strict import StrictView, read
 class KeysView(StrictView):
     session_required = ("GET", "HEAD", "POST")
     reads_body = {"post"}
+
+    def get_throttles(self) -> Any:
+        return [NewKeyThrottle()] if self.request.method == "POST" else []
 
     @key_schema.create
     def post(self, request: Request) -> Response:

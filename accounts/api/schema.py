@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 
+from accounts.api.password_serializers import DeleteAccountSerializer
 from accounts.api.serializers import (
     CredentialsSerializer,
     RefreshSerializer,
@@ -135,7 +136,9 @@ log_out = extend_schema(
 delete_account = extend_schema(
     operation_id="deleteAccount",
     summary="Delete your account",
-    description='Needs the JSON body `{"password": "…"}`. Active jobs are cancelled. Jobs with '
+    request={JSON: DeleteAccountSerializer},
+    examples=[sent({"password": "correct-horse-battery"}, "Your password")],
+    description="Active jobs are cancelled. Jobs with "
     "their prompts, API keys, name and address are deleted; the entries stay, without a "
     "name. Stored videos stay, at their URLs. This cannot be undone.",
     responses={

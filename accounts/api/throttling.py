@@ -1,9 +1,9 @@
-"""Throttles of registration and log-in."""
+"""Throttles of registration, log-in and new API keys."""
 
 from rest_framework.request import Request
 
 from accounts.models import User
-from videostudio.core.api.throttling import WindowThrottle
+from videostudio.core.api.throttling import UserThrottle, WindowThrottle
 
 
 class AddressThrottle(WindowThrottle):
@@ -42,3 +42,10 @@ class OwnPasswordThrottle(LoginNameThrottle):
 
     def submitted_name(self, request: Request) -> object:
         return request.user.get_username()
+
+
+class NewKeyThrottle(UserThrottle):
+    """MAX_KEYS does not limit a client that makes and revokes keys in a loop."""
+
+    scope = "new_key"
+    counted = "new API keys of one user"

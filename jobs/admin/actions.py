@@ -12,7 +12,7 @@ from django import forms
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import lifecycle, model_availability, pricing, refunds, reruns
+from jobs import lifecycle, model_availability, pricing, refunds, removals, reruns
 from jobs.catalog import MODELS
 from jobs.models import ACTIVE, VideoJob
 from jobs.webhooks import registry
@@ -28,6 +28,10 @@ class RefundForm(ReasonForm):
     """The entry's note is the reason."""
 
     reason_help_text = NOTE_HELP_TEXT
+
+
+class TakeDownForm(ReasonForm):
+    reason_help_text = "The customer reads this sentence in the job. Taking down cannot be undone."
 
 
 class RerunForm(ReasonForm):
@@ -94,6 +98,12 @@ def _resend(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     return "1 event is sent again." if count == 1 else f"{count} events are sent again."
 
 
+@_domain_refusals()
+def _take_down(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    removals.take_down(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
+    return "its video is taken down."
+
+
 # ---- Refusals that the rows show ----
 
 
@@ -127,9 +137,19 @@ def _fetch_refusals(jobs: list[VideoJob]) -> list[str]:
     def refusal(job: VideoJob) -> str:
         if job.status in ACTIVE:
             return SENTENCES[reruns.JobStillActive]
+        if job.video_removed_at:
+            return SENTENCES[reruns.VideoRemoved]
         return "" if operations[job.pk] else SENTENCES[reruns.NoOperation]
 
     return [refusal(job) for job in jobs]
+
+
+def _take_down_refusal(job: VideoJob) -> str:
+    if job.status in ACTIVE:
+        return SENTENCES[removals.StillActive]
+    if job.video_removed_at:
+        return SENTENCES[removals.AlreadyRemoved]
+    return "" if job.video_url else SENTENCES[removals.NoVideo]
 
 
 def _resend_refusals(jobs: list[VideoJob]) -> list[str]:
@@ -204,6 +224,15 @@ ACTIONS = [
         **RERUN,
     ),
     _action(
+        name="take_down",
+        label="Take down",
+        intro="The videos of these jobs and their posters are deleted at the storage within "
+        "seconds. The jobs stay, and no tokens are refunded. This cannot be undone.",
+        form=TakeDownForm,
+        execute=_take_down,
+        refusal_reasons=_for_each(_take_down_refusal),
+    ),
+    _action(
         name="resend",
         label="Send webhook again",
         intro="The events of these jobs that did not reach the customer's server are sent once "
@@ -224,6 +253,10 @@ SENTENCES: dict[type[Exception], str] = {
     reruns.ModelRetired: "used a model that is no longer available",
     model_availability.ModelUnavailable: "uses a model that Google does not offer at the moment",
     registry.NothingToResend: "has no failed webhook delivery",
+    reruns.VideoRemoved: "had its video removed, which cannot be undone",
+    removals.StillActive: "has not ended yet",
+    removals.NoVideo: "has no video",
+    removals.AlreadyRemoved: "had its video removed before",
     reruns.NoOperation: "has no known operation at the provider",
     lifecycle.AlreadyFinished: "has already ended ({0})",
     reruns.AlreadyRerun: "was already repeated as job {0}",

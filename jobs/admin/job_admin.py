@@ -36,12 +36,14 @@ EXPORT = {
     "seed": lambda job: job.seed,
     "mockMode": lambda job: job.mock_mode,
     "clientReference": lambda job: job.client_reference,
+    "private": lambda job: job.private,
     "tokensConsumed": lambda job: job.tokens_consumed,
     "tokensRefunded": lambda job: job.tokens_refunded,
     "createdAt": lambda job: job.created_at.isoformat(),
     "startedAt": lambda job: job.started_at and job.started_at.isoformat(),
     "completedAt": lambda job: job.completed_at and job.completed_at.isoformat(),
     "videoUrl": lambda job: job.video_url,
+    "videoRemovedAt": lambda job: job.video_removed_at and job.video_removed_at.isoformat(),
     "prompt": lambda job: job.prompt,
     "negativePrompt": lambda job: job.negative_prompt,
 }
@@ -55,7 +57,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     ordering = ("-created_at", "-id")
     list_filter = (
         *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
-        *(filters.Refunded, filters.Model, "mock_mode", filters.FailedWebhook),
+        *(filters.Refunded, filters.Model, "mock_mode", "private", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
     search_help_text = (
@@ -64,12 +66,13 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (
-        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference")}),
+        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
         ("Answered", {"fields": (
             *("status", "status_message", "progress_percentage", "error_code", "error_message"),
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),
             *("created_at", "started_at", "completed_at"),
             *("video_url", "poster_url", "video_bytes"),
+            *("video_removed_at", "video_removed_reason"),
         )}),
         ("Internal", {"fields": (
             *("stage", "failure_count", "crash_count", "next_step_at", "deadline_at"),

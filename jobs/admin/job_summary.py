@@ -25,12 +25,18 @@ def _what(job: VideoJob, now: datetime) -> str:
     )
     match job.status:
         case Status.SUCCEEDED:
-            return f"The video was stored {took}."
+            return f"The video was stored {took}.{_removed(job)}"
         case Status.FAILED:
             return f"Failed {took}: {_sentence(job.error_message)} ({job.error_code})"
         case _:
             stage = "after" if job.submitted_at else "before"
             return f"Cancelled {took}, {stage} it was submitted to the provider."
+
+
+def _removed(job: VideoJob) -> str:
+    if not job.video_removed_at:
+        return ""
+    return f" It was removed on {job.video_removed_at:%d %b %Y}: {job.video_removed_reason}"
 
 
 def _sentence(text: str) -> str:

@@ -8,7 +8,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 
-from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick
+from jobs.models import (
+    IdempotencyKey,
+    JobEvent,
+    JobImage,
+    SubmissionGate,
+    Tally,
+    Tick,
+    VideoRemoval,
+)
 from videostudio.core.admin import ReadOnlyAdmin
 
 
@@ -53,6 +61,15 @@ class JobImageAdmin(ReadOnlyAdmin):
 class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("user", "job_id", "created_at")
     list_select_related = ("user",)
+
+
+@admin.register(VideoRemoval)
+class VideoRemovalAdmin(ReadOnlyAdmin):
+    """Videos that are to be deleted at the storage; those that failed have an error."""
+
+    list_display = ("created_at", "job_id", "cause", "attempts", "last_error", "next_try_at")
+    ordering = ("id",)
+    sortable_by = ()
 
 
 admin.site.register((Tick, SubmissionGate, Tally), ReadOnlyAdmin)

@@ -1,4 +1,4 @@
-"""A user's jobs, on the user's page."""
+"""A user's jobs and webhook, on the user's page."""
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -6,8 +6,9 @@ from django.template.loader import render_to_string
 from accounts.admin import UserAdmin
 from accounts.models import User
 from jobs.models import VideoJob
+from jobs.webhooks import outbox, registry
 
-SHOWN = 10
+SHOWN, FAILURES_SHOWN = 10, 5
 
 
 def panel(request: HttpRequest, user: User) -> str:
@@ -18,4 +19,13 @@ def panel(request: HttpRequest, user: User) -> str:
     return render_to_string("admin/accounts/user/jobs.html", context, request)
 
 
-UserAdmin.panels.append(panel)
+def webhook_panel(request: HttpRequest, user: User) -> str:
+    """The webhook's host and state. Its path may be a secret, as its secret is."""
+    if not request.user.has_perm("jobs.view_videojob") or not (webhook := registry.of(user)):
+        return ""
+    failures = registry.newest_failures(user=user)[:FAILURES_SHOWN]
+    context = {"webhook": webhook, "host": outbox.host(webhook.url), "failures": failures}
+    return render_to_string("admin/accounts/user/webhook.html", context, request)
+
+
+UserAdmin.panels += [panel, webhook_panel]

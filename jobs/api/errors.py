@@ -12,7 +12,7 @@ from rest_framework.exceptions import (
     ValidationError,
 )
 
-from jobs import job_creation, lifecycle, model_availability
+from jobs import job_creation, lifecycle, model_availability, removals
 from jobs.models import VideoJob
 from tokens_ledger import key_limit, ledger
 from videostudio.core.api.errors import Problem
@@ -99,6 +99,8 @@ TRANSLATIONS: dict[type[Exception], Callable[[Any], APIException]] = {
     ),
     job_creation.JobDeleted: lambda exc: NotFound(),
     VideoJob.DoesNotExist: lambda exc: NotFound(),  # deleted during this request
+    removals.StillActive: lambda exc: Problem(409, "The video is not ready yet", "not_ready"),
+    removals.NoVideo: lambda exc: NotFound("The job has no video"),
     lifecycle.AlreadyFinished: lambda exc: Problem(
         409, "The job has already finished.", "already_finished"
     ),

@@ -6,6 +6,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from jobs.api.order_schema import JsonOrderSerializer, MultipartOrderSerializer
+from jobs.api.request_serializers import ChangeVideoJobSerializer
 from jobs.api.schema_examples import (
     CANCELLED,
     CURSOR,
@@ -16,12 +17,14 @@ from jobs.api.schema_examples import (
     PENDING,
     PIXEL,
     QUOTE,
+    REMOVED,
     RUNNING,
     SUCCEEDED,
     THROTTLED,
     TOO_MANY,
 )
 from jobs.api.serializers import (
+    DeleteQuerySerializer,
     ListQuerySerializer,
     ModelListSerializer,
     QuoteSerializer,
@@ -236,18 +239,62 @@ list_jobs = extend_schema(
         401: UNAUTHORIZED,
     },
 )
+partial_update = extend_schema(
+    operation_id="updateVideoJob",
+    summary="Hide a video job, or show it",
+    description="The public monitor counts a private job and shows nothing else of it: the job's "
+    "page there is 404 at once, and its lists change within five seconds. The video's URL stays "
+    "the same. It is secret, not guarded: whoever has seen it can still watch the video.",
+    request={JSON: ChangeVideoJobSerializer},
+    examples=[sent({"private": True}, "Hide the job from the monitor", media_type=JSON)],
+    parameters=[JOB_ID, etag(200), retry_after(POLL_AGAIN, 200)],
+    responses={
+        200: answer(
+            VideoJobSerializer,
+            "The job as it is now.",
+            SUCCEEDED | {"private": True},
+            "A private job",
+        ),
+        400: at_fault(
+            "The body is invalid.",
+            code="invalid",
+            faults=[("private", "Private must be 'true' or 'false'", "invalid")],
+        ),
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        404: NOT_FOUND,
+    },
+)
 destroy = extend_schema(
     operation_id="deleteVideoJob",
     summary="Delete a video job",
-    description="Deletes the job and its images, but not the stored video. An active job is "
-    "cancelled first, as by `cancel`.",
-    parameters=[JOB_ID],
+    description="Deletes the job and its images, and with `video=true` the stored video. An active "
+    "job is cancelled first, as by `cancel`.",
+    parameters=[JOB_ID, DeleteQuerySerializer],
     responses={
         204: OpenApiResponse(description="Deleted."),
         400: UNKNOWN,
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         404: NOT_FOUND,
+    },
+)
+remove_video = extend_schema(
+    operation_id="removeVideo",
+    summary="Remove the video",
+    description="Deletes the stored video and its poster, and leaves the job. This cannot be "
+    "undone, and no tokens are refunded. Repeating the call has no further effect.",
+    request=None,
+    parameters=[JOB_ID, etag(200)],
+    responses={
+        200: answer(VideoJobSerializer, "The job, without its video.", REMOVED, "A removed video"),
+        400: UNKNOWN,
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        404: refused(
+            "You have no such job, or it never had a video.", not_found="The job has no video"
+        ),
+        409: refused("The job is still active.", not_ready="The video is not ready yet"),
     },
 )
 cancel = extend_schema(
@@ -289,6 +336,7 @@ download = extend_schema(
         ),
         401: UNAUTHORIZED,
         404: NOT_FOUND,
+        410: refused("The video was removed.", video_removed="The video was removed."),
     },
 )
 list_models = extend_schema(

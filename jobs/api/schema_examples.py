@@ -13,6 +13,7 @@ ORDER = {
     "seed": 42,
     "mockMode": True,
     "clientReference": "invoice-2026-117",
+    "private": False,
 }
 WEBHOOK_URL = "https://client.example.org/hooks/video"
 # A PNG of one pixel.
@@ -58,6 +59,8 @@ PENDING = {
     "createdAt": "2026-01-15T10:30:00Z",
     "startedAt": None,
     "completedAt": None,
+    "videoRemovedAt": None,
+    "videoRemovedReason": None,
 }
 RUNNING = PENDING | {
     "status": "RUNNING",
@@ -76,6 +79,13 @@ SUCCEEDED = ENDED | {
     "logs": GENERATING + STORED,
     "cloudinaryUrl": f"{VIDEO}.mp4",
     "posterUrl": f"{VIDEO}.jpg",
+}
+REMOVED = SUCCEEDED | {
+    "logs": [*GENERATING, *STORED, _line("11:02:00", "🗑️ Video removed by user")],
+    "cloudinaryUrl": None,
+    "posterUrl": None,
+    "videoRemovedAt": "2026-01-15T11:02:00Z",
+    "videoRemovedReason": "owner",
 }
 FAILED = ENDED | {
     "status": "FAILED",

@@ -6,6 +6,7 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from jobs.api.fields import StrictBooleanField
 from jobs.job_json import VideoJobSerializer
 from jobs.models import Status, VideoJob
 from videostudio.core.api.fields import ChoicesField, DigitsField
@@ -40,6 +41,12 @@ class ListQuerySerializer(PageSerializer):
     )
     after = CursorField(
         datetime, UUID, required=False, help_text="The `nextCursor` of the page before."
+    )
+
+
+class DeleteQuerySerializer(StrictQuerySerializer):
+    video = StrictBooleanField(
+        "Video", default=False, help_text="`true` removes the stored video too."
     )
 
 

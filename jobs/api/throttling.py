@@ -1,33 +1,34 @@
-from rest_framework.request import Request
-
-from videostudio.core.api.throttling import WindowThrottle
+from videostudio.core.api.throttling import UserThrottle
 
 
-class CreateThrottle(WindowThrottle):
+class CreateThrottle(UserThrottle):
     """Limits new jobs of one user (THROTTLE_CREATE). Reads are not throttled."""
 
     scope = "create"
     counted = "new jobs of one user"
 
-    def identity(self, request: Request) -> str:
-        return str(request.user.pk)
 
-
-class QuoteThrottle(WindowThrottle):
+class QuoteThrottle(UserThrottle):
     """Limits quotes of one user: their images are checked as those of an order."""
 
     scope = "quote"
     counted = "quotes of one user"
 
-    def identity(self, request: Request) -> str:
-        return str(request.user.pk)
 
-
-class WebhookTestThrottle(WindowThrottle):
-    """Limits one user's webhook tests, each of which may hold a request for 15 seconds."""
+class WebhookTestThrottle(UserThrottle):
+    """Each test may hold a request for 15 seconds."""
 
     scope = "webhook_test"
     counted = "webhook tests of one user"
 
-    def identity(self, request: Request) -> str:
-        return str(request.user.pk)
+
+class WebhookRotateThrottle(UserThrottle):
+    """Each old secret signs for a day, so their number must have a limit."""
+
+    scope = "webhook_rotate"
+    counted = "new webhook secrets of one user"
+
+
+class WebhookReplayThrottle(UserThrottle):
+    scope = "webhook_replay"
+    counted = "webhook replays of one user"

@@ -16,20 +16,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ApiKey
-from jobs import catalog, job_creation, lifecycle, model_availability, pricing
+from jobs import catalog, job_creation, lifecycle, model_availability, pricing, removals
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import ImageJSONParser
-from jobs.api.serializers import ListQuerySerializer, QuoteSerializer
+from jobs.api.request_serializers import ChangeVideoJobSerializer
+from jobs.api.serializers import DeleteQuerySerializer, ListQuerySerializer, QuoteSerializer
 from jobs.api.throttling import CreateThrottle, QuoteThrottle
 from jobs.job_json import VideoJobSerializer
-from jobs.models import ACTIVE, Status, VideoJob
+from jobs.models import ACTIVE, Status, VideoJob, VideoRemoval
+from videostudio.core.api.errors import Problem
 from videostudio.core.api.parsers import (
     BoundedFormParser,
     WholeMultiPartParser,
 )
-from videostudio.core.api.strict import StrictView
+from videostudio.core.api.strict import StrictView, read
 from videostudio.core.compiled_query import CompiledQuery, Param
 
 KEY_HEADER = "Idempotency-Key"
@@ -42,8 +44,8 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     """The jobs of the authenticated user; other users' jobs are answered with 404."""
 
     serializer_class = VideoJobSerializer
-    query_serializers = {"list": ListQuerySerializer}
-    reads_body = {"create", "quote"}
+    query_serializers = {"list": ListQuerySerializer, "destroy": DeleteQuerySerializer}
+    reads_body = {"create", "quote", "partial_update"}
     throttles_of = {"create": CreateThrottle, "quote": QuoteThrottle}
     parser_classes = [WholeMultiPartParser, ImageJSONParser, BoundedFormParser]
     queryset = VideoJob.objects.all()
@@ -68,6 +70,12 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def handle_exception(self, exc: Exception) -> Response:
         return super().handle_exception(api_exception(exc))
 
+    def get_parsers(self) -> Any:
+        """An order may contain images; the body of a change is small."""
+        if self.request and self.request.method == "PATCH":
+            self.parser_classes = [*StrictView.parser_classes, BoundedFormParser]
+        return super().get_parsers()
+
     def get_throttles(self) -> Any:
         throttle = self.throttles_of.get(self.action)
         return [throttle()] if throttle else []
@@ -83,6 +91,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             now=timezone.now(),
             client_reference=validated.client_reference,
             webhook_url=validated.webhook_url,
+            private=validated.private,
             origin=request.build_absolute_uri("/")[:-1][: VideoJob.ORIGIN_LENGTH],
             api_key=request.auth if isinstance(request.auth, ApiKey) else None,
             idempotency_key=replay_key,
@@ -119,10 +128,23 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         page = job_lists.page(user=request.user, query=self.query)
         return page_response(request=request, page=page)
 
+    @schema.partial_update
+    def partial_update(self, request: Request, pk: str) -> HttpResponse:
+        change = read(ChangeVideoJobSerializer, request.data)
+        job = lifecycle.set_private(job=self.get_object(), private=change["private"])
+        return job_response(request=request, job=job)
+
     @schema.destroy
     def destroy(self, request: Request, pk: str) -> Response:
-        lifecycle.delete(job=self.get_object(), now=timezone.now())
+        video_too = VideoRemoval.Cause.OWNER if self.query["video"] else None
+        lifecycle.delete(job=self.get_object(), now=timezone.now(), video_too=video_too)
         return Response(status=204)
+
+    @schema.remove_video
+    @action(detail=True, methods=["delete"])
+    def video(self, request: Request, pk: str) -> HttpResponse:
+        job = removals.remove(job=self.get_object(), now=timezone.now())
+        return job_response(request=request, job=job)
 
     @schema.cancel
     @action(detail=True, methods=["post"])
@@ -136,6 +158,8 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         job = self.get_object()
         if job.status != Status.SUCCEEDED:
             raise NotReady(_why_not_ready(job))
+        if job.video_removed_at:
+            raise Problem(410, "The video was removed.", "video_removed")
         return Response(status=302, headers={"Location": request.build_absolute_uri(job.video_url)})
 
 

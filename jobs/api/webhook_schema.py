@@ -105,8 +105,9 @@ rotate = extend_schema(
     operation_id="rotateWebhookSecret",
     summary="Get a new secret",
     description="Returns a new secret, once. For 24 hours the old one signs beside it, so that "
-    "receivers can be changed one after the other.",
+    "receivers can be changed one after the other. At most 5 a day.",
     request=None,
+    parameters=[RETRY_AFTER, *rate_limits(200, 400, 404, 429)],
     responses={
         200: answer(
             WebhookWithSecretSerializer, "With the new secret.", WITH_SECRET, "A new secret"
@@ -115,6 +116,11 @@ rotate = extend_schema(
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         404: NO_WEBHOOK,
+        429: refused(
+            "Too many rotations.",
+            throttled="At most 5 new webhook secrets of one user are allowed in a day. Try again "
+            "in 57600 seconds.",
+        ),
     },
 )
 test = extend_schema(
@@ -174,7 +180,7 @@ replay = extend_schema(
     description="One more try, now, whatever the status: the same id and body, a new timestamp. "
     "The list of deliveries says what came of it.",
     request=None,
-    parameters=[DELIVERY_ID],
+    parameters=[DELIVERY_ID, RETRY_AFTER, *rate_limits(202, 400, 404, 429)],
     responses={
         202: answer(
             DeliverySerializer,
@@ -187,5 +193,10 @@ replay = extend_schema(
         401: UNAUTHORIZED,
         403: READ_ONLY_KEY,
         404: refused("You have no such delivery, or no webhook.", not_found="Not found."),
+        429: refused(
+            "Too many replays.",
+            throttled="At most 60 webhook replays of one user are allowed in a minute. Try again "
+            "in 60 seconds.",
+        ),
     },
 )

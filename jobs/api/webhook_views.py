@@ -13,7 +13,11 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from jobs.api import webhook_schema
-from jobs.api.throttling import WebhookTestThrottle
+from jobs.api.throttling import (
+    WebhookReplayThrottle,
+    WebhookRotateThrottle,
+    WebhookTestThrottle,
+)
 from jobs.api.webhook_serializers import (
     DeliveriesQuerySerializer,
     DeliverySerializer,
@@ -27,7 +31,13 @@ from jobs.webhooks.outbox import EVENTS
 from videostudio.core.api.errors import Problem
 from videostudio.core.api.pagination import Cursor
 from videostudio.core.api.strict import StrictView, read
+from videostudio.core.api.throttling import UserThrottle
 
+THROTTLES: dict[str, list[type[UserThrottle]]] = {
+    "test": [WebhookTestThrottle],
+    "rotate": [WebhookRotateThrottle],
+    "replay": [WebhookReplayThrottle],
+}
 # A test waits up to 15 seconds for the receiver: it must not occupy all threads of the process.
 _open_tests = BoundedSemaphore(2)
 
@@ -38,7 +48,7 @@ class WebhookViewSet(StrictView, ViewSet):
     reads_body = {"update"}
 
     def get_throttles(self) -> Any:
-        return [WebhookTestThrottle()] if self.action == "test" else []
+        return [throttle() for throttle in THROTTLES.get(self.action or "", [])]
 
     def webhook(self) -> Webhook:
         webhook = registry.of(self.request.user)

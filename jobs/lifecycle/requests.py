@@ -1,14 +1,15 @@
-"""What clients and staff do to a job: create, cancel, delete, mark as failed."""
+"""What clients and staff do to a job: create, cancel, delete, hide, mark as failed."""
 
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from accounts.models import User
-from jobs import events, messages, refunds, transitions
+from jobs import events, messages, refunds, removals, transitions
 from jobs.failures import INTERNAL
-from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob, VideoRemoval
 from jobs.stats import estimates, job_totals
 from jobs.webhooks import outbox
 
@@ -47,16 +48,30 @@ def cancel(
     return job
 
 
-def delete(*, job: VideoJob, now: datetime) -> None:
-    """Delete the job and its images; cancel it first if it is active. Ledger entries remain."""
+def delete(*, job: VideoJob, now: datetime, video_too: VideoRemoval.Cause | None = None) -> None:
+    """Delete the job and its images, and for the cause `video_too` its video; cancel it first if it
+    is active. Ledger entries remain.
+    """
     with transaction.atomic():
         locked = VideoJob.objects.select_for_update().filter(pk=job.pk).first()
         if locked is None:
             return
         if locked.status in ACTIVE:
             locked = cancel(job=locked, now=now)
-        job_totals.deleted(locked)
+        if video_too and locked.video_url:
+            removals.queue(jobs=[locked], cause=video_too, now=now)
+        job_totals.deleted([locked])
         locked.delete()
+
+
+def set_private(*, job: VideoJob, private: bool) -> VideoJob:
+    """Hide the job from the public monitor, or show it; return the job as it is now.
+
+    Raises VideoJob.DoesNotExist if it was deleted meanwhile.
+    """
+    changed = VideoJob.objects.filter(pk=job.pk, private=not private)
+    changed.update(private=private, version=F("version") + 1)
+    return VideoJob.objects.get(pk=job.pk)
 
 
 # ---- New jobs ----

@@ -9,6 +9,7 @@ from jobs.models.coordination import (
 )
 from jobs.models.counters import JobCount, Tally
 from jobs.models.job_parts import IdempotencyKey, JobEvent, JobImage
+from jobs.models.removals import VideoRemoval
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
 from jobs.models.waiting_line import LineSnapshot, Turn
 from jobs.models.webhooks import Webhook, WebhookDelivery, WebhookSender
@@ -32,6 +33,7 @@ __all__ = [
     "Turn",
     "UnavailableModel",
     "VideoJob",
+    "VideoRemoval",
     "Webhook",
     "WebhookDelivery",
     "WebhookSender",

@@ -37,6 +37,7 @@ class VideoJob(models.Model):
 
     CLIENT_REFERENCE_LENGTH = 255
     ORIGIN_LENGTH = 300
+    REMOVED_REASON_LENGTH = 500
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -71,6 +72,10 @@ class VideoJob(models.Model):
         default="",
         db_default="",
         help_text="The client's own name for the job.",
+    )
+
+    private = models.BooleanField(
+        default=False, db_default=False, help_text="The public monitor only counts the job."
     )
 
     webhook_url = models.CharField(
@@ -135,6 +140,11 @@ class VideoJob(models.Model):
     video_url = models.CharField(max_length=500, blank=True)
     poster_url = models.CharField(max_length=500, blank=True)
     video_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    # Since then both URLs are empty.
+    video_removed_at = models.DateTimeField(null=True, blank=True)
+    video_removed_reason = models.CharField(
+        max_length=REMOVED_REASON_LENGTH, blank=True, default="", db_default=""
+    )
 
     rerun_of = models.ForeignKey(
         "self",
@@ -162,6 +172,7 @@ class VideoJob(models.Model):
             ("fail_videojob", "Can mark a job as failed and refund it"),
             ("export_videojob", "Can export jobs"),
             ("resend_videojob", "Can send a job's webhook again"),
+            ("take_down_videojob", "Can take down a job's video"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),
@@ -179,7 +190,9 @@ class VideoJob(models.Model):
                 name="job_running_has_stage",
             ),
             models.CheckConstraint(
-                condition=~Q(status=Status.SUCCEEDED) | ~Q(video_url=""),
+                condition=~Q(status=Status.SUCCEEDED)
+                | ~Q(video_url="")
+                | Q(video_removed_at__isnull=False),
                 name="job_succeeded_has_video",
             ),
             models.CheckConstraint(
@@ -226,7 +239,20 @@ class VideoJob(models.Model):
                 name="job_failures_by_code",
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
+            models.Index(fields=["completed_at"], condition=~Q(video_url=""), name="job_video_age"),
+            # For the monitor, which may have to find a few public jobs among many private ones.
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(private=False), name="job_public"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(private=False, status__in=ACTIVE),
+                name="job_public_active",
+            ),
             # For the filters of the staff's list.
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(private=True), name="job_private"
+            ),
             models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
             models.Index(
                 fields=["-created_at", "-id"], condition=Q(tokens_consumed=0), name="job_free"

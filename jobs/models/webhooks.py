@@ -4,7 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import JSONField, Q, Value
 
 MAX_URL_LENGTH = 2_000  # characters
 
@@ -21,6 +21,12 @@ class Webhook(models.Model):
     previous_secret = models.TextField(blank=True, editable=False)
     previous_until = models.DateTimeField(
         null=True, blank=True, help_text="The previous secret signs as well until then."
+    )
+    older_secrets = models.JSONField(
+        default=list,
+        db_default=Value([], JSONField()),
+        editable=False,
+        help_text="Those before the previous one that still sign: each with the time of its end.",
     )
     disabled_reason = models.CharField(
         max_length=200, blank=True, help_text="Why the service switched it off; empty if it is on."
@@ -80,6 +86,11 @@ class WebhookDelivery(models.Model):
                 fields=["next_try_at"],
                 condition=Q(next_try_at__isnull=False),
                 name="delivery_next_try",
+            ),
+            models.Index(
+                fields=["user", "host", "next_try_at"],
+                condition=Q(next_try_at__isnull=False),
+                name="delivery_lane",
             ),
             models.Index(
                 fields=["user", "-created_at", "-id"], name="delivery_of_user_newest_first"

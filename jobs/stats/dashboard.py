@@ -60,6 +60,8 @@ def jobs(now: datetime) -> Figures:
         "codes": codes.most_common(),
         "durations": _durations(since, hours),
         "queue": _queue(now),
+        "removals": queries.removals(),
+        "next_by_age": queries.next_to_go(),
         "clusters": _clusters(now),
         "missing_models": _missing_models(),
         "processes": _processes(now),

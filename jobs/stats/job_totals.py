@@ -6,7 +6,8 @@ version do not count final statuses: `repair`, which runs every hour, corrects t
 """
 
 import logging
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -23,23 +24,30 @@ COLUMNS = ("jobs", *(status.lower() for status in FINAL))
 
 def created(job: VideoJob) -> None:
     """Count a new job, in the transaction that inserts it."""
-    if not _add(job, jobs=1):
+    if not _add(job.user_id, jobs=1):
         JobCount.objects.create(user_id=job.user_id, jobs=1)  # the user's first job
 
 
 def ended(job: VideoJob) -> None:
     """Count the job's final status, in the transaction that sets it."""
-    _add(job, **{job.status.lower(): 1})
+    _add(job.user_id, **{job.status.lower(): 1})
 
 
-def deleted(job: VideoJob) -> None:
-    """Remove a job that has ended from the counts, in the transaction that deletes it."""
-    _add(job, jobs=-1, **{job.status.lower(): -1})
+def deleted(jobs: Iterable[VideoJob]) -> None:
+    """Remove jobs that have ended from the counts, in the transaction that deletes them.
+
+    The rows are locked in the order of their users, as every transaction does with several.
+    """
+    numbers: dict[UUID, Counter[str]] = defaultdict(Counter)
+    for job in jobs:
+        numbers[job.user_id].update(("jobs", job.status.lower()))
+    for user_id in sorted(numbers):
+        _add(user_id, **{column: -number for column, number in numbers[user_id].items()})
 
 
-def _add(job: VideoJob, **numbers: int) -> int:
+def _add(user_id: UUID, **numbers: int) -> int:
     changes = {column: F(column) + number for column, number in numbers.items()}
-    return JobCount.objects.filter(user=job.user_id).update(**changes)
+    return JobCount.objects.filter(user=user_id).update(**changes)
 
 
 def total(*, user_id: UUID, statuses: Collection[str] = ()) -> int:

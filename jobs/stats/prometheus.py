@@ -44,6 +44,7 @@ class Figures(Collector):
         yield from _models()
         yield from _tallied()
         yield from _webhooks(now)
+        yield from _removals(now)
         yield from _tokens()
         yield from _ledger_check(now)
         yield from _processes(now)
@@ -119,6 +120,15 @@ def _webhooks(now: datetime) -> Iterator[Metric]:
     due = oldest.values_list("next_try_at", flat=True).first()
     age = (now - due).total_seconds() if due else 0
     yield _gauge("webhook_oldest_due_seconds", "Since the oldest due delivery was due", age)
+
+
+def _removals(now: datetime) -> Iterator[Metric]:
+    found = queries.removals()
+    what = "Removed videos that the storage still has"
+    yield _gauge("video_removals", what, found.waiting)
+    yield _gauge("video_removals_failed", "Those whose deletion failed", found.failed)
+    age = found.oldest_age(now=now)
+    yield _gauge("oldest_video_removal_seconds", "Since the oldest of them was removed", age)
 
 
 def _tokens() -> Iterator[Metric]:

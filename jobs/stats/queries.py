@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db.models import Count, Min, Q, Subquery
 from django_q.models import OrmQ
 
-from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob, VideoRemoval
 
 PERIOD = timedelta(seconds=1)  # between two ticks
 MAX_TICK_AGE = timedelta(seconds=15)  # if the last tick is older, no cluster is running
@@ -92,6 +93,41 @@ def active_jobs() -> ActiveJobs:
         unstored=sum(unstored for *_, unstored, _ in found),
         oldest_unstored=min((generated for *_, generated in found if generated), default=None),
     )
+
+
+@dataclass(frozen=True)
+class Removals:
+    """Removed videos that the storage still has."""
+
+    waiting: int
+    failed: int  # those whose last try failed
+    oldest: datetime | None  # when the oldest was removed
+
+    def oldest_age(self, *, now: datetime) -> float:
+        return (now - (self.oldest or now)).total_seconds()
+
+
+def removals() -> Removals:
+    failed = Count("pk", filter=~Q(last_error=""))
+    return Removals(
+        **VideoRemoval.objects.aggregate(
+            waiting=Count("pk"), failed=failed, oldest=Min("created_at")
+        )
+    )
+
+
+def next_to_go() -> dict[str, datetime]:
+    """When the oldest video and the oldest ended job go, if they go by age."""
+    oldest = {
+        "video": (VideoJob.objects.with_video(), settings.VIDEO_KEEP_DAYS),
+        "job": (VideoJob.objects.ended(), settings.JOB_KEEP_DAYS),
+    }
+    found = {}
+    for name, (jobs, days) in oldest.items():
+        ended_at = jobs.values_list("completed_at", flat=True).first() if days else None
+        if ended_at and days:
+            found[name] = ended_at + timedelta(days=days)
+    return found
 
 
 def runs(*, mock_mode: bool, limit: int, since: datetime | None = None) -> list[Run]:

@@ -1,6 +1,9 @@
 """The interface between the workers and the storage for videos."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +11,9 @@ from uuid import UUID
 
 from django.utils.crypto import salted_hmac
 
+FOLDER = "ai_studio/videos"
+DELETE_THREADS = 8  # of one worker process
+NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9a-f]{32})?")
 UPLOAD_THREADS = 8  # of one worker process; each stores one video at a time
 
 
@@ -46,7 +52,7 @@ def video_name(job_id: UUID) -> str:
     the video's URL can see it.
     """
     secret = salted_hmac(__name__, str(job_id), algorithm="sha256").hexdigest()[:32]
-    return f"ai_studio/videos/{job_id}-{secret}"
+    return f"{FOLDER}/{job_id}-{secret}"
 
 
 class VideoStorage(Protocol):
@@ -56,3 +62,22 @@ class VideoStorage(Protocol):
         Raises StorageError.
         """
         ...
+
+    def delete_video(self, *, name: str) -> None:
+        """Delete the video and its poster, if they are there. Raises StorageError."""
+        ...
+
+    def stored_before(self, *, moment: datetime) -> Iterator[str]:
+        """The names of all videos of jobs that were last written before `moment`.
+
+        Raises StorageError.
+        """
+        ...
+
+
+def job_of(name: str) -> UUID | None:
+    """The job of a video's name, with or without FOLDER; None if this service does not write such
+    names. Videos of earlier versions have the id alone.
+    """
+    found = NAME.fullmatch(name.removeprefix(f"{FOLDER}/"))
+    return UUID(found[1]) if found else None

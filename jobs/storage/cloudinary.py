@@ -8,10 +8,14 @@ SDK treats a gateway's error page as a success (cloudinary 1.46.3, `uploader.cal
 
 import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import cloudinary
+import cloudinary.api
 import cloudinary.exceptions
 import cloudinary.uploader
 import cloudinary.utils
@@ -19,19 +23,27 @@ import urllib3
 from cloudinary_storage.storage import VideoMediaCloudinaryStorage
 from django.conf import settings
 
-from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo
+from jobs.storage.base import (
+    DELETE_THREADS,
+    FOLDER,
+    UPLOAD_THREADS,
+    StorageError,
+    StoredVideo,
+    job_of,
+)
 
 logging.getLogger("Cloudinary").handlers.clear()  # the SDK's handler does not remove secrets
 
 # The SDK's pool keeps one connection: with several threads, most chunks open a new one, and urllib3
 # logs a warning each time. The SDK has no setting for it (cloudinary 1.46.3, `uploader._http`).
 cloudinary.uploader._http = cloudinary.utils.get_http_connector(
-    cloudinary.config(), cloudinary.CERT_KWARGS | {"maxsize": UPLOAD_THREADS}
+    cloudinary.config(), cloudinary.CERT_KWARGS | {"maxsize": UPLOAD_THREADS + DELETE_THREADS}
 )
 
 CHUNK_BYTES = 6_000_000  # Cloudinary's minimum is 5 MB, except for the last chunk
 # Seconds, for each operation on the socket. The SDK's default is no time-out.
 TIMEOUT = urllib3.Timeout(connect=10, read=60)
+DELETE_TIMEOUT = urllib3.Timeout(connect=5, read=20)
 # The account is wrong or blocked: the operator can mend it.
 ACCOUNT_REFUSED = (
     cloudinary.exceptions.AuthorizationRequired,
@@ -49,19 +61,46 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
     def upload_video(self, *, name: str, path: Path, poster: Path | None) -> StoredVideo:
         """Upload in chunks of 6 MB. Cloudinary makes the poster from the first frame."""
         size = path.stat().st_size
-        try:
-            with path.open("rb") as content:
-                answer = self._upload_chunks(name, content, size)
-        except cloudinary.exceptions.BadRequest as error:
-            raise StorageError(_summary(error), retryable=False) from error
-        except ACCOUNT_REFUSED as error:
-            raise StorageError(_summary(error), retryable=True, needs_operator=True) from error
-        except cloudinary.exceptions.Error as error:
-            raise StorageError(_summary(error), retryable=True) from error
+        with _storage_errors(), path.open("rb") as content:
+            answer = self._upload_chunks(name, content, size)
         url = answer.get("secure_url")
         if not url or answer.get("public_id") != name or answer.get("bytes") != size:
             raise StorageError("Cloudinary's answer does not name this video", retryable=True)
         return StoredVideo(name=name, url=url, poster_url=_poster(name, url), bytes=size)
+
+    def delete_video(self, *, name: str) -> None:
+        """The CDN's copies go too. The poster is derived from the video, and goes with it."""
+        with _storage_errors():
+            answer = cloudinary.uploader.destroy(
+                name,
+                resource_type="video",
+                invalidate=True,
+                timeout=DELETE_TIMEOUT,
+                upload_prefix=settings.CLOUDINARY_UPLOAD_PREFIX,
+            )
+        if answer.get("result") not in ("ok", "not found"):
+            raise StorageError("Cloudinary did not confirm the deletion", retryable=True)
+
+    def stored_before(self, *, moment: datetime) -> Iterator[str]:
+        cursor: dict[str, str] = {}
+        while True:
+            with _storage_errors():
+                page = cloudinary.api.resources(
+                    resource_type="video",
+                    type="upload",
+                    prefix=f"{FOLDER}/",
+                    max_results=500,
+                    timeout=60,
+                    upload_prefix=settings.CLOUDINARY_UPLOAD_PREFIX,
+                    **cursor,
+                )
+            for asset in page["resources"]:
+                name = asset["public_id"]
+                if job_of(name) and datetime.fromisoformat(asset["created_at"]) < moment:
+                    yield name
+            if "next_cursor" not in page:
+                return
+            cursor = {"next_cursor": page["next_cursor"]}
 
     def _upload_chunks(self, public_id: str, content: BinaryIO, size: int) -> dict:
         """Upload and return the last answer. The SDK's own loop would continue without our id after
@@ -87,6 +126,19 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
             if answer.get("public_id") != public_id:
                 break
         return answer
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Raise the SDK's errors as StorageError."""
+    try:
+        yield
+    except cloudinary.exceptions.BadRequest as error:
+        raise StorageError(_summary(error), retryable=False) from error
+    except ACCOUNT_REFUSED as error:
+        raise StorageError(_summary(error), retryable=True, needs_operator=True) from error
+    except cloudinary.exceptions.Error as error:
+        raise StorageError(_summary(error), retryable=True) from error
 
 
 def _poster(name: str, url: str) -> str:

@@ -1,12 +1,14 @@
 """Videos on this machine's disk, delivered by this server: for a single machine only."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage
 
-from jobs.storage.base import StorageError, StoredVideo
+from jobs.storage.base import FOLDER, StorageError, StoredVideo, job_of
 
 
 class LocalVideos(FileSystemStorage):
@@ -29,6 +31,22 @@ class LocalVideos(FileSystemStorage):
             poster_url=self.url(picture) if picture else "",
             bytes=path.stat().st_size,
         )
+
+    def delete_video(self, *, name: str) -> None:
+        try:
+            for ending in ("mp4", "jpg"):
+                self.delete(f"{name}.{ending}")
+        except OSError as error:
+            raise StorageError.of(error) from error
+
+    def stored_before(self, *, moment: datetime) -> Iterator[str]:
+        """Also of a video without poster, or a poster without video; each name once."""
+        seen: set[str] = set()
+        for path in Path(self.path(FOLDER)).glob("*.*"):
+            name = f"{FOLDER}/{path.stem}"
+            if job_of(name) and name not in seen and path.stat().st_mtime < moment.timestamp():
+                seen.add(name)
+                yield name
 
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:

@@ -17,12 +17,15 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_safe
 from whitenoise.responders import SlicedFile
 
+from jobs.models import VideoRemoval
+from jobs.storage.base import FOLDER, job_of
+
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # enough digits for any file size
 TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
 
 
 def _path(name: str, ending: str) -> Path:
-    return Path(settings.MEDIA_ROOT) / "ai_studio" / "videos" / f"{name}.{ending}"
+    return Path(settings.MEDIA_ROOT) / FOLDER / f"{name}.{ending}"
 
 
 def _etag(request: HttpRequest, name: str, ending: str) -> str | None:
@@ -35,9 +38,17 @@ def _etag(request: HttpRequest, name: str, ending: str) -> str | None:
 
 @csrf_exempt  # it only answers 405
 @require_safe
-@cache_control(public=True, max_age=3600)
-@condition(etag_func=_etag)
+@cache_control(public=True, no_cache=True)  # a removed video must not stay in caches
 def video(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
+    """A removed video is 404 at once, also while its file cannot be deleted."""
+    job_id = job_of(name)
+    if job_id is None or VideoRemoval.objects.filter(job_id=job_id).exists():
+        raise Http404
+    return _deliver(request, name, ending)
+
+
+@condition(etag_func=_etag)
+def _deliver(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
     """200 with the file, 206 with the requested bytes, 416 if the range is empty."""
     try:
         file = _path(name, ending).open("rb")

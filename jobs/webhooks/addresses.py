@@ -23,7 +23,10 @@ PUBLIC_IPV6 = ip_network("2000::/3")  # global unicast (RFC 4291); all else is s
 SPECIAL_IPV6 = [
     ip_network(each) for each in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 ]
-RELAY = ip_network("192.88.99.0/24")  # 6to4 relays
+# Python's is_global differs between its versions here: IETF protocols, 6to4 relays.
+SPECIAL_IPV4 = [ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24")]
+LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # between the dots of a name
+MAX_NAME_LENGTH = 253  # with its dots (RFC 1035)
 NOT_PUBLIC = "must be a public address"
 
 
@@ -44,6 +47,8 @@ def check(url: str) -> Url:
     host = host_of(parts)
     if not host:
         raise RefusedUrl("must be a URL, such as https://example.com/hook")
+    if not _is_host(host):
+        raise RefusedUrl("must have a valid host name, such as example.com")
     if "@" in re.split(r"[/?#]", url.partition("://")[2])[0]:
         raise RefusedUrl("must not contain a user name or password")
     if is_allowed(host):
@@ -62,7 +67,7 @@ def check(url: str) -> Url:
 def host_of(parts: Url) -> str:
     """The host's name in lower case, an IPv6 address without brackets."""
     name = unicodedata.normalize("NFKC", parts.host or "").lower()
-    return name.removeprefix("[").removesuffix("]").rstrip(".")
+    return name.removeprefix("[").removesuffix("]").removesuffix(".")
 
 
 def is_allowed(host: str) -> bool:
@@ -76,7 +81,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
         return address in PUBLIC_IPV6 and not any(address in net for net in SPECIAL_IPV6)
-    return address.is_global and not address.is_multicast and address not in RELAY
+    special = address.is_multicast or any(address in net for net in SPECIAL_IPV4)
+    return address.is_global and not special
 
 
 def _may_be_public(host: str) -> bool:
@@ -86,6 +92,13 @@ def _may_be_public(host: str) -> bool:
     return "." in host and not any(
         host == name or host.endswith(f".{name}") for name in PRIVATE_NAMES
     )
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is an IP address, or a name that DNS can contain."""
+    labels = host.split(".")
+    is_name = all(LABEL.fullmatch(label) for label in labels) and not labels[-1].isdigit()
+    return _literal(host) is not None or (is_name and len(host) <= MAX_NAME_LENGTH)
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:

@@ -1,19 +1,18 @@
 """The rows of deliveries, for the sender: claim what is due, record what happened."""
 
 import logging
-from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 
 from jobs.models import Webhook, WebhookDelivery
 from jobs.stats import counters
 from jobs.webhooks import registry, schedule
+from jobs.webhooks.lanes import Lane
 from jobs.webhooks.sending import Outcome
 
 logger = logging.getLogger(__name__)
@@ -21,6 +20,7 @@ logger = logging.getLogger(__name__)
 GONE = 410
 MAX_ATTEMPTS = 30_000  # counted; more replays are made and not counted
 NO_WEBHOOK = registry.DELETED
+DEACTIVATED = "The account is deactivated."  # tried later: it may be reactivated
 SWITCHED_OFF_BY_RECEIVER = "The receiver answered 410."
 SWITCHED_OFF_AFTER_FAILURES = "Every delivery of a week failed."
 Status = WebhookDelivery.Status
@@ -30,40 +30,16 @@ def is_due(*, now: datetime) -> bool:
     return WebhookDelivery.objects.filter(next_try_at__lte=now).exists()
 
 
-def claim(
-    *,
-    now: datetime,
-    lease: timedelta,
-    limit: int,
-    per_host: int,
-    full_hosts: Collection[str],
-    mine: Collection[UUID],
-) -> list[WebhookDelivery]:
-    """Lease due deliveries to the caller, those due longest first, at most `per_host` a host.
-
-    Not those to `full_hosts`, nor `mine`, which the caller has already.
-    """
-    due = WebhookDelivery.objects.filter(next_try_at__lte=now).exclude(host__in=full_hosts)
-    if not due.exists():
-        return []
+def claim(*, lane: Lane, limit: int, now: datetime, lease: timedelta) -> list[UUID]:
+    """Lease due deliveries of `lane` to the caller, those due longest first."""
+    user, host = lane
+    due = WebhookDelivery.objects.filter(user_id=user, host=host, next_try_at__lte=now)
     skip_locked = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
-        rows = due.select_for_update(skip_locked=skip_locked).order_by("next_try_at")[:limit]
-        hosts: Counter[str] = Counter()
-        claimed = []
-        for delivery in rows:
-            if hosts[delivery.host] < per_host and delivery.pk not in mine:
-                hosts[delivery.host] += 1
-                claimed.append(delivery)
-        ids = [delivery.pk for delivery in claimed]
+        rows = due.select_for_update(skip_locked=skip_locked).order_by("next_try_at")
+        ids = [*rows.values_list("pk", flat=True)[:limit]]
         WebhookDelivery.objects.filter(pk__in=ids).update(next_try_at=now + lease)
-    return claimed
-
-
-def webhooks_of(deliveries: Sequence[WebhookDelivery]) -> dict[Any, Webhook]:
-    """The webhooks of the deliveries' users, by user id, as they are now."""
-    users = {delivery.user_id for delivery in deliveries}
-    return {each.user_id: each for each in Webhook.objects.filter(user_id__in=users)}
+    return ids
 
 
 def renew(*, ids: Collection[UUID], until: datetime) -> None:
@@ -77,20 +53,33 @@ def give_back(*, ids: Sequence[UUID], now: datetime) -> None:
 
 def write(ended: Sequence[tuple[WebhookDelivery, Outcome]], *, now: datetime) -> None:
     """Record the outcomes of tries, and what they mean for the webhooks."""
-    for delivery, outcome in ended:
-        if outcome.is_success:
-            _write_success(delivery, outcome)
-        else:
-            _write_failure(delivery, outcome, now)
+    with transaction.atomic():
+        for delivery, outcome in ended:
+            _write(delivery, outcome, now)
 
 
-def current(delivery: WebhookDelivery) -> WebhookDelivery | None:
-    """The row as it is now; None if it is not to be sent any more."""
-    return _pending(delivery).first()
+def _write(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:
+    """An outcome that cannot be written must not block the others, nor be tried for ever."""
+    try:
+        with transaction.atomic():
+            if outcome.is_success:
+                _write_success(delivery, outcome)
+            else:
+                _write_failure(delivery, outcome, now)
+    except (DataError, IntegrityError):
+        logger.exception("cannot write the outcome of delivery %s", delivery.pk)
+        _pending(delivery.pk).update(
+            status=Status.FAILED, next_try_at=None, last_error="The outcome could not be written."
+        )
+
+
+def current(pk: UUID) -> WebhookDelivery | None:
+    """The row as it is now, with its user and webhook; None if it is not to be sent any more."""
+    return _pending(pk).select_related("user__webhook").first()
 
 
 def _write_success(delivery: WebhookDelivery, outcome: Outcome) -> None:
-    changed = _pending(delivery).update(
+    changed = _pending(delivery.pk).update(
         status=Status.DELIVERED,
         next_try_at=None,
         attempts=Least(F("attempts") + 1, MAX_ATTEMPTS),
@@ -109,7 +98,7 @@ def _write_failure(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -
     delay = schedule.delay_after(delivery.attempts + 1, retry_after=outcome.retry_after)
     if delivery.replayed or outcome.status == GONE or outcome.error == NO_WEBHOOK:
         delay = None
-    changed = _pending(delivery).update(
+    changed = _pending(delivery.pk).update(
         status=Status.PENDING if delay else Status.FAILED,
         next_try_at=now + delay if delay else None,
         attempts=Least(F("attempts") + 1, MAX_ATTEMPTS),
@@ -122,7 +111,7 @@ def _write_failure(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -
             "webhook delivery failed",
             extra={"delivery": str(delivery.pk), "job": str(delivery.job_id)},
         )
-    if not delivery.from_order:
+    if not delivery.from_order and outcome.error != DEACTIVATED:
         _count_failure(delivery, outcome, now)
 
 
@@ -141,5 +130,5 @@ def _count_failure(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -
         registry.switch_off(webhook=webhook, reason=SWITCHED_OFF_AFTER_FAILURES)
 
 
-def _pending(delivery: WebhookDelivery) -> QuerySet[WebhookDelivery]:
-    return WebhookDelivery.objects.filter(pk=delivery.pk, status=Status.PENDING)
+def _pending(pk: UUID) -> QuerySet[WebhookDelivery]:
+    return WebhookDelivery.objects.filter(pk=pk, status=Status.PENDING)

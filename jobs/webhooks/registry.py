@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -48,7 +49,7 @@ def put(*, user: Any, url: str, events: Sequence[str], now: datetime) -> tuple[W
 
 
 def rotate(*, webhook: Webhook, now: datetime) -> str:
-    """Give the webhook a new secret and return it; the old one signs as well for a day.
+    """Give the webhook a new secret and return it; each old one signs as well for a day.
 
     Raises Webhook.DoesNotExist if it was deleted meanwhile.
     """
@@ -57,15 +58,14 @@ def rotate(*, webhook: Webhook, now: datetime) -> str:
         _lock(webhook.user_id)
         locked = Webhook.objects.select_for_update().get(pk=webhook.pk)
         try:
-            secrets.decrypt(locked.secret)
-            webhook.previous_secret, webhook.previous_until = (
-                locked.secret,
-                now + secrets.ROTATION,
-            )
+            secrets.of(locked, now=now)
+            locked.older_secrets = secrets.retired(locked, now)
+            locked.previous_secret = locked.secret
+            locked.previous_until = now + secrets.ROTATION
         except secrets.UnreadableSecret:
-            webhook.previous_secret, webhook.previous_until = "", None
-        webhook.secret = secrets.encrypt(secret)
-        webhook.save(update_fields=["secret", "previous_secret", "previous_until"])
+            locked.older_secrets, locked.previous_secret, locked.previous_until = [], "", None
+        locked.secret = secrets.encrypt(secret)
+        locked.save(update_fields=["secret", "previous_secret", "previous_until", "older_secrets"])
     return secret
 
 
@@ -135,6 +135,12 @@ def send_test(*, webhook: Webhook) -> sending.Outcome:
 
 def of(user: Any) -> Webhook | None:
     return Webhook.objects.filter(user=user).first()
+
+
+def newest_failures(*, user: Any) -> QuerySet[WebhookDelivery]:
+    """Deliveries of the last 30 days whose last try failed, newest first."""
+    mine = WebhookDelivery.objects.filter(user=user).exclude(last_error="")
+    return mine.order_by("-created_at", "-id").defer("body")
 
 
 def delivery_of(*, user: Any, pk: UUID) -> WebhookDelivery | None:

@@ -45,11 +45,17 @@ def decrypt(text: str) -> str:
 
 
 def of(webhook: Webhook, *, now: datetime) -> list[str]:
-    """The secrets that sign now: two during a rotation. Raises UnreadableSecret."""
-    texts = [webhook.secret]
-    if webhook.previous_until and webhook.previous_until > now:
-        texts.append(webhook.previous_secret)
+    """The secrets that sign now: several for a day after a rotation. Raises UnreadableSecret."""
+    texts = [webhook.secret, *(text for text, _ in retired(webhook, now))]
     return [decrypt(text) for text in texts]
+
+
+def retired(webhook: Webhook, now: datetime) -> list[tuple[str, str]]:
+    """The encrypted secrets before the present one that still sign, and when they end."""
+    ends = [*webhook.older_secrets]
+    if webhook.previous_until:
+        ends.insert(0, (webhook.previous_secret, webhook.previous_until.isoformat()))
+    return [(text, end) for text, end in ends if datetime.fromisoformat(end) > now]
 
 
 def headers(*, id: str, now: datetime, body: bytes, secrets: Sequence[str]) -> dict[str, str]:

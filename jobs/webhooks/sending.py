@@ -6,7 +6,8 @@ address, the time in all, the size of the response, and proxies from the environ
 """
 
 import contextlib
-import os
+import http.client
+import io
 import socket
 import threading
 from collections.abc import Iterator
@@ -51,98 +52,149 @@ class Outcome:
 
 
 def post(*, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-    """Send it once. Never raises: whatever goes wrong is in the outcome."""
+    """Send it once. Never raises: whatever goes wrong is in the outcome.
+
+    The request runs in a thread of its own, because nothing can interrupt the look-up of a name.
+    """
     started = monotonic()
-    status, error, retry_after = None, "", None
-    with _deadline(started + TIMEOUT_SECONDS) as watch:
+    request = _Request(url, body, headers)
+    thread = threading.Thread(target=request.run, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_SECONDS)
+    request.watch.end()
+    status, error = request.status, request.error
+    if status is not None:
+        error = _refusal(status)
+    elif not error:
+        error = _sentence(TimeoutError())
+    return Outcome(status, error, round((monotonic() - started) * 1000), request.retry_after)
+
+
+class _Request:
+    """The request, and what is known of its response so far."""
+
+    def __init__(self, url: str, body: bytes, headers: dict[str, str]) -> None:
+        self.url, self.body, self.headers = url, body, headers
+        self.watch = _Watch(monotonic() + TIMEOUT_SECONDS)
+        self.status: int | None = None
+        self.retry_after: int | None = None
+        self.error = ""
+
+    def run(self) -> None:
+        _current.watch = self.watch
         try:
-            parts = addresses.check(url)
-            status, retry_after = _post(url, body, headers, addresses.host_of(parts))
-            error = _refusal(status)
+            self._post(addresses.host_of(addresses.check(self.url)))
         except Exception as problem:
-            error = _sentence(problem, timed_out=watch.is_over())
-    return Outcome(status, error, round((monotonic() - started) * 1000), retry_after)
+            self.error = _sentence(TimeoutError() if self.watch.is_over() else problem)
+        finally:
+            self.watch.end()
+
+    def _post(self, host: str) -> None:
+        with requests.Session() as session:
+            session.trust_env = False  # no proxies, no .netrc
+            is_allowed = addresses.is_allowed(host)
+            adapter: type[HTTPAdapter] = _AllowedHosts if is_allowed else _PublicHosts
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, adapter())
+            sent = {"Content-Type": "application/json", "User-Agent": USER_AGENT} | self.headers
+            with session.post(
+                self.url,
+                data=self.body,
+                headers=sent,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                self.retry_after = _retry_after(response.headers.get("Retry-After", ""))
+                self.status = response.status_code
+                with contextlib.suppress(Exception):  # the status alone counts
+                    response.raw.read(MAX_READ_BYTES, decode_content=False)
 
 
-def _post(url: str, body: bytes, headers: dict[str, str], host: str) -> tuple[int, int | None]:
-    with requests.Session() as session:
-        session.trust_env = False  # no proxies, no .netrc
-        adapter: type[HTTPAdapter] = _AllowedHosts if addresses.is_allowed(host) else _PublicHosts
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, adapter())
-        sent = {"Content-Type": "application/json", "User-Agent": USER_AGENT} | headers
-        with session.post(
-            url,
-            data=body,
-            headers=sent,
-            timeout=TIMEOUT_SECONDS,
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            with contextlib.suppress(Exception):  # the status alone counts
-                response.raw.read(MAX_READ_BYTES, decode_content=False)
-            return response.status_code, _retry_after(response.headers.get("Retry-After", ""))
-
-
-# ---- The time in all ----
+# ---- The time and the bytes in all: requests limits the time of each single read ----
 
 
 class _Watch:
-    """Ends the connection of this thread's request when the time is over."""
+    """The end of a request's time, and its sockets, which are closed then."""
 
-    def __init__(self, end: float) -> None:
-        self.end = end
-        self.connections: list[int] = []
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.sockets: list[socket.socket] = []
+        self.has_ended = False
+        self.lock = threading.Lock()
 
     def is_over(self) -> bool:
-        return monotonic() >= self.end
+        return monotonic() >= self.until
 
-    def add(self, connection: Any) -> None:
+    def seconds_left(self) -> float:
         if self.is_over():  # the look-up of the name took too long
             raise TimeoutError
-        self.connections.append(os.dup(connection.sock.fileno()))
+        return self.until - monotonic()
 
-    def shut_down(self) -> None:
-        for descriptor in self.connections:
-            with contextlib.suppress(OSError):
-                duplicate = socket.socket(fileno=os.dup(descriptor))
-                with duplicate:
-                    duplicate.shutdown(socket.SHUT_RDWR)
+    def add(self, connected: socket.socket) -> None:
+        with self.lock:
+            if self.has_ended:
+                raise TimeoutError
+            self.sockets.append(connected.dup())
 
-    def close(self) -> None:
-        for descriptor in self.connections:
-            os.close(descriptor)
-        self.connections.clear()
+    def end(self) -> None:
+        """Interrupt every read and write."""
+        with self.lock:
+            self.has_ended = True
+            for each in self.sockets:
+                with each, contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            self.sockets.clear()
 
 
 _current = threading.local()
 
 
-@contextlib.contextmanager
-def _deadline(end: float) -> Iterator[_Watch]:
-    """requests' own time-out is that of each single read."""
-    watch = _current.watch = _Watch(end)
-    timer = threading.Timer(end - monotonic(), watch.shut_down)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield watch
-    finally:
-        timer.cancel()
-        watch.close()
-        del _current.watch
+class _LimitedReader(io.RawIOBase):
+    """Ends after MAX_READ_BYTES: status line, headers and body together."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self.raw, self.left = raw, MAX_READ_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if not self.left:
+            return 0
+        count = self.raw.readinto(memoryview(buffer)[: self.left])
+        self.left -= count or 0
+        return count
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
 
 
-class _Connection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        _current.watch.add(self)
+class _Response(http.client.HTTPResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp = io.BufferedReader(_LimitedReader(self.fp.detach()))
 
 
-class _SecureConnection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
-        _current.watch.add(self)
+class _Watched:
+    """A connection that is watched from its first packet: TLS follows `_new_conn`."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        self.timeout = _current.watch.seconds_left()
+        connected: socket.socket = super()._new_conn()  # type: ignore[misc]
+        _current.watch.add(connected)
+        return connected
+
+
+class _Connection(_Watched, HTTPConnection):  # type: ignore[misc]  # response_class
+    pass
+
+
+class _SecureConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
+    pass
 
 
 class _Pool(HTTPConnectionPool):
@@ -164,7 +216,7 @@ def _certificates() -> SSLContext:
     return context
 
 
-class _Watched(HTTPAdapter):
+class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
@@ -180,11 +232,11 @@ class _Watched(HTTPAdapter):
         """The authorities are in the context already; requests would load them again."""
 
 
-class _AllowedHosts(_Watched):
+class _AllowedHosts(_Adapter):
     """For WEBHOOK_ALLOWED_HOSTS."""
 
 
-class _PublicHosts(_Watched, IPFilterAdapter):
+class _PublicHosts(_Adapter, IPFilterAdapter):
     """For all other hosts."""
 
     def __init__(self) -> None:
@@ -209,12 +261,12 @@ def _refusal(status: int) -> str:
     return f"The receiver answered {status}."
 
 
-def _sentence(problem: Exception, *, timed_out: bool) -> str:
+def _sentence(problem: Exception) -> str:
     """What went wrong. The problem's own text may contain addresses of the network."""
     if isinstance(problem, addresses.RefusedUrl):
         return f"The URL {problem}."
     causes = [type(each).__name__ for each in _chain(problem)]
-    if timed_out or isinstance(problem, requests.Timeout | TimeoutError):
+    if isinstance(problem, requests.Timeout | TimeoutError):
         return f"There was no answer within {TIMEOUT_SECONDS:.0f} seconds."
     if isinstance(problem, InvalidIPAddress):
         return "The URL's host has no public address."

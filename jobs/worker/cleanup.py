@@ -8,8 +8,8 @@ from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import QuerySet
 
-from accounts import jwt, lockout
-from jobs import account_deletion, job_creation
+from accounts import api_keys, jwt, lockout
+from jobs import account_deletion, job_creation, retention
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob, WebhookDelivery
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
@@ -32,6 +32,7 @@ def purge_expired(*, now: datetime) -> None:
         WebhookDelivery.objects.filter(created_at__lt=now - DELIVERY_RETENTION),
         JobImage.objects.exclude(job__status__in=ACTIVE),  # usually deleted at the job's end
         Session.objects.filter(expire_date__lt=now),
+        api_keys.expired(now=now),
         jwt.expired(now=now),
         lockout.expired(now=now),
         processes.expired(now=now),
@@ -41,6 +42,7 @@ def purge_expired(*, now: datetime) -> None:
     if hasattr(cache, "purge"):  # the database cache; Redis expires keys itself
         purged["cache"] = cache.purge()
     account_deletion.finish(now=now)
+    purged |= retention.run(now=now)
     delete_stale_files(now=now)
     logger.info("purged expired data", extra={"purged": purged})
     staff_log.link_recent()

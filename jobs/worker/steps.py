@@ -6,25 +6,19 @@ from dataclasses import replace
 from typing import cast
 
 from django.conf import settings
-from django.core.files.storage import storages
 from django.utils import timezone
 
-from jobs import events, lifecycle, messages, model_availability, wakeup
+from jobs import events, lifecycle, messages, model_availability, removals, wakeup
 from jobs.failures import INTERNAL, Failure
 from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.stats import waiting_line
-from jobs.storage import mp4
-from jobs.storage.base import (
-    UPLOAD_THREADS,
-    StorageError,
-    StoredVideo,
-    VideoStorage,
-    video_name,
-)
+from jobs.storage import mp4, videos
+from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, video_name
 from jobs.worker import leases, outage, staging, step_failures, webhooks
+from jobs.worker import removals as removed_videos
 from jobs.worker.step import Step, log_unrecorded
 from jobs.worker.step_failures import TOO_LATE, UNKNOWN_SUBMISSION, is_too_late
 
@@ -34,6 +28,7 @@ MAX_CRASHES = 3  # a job fails after its step has killed this many workers
 def tick() -> None:
     """Run whatever is due; called once a second."""
     webhooks.deliver_due()
+    removed_videos.start_due()
     fail_unknown_submissions()
     waiting_line.number(now=timezone.now())
     submit_due()
@@ -168,6 +163,7 @@ class StoreStep(Step):
             _retry_or_fail(job, error)
             return
         if not lifecycle.succeed(job=job, video=answer.result(), now=now):
+            removals.stored_too_late(job=job, now=now)
             events.add_late_answer(job=job, what="Stored too late", detail=job.operation, now=now)
         staging.delete(job.pk)
 
@@ -286,8 +282,7 @@ def _store(job: VideoJob) -> StoredVideo:
                 retryable=True,
             )
         poster = answer.poster
-    videos = cast(VideoStorage, storages["videos"])
-    return videos.upload_video(name=video_name(job.pk), path=path, poster=poster)
+    return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:

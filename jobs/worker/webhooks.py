@@ -8,36 +8,32 @@ delivery whose sender died is sent again: at least once, always under its own id
 
 import logging
 import threading
-from collections import Counter, defaultdict, deque
+from collections import deque
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
-from jobs.models import Webhook, WebhookDelivery, WebhookSender
+from jobs.models import WebhookDelivery, WebhookSender
 from jobs.webhooks import records, secrets, sending
+from jobs.webhooks.lanes import Lane, Walk
 from jobs.worker import outage
 from jobs.worker.shared import state
+from jobs.worker.webhook_limits import Limits
 
 logger = logging.getLogger(__name__)
 
-MAX_OPEN = 64  # connections
-MAX_OPEN_PER_HOST = 2
-MAX_OPEN_TO_SLOW_HOSTS = 32  # those whose last try timed out, together
-MAX_QUEUED_PER_HOST = 20  # claimed and not sent yet
-MAX_QUEUED = 500
-CLAIM_SIZE = 200
 LEASE = timedelta(seconds=30)  # must outlast several renewal intervals
 RENEW_LEASES_SECONDS = 8.0
 SENDER_LEASE = timedelta(seconds=5)
 RENEW_SECONDS = 1.0
-WAIT_SECONDS = 0.2  # between two looks for due rows
+WAIT_SECONDS = 0.2  # between two claims
+MORE_SECONDS = 0.05  # the same, if the last one found something
 IDLE_SECONDS = 10.0  # then the thread ends
 STOP_SECONDS = 4.0  # a process that ends waits so long for open connections
 
@@ -80,36 +76,35 @@ class Sender:
 
     def __init__(self, holder: UUID) -> None:
         self.holder = holder
-        self.queued: dict[str, deque[WebhookDelivery]] = defaultdict(deque)  # by host
-        self.open: Counter[str] = Counter()  # by host
-        self.slow: set[str] = set()  # hosts
+        self.walk = Walk()
+        self.limits = Limits()
+        self.queued: dict[Lane, deque[UUID]] = {}  # the lane that waits longest is first
         self.mine: set[UUID] = set()  # queued or open
         self.done: SimpleQueue[tuple[WebhookDelivery, sending.Outcome]] = SimpleQueue()
-        self.webhooks: dict[Any, Webhook] = {}  # by user id
         self.leased = monotonic()  # when the rows' leases were renewed
 
     def run(self) -> None:
         renewed = claimed = busy = monotonic()
-        may_be_more = True
+        wait = 0.0
         while not _is_stopping() and monotonic() - busy < IDLE_SECONDS:
             if monotonic() - renewed > RENEW_SECONDS:
                 renewed = monotonic()
                 if not self._renew():
                     break
-            if may_be_more or monotonic() - claimed > WAIT_SECONDS:
+            if monotonic() - claimed >= wait:
+                wait = MORE_SECONDS if self._claim() else WAIT_SECONDS
                 claimed = monotonic()
-                may_be_more = self._claim()
             self._start()
             if self.mine:
                 busy = monotonic()
-            self._record(0 if may_be_more else WAIT_SECONDS)
+            self._record(wait)
         self._stop()
 
     def send_all(self) -> None:
         """Send everything that is due now, and return."""
         while self._claim() or self.mine:
             self._start()
-            self._record(WAIT_SECONDS)
+            self._record(MORE_SECONDS)
 
     # ---- The steps of a run ----
 
@@ -127,62 +122,71 @@ class Sender:
             return True  # nobody else can take over while the database is down
 
     def _claim(self) -> bool:
-        """Claim due deliveries of hosts with a short queue; return whether there may be more."""
-        if len(self.mine) >= MAX_QUEUED:
-            return False
-        full = [
-            host for host, queue in self.queued.items() if len(queue) >= MAX_QUEUED_PER_HOST // 2
-        ]
+        """Claim due deliveries of all users in turn; return whether there may be more."""
+        now, claimed = timezone.now(), False
         try:
-            claimed = records.claim(
-                now=timezone.now(),
-                lease=LEASE,
-                limit=CLAIM_SIZE,
-                per_host=MAX_QUEUED_PER_HOST // 2,
-                full_hosts=full,
-                mine=self.mine,
-            )
-            self.webhooks |= records.webhooks_of(claimed)
+            self._give_back_of_slow_users()
+            if not records.is_due(now=now):
+                return False
+            for lane in self.walk.due(now=now):
+                claimed |= self._claim_lane(lane, now)
         except outage.DATABASE_DOWN:
             connection.close()
+        return claimed
+
+    def _claim_lane(self, lane: Lane, now: datetime) -> bool:
+        limit = self.limits.may_claim(lane, len(self.queued.get(lane, ())))
+        if not limit:
             return False
-        for delivery in claimed:
-            self.mine.add(delivery.pk)
-            self.queued[delivery.host].append(delivery)
-        return len(claimed) > 0
+        claimed = records.claim(lane=lane, limit=limit, now=now, lease=LEASE)
+        new = [pk for pk in claimed if pk not in self.mine]
+        if new:
+            self.queued.setdefault(lane, deque()).extend(new)
+            self.limits.queued[lane[0]] += len(new)
+            self.mine.update(new)
+            self.walk.after = lane[0]
+        return bool(new)
+
+    def _give_back_of_slow_users(self) -> None:
+        """Make room for others: what a slow receiver will not get soon need not be queued."""
+        self.limits.notice_slow()
+        slow = [lane for lane in self.queued if lane[0] in self.limits.slow_until]
+        if ids := [pk for lane in slow for pk in self.queued[lane]]:
+            records.give_back(ids=ids, now=timezone.now())
+        for lane in slow:
+            self.mine -= {*self.queued[lane]}
+            self.limits.queued[lane[0]] -= len(self.queued.pop(lane))
 
     def _start(self) -> None:
-        """Open connections within the limits, to each host in turn."""
-        for host in [*self.queued]:
-            while self.queued[host] and self._may_open(host):
-                self._send(self.queued[host].popleft())
-            if not self.queued[host]:
-                del self.queued[host]
+        """Open connections within the limits, to each lane in turn."""
+        waiting = deque(self.queued)
+        with suppress(*outage.DATABASE_DOWN):
+            while waiting:
+                lane = waiting.popleft()
+                if self.limits.may_open(lane):
+                    self._send_next(lane)
+                    waiting.extend([lane] if lane in self.queued else [])
 
-    def _may_open(self, host: str) -> bool:
-        if self.open[host] >= MAX_OPEN_PER_HOST or self.open.total() >= MAX_OPEN:
-            return False
-        slow = sum(self.open[each] for each in self.slow)
-        return host not in self.slow or slow < MAX_OPEN_TO_SLOW_HOSTS
-
-    def _send(self, delivery: WebhookDelivery) -> None:
+    def _send_next(self, lane: Lane) -> None:
         """Send it as it is now: since its claim it may have been given up, or its URL changed."""
+        queue = self.queued.pop(lane)
         try:
-            current = records.current(delivery)
-            webhook = records.webhooks_of([delivery]).get(delivery.user_id)
-        except outage.DATABASE_DOWN:
-            connection.close()
-            current, webhook = delivery, self.webhooks.get(delivery.user_id)
-        if current is None or current.host != delivery.host:
-            self.mine.discard(delivery.pk)
+            delivery = records.current(queue[0])
+        finally:
+            self.queued[lane] = queue  # behind the other lanes
+        pk = queue.popleft()
+        self.limits.queued[lane[0]] -= 1
+        if not queue:
+            del self.queued[lane]
+        if delivery is None or delivery.host != lane[1]:
+            self.mine.discard(pk)
             return
-        delivery = current
-        self.open[delivery.host] += 1
-        threading.Thread(target=self._try, args=(delivery, webhook), daemon=True).start()
+        self.limits.open(pk, lane)
+        threading.Thread(target=self._try, args=(delivery,), daemon=True).start()
 
-    def _try(self, delivery: WebhookDelivery, webhook: Webhook | None) -> None:
+    def _try(self, delivery: WebhookDelivery) -> None:
         """In a thread of its own; it does not use the database."""
-        self.done.put((delivery, _attempt(delivery, webhook)))
+        self.done.put((delivery, _attempt(delivery)))
 
     def _record(self, wait: float) -> None:
         """Wait for a try to end; record it, and all others that have ended."""
@@ -193,32 +197,32 @@ class Sender:
                 ended.append(self.done.get_nowait())
         if not ended:
             return
-        for delivery, outcome in ended:
-            self.open[delivery.host] -= 1
-            timed_out = outcome.milliseconds >= sending.TIMEOUT_SECONDS * 1000
-            (self.slow.add if timed_out else self.slow.discard)(delivery.host)
-        self.open += Counter()  # drops the zeros
-        self._start()  # the connections that are free now, before the database is asked
-        outage.retry_while_database_is_down(partial(_write, ended))
+        for delivery, _ in ended:
+            self.limits.close(delivery.pk)
+        self._start()  # the connections that are free now, before the outcomes are written
+        outage.retry_while_database_is_down(partial(records.write, ended, now=timezone.now()))
         self.mine -= {delivery.pk for delivery, _ in ended}
 
     def _stop(self) -> None:
         """Give back what was not sent; wait a little for what is open."""
         with suppress(*outage.DATABASE_DOWN):
-            waiting = [delivery.pk for queue in self.queued.values() for delivery in queue]
+            waiting = [pk for queue in self.queued.values() for pk in queue]
             records.give_back(ids=waiting, now=timezone.now())
             self.queued.clear()
             end = monotonic() + STOP_SECONDS
-            while self.open.total() and monotonic() < end:
+            while self.limits.opened and monotonic() < end:
                 self._record(WAIT_SECONDS)
             now = timezone.now()
             WebhookSender.objects.filter(holder=self.holder).update(holder=None, until=now)
 
 
-def _attempt(delivery: WebhookDelivery, webhook: Webhook | None) -> sending.Outcome:
+def _attempt(delivery: WebhookDelivery) -> sending.Outcome:
     """One try. Without a webhook there is no secret to sign with."""
+    webhook = getattr(delivery.user, "webhook", None)
     if webhook is None:
         return sending.Outcome(None, records.NO_WEBHOOK, 0)
+    if not delivery.user.is_active:
+        return sending.Outcome(None, records.DEACTIVATED, 0)
     now, body = timezone.now(), delivery.body.encode()
     try:
         keys = secrets.of(webhook, now=now)
@@ -226,8 +230,3 @@ def _attempt(delivery: WebhookDelivery, webhook: Webhook | None) -> sending.Outc
         return sending.Outcome(None, "The secret cannot be read: make a new one by rotate.", 0)
     headers = secrets.headers(id=str(delivery.pk), now=now, body=body, secrets=keys)
     return sending.post(url=delivery.url, body=body, headers=headers)
-
-
-def _write(ended: list[tuple[WebhookDelivery, sending.Outcome]]) -> None:
-    with transaction.atomic():
-        records.write(ended, now=timezone.now())

@@ -83,6 +83,11 @@ class TestCreate:
         client.delete(f"{KEYS}/{made[0]['id']}")
         make()
 
+    def test_new_keys_are_throttled(self, client):
+        for _ in range(60):
+            client.post(KEYS, {"name": ""}, format="json")
+        assert_problem(client.post(KEYS, {"name": "x"}, format="json"), 429, "throttled")
+
     def test_keys_are_listed_newest_first_and_only_to_their_owner(self, client, stranger, make):
         names = ["one", "two", "three"]
         for name in names:

@@ -1,5 +1,5 @@
 """A program that uses the client which openapi-python-client generates: it makes two videos of an
-image, one ordered by JSON and one by multipart.
+image, one ordered by JSON and one by multipart, and deletes its account.
 
     order_video.py URL USERNAME PASSWORD DATA_URI
 """
@@ -11,7 +11,7 @@ import sys
 import time
 
 from studio_client import AuthenticatedClient, Client
-from studio_client.api.auth import log_in
+from studio_client.api.auth import delete_account, log_in
 from studio_client.api.tokens import list_token_entries
 from studio_client.api.video_jobs import (
     create_video_job,
@@ -24,6 +24,7 @@ from studio_client.models import (
     AspectRatio,
     CreateVideoJobMultipartRequest,
     CreateVideoJobRequest,
+    DeleteAccountRequest,
     LogInRequest,
     Resolution,
     VideoJob,
@@ -44,6 +45,8 @@ def main(url: str, username: str, password: str, image: str) -> None:
         "resolution": Resolution.RESOLUTION_720P,
         "aspect_ratio": AspectRatio.ASPECT_RATIO_16_9,
         "mock_mode": True,
+        "negative_prompt": "rain",
+        "seed": 4_294_967_295,
     }
     by_json = CreateVideoJobRequest(**order, initial_image=image)
     content = io.BytesIO(base64.b64decode(image.partition(",")[2]))
@@ -56,11 +59,14 @@ def main(url: str, username: str, password: str, image: str) -> None:
     listed = list_video_jobs.sync(client=client, status_filter="SUCCEEDED,FAILED", limit=10)
     video = download_video.sync(client=client, id=str(jobs[0].id))
     entries = list_token_entries.sync(client=client)
+    body = DeleteAccountRequest(password=password)
+    deleted = delete_account.sync_detailed(client=client, body=body).status_code
     result = {
         "refused": [refusal.status_code, refusal.parsed.code],
         "jobs": [job.to_dict() for job in jobs],
         "listed": [str(job.id) for job in listed.jobs],
         "kinds": [entry.kind for entry in entries.entries],
+        "deleted": deleted,
         "start": list(video.payload.read()[4:8]),
     }
     print(json.dumps(result))

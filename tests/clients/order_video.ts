@@ -1,4 +1,5 @@
-// A program that uses the client which @hey-api/openapi-ts generates: it makes a video of an image.
+// A program that uses the client which @hey-api/openapi-ts generates: it makes a video of an image and
+// deletes its account.
 import * as studio from './studio_client';
 import { client } from './studio_client/client.gen';
 
@@ -17,6 +18,8 @@ async function main() {
     resolution: '720p',
     aspectRatio: '16:9',
     mockMode: true,
+    negativePrompt: 'rain',
+    seed: 4_294_967_295,
     initialImage,
   };
   const { error, response } = await studio.createVideoJob({ body: { ...order, model: 'none' } });
@@ -32,12 +35,14 @@ async function main() {
   const { data: list } = await studio.listVideoJobs({ query, throwOnError: true });
   const { data: entries } = await studio.listTokenEntries({ throwOnError: true });
   const { data: video } = await studio.downloadVideo({ path: { id: job.id }, throwOnError: true });
+  const gone = await studio.deleteAccount({ body: { password } });
 
   console.log(JSON.stringify({
     refused: [response?.status, error?.code],
     jobs: [job],
     listed: list.jobs.map(each => each.id),
     kinds: entries.entries.map(each => each.kind),
+    deleted: gone.response?.status,
     start: [...new Uint8Array(await video.slice(4, 8).arrayBuffer())],
   }));
 }

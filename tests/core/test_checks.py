@@ -140,3 +140,20 @@ class TestStart:
         assert ended.returncode == 1
         [line] = ended.stderr.strip().splitlines()
         assert line.startswith(f"videostudio: {name}: ")
+
+
+class TestResetLinks:
+    @pytest.mark.parametrize(
+        ("hosts", "mail", "public", "fits"),
+        [
+            (["*"], "smtp://mail", "", False),
+            (["a.example.com", ".example.com"], "smtp://mail", "", False),
+            (["a.example.com"], "smtp://mail", "", True),
+            (["*"], "smtp://mail", "https://a.example.com", True),
+            (["*"], "", "", True),
+        ],
+    )
+    def test_link_needs_a_host_of_the_operators(self, settings, hosts, mail, public, fits):
+        settings.ALLOWED_HOSTS, settings.EMAIL_URL, settings.PUBLIC_URL = hosts, mail, public
+        assert set(found()) == (set() if fits else {"jobs.W005"})
+        assert ("jobs.E006" in found(deploy=True)) != fits

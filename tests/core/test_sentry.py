@@ -20,13 +20,15 @@ from videostudio import health
 def fail(request):
     prompt = request.body.decode()
     logging.getLogger("somewhere").warning("on the way with %s", "AIzaSy-google-key")
+    logging.getLogger("somewhere").warning("webhook %s", "whsec_bm90IGEgcmVhbCBzZWNyZXQ=")
     raise RuntimeError("the key is AIzaSy-google-key")
 
 from videostudio import urls
 from django.urls import path
 urls.urlpatterns.insert(0, path("broken", fail))
 answer = Client(raise_request_exception=False).post(
-    "/broken?x=cloudinary-secret", {"prompt": "A private prompt"}, "application/json",
+    "/broken?x=cloudinary-secret&token=7d3f0c7e2c864f0b9a525f2f7f2c9b1d.cx5j2k-"
+    "0123456789abcdef0123456789abcdef", {"prompt": "A private prompt"}, "application/json",
     headers={"Authorization": "Bearer hunter2", "Cookie": "sessionid=hunter2"},
 )
 assert answer.status_code == 500, answer.status_code
@@ -76,6 +78,8 @@ def test_sentry_gets_errors_without_secrets_and_prompts(sentry):
     )
     assert done.returncode == 0, done.stderr
     told = "\n".join(received)
+    assert "cx5j2k-" not in told
+    assert "whsec_" not in told
     assert "RuntimeError" in told
     assert "the key is [secret]" in told
     assert "on the way with [secret]" in told

@@ -8,8 +8,8 @@ import threading
 import time
 import uuid
 import weakref
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 STEP = re.compile(r"v\d+|[a-z]{1,3}_[^/]+")  # a version or a transformation in a delivery path
@@ -64,6 +64,21 @@ class Assets:
 
     def get(self, resource_type: str, public_id: str) -> Asset | None:
         return self._finished.get((resource_type, public_id))
+
+    def delete(self, resource_type: str, public_id: str) -> bool:
+        """Whether there was such an asset."""
+        with self._lock:
+            asset = self._finished.pop((resource_type, public_id), None)
+            if asset:
+                asset.path.unlink()
+        return asset is not None
+
+    def backdate(self, resource_type: str, public_id: str, days: int) -> None:
+        with self._lock:
+            asset = self._finished[resource_type, public_id]
+            at = datetime.fromisoformat(asset.created_at) - timedelta(days=days)
+            text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._finished[resource_type, public_id] = replace(asset, created_at=text)
 
     def finished(self) -> list[Asset]:
         with self._lock:

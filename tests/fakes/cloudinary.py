@@ -4,7 +4,8 @@ Faults of an upload: a status (504 is a gateway's, with a JSON body that has no 
 (504 with a page), `drop-before` and `drop-after` (the connection is cut before or after the file
 is stored), `hang`, `slow:N` (N seconds), and `short` (wrong `bytes`) and `no-secure-url` in the
 answer. A fault applies to the next request, so to a chunk; `drop-after`, `short` and `no-secure-
-url` wait for the last chunk.
+url` wait for the last chunk. Deletions (`destroy`) know a status, `html`, `drop-before`, `hang` and
+`slow:N`.
 """
 
 import base64
@@ -21,6 +22,8 @@ from tests.fakes.multipart import Form
 from tests.fakes.server import Answer, Answered, Cut, Fault, Imitation, Json, Match, Request
 
 UPLOAD = re.compile(r"/v1_1/(?P<cloud>[^/]+)/(?P<type>video|image|raw)/upload")
+DESTROY = re.compile(r"/v1_1/(?P<cloud>[^/]+)/(?P<type>video|image|raw)/destroy")
+LISTING = re.compile(r"/v1_1/(?P<cloud>[^/]+)/resources/(?P<type>video|image|raw)/upload")
 DELIVERY = re.compile(r"/(?P<cloud>[^/]+)/(?P<type>video|image|raw)/upload/(?P<path>.+)")
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 LEAST_CHUNK = 5 * 1024 * 1024  # "5 MB" in the SDK's own docs/upload-large-video.md
@@ -77,7 +80,7 @@ class Record:
 class CloudinaryImitation(Imitation):
     """Assets survive `stop` and `start`. Answers call every video 1280 x 720 and 8 s long."""
 
-    STAGES = ("upload",)
+    STAGES = ("upload", "destroy")
 
     cloud_name = "test-cloud"
     api_key = "test-cloudinary-key"
@@ -87,6 +90,7 @@ class CloudinaryImitation(Imitation):
         super().__init__()
         self._assets = Assets()
         self._records: dict[str, Record] = {}
+        self.invalidated: list[str] = []  # the public ids that were destroyed with their copies
 
     @property
     def records(self) -> dict[str, Record]:
@@ -103,6 +107,10 @@ class CloudinaryImitation(Imitation):
     def public_ids(self) -> list[str]:
         """Of the stored assets."""
         return [asset.public_id for asset in self._assets.finished()]
+
+    def backdate(self, public_id: str, days: int) -> None:
+        """Make a video that many days old."""
+        self._assets.backdate("video", public_id, days)
 
     def content_of(self, public_id: str, resource_type: str = "video") -> bytes | None:
         asset = self._assets.get(resource_type, public_id)
@@ -121,6 +129,12 @@ class CloudinaryImitation(Imitation):
             form = Form.of(request)
             self._verify(form)
             return self._upload(request, form, call["type"])
+        if request.method == "POST" and (call := DESTROY.fullmatch(request.path)):
+            form = Form.of(request)
+            self._verify(form)
+            return self._destroy(request, form, call["type"])
+        if request.method == "GET" and (call := LISTING.fullmatch(request.path)):
+            return self._list(request, call["type"])
         delivery = DELIVERY.fullmatch(request.path)
         if delivery and delivery["cloud"] == self.cloud_name:
             return self._deliver(request, delivery["type"], delivery["path"])
@@ -168,6 +182,30 @@ class CloudinaryImitation(Imitation):
             record.versions.append(asset.version)
         named = {"original_filename": Path(form.filename).stem}
         return self._described(asset) | named | ({"overwritten": True} if old else {})
+
+    def _destroy(self, request: Request, form: Form, resource_type: str) -> Answer:
+        public_id = form.get("public_id")
+        self._break_before(self.take_fault("destroy", {"public_id": public_id}), request)
+        if form.get("invalidate") == "1":
+            self.invalidated.append(public_id)
+        found = self._assets.delete(resource_type, public_id)
+        return Answer.json({"result": "ok" if found else "not found"})
+
+    def _list(self, request: Request, resource_type: str) -> Answer:
+        """A page of the Admin API's list of resources, by public id."""
+        login = base64.b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {login}":
+            raise Refusal(401)
+        first, most = int(request.query.get("next_cursor", 0)), int(request.query["max_results"])
+        found = [
+            self._described(asset)
+            for asset in sorted(self._assets.finished(), key=lambda asset: asset.public_id)
+            if asset.resource_type == resource_type
+            and asset.public_id.startswith(request.query.get("prefix", ""))
+        ]
+        page = {"resources": found[first : first + most]}
+        more = {"next_cursor": str(first + most)} if len(found) > first + most else {}
+        return Answer.json(page | more)
 
     def _deliver(self, request: Request, resource_type: str, path: str) -> Answer:
         sought = self._assets.seek(resource_type, path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 HANG_SECONDS = 600
 Json = dict[str, Any]
@@ -33,6 +33,7 @@ class Request:
     headers: Message
     body: bytes
     connection: socket.socket
+    query: dict[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         return json.loads(self.body or b"{}")
@@ -233,8 +234,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self) -> Request:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = unquote(urlsplit(self.path).path)
-        return Request(self.command, path, self.headers, body, self.connection)
+        parts = urlsplit(self.path)
+        path, query = unquote(parts.path), dict(parse_qsl(parts.query))
+        return Request(self.command, path, self.headers, body, self.connection, query)
 
     def _send(self, answer: Answer) -> None:
         length = answer.length

@@ -60,16 +60,18 @@ def order_in_python(folder: Path, service: Stack, name: str) -> dict[str, Any]:
 
 
 def check(seen: dict[str, Any], jobs: int) -> None:
-    """What each program saw: a refused order, and then `jobs` videos of an image."""
+    """What each program saw: a refused order, and then `jobs` videos, and its account deleted."""
     assert seen["refused"] == [400, "invalid"]
     assert len(seen["jobs"]) == jobs
     for job in seen["jobs"]:
         assert job["status"] == "SUCCEEDED"
         assert job["inputs"]["initialImage"] is True
+        assert (job["negativePrompt"], job["seed"]) == ("rain", 4_294_967_295)
         assert job["logs"][0]["level"] == "info"
     assert sorted(seen["listed"]) == sorted(job["id"] for job in seen["jobs"])
     assert seen["kinds"] == [*["charge"] * jobs, "grant"]
     assert bytes(seen["start"]) == b"ftyp"
+    assert seen["deleted"] == 204
 
 
 class TestOpenapiPythonClient:

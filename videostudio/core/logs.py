@@ -18,6 +18,8 @@ MIN_LENGTH = 4  # a shorter value is not a secret and would match in every line
 SECRET_PATTERNS = (
     r"(?i:bearer) +[\w.~+/=-]+",
     r"vsk_\w{8}_[\w-]{20,}",  # an API key
+    r"whsec_[\w+/=-]{20,}",  # a webhook's secret
+    r"\b[0-9a-f]{32}\.[0-9a-z]{1,13}-[0-9a-f]{32,}",  # the token of a mailed link
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*",  # a JWT
     r"(?<=://)[^/\s:@]*:[^/\s@\"']+(?=@)",  # a URL's user name and password
     # PostgreSQL's error for a violated constraint contains the row, including prompts.

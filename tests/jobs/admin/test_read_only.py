@@ -6,12 +6,21 @@ import pytest
 from django.contrib import admin
 
 from jobs.input_images import Image
-from jobs.models import IdempotencyKey, JobEvent, JobImage, SubmissionGate, Tally, Tick, VideoJob
+from jobs.models import (
+    IdempotencyKey,
+    JobEvent,
+    JobImage,
+    SubmissionGate,
+    Tally,
+    Tick,
+    VideoJob,
+    VideoRemoval,
+)
 from jobs.providers.base import Inputs
 from tests.job_states import kept
 
 PIXELS = b"pixels of a private picture " * 9
-OURS = [VideoJob, JobEvent, JobImage, IdempotencyKey, SubmissionGate, Tick, Tally]
+OURS = [VideoJob, JobEvent, JobImage, IdempotencyKey, SubmissionGate, Tick, Tally, VideoRemoval]
 
 
 def address(model, *more):

@@ -1,6 +1,7 @@
 """What staff see of a customer's webhook, and how they send an event again."""
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from jobs.models import Status, Webhook, WebhookDelivery
@@ -33,6 +34,22 @@ def failed(webhook, new_job):
         last_error="The receiver answered 500.",
     )
     return job
+
+
+class TestUsersPage:
+    def test_state_and_failures_are_shown_without_secrets(self, support, failed, alice):
+        Webhook.objects.update(disabled_reason="The receiver answered 410.")
+        page = support.get(reverse("admin:accounts_user_change", args=[alice.pk])).text
+        assert "switched off. The receiver answered 410." in page
+        assert "hooks.example.com" in page
+        assert "The receiver answered 500." in page
+        assert "path-that-is-secret" not in page
+        assert SECRET not in page
+        assert Webhook.objects.get().secret not in page
+
+    def test_user_without_webhook_has_no_panel(self, support, alice):
+        page = support.get(reverse("admin:accounts_user_change", args=[alice.pk])).text
+        assert "webhook-heading" not in page
 
 
 class TestTimeline:

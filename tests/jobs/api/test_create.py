@@ -26,6 +26,7 @@ class TestAnswer:
             "id": job["id"],
             "userId": str(alice.pk),
             "clientReference": None,
+            "private": False,
             "prompt": "A sunset over mountains",
             "negativePrompt": None,
             "model": "veo-3.1-fast-generate-preview",
@@ -51,6 +52,8 @@ class TestAnswer:
             "createdAt": job["createdAt"],
             "startedAt": None,
             "completedAt": None,
+            "videoRemovedAt": None,
+            "videoRemovedReason": None,
         }
         stored = VideoJob.objects.get()
         assert before < stored.created_at < timezone.now()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
@@ -110,7 +111,8 @@ def spent(world: Any, path: str) -> Any:
 
 def throttled(world: Any, call: Callable[[], Any], times: int = 60) -> Any:
     rates = {"auth": "20/min", "login_name": "10/min", "create": "60/min"}
-    rates |= {"quote": "120/min", "webhook_test": "10/min"}
+    rates |= {"webhook_test": "10/min", "webhook_rotate": "5/day", "webhook_replay": "60/min"}
+    rates |= {"new_key": "60/hour", "quote": "120/min"}
     world.settings.REST_FRAMEWORK = configured.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": rates}
     for _ in range(times):
         call()
@@ -232,6 +234,9 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         world, lambda: world.alice.delete(f"{AUTH}/me", {"password": "wrong"}, format="json")
     ),
     ("createApiKey", "409", "TooManyKeys"): too_many_keys,
+    ("createApiKey", "429", "Throttled"): lambda world: throttled(
+        world, lambda: world.alice.post("/api/v1/keys", {"name": "n"}, format="json")
+    ),
     ("revokeApiKey", "404", "NotFound"): lambda world: world.alice.delete(
         "/api/v1/keys/550e8400-e29b-41d4-a716-446655440000"
     ),
@@ -262,6 +267,12 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         f"{JOBS}?status=RUNNING&limit=1000"
     ),
     ("getVideoJob", "404", "NotFound"): lambda world: world.alice.get(STRANGE),
+    ("updateVideoJob", "400", "Invalid"): lambda world: world.alice.patch(
+        f"{JOBS}/{world.new_job().pk}", {"private": "hidden"}, format="json"
+    ),
+    ("updateVideoJob", "404", "NotFound"): lambda world: world.alice.patch(
+        STRANGE, {"private": True}, format="json"
+    ),
     ("deleteVideoJob", "404", "NotFound"): lambda world: world.alice.delete(STRANGE),
     ("downloadVideo", "404", "NotFound"): lambda world: world.alice.get(f"{STRANGE}/download"),
     ("downloadVideo", "400", "NotReady"): lambda world: world.alice.get(
@@ -281,6 +292,12 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ("testWebhook", "409", "SecretUnreadable"): unreadable,
     ("testWebhook", "429", "Throttled"): lambda world: throttled(
         world, lambda: with_webhook(world).post(f"{WEBHOOK}/test")
+    ),
+    ("rotateWebhookSecret", "429", "Throttled"): lambda world: throttled(
+        world, lambda: with_webhook(world).post(f"{WEBHOOK}/rotate")
+    ),
+    ("replayWebhookDelivery", "429", "Throttled"): lambda world: throttled(
+        world, lambda: world.alice.post(f"{WEBHOOK}/deliveries/{uuid4()}/replay")
     ),
     ("listWebhookDeliveries", "404", "NotFound"): lambda world: world.alice.get(
         f"{WEBHOOK}/deliveries"

@@ -175,7 +175,7 @@ class TestCondition:
         tag = fetch()[0]["ETag"]
         answer, body = fetch(if_none_match=tag)
         assert (answer.status_code, body) == (304, b"")
-        assert answer["Cache-Control"] == "public, max-age=3600"
+        assert answer["Cache-Control"] == "public, no-cache"
         assert fetch(if_none_match=tag, range="bytes=0-9")[0].status_code == 304
 
     def test_changed_file_gets_200(self, fetch, folder):

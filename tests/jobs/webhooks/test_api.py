@@ -1,18 +1,35 @@
 """The webhook's endpoints, and `webhookUrl` on an order."""
 
 import base64
+import json
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
 from jobs.models import Status, VideoJob, Webhook, WebhookDelivery
+from jobs.webhooks import registry, secrets
 from tests.api import assert_fault, assert_problem
+from tests.clients import node_tools
 from tests.jobs.webhooks.conftest import WEBHOOK
 from tests.receiver import reply
 
 URL = "https://hooks.example.com/video"
+OTHER = "whsec_bm90IGEgcmVhbCBzZWNyZXQsIG9ubHkgYW4gZXhhbXBsZQ=="
+VERIFY = """
+import { readFileSync } from "node:fs";
+import { Webhook, WebhookVerificationError } from "standardwebhooks";
+const [body, headers] = ["body", "headers"].map(name => readFileSync(name, "utf8"));
+try {
+  const webhook = new Webhook(process.argv[2]);
+  console.log(webhook.verify(body, JSON.parse(headers)).type);
+} catch (error) {
+  if (!(error instanceof WebhookVerificationError)) throw error;
+  console.log("no");
+}
+"""
 EVENTS = ["video_job.succeeded", "video_job.failed", "video_job.cancelled"]
 
 
@@ -107,12 +124,33 @@ class TestRotate:
             Verifier(secret).verify(got.body, got.headers)
         assert len(got.headers["webhook-signature"].split()) == 2
 
-    def test_old_secret_ends(self, client, hook, new_job, send_due, receiver):
-        client.post(f"{WEBHOOK}/rotate")
-        Webhook.objects.update(previous_until=timezone.now())
-        new_job(Status.SUCCEEDED)
-        send_due()
-        assert len(receiver.received[0].headers["webhook-signature"].split()) == 1
+    def test_both_secrets_verify_with_the_package_for_javascript(
+        self, client, hook, receiver, tmp_path
+    ):
+        new = client.post(f"{WEBHOOK}/rotate").json()["secret"]
+        client.post(f"{WEBHOOK}/test")
+        [got] = receiver.received
+        for name, text in (("headers", json.dumps(got.headers)), ("body", got.body.decode())):
+            (tmp_path / name).write_text(text)
+        script = tmp_path / "verify.mjs"
+        script.write_text(VERIFY)
+        node_tools.link_packages(tmp_path)
+        for secret, says in ((hook.secret, "webhook.test"), (new, "webhook.test"), (OTHER, "no")):
+            assert node_tools.run_script(script, secret, cwd=tmp_path).split() == [says]
+
+    def test_each_old_secret_signs_for_a_day(self, hook):
+        known, now = [hook.secret], timezone.now()
+        for hours in (0.0, 1.0, 23.0):
+            moment = now + timedelta(hours=hours)
+            known.append(registry.rotate(webhook=hook.row(), now=moment))
+        for hours, valid in ((23.9, known), (24.1, known[1:]), (25.1, known[2:]), (48, known[3:])):
+            moment = now + timedelta(hours=hours)
+            assert sorted(secrets.of(hook.row(), now=moment)) == sorted(valid)
+
+    def test_rotations_are_throttled(self, client, hook):
+        for _ in range(5):
+            assert client.post(f"{WEBHOOK}/rotate").status_code == 200
+        assert_problem(client.post(f"{WEBHOOK}/rotate"), 429, "throttled")
 
     def test_unreadable_secret_is_replaced(self, client, hook, settings):
         settings.SECRET_KEY = "another" * 9
@@ -220,6 +258,13 @@ class TestReplay:
         send_due()
         assert WebhookDelivery.objects.get().status == "failed"
         assert hook.row().failing_since is None
+
+    def test_replays_are_throttled(self, client, hook, new_job):
+        new_job(Status.SUCCEEDED)
+        path = f"{WEBHOOK}/deliveries/{WebhookDelivery.objects.get().pk}/replay"
+        for _ in range(60):
+            assert client.post(path).status_code == 202
+        assert_problem(client.post(path), 429, "throttled")
 
 
 class TestWebhookUrl:

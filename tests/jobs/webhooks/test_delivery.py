@@ -3,17 +3,21 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
+from accounts.models import User
 from jobs.api import webhook_views
 from jobs.models import Status, Tally, Webhook, WebhookDelivery, WebhookSender
-from jobs.webhooks import schedule, sending
-from jobs.worker import cleanup, webhooks
+from jobs.webhooks import outbox, records, schedule, sending
+from jobs.worker import cleanup, webhook_limits, webhooks
 from tests import receiver as receivers
 from tests.receiver import reply, slowly
 
@@ -190,6 +194,50 @@ class TestBrokenReceivers:
         assert time.monotonic() - started < 2
         assert delivery().status == "delivered"
 
+    def test_slow_look_up_ends_in_time(self, delivery, put, send_due, monkeypatch):
+        def slow(*args, **kwargs):
+            time.sleep(3)
+            raise socket.gaierror(socket.EAI_AGAIN, "Try again")
+
+        put("https://slow.example.com/")
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        started = time.monotonic()
+        send_due()
+        assert time.monotonic() - started < 2
+        assert "no answer within" in delivery().last_error
+
+    def test_handshake_that_drips_ends_in_time(self, delivery, put, send_due):
+        """Each byte of the TLS record is within the time-out of one read."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def drip():
+                with server.accept()[0] as connected, suppress(OSError):
+                    for byte in b"\x16\x03\x03\x00\x7a" + b"x" * 30:
+                        connected.sendall(bytes([byte]))
+                        time.sleep(0.2)
+
+            threading.Thread(target=drip).start()
+            put(f"https://127.0.0.1:{server.getsockname()[1]}/")
+            started = time.monotonic()
+            send_due()
+            assert time.monotonic() - started < 2
+        assert "no answer within" in delivery().last_error
+
+    def test_at_most_16_kb_are_read(self, delivery, receiver, send_due):
+        written = []
+
+        def long_headers(handler):
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for number in range(90):
+                handler.wfile.write(b"X-%d: %s\r\n" % (number, b"x" * 60_000))
+                written.append(60_000)
+
+        receiver.answer = long_headers
+        send_due()
+        assert delivery().status == "delivered"
+        assert sum(written) < 3_000_000  # in the kernel's buffers; not the 5,400,000 in all
+
     def test_reset_is_a_failure(self, delivery, receiver, send_due):
         receiver.answer = lambda handler: handler.connection.close()
         send_due()
@@ -217,57 +265,169 @@ class TestBrokenReceivers:
 
 
 class TestManyReceivers:
-    def deliver(self, new_job, url, count, **columns):
+    @pytest.fixture
+    def deliver(self, hook, new_job):
+        """Writes deliveries to these URLs, which have been due for `age`."""
         job = new_job(Status.CANCELLED)
         WebhookDelivery.objects.all().delete()
-        now = timezone.now()
-        WebhookDelivery.objects.bulk_create(
-            WebhookDelivery(
-                user_id=job.user_id,
-                job_id=job.pk,
-                type="video_job.cancelled",
-                url=url,
-                host=columns["host"],
-                from_order=True,
-                body="{}",
-                next_try_at=now - columns.get("age", timedelta(0)),
-                created_at=now,
-            )
-            for _ in range(count)
-        )
 
-    def test_at_most_two_are_open_to_one_host(self, hook, new_job, receiver, send_due):
+        def deliver(urls, *, user=job.user, age=timedelta(0)):
+            now = timezone.now()
+            WebhookDelivery.objects.bulk_create(
+                WebhookDelivery(
+                    user=user,
+                    job_id=job.pk,
+                    type="video_job.cancelled",
+                    url=url,
+                    host=outbox.host(url),
+                    from_order=True,
+                    body="{}",
+                    next_try_at=now - age,
+                    created_at=now,
+                )
+                for url in urls
+            )
+
+        return deliver
+
+    @pytest.fixture
+    def bobs(self, bob, client_of, receiver):
+        """Bob, who has a webhook."""
+        client_of(bob).put("/api/v1/webhook", {"url": receiver.url}, format="json")
+        return bob
+
+    @pytest.fixture
+    def seconds_until_received(self, receiver):
+        """Sends until the receiver has got something."""
+
+        def wait(sender):
+            started = time.monotonic()
+            while not receiver.received and time.monotonic() - started < 20:
+                sender._claim()
+                sender._start()
+                sender._record(0.05)
+            return receiver.received[0].at - started
+
+        return wait
+
+    @pytest.fixture
+    def sender(self):
+        return webhooks.Sender(uuid4())
+
+    def test_at_most_two_are_open_to_one_host(self, deliver, receiver, send_due):
         receiver.answer = slowly(0.05)
-        self.deliver(new_job, receiver.url, 20, host="127.0.0.1")
+        deliver([receiver.url] * 20)
         send_due()
         assert len(receiver.received) == 20
         assert receiver.most_open == 2
 
     @pytest.mark.alone
     def test_thousand_to_a_dead_host_delay_another_by_less_than_a_second(
-        self, hook, new_job, receiver, settings
+        self, deliver, receiver, sender, seconds_until_received
     ):
-        settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
         with receivers.receiver(host="localhost") as dead:
             dead.answer = slowly(3)
-            old = timedelta(hours=1)
-            self.deliver(new_job, dead.url, 1_000, host="localhost", age=old)
-            self._add(new_job, receiver.url)
-            sender = webhooks.Sender(uuid4())
-            started = time.monotonic()
-            while not receiver.received:
-                more = sender._claim()
-                sender._start()
-                sender._record(0 if more else 0.2)
-            assert receiver.received[0].at - started < 1
+            deliver([dead.url] * 1_000, age=timedelta(hours=1))
+            deliver([receiver.url])
+            assert seconds_until_received(sender) < 1
             assert dead.most_open <= 2
-            assert len(sender.mine) <= webhooks.MAX_QUEUED
+            assert len(sender.mine) <= webhook_limits.MAX_QUEUED_PER_USER + 2
 
-    def _add(self, new_job, url):
-        first = WebhookDelivery.objects.all()[0]
-        first.pk, first.url, first.host = uuid4(), url, "127.0.0.1"
-        first.next_try_at = timezone.now()
-        first.save(force_insert=True)
+    @pytest.fixture
+    def slow_hosts(self, settings, monkeypatch):
+        """URLs of a hundred hosts that answer after 14 seconds."""
+        hosts = [f"slow{number}.example" for number in range(100)]
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *args, **kwargs: real(
+                "localhost" if host in hosts else host, *args, **kwargs
+            ),
+        )
+        settings.WEBHOOK_ALLOWED_HOSTS = ["127.0.0.1", "localhost", *hosts]
+        with receivers.receiver() as slow:
+            slow.answer = slowly(14)
+            yield [slow.url.replace("127.0.0.1", host) for host in hosts]
+
+    def test_hundred_slow_hosts_of_one_user_delay_no_other_user(
+        self, deliver, bobs, receiver, sender, slow_hosts, seconds_until_received
+    ):
+        deliver(slow_hosts * 10, age=timedelta(hours=1))
+        for _ in range(40):  # until it is known how slow they are
+            sender._claim()
+            sender._start()
+            sender._record(0.05)
+        deliver([receiver.url], user=bobs)
+        assert seconds_until_received(sender) < 1
+        of_alice = sender.limits.users.total()
+        assert webhook_limits.MAX_OPEN_SLOW / 5 <= of_alice <= webhook_limits.MAX_OPEN / 5
+
+    def test_many_slow_users_share_what_is_for_slow_receivers(
+        self, deliver, many_users, receiver, sender, slow_hosts, seconds_until_received
+    ):
+        *slow, fast = many_users(31)
+        for number, user in enumerate(slow):
+            deliver(slow_hosts[number : number + 3] * 3, user=user, age=timedelta(hours=1))
+            sender.limits.slow_until[user.pk] = time.monotonic() + 60
+        for _ in range(60):
+            sender._claim()
+            sender._start()
+            sender._record(0.02)
+        of_each = [sender.limits.users[user.pk] for user in slow]
+        assert min(of_each) == 1
+        assert sum(of_each) <= webhook_limits.MAX_OPEN_SLOW
+        deliver([receiver.url], user=fast)
+        assert seconds_until_received(sender) < 1
+
+    @pytest.fixture
+    def many_users(self, hook, django_user_model):
+        def make(count):
+            users = django_user_model.objects.bulk_create(
+                django_user_model(username=f"user{number}") for number in range(count)
+            )
+            row = hook.row()
+            for user in users:
+                row.pk, row.user = None, user
+                row.save(force_insert=True)
+            return users
+
+        return make
+
+    def test_host_behind_many_others_of_its_user_gets_its_turn(self, deliver, sender):
+        deliver([f"https://h{number:03}.example.com/" for number in range(50)])
+        WebhookDelivery.objects.exclude(host="h045.example.com").update(
+            next_try_at=timezone.now() + timedelta(hours=1)
+        )
+        assert any(sender.walk.due(now=timezone.now()) for _ in range(3))
+
+    def test_claim_does_not_read_the_backlog(self, deliver, sender, receiver):
+        """It is a few statements whatever waits, and finds the lanes by their index."""
+        deliver([receiver.url] * 300)
+        with CaptureQueriesContext(connection) as few:
+            sender._claim()
+        deliver([receiver.url] * 3_000)
+        deliver([f"https://h{number % 300}.example.com/" for number in range(3_000)])
+        WebhookDelivery.objects.exclude(host="127.0.0.1").update(
+            next_try_at=timezone.now() + timedelta(hours=1)
+        )
+        with CaptureQueriesContext(connection) as many:
+            webhooks.Sender(uuid4())._claim()
+        assert len(many) <= len(few)
+        [walk] = [each["sql"] for each in many if "RECURSIVE" in each["sql"]]
+        assert "delivery_lane" in explained(walk)
+
+
+def explained(sql):
+    """The plan, without sequential scans of a small table."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE jobs_webhookdelivery")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"EXPLAIN {sql}")
+        else:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        return "\n".join(str(row) for row in cursor.fetchall())
 
 
 class TestClaims:
@@ -313,6 +473,39 @@ class TestClaims:
         assert WebhookDelivery.objects.exists()
         cleanup.purge_expired(now=timezone.now() + timedelta(days=31))
         assert not WebhookDelivery.objects.exists()
+
+
+class TestOutcomes:
+    def test_one_that_cannot_be_written_does_not_block_others(self, hook, new_job):
+        for _ in range(2):
+            new_job(Status.SUCCEEDED)
+        bad, good = WebhookDelivery.objects.all()
+        outcomes = [
+            (bad, sending.Outcome(-1, "", 5)),  # the column refuses it
+            (good, sending.Outcome(204, "", 5)),
+        ]
+        records.write(outcomes, now=timezone.now())
+        bad.refresh_from_db()
+        good.refresh_from_db()
+        assert (bad.status, good.status) == ("failed", "delivered")
+
+
+class TestDeactivatedUser:
+    def test_nothing_is_sent_until_the_user_is_active_again(
+        self, delivery, receiver, send_due, alice, hook
+    ):
+        User.objects.update(is_active=False)
+        send_due()
+        assert not receiver.received
+        assert (delivery().status, delivery().last_error) == (
+            "pending",
+            "The account is deactivated.",
+        )
+        assert hook.row().failing_since is None
+        User.objects.update(is_active=True)
+        make_due()
+        send_due()
+        assert delivery().status == "delivered"
 
 
 class TestChangesAfterTheClaim:

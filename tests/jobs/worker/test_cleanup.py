@@ -12,7 +12,8 @@ from django.utils import timezone
 from django_q.models import OrmQ, Schedule, Task
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import jwt
+from accounts import api_keys, jwt
+from accounts.models import ApiKey
 from jobs import wakeup
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
@@ -51,6 +52,16 @@ class TestPurgeExpired:
         purge_expired()
         assert list(OutstandingToken.objects.all()) == [good]
         assert not BlacklistedToken.objects.exists()
+
+    def test_revoked_keys_are_removed_after_30_days(self, alice):
+        now = timezone.now()
+        for name in ("valid", "revoked"):
+            api_keys.create(user=alice, name=name, now=now)
+        api_keys.revoke(keys=ApiKey.objects.filter(name="revoked"), now=now)
+        cleanup.purge_expired(now=now + timedelta(days=29))
+        assert ApiKey.objects.count() == 2
+        cleanup.purge_expired(now=now + timedelta(days=31))
+        assert ApiKey.objects.get().name == "valid"
 
     def test_failed_tasks_are_removed_after_a_week(self, db):
         now = timezone.now()

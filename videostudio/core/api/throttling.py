@@ -104,3 +104,10 @@ class WindowThrottle(SimpleRateThrottle):
     def _period(self) -> str:
         names = {1: "a second", 60: "a minute", 3600: "an hour", 86400: "a day"}
         return names.get(self.duration, f"{self.duration} seconds")
+
+
+class UserThrottle(WindowThrottle):
+    """Counts the requests of each user."""
+
+    def identity(self, request: Request) -> str:
+        return str(request.user.pk)

@@ -1,0 +1,67 @@
+"""What goes by age: videos after VIDEO_KEEP_DAYS, ended jobs after JOB_KEEP_DAYS.
+
+Each batch is a short transaction that finds its rows by an index, and each run does a limited
+number: the next hour continues. The ledger's entries and the metrics' counters stay.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from jobs import removals
+from jobs.models import VideoJob, VideoRemoval
+from jobs.querysets import VideoJobQuerySet
+from jobs.stats import job_totals
+
+BATCH_SIZE = 500  # rows; SQLite limits a statement's parameters
+MAX_BATCHES = 20  # in one run, of each kind
+
+
+def run(*, now: datetime) -> dict[str, int]:
+    """Remove what is too old; return how many videos and jobs."""
+    return {
+        "videos": _in_batches(remove_videos, settings.VIDEO_KEEP_DAYS, now),
+        "jobs": _in_batches(delete_jobs, settings.JOB_KEEP_DAYS, now),
+    }
+
+
+def remove_videos(*, before: datetime, now: datetime) -> int:
+    """Remove a batch of videos that were stored before `before`; return how many."""
+    with transaction.atomic():
+        jobs = _locked(VideoJob.objects.with_video().filter(completed_at__lt=before))
+        removals.remove_by_age(jobs=jobs, now=now)
+    return len(jobs)
+
+
+def delete_jobs(*, before: datetime, now: datetime) -> int:
+    """Delete a batch of jobs that ended before `before`, with their videos; return how many."""
+    with transaction.atomic():
+        # By the index of `created_at`: few of the oldest orders ended later than `before`.
+        jobs = _locked(
+            VideoJob.objects.ended().filter(created_at__lt=before, completed_at__lt=before)
+        )
+        stored = [job for job in jobs if job.video_url]
+        removals.queue(jobs=stored, cause=VideoRemoval.Cause.AGE, now=now, is_bulk=True)
+        VideoJob.objects.filter(pk__in=[job.pk for job in jobs]).delete()
+        job_totals.deleted(jobs)
+    return len(jobs)
+
+
+def _in_batches(go: Callable[..., int], days: int | None, now: datetime) -> int:
+    if not days:
+        return 0
+    gone = 0
+    for _ in range(MAX_BATCHES):
+        gone += (batch := go(before=now - timedelta(days=days), now=now))
+        if batch < BATCH_SIZE:
+            break
+    return gone
+
+
+def _locked(jobs: VideoJobQuerySet) -> list[VideoJob]:
+    """A batch, without those that another transaction holds: the next hour finds them."""
+    skip_locked = connection.features.has_select_for_update_skip_locked
+    wanted = jobs.only("user_id", "status", "version", "video_url", "video_name")
+    return list(wanted.select_for_update(skip_locked=skip_locked)[:BATCH_SIZE])
