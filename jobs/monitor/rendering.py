@@ -16,7 +16,9 @@ from jobs.monitor.cache import get_or_compute
 from jobs.monitor.figures import TypicalRun, origin
 from jobs.monitor.public_jobs import PAGE, Card
 
-BUSY_PACE, IDLE_PACE = 2, 10  # seconds between two requests of one page
+# Seconds between two requests of one page. A removed video must leave open pages within five
+# seconds, and a cached part is up to two seconds old.
+BUSY_PACE, IDLE_PACE = 2, 2.9
 TYPICAL_RUN_SECONDS = 60  # cache lifetime
 
 
@@ -28,7 +30,7 @@ class LivePart:
 
     html: str
     etag: str
-    pace: int
+    pace: float
     origins: tuple[str, ...]
     found_at: datetime
     card: Card | None = None

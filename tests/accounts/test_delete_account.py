@@ -59,7 +59,9 @@ class TestDelete:
         for state in ("PENDING", "generating", "SUCCEEDED"):
             new_job(state)
         other = new_job(user=bob)
-        client.create(headers={"Idempotency-Key": "mine"}, clientReference="invoice")
+        client.create(
+            headers={"Idempotency-Key": "mine"}, clientReference="invoice", negativePrompt="rain"
+        )
         leave()
         assert [*VideoJob.objects.all()] == [other]
         assert set(JobEvent.objects.values_list("job", flat=True)) == {other.pk}

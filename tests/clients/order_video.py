@@ -45,6 +45,8 @@ def main(url: str, username: str, password: str, image: str) -> None:
         "resolution": Resolution.RESOLUTION_720P,
         "aspect_ratio": AspectRatio.ASPECT_RATIO_16_9,
         "mock_mode": True,
+        "negative_prompt": "rain",
+        "seed": 4_294_967_295,
     }
     by_json = CreateVideoJobRequest(**order, initial_image=image)
     content = io.BytesIO(base64.b64decode(image.partition(",")[2]))

@@ -18,6 +18,8 @@ async function main() {
     resolution: '720p',
     aspectRatio: '16:9',
     mockMode: true,
+    negativePrompt: 'rain',
+    seed: 4_294_967_295,
     initialImage,
   };
   const { error, response } = await studio.createVideoJob({ body: { ...order, model: 'none' } });

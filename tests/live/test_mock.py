@@ -58,6 +58,7 @@ class TestVideo:
                 "aspectRatio": "9:16",
                 "generateAudio": "true",
             },
+            "720p-16x9-6s": {"durationSeconds": 6, "negativePrompt": "rain", "seed": "7"},
             "1080p-16x9-8s-audio": {"resolution": "1080p", "generateAudio": "true"},
         }
         jobs = {sample: alice.order(**fields)["id"] for sample, fields in orders.items()}

@@ -56,7 +56,8 @@ def cloudinary():
 
 @pytest.fixture(scope="module")
 def studio(google, cloudinary):
-    with Stack(google=google.url, cloudinary=cloudinary.url, env=UNLIMITED) as stack:
+    env = UNLIMITED | {"VEO_PERSON_GENERATION": "dont_allow"}
+    with Stack(google=google.url, cloudinary=cloudinary.url, env=env) as stack:
         yield stack
 
 
@@ -161,12 +162,18 @@ class Mode:
 
 
 WIDE = {"sampleCount": 1, "aspectRatio": "16:9", "resolution": "720p", "durationSeconds": 8}
+WIDE |= {"personGeneration": "dont_allow"}
 QUIET = WIDE | {"generateAudio": False}
 MODES = {
     "text": Mode(
         {"durationSeconds": 4, "aspectRatio": "9:16", "generateAudio": "true"},
         "veo-3.1-fast-generate-001",
         WIDE | {"durationSeconds": 4, "aspectRatio": "9:16", "generateAudio": True},
+    ),
+    "negative prompt and seed": Mode(
+        {"durationSeconds": 6, "negativePrompt": " rain ", "seed": "4294967295"},
+        "veo-3.1-fast-generate-001",
+        QUIET | {"durationSeconds": 6, "negativePrompt": "rain", "seed": 4_294_967_295},
     ),
     "first frame": Mode(
         {"files": {"initialImage": FIRST}, "model": "veo-3.1-lite-generate-001"},
@@ -232,6 +239,8 @@ class TestVideo:
         record, wanted = record_of(google, films[mode]), MODES[mode]
         assert record.model == wanted.model or not wanted.model
         assert record.parameters == wanted.parameters
+        job = films[mode].job
+        assert record.labels == {"job": job["id"], "user": job["userId"]}
         assert record.images == [
             {
                 "role": role,

@@ -14,18 +14,19 @@ from tests.job_states import kept
 from tests.staff_site import LIST, ROLES, page_of, press
 from tokens_ledger.models import Entry
 
-JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail", "resend"}
+JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail", "take_down", "resend"}
 TOKEN_ACTIONS = {"grant", "adjust"}
 MAY = {
-    "Support": {"refund", "cancel", "resend", "revoke_keys"},
+    "Support": {"refund", "cancel", "take_down", "resend", "revoke_keys"},
     "Operator": {
-        *("refund", "cancel", "retry", "fetch", "fail", "resend", "deactivate", "revoke_keys"),
+        *("refund", "cancel", "retry", "fetch", "fail", "take_down", "resend"),
+        *("deactivate", "revoke_keys"),
     },
     "Finance": {"grant", "adjust", "export"},
     "nobody": set(),
 }
-LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "accounts/user", "accounts/apikey",
-           "admin/logentry",
+LISTS = ("jobs/videojob", "jobs/jobevent", "jobs/jobimage", "jobs/videoremoval",
+           "accounts/user", "accounts/apikey", "admin/logentry",
            "tokens_ledger/account", "tokens_ledger/entry", "tokens_ledger/ledgercheck")  # fmt: skip
 CLOSED = ("jobs/idempotencykey", "jobs/tick", "jobs/submissiongate", "jobs/tally", "auth/group",
           "axes/accessattempt", "token_blacklist/outstandingtoken",

@@ -169,6 +169,9 @@ class TestMockPrice:
         assert said(press(operator, "refund", job)) == [f"Job {job.pk}: was never charged."]
         assert "It cost nothing." in operator.get(page_of(job)).text
         assert said(press(operator, "cancel", job)) == [f"Job {job.pk}: cancelled; it was free."]
+        preview = operator.get(url_of("retry", job))
+        assert "<td>A new job</td>" in preview.text
+        assert preview.context["balances"] == []
         ended = client.job(job)
         assert (ended["status"], ended["tokensRefunded"]) == ("CANCELLED", 0)
         assert not [line for line in ended["logs"] if "refunded" in line["message"]]

@@ -1,6 +1,7 @@
 """The webhook's endpoints, and `webhookUrl` on an order."""
 
 import base64
+import json
 import uuid
 from datetime import timedelta
 
@@ -11,10 +12,24 @@ from standardwebhooks import Webhook as Verifier
 from jobs.models import Status, VideoJob, Webhook, WebhookDelivery
 from jobs.webhooks import registry, secrets
 from tests.api import assert_fault, assert_problem
+from tests.clients import node_tools
 from tests.jobs.webhooks.conftest import WEBHOOK
 from tests.receiver import reply
 
 URL = "https://hooks.example.com/video"
+OTHER = "whsec_bm90IGEgcmVhbCBzZWNyZXQsIG9ubHkgYW4gZXhhbXBsZQ=="
+VERIFY = """
+import { readFileSync } from "node:fs";
+import { Webhook, WebhookVerificationError } from "standardwebhooks";
+const [body, headers] = ["body", "headers"].map(name => readFileSync(name, "utf8"));
+try {
+  const webhook = new Webhook(process.argv[2]);
+  console.log(webhook.verify(body, JSON.parse(headers)).type);
+} catch (error) {
+  if (!(error instanceof WebhookVerificationError)) throw error;
+  console.log("no");
+}
+"""
 EVENTS = ["video_job.succeeded", "video_job.failed", "video_job.cancelled"]
 
 
@@ -108,6 +123,20 @@ class TestRotate:
         for secret in (hook.secret, new):
             Verifier(secret).verify(got.body, got.headers)
         assert len(got.headers["webhook-signature"].split()) == 2
+
+    def test_both_secrets_verify_with_the_package_for_javascript(
+        self, client, hook, receiver, tmp_path
+    ):
+        new = client.post(f"{WEBHOOK}/rotate").json()["secret"]
+        client.post(f"{WEBHOOK}/test")
+        [got] = receiver.received
+        for name, text in (("headers", json.dumps(got.headers)), ("body", got.body.decode())):
+            (tmp_path / name).write_text(text)
+        script = tmp_path / "verify.mjs"
+        script.write_text(VERIFY)
+        node_tools.link_packages(tmp_path)
+        for secret, says in ((hook.secret, "webhook.test"), (new, "webhook.test"), (OTHER, "no")):
+            assert node_tools.run_script(script, secret, cwd=tmp_path).split() == [says]
 
     def test_each_old_secret_signs_for_a_day(self, hook):
         known, now = [hook.secret], timezone.now()
