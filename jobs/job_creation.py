@@ -81,6 +81,7 @@ def create(
     now: datetime,
     client_reference: str = "",
     webhook_url: str = "",
+    private: bool = False,
     origin: str = "",
     api_key: ApiKey | None = None,
     idempotency_key: str = "",
@@ -102,6 +103,7 @@ def create(
         _check_webhook(user, webhook_url)
         job = _new_job(user, spec, api_key, now)
         job.client_reference, job.webhook_url, job.origin = client_reference, webhook_url, origin
+        job.private = private
         model_availability.admit(job=job, now=now)
         charge = ledger.charge(
             account=account,

@@ -80,6 +80,7 @@ class VideoJobSerializer(serializers.Serializer):
     mockMode = serializers.BooleanField(
         source="mock_mode", help_text="A sample; Google was not called."
     )
+    private = serializers.BooleanField(help_text="The public monitor only counts the job.")
     inputs = InputsSerializer(source="*", help_text="Which images were sent.")
     status = serializers.ChoiceField(
         choices=Status.choices,

@@ -116,6 +116,7 @@ def _new_rerun(source: VideoJob, now: datetime) -> VideoJob:
         source.spec,
         client_reference=source.client_reference,
         webhook_url=source.webhook_url,
+        private=source.private,
         origin=source.origin,
         user=source.user,
         rerun_of=source,

@@ -18,7 +18,7 @@ ID = "550e8400-e29b-41d4-a716-446655440000"  # of no job
 # Every endpoint, and the methods that it has.
 PRIVATE = {
     JOBS: ["get", "post"],
-    f"{JOBS}/{ID}": ["get", "delete"],
+    f"{JOBS}/{ID}": ["get", "patch", "delete"],
     f"{JOBS}/quote": ["post"],
     f"{JOBS}/{ID}/cancel": ["post"],
     f"{JOBS}/{ID}/download": ["get"],

@@ -38,6 +38,9 @@ class ApiClient:
     def put(self, path: str, **options: Any) -> requests.Response:
         return self._request("PUT", path, **options)
 
+    def patch(self, path: str, **options: Any) -> requests.Response:
+        return self._request("PATCH", path, **options)
+
     def delete(self, path: str, **options: Any) -> requests.Response:
         return self._request("DELETE", path, **options)
 

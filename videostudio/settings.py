@@ -145,6 +145,7 @@ STAGING_DIR = env.str("STAGING_DIR", "")
 STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
+VIDEO_DEFAULT_PRIVATE = env.bool("VIDEO_DEFAULT_PRIVATE", False)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
 VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=at_least(1))
 VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=at_least(0))

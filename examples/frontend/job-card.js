@@ -87,7 +87,7 @@ export class JobCard {
 
 function facts(job) {
   const { resolution, aspectRatio, durationSeconds, generateAudio, mockMode } = job;
-  const extras = [generateAudio && 'with sound', mockMode && 'sample'].filter(Boolean);
+  const extras = [generateAudio && 'with sound', mockMode && 'sample', job.private && 'private'].filter(Boolean);
   return [resolution, aspectRatio, `${durationSeconds} s`, ...extras].join(' · ');
 }
 

@@ -52,6 +52,7 @@ export class OrderForm {
       durationSeconds: durationSeconds.value,
       generateAudio: this.fields.generateAudio.checked,
       mockMode: this.fields.mockMode.checked,
+      private: this.fields.private.checked,
       initialImage: this.fields.initialImage.files[0] ?? null,
       endFrame: this.fields.endFrame.files[0] ?? null,
       referenceImages: [...this.fields.referenceImages.files]

@@ -36,6 +36,7 @@ EXPORT = {
     "seed": lambda job: job.seed,
     "mockMode": lambda job: job.mock_mode,
     "clientReference": lambda job: job.client_reference,
+    "private": lambda job: job.private,
     "tokensConsumed": lambda job: job.tokens_consumed,
     "tokensRefunded": lambda job: job.tokens_refunded,
     "createdAt": lambda job: job.created_at.isoformat(),
@@ -56,7 +57,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     ordering = ("-created_at", "-id")
     list_filter = (
         *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
-        *(filters.Refunded, filters.Model, "mock_mode", filters.FailedWebhook),
+        *(filters.Refunded, filters.Model, "mock_mode", "private", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
     search_help_text = (
@@ -65,7 +66,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     extra_lookups = ("user",)
     actions = ("export",)
     fieldsets = (
-        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference")}),
+        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
         ("Answered", {"fields": (
             *("status", "status_message", "progress_percentage", "error_code", "error_message"),
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),

@@ -34,6 +34,7 @@ class Columns(admin.ModelAdmin):
         labels = [
             formatting.badge(job.status),
             *([formatting.badge("mock")] if job.mock_mode else []),
+            *([formatting.badge("private")] if job.private else []),
         ]
         shown = format_html_join(" ", "{}", zip(labels, strict=True))
         if job.status == Status.RUNNING:

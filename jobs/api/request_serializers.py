@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.datastructures import MultiValueDict
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
@@ -51,6 +52,7 @@ class ValidatedRequest:
     inputs: Inputs
     client_reference: str = ""
     webhook_url: str = ""
+    private: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -72,6 +74,8 @@ class ValidatedRequest:
             content.append(self.client_reference)
         if self.webhook_url:
             content.append({"webhookUrl": self.webhook_url})
+        if self.private:
+            content.append({"private": True})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -120,6 +124,13 @@ class CreateVideoJobSerializer(StrictSerializer):
         "Client reference",
         max_length=VideoJob.CLIENT_REFERENCE_LENGTH,
         help_text="Your own name for the job. It need not be unique; the list can filter by it.",
+    )
+    private = StrictBooleanField(
+        "Private",
+        required=False,
+        allow_null=True,
+        help_text="true: the public monitor counts the job and shows nothing else of it. The "
+        "default is false unless the operator has set another.",
     )
     webhookUrl = WebhookUrlField(
         "Webhook URL",
@@ -174,9 +185,24 @@ class CreateVideoJobSerializer(StrictSerializer):
             reference_images=len(inputs.reference_images),
         )
         _refuse_combinations(spec)
+        private = attrs.get("private")
         return ValidatedRequest(
-            spec, inputs, attrs.get("clientReference") or "", attrs.get("webhookUrl") or ""
+            spec,
+            inputs,
+            client_reference=attrs.get("clientReference") or "",
+            webhook_url=attrs.get("webhookUrl") or "",
+            private=settings.VIDEO_DEFAULT_PRIVATE if private is None else private,
         )
+
+
+@extend_schema_serializer(component_name="UpdateVideoJob")
+class ChangeVideoJobSerializer(StrictSerializer):
+    """What can be changed of a job."""
+
+    private = StrictBooleanField(
+        "Private",
+        help_text="true hides the job from the public monitor, false shows it.",
+    )
 
 
 def _with_plain_names(data: Any) -> Any:

@@ -6,6 +6,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from jobs.api.order_schema import JsonOrderSerializer, MultipartOrderSerializer
+from jobs.api.request_serializers import ChangeVideoJobSerializer
 from jobs.api.schema_examples import (
     CANCELLED,
     CURSOR,
@@ -236,6 +237,32 @@ list_jobs = extend_schema(
             ],
         ),
         401: UNAUTHORIZED,
+    },
+)
+partial_update = extend_schema(
+    operation_id="updateVideoJob",
+    summary="Hide a video job, or show it",
+    description="The public monitor counts a private job and shows nothing else of it: the job's "
+    "page there is 404 at once, and its lists change within five seconds. The video's URL stays "
+    "the same. It is secret, not guarded: whoever has seen it can still watch the video.",
+    request={JSON: ChangeVideoJobSerializer},
+    examples=[sent({"private": True}, "Hide the job from the monitor", media_type=JSON)],
+    parameters=[JOB_ID, etag(200), retry_after(POLL_AGAIN, 200)],
+    responses={
+        200: answer(
+            VideoJobSerializer,
+            "The job as it is now.",
+            SUCCEEDED | {"private": True},
+            "A private job",
+        ),
+        400: at_fault(
+            "The body is invalid.",
+            code="invalid",
+            faults=[("private", "Private must be 'true' or 'false'", "invalid")],
+        ),
+        401: UNAUTHORIZED,
+        403: READ_ONLY_KEY,
+        404: NOT_FOUND,
     },
 )
 destroy = extend_schema(

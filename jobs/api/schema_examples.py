@@ -13,6 +13,7 @@ ORDER = {
     "seed": 42,
     "mockMode": True,
     "clientReference": "invoice-2026-117",
+    "private": False,
 }
 WEBHOOK_URL = "https://client.example.org/hooks/video"
 # A PNG of one pixel.

@@ -21,6 +21,7 @@ from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import ImageJSONParser
+from jobs.api.request_serializers import ChangeVideoJobSerializer
 from jobs.api.serializers import DeleteQuerySerializer, ListQuerySerializer, QuoteSerializer
 from jobs.api.throttling import CreateThrottle, QuoteThrottle
 from jobs.job_json import VideoJobSerializer
@@ -30,7 +31,7 @@ from videostudio.core.api.parsers import (
     BoundedFormParser,
     WholeMultiPartParser,
 )
-from videostudio.core.api.strict import StrictView
+from videostudio.core.api.strict import StrictView, read
 from videostudio.core.compiled_query import CompiledQuery, Param
 
 KEY_HEADER = "Idempotency-Key"
@@ -44,7 +45,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
 
     serializer_class = VideoJobSerializer
     query_serializers = {"list": ListQuerySerializer, "destroy": DeleteQuerySerializer}
-    reads_body = {"create", "quote"}
+    reads_body = {"create", "quote", "partial_update"}
     throttles_of = {"create": CreateThrottle, "quote": QuoteThrottle}
     parser_classes = [WholeMultiPartParser, ImageJSONParser, BoundedFormParser]
     queryset = VideoJob.objects.all()
@@ -69,6 +70,12 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def handle_exception(self, exc: Exception) -> Response:
         return super().handle_exception(api_exception(exc))
 
+    def get_parsers(self) -> Any:
+        """An order may contain images; the body of a change is small."""
+        if self.request and self.request.method == "PATCH":
+            self.parser_classes = [*StrictView.parser_classes, BoundedFormParser]
+        return super().get_parsers()
+
     def get_throttles(self) -> Any:
         throttle = self.throttles_of.get(self.action)
         return [throttle()] if throttle else []
@@ -84,6 +91,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
             now=timezone.now(),
             client_reference=validated.client_reference,
             webhook_url=validated.webhook_url,
+            private=validated.private,
             origin=request.build_absolute_uri("/")[:-1][: VideoJob.ORIGIN_LENGTH],
             api_key=request.auth if isinstance(request.auth, ApiKey) else None,
             idempotency_key=replay_key,
@@ -119,6 +127,12 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     def list(self, request: Request) -> HttpResponse:
         page = job_lists.page(user=request.user, query=self.query)
         return page_response(request=request, page=page)
+
+    @schema.partial_update
+    def partial_update(self, request: Request, pk: str) -> HttpResponse:
+        change = read(ChangeVideoJobSerializer, request.data)
+        job = lifecycle.set_private(job=self.get_object(), private=change["private"])
+        return job_response(request=request, job=job)
 
     @schema.destroy
     def destroy(self, request: Request, pk: str) -> Response:

@@ -12,6 +12,7 @@ from jobs.lifecycle.requests import (
     create_generating,
     delete,
     force_fail,
+    set_private,
 )
 from jobs.lifecycle.steps import (
     fail,
@@ -35,6 +36,7 @@ __all__ = [
     "generated",
     "progressed",
     "requeue",
+    "set_private",
     "start",
     "step_failed",
     "submitted",

@@ -1,9 +1,10 @@
-"""What clients and staff do to a job: create, cancel, delete, mark as failed."""
+"""What clients and staff do to a job: create, cancel, delete, hide, mark as failed."""
 
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from accounts.models import User
 from jobs import events, messages, refunds, removals, transitions
@@ -61,6 +62,16 @@ def delete(*, job: VideoJob, now: datetime, video_too: VideoRemoval.Cause | None
             removals.queue(jobs=[locked], cause=video_too, now=now)
         job_totals.deleted([locked])
         locked.delete()
+
+
+def set_private(*, job: VideoJob, private: bool) -> VideoJob:
+    """Hide the job from the public monitor, or show it; return the job as it is now.
+
+    Raises VideoJob.DoesNotExist if it was deleted meanwhile.
+    """
+    changed = VideoJob.objects.filter(pk=job.pk, private=not private)
+    changed.update(private=private, version=F("version") + 1)
+    return VideoJob.objects.get(pk=job.pk)
 
 
 # ---- New jobs ----

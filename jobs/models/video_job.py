@@ -74,6 +74,10 @@ class VideoJob(models.Model):
         help_text="The client's own name for the job.",
     )
 
+    private = models.BooleanField(
+        default=False, db_default=False, help_text="The public monitor only counts the job."
+    )
+
     webhook_url = models.CharField(
         max_length=2_000,
         blank=True,
@@ -217,6 +221,11 @@ class VideoJob(models.Model):
                 name="job_next_step",
             ),
             models.Index(
+                fields=["created_at"],
+                condition=Q(stage="", next_step_at__isnull=False),
+                name="job_oldest_waiting",
+            ),
+            models.Index(
                 fields=["user", "status"],
                 condition=Q(status__in=ACTIVE),
                 name="job_active_of_user",
@@ -236,7 +245,19 @@ class VideoJob(models.Model):
             ),
             models.Index(fields=["operation"], condition=~Q(operation=""), name="job_of_operation"),
             models.Index(fields=["completed_at"], condition=~Q(video_url=""), name="job_video_age"),
+            # For the monitor, which may have to find a few public jobs among many private ones.
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(private=False), name="job_public"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(private=False, status__in=ACTIVE),
+                name="job_public_active",
+            ),
             # For the filters of the staff's list.
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(private=True), name="job_private"
+            ),
             models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
             models.Index(
                 fields=["-created_at", "-id"], condition=Q(tokens_consumed=0), name="job_free"

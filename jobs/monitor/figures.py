@@ -10,7 +10,7 @@ from django.db.models import Count, F, Min, Q
 
 from jobs import model_availability
 from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
-from jobs.monitor.public_jobs import shown
+from jobs.monitor.public_jobs import counted
 from jobs.stats import queries
 
 RECENT = timedelta(minutes=15)
@@ -24,9 +24,12 @@ RETRIES = ("submit_retries", "poll_retries", "store_retries")
 
 @dataclass(frozen=True)
 class Figures:
-    """`counts` by status. `*_retries` count jobs whose step failed and will be retried."""
+    """`counts` by status; `private` counts those of them that are not shown. `*_retries` count jobs
+    whose step failed and will be retried.
+    """
 
     counts: Mapping[str, int]
+    private: Mapping[str, int]
     oldest_pending: datetime | None
     pending_for_veo: int
     submit_retries: int
@@ -41,9 +44,10 @@ class Figures:
     last_tick: datetime
     missing_models: Sequence[tuple[str, datetime]]  # names, and since when Google has none
 
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
+    def number(self, status: str) -> tuple[int, int]:
+        """How many jobs have this status, or any if it is "", and how many of them are private."""
+        wanted = [status] if status else Status.values
+        return sum(self.counts[each] for each in wanted), sum(self.private[each] for each in wanted)
 
     @property
     def success_rate(self) -> float | None:
@@ -63,9 +67,10 @@ class TypicalRun:
 def read(*, now: datetime) -> Figures:
     rows, clocks = list(_rows(now)), queries.clocks()
     retries = {name: sum(row[name] for row in rows) for name in RETRIES}
-    counts = dict.fromkeys(Status.values, 0)
+    counts, private = dict.fromkeys(Status.values, 0), dict.fromkeys(Status.values, 0)
     for row in rows:
         counts[row["status"]] += row["n"]
+        private[row["status"]] += row["n_private"]
     failed = [
         row
         for row in rows
@@ -74,6 +79,7 @@ def read(*, now: datetime) -> Figures:
     return Figures(
         **retries,
         counts=counts,
+        private=private,
         oldest_pending=_earliest(rows, "oldest_pending"),
         pending_for_veo=sum(row["for_veo"] for row in rows),
         retrying_since=_retrying_since() if any(retries.values()) else None,
@@ -112,14 +118,15 @@ def origin(url: str) -> str:
 
 
 def _rows(now: datetime) -> Iterable[Any]:
-    """Counts by status and error code, of the jobs that the monitor shows."""
+    """Counts by status and error code, of the jobs that the monitor shows or only counts."""
     recent = Q(completed_at__gte=now - RECENT)
     return (
-        VideoJob.objects.filter(shown(now=now))
+        VideoJob.objects.filter(counted(now=now))
         .order_by()
         .values("status", "error_code")
         .annotate(
             n=Count("pk"),
+            n_private=Count("pk", filter=Q(private=True)),
             oldest_pending=queries.OLDEST_PENDING,
             for_veo=Count("pk", filter=Q(status=Status.PENDING, mock_mode=False)),
             submit_retries=Count("pk", filter=SUBMIT_RETRY),

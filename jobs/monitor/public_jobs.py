@@ -12,6 +12,7 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 
 from jobs.models import ACTIVE, JobEvent, Status, VideoJob
+from jobs.querysets import VideoJobQuerySet
 from jobs.stats import estimates, waiting_line
 
 PAGE = 24  # jobs
@@ -65,26 +66,48 @@ class Card:
     earlier_lines: int  # the number of older lines, which are not in `lines`
 
 
-def shown(*, now: datetime) -> Q:
-    """A filter for the jobs that the monitor shows: those of the last 24 hours, and all active
-    ones.
+def counted(*, now: datetime) -> Q:
+    """A filter for the jobs that the monitor counts: those of the last 24 hours, and all active
+    ones. It shows those of them that are not private.
     """
     return Q(created_at__gte=now - DAY) | Q(status__in=ACTIVE)
 
 
 def page(*, status: str, number: int, now: datetime) -> list[Card]:
     """A page of PAGE jobs, newest first, with this status, or "" for all."""
-    jobs = VideoJob.objects.filter(shown(now=now)).order_by("-created_at", "-id")
-    if status:
-        jobs = jobs.filter(status=status)
     first = (number - 1) * PAGE
-    return _cards(jobs.only(*COLUMNS)[first : first + PAGE], LINES, now)
+    return _cards(_newest(status, first, since=now - DAY), LINES, now)
 
 
 def job(*, id: UUID, now: datetime) -> Card:
-    """One job of any age, with its log. Raises VideoJob.DoesNotExist."""
-    [card] = _cards([VideoJob.objects.only(*COLUMNS).get(pk=id)], ALL_LINES, now)
+    """One job of any age, with its log. Raises VideoJob.DoesNotExist, if it is private too."""
+    [card] = _cards([_public().only(*COLUMNS).get(pk=id)], ALL_LINES, now)
     return card
+
+
+def has_page(*, id: UUID) -> bool:
+    """Whether the job exists and is not private."""
+    return _public().filter(pk=id).exists()
+
+
+def _public() -> VideoJobQuerySet:
+    return VideoJob.objects.filter(private=False)
+
+
+def _newest(status: str, first: int, *, since: datetime) -> list[VideoJob]:
+    """PAGE jobs after the `first` newest ones. Two queries in place of an OR, for which PostgreSQL
+    may read all jobs.
+    """
+    jobs = _public().only(*COLUMNS).order_by("-created_at", "-id")
+    if status in ACTIVE:
+        return list(jobs.filter(status=status)[first : first + PAGE])
+    recent = jobs.filter(created_at__gte=since)
+    if status:
+        return list(recent.filter(status=status)[first : first + PAGE])
+    found = list(recent[first : first + PAGE])
+    older = jobs.filter(created_at__lt=since, status__in=ACTIVE)
+    skipped = 0 if found or not first else first - recent.count()
+    return found + list(older[skipped : skipped + PAGE - len(found)])
 
 
 def _cards(jobs: Iterable[VideoJob], most: int, now: datetime) -> list[Card]:

@@ -9,16 +9,15 @@ from uuid import UUID
 
 from django.template.loader import render_to_string
 
-from jobs.models import Status
 from jobs.monitor import figures as service_figures
 from jobs.monitor import formatting, public_jobs, status_message
 from jobs.monitor.cache import get_or_compute
 from jobs.monitor.figures import TypicalRun, origin
 from jobs.monitor.public_jobs import PAGE, Card
 
-# Seconds between two requests of one page. A removed video must leave open pages within five
-# seconds, and a cached part is up to two seconds old.
-BUSY_PACE, IDLE_PACE = 2, 2.9
+# Seconds between two requests of one page. A removed video and a private job must leave open pages
+# within five seconds, and a cached part is up to two seconds old.
+PACE = 2
 TYPICAL_RUN_SECONDS = 60  # cache lifetime
 
 
@@ -30,7 +29,6 @@ class LivePart:
 
     html: str
     etag: str
-    pace: float
     origins: tuple[str, ...]
     found_at: datetime
     card: Card | None = None
@@ -40,26 +38,26 @@ def board(*, status: str, number: int, now: datetime) -> LivePart:
     """A page of jobs, below the service's status."""
     figures = get_or_compute("figures", lambda: service_figures.read(now=now))
     cards = public_jobs.page(status=status, number=number, now=now)
-    count = figures.counts[status] if status else figures.total
+    count, private = figures.number(status)
     context = {
         "cards": cards,
         "status": status,
         "number": number,
-        "pages": max(1, -(-count // PAGE)),
-        "filters": [("", "All", figures.total)]
+        "pages": max(1, -(-(count - private) // PAGE)),
+        "private": private,
+        "filters": [("", "All", figures.number("")[0])]
         + [(name, formatting.named(name), n) for name, n in figures.counts.items()],
         "figures": figures,
         "typical_run": _typical_run(),
         "service_status": status_message.service_status(figures, now=now),
     }
-    busy = figures.counts[Status.PENDING] + figures.counts[Status.RUNNING] > 0
-    return _render("monitor/board.html", context, cards, busy, now)
+    return _render("monitor/board.html", context, cards, now)
 
 
 def single(*, id: UUID, now: datetime) -> LivePart:
     """The page of one job. Raises VideoJob.DoesNotExist."""
     card = public_jobs.job(id=id, now=now)
-    part = _render("monitor/single.html", {"card": card}, [card], not card.ended, now)
+    part = _render("monitor/single.html", {"card": card}, [card], now)
     return replace(part, card=replace(card, lines=()))  # the HTML contains the log already
 
 
@@ -68,15 +66,13 @@ def _typical_run() -> TypicalRun:
 
 
 def _render(
-    template: str, context: dict[str, Any], cards: Iterable[Card], busy: bool, now: datetime
+    template: str, context: dict[str, Any], cards: Iterable[Card], now: datetime
 ) -> LivePart:
-    pace = BUSY_PACE if busy else IDLE_PACE
-    html = render_to_string(template, context | {"pace": pace})
+    html = render_to_string(template, context | {"pace": PACE})
     urls = {origin(url) for card in cards for url in (card.video_url, card.poster_url)}
     return LivePart(
         html=html,
         etag=f'W/"{sha256(html.encode()).hexdigest()[:20]}"',
-        pace=pace,
         origins=tuple(sorted({*urls, *_typical_run().hosts} - {""})),
         found_at=now,
     )

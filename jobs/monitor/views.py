@@ -20,7 +20,7 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
 from jobs.models import Status, VideoJob
-from jobs.monitor import rendering
+from jobs.monitor import public_jobs, rendering
 from jobs.monitor.cache import get_or_compute
 from jobs.monitor.rendering import LivePart
 
@@ -51,7 +51,12 @@ def board(request: HttpRequest) -> HttpResponse:
 @require_safe
 @gzip_page  # contains no secret and no CSRF token, so its length reveals nothing (BREACH)
 def single(request: HttpRequest, id: UUID) -> HttpResponse:
-    """The page of one job, until the job is deleted."""
+    """The page of one job, until the job is deleted or private.
+
+    The database is asked each time: the cache of this process may be older than that.
+    """
+    if not public_jobs.has_page(id=id):
+        return nothing(request)
     try:
         live = get_or_compute(f"job:{id}", lambda: rendering.single(id=id, now=timezone.now()))
     except VideoJob.DoesNotExist:
@@ -62,7 +67,9 @@ def single(request: HttpRequest, id: UUID) -> HttpResponse:
 @csrf_exempt  # other methods are answered with 405
 @require_safe
 def nothing(request: HttpRequest, **arguments: Any) -> HttpResponse:
-    return render(request, "monitor/nothing.html", status=404)
+    response = render(request, "monitor/nothing.html", status=404)
+    response["Cache-Control"] = "no-cache"  # a private job may become public again
+    return response
 
 
 def _answer(request: HttpRequest, live: LivePart, page: str, live_url: str) -> HttpResponse:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.live, pytest.mark.once]
 GUIDE = PROJECT / "docs" / "api.md"
 FACTS = (
     *("/video-monitor", "24 hours", "MONITOR_SHOW_PROMPTS=false", "user names", "logs"),
-    *("need", "login", "expire", "`DELETE`"),
+    *("need", "login", "expire", "`DELETE`", "private=true", "VIDEO_DEFAULT_PRIVATE=true"),
 )
 LONG = "A kingfisher dives into a pond, " * 12 + "and rests"
 
@@ -92,6 +92,21 @@ class TestMonitor:
         service.sql(created, yesterday, UUID(job["id"]).hex)
         monitor("A comet over the sea", shown=False)
         assert "A comet over the sea" in look(f"/video-monitor/{job['id']}").text
+
+    def test_private_job_is_gone_at_once_from_its_page_and_soon_from_the_monitor(
+        self, watched, look, monitor
+    ):
+        job = watched.wait(watched.order("A closed garden")["id"])
+        monitor("A closed garden")
+        path = f"/video-monitor/{job['id']}"
+        assert {look(path).status_code for _ in range(20)} == {200}  # in the cache of each process
+        answer = watched.patch(f"/api/v1/video-jobs/{job['id']}", json={"private": True})
+        assert answer.json() == job | {"private": True}
+        assert {look(path).status_code for _ in range(20)} == {404}
+        monitor("A closed garden", shown=False)
+        for page in (look("/video-monitor").text, look("/video-monitor?status=SUCCEEDED").text):
+            assert job["id"] not in page
+        assert watched.job(job["id"])["private"] is True
 
     def test_monitor_shows_no_deleted_job(self, watched, look, monitor):
         job = watched.wait(watched.order("A well at noon")["id"])

@@ -26,6 +26,7 @@ class TestAnswer:
             "id": job["id"],
             "userId": str(alice.pk),
             "clientReference": None,
+            "private": False,
             "prompt": "A sunset over mountains",
             "negativePrompt": None,
             "model": "veo-3.1-fast-generate-preview",

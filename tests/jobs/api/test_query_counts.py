@@ -151,13 +151,20 @@ class TestTokens:
 class TestPages:
     def test_monitor_on_first_view(self, asks, anonymous, new_job):
         new_job()
-        asks("/video-monitor", 8, by=anonymous)
+        asks("/video-monitor", 9, by=anonymous)
 
     def test_monitor_from_the_cache(self, asks, anonymous, new_job):
         new_job()
         anonymous.get("/video-monitor")
         asks("/video-monitor", 0, by=anonymous)
 
+    def test_page_of_a_job_from_the_cache_asks_whether_it_is_private(
+        self, asks, anonymous, new_job
+    ):
+        path = f"/video-monitor/{new_job().pk}"
+        anonymous.get(path)
+        asks(path, 1, by=anonymous)
+
     def test_readiness(self, asks, anonymous, new_job):
         Tick.objects.update(next_at=timezone.now() + queries.PERIOD)
-        asks("/readyz", 9, by=anonymous)  # two for heartbeats and periodic tasks
+        asks("/readyz", 11, by=anonymous)  # two for heartbeats and periodic tasks

@@ -17,7 +17,7 @@ from tests.api import JOBS, assert_problem
 from tests.job_states import ENDED, OPERATION, STATES, bring, stored
 
 KEYS = {
-    *("clientReference", "negativePrompt", "seed"),
+    *("clientReference", "negativePrompt", "seed", "private"),
     *("id", "userId", "prompt", "model", "resolution", "aspectRatio", "durationSeconds"),
     *("generateAudio", "mockMode", "inputs", "status", "statusMessage", "progressPercentage"),
     *("logs", "tokensConsumed", "tokensRefunded", "cloudinaryUrl", "posterUrl", "errorMessage"),

@@ -267,6 +267,12 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
         f"{JOBS}?status=RUNNING&limit=1000"
     ),
     ("getVideoJob", "404", "NotFound"): lambda world: world.alice.get(STRANGE),
+    ("updateVideoJob", "400", "Invalid"): lambda world: world.alice.patch(
+        f"{JOBS}/{world.new_job().pk}", {"private": "hidden"}, format="json"
+    ),
+    ("updateVideoJob", "404", "NotFound"): lambda world: world.alice.patch(
+        STRANGE, {"private": True}, format="json"
+    ),
     ("deleteVideoJob", "404", "NotFound"): lambda world: world.alice.delete(STRANGE),
     ("downloadVideo", "404", "NotFound"): lambda world: world.alice.get(f"{STRANGE}/download"),
     ("downloadVideo", "400", "NotReady"): lambda world: world.alice.get(
