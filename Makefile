@@ -6,8 +6,12 @@ RUN := $(VENV)/bin/python
 
 # Ignore another project's environment that is active in this shell.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX DJANGO_SETTINGS_MODULE
+# Compiled files are saved: otherwise each process of the tests compiles all modules itself.
+unexport PYTHONDONTWRITEBYTECODE
 export BROWSER
+ifndef FAILED
 .NOTPARALLEL:
+endif
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -30,17 +34,29 @@ DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOS
 
 # ---- Tests: each check is a target; `make test` runs all of them, even after a failure ----
 
-CHECKS := lint-ruff lint-format lint-imports lint-types \
-	check-migrations check-deploy test-sqlite test-postgres
+# Live tests mostly wait, so the others run beside them, five checks at a time. LOW gives the
+# processor to the live tests first.
+CHECKS := live-sqlite live-postgres in-process-postgres lint-types in-process-sqlite \
+	lint-ruff lint-format lint-imports check-migrations check-deploy
+LOW := nice -n 10
 
 test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Chromium)
 	@$(RUN) -m tests.chromium
-	@failed=; for check in $(CHECKS); do \
-		$(MAKE) --no-print-directory $$check || failed="$$failed $$check"; done; \
-	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
+	@failed=$$(mktemp) && trap "rm -f $$failed" EXIT && \
+	$(MAKE) --no-print-directory --jobs=5 $(GROUPED) FAILED=$$failed $(CHECKS:%=run-%) && \
+	$(MAKE) --no-print-directory FAILED=$$failed $(LAST:%=run-%) && \
+	if [ -s $$failed ]; then echo "Failed:" $$(cat $$failed); exit 1; fi && \
+	echo "All checks passed: $(CHECKS) $(LAST)"
 
-$(CHECKS): $(VENV)/dev.stamp
-test-sqlite test-postgres: node-tools
+LAST := alone # what measures time, when nothing else runs
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+run-%:
+	@$(MAKE) --no-print-directory $* || echo $* >> $(FAILED)
+run-live-sqlite run-live-postgres: run-node-tools
+
+$(CHECKS) $(LAST): $(VENV)/dev.stamp
+live-sqlite live-postgres test-sqlite test-postgres: node-tools
 
 lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check
@@ -52,7 +68,7 @@ lint-imports: ## which package may import which
 	$(VENV)/bin/lint-imports
 
 lint-types: ## mypy
-	DEBUG=true $(RUN) -m mypy
+	DEBUG=true $(LOW) $(RUN) -m mypy
 
 check-migrations: ## models without a migration
 	DEBUG=true DATABASE_URL=sqlite://:memory: $(RUN) manage.py makemigrations --check --dry-run
@@ -65,15 +81,35 @@ check-deploy: ## Django's own review of production settings
 
 # Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" debugs a single test.
 PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+ON_SQLITE := env -u DATABASE_URL
+ON_POSTGRES := $(RUN) -m tests.postgres --
 
-test-sqlite: ## pytest on SQLite (ARGS="-k ledger")
-	env -u DATABASE_URL $(PYTEST) $(ARGS)
+in-process-sqlite: ## tests that start no server, on SQLite: what needs no database or depends on its kind
+	$(ON_SQLITE) $(LOW) $(PYTEST) -m "not live and not alone and (once or both)" $(ARGS)
 
-test-postgres: ## pytest on PostgreSQL: TEST_DATABASE_URL, or one started for the run
-	$(RUN) -m tests.postgres -- $(PYTEST) $(ARGS)
+in-process-postgres: ## the same on PostgreSQL: all that need a database
+	$(ON_POSTGRES) $(LOW) $(PYTEST) -m "not live and not alone" $(ARGS)
+
+# More processes than cores, because they wait.
+LIVE := -n 3 -m "live and not alone"
+
+live-sqlite: ## pages, documentation and a smoke test on real servers, on SQLite
+	$(ON_SQLITE) $(PYTEST) $(LIVE) $(ARGS)
+
+live-postgres: ## servers and workers, on PostgreSQL: TEST_DATABASE_URL, or one started for the run
+	$(ON_POSTGRES) $(PYTEST) $(LIVE) $(ARGS)
+
+alone: ## tests that measure time, on PostgreSQL
+	$(ON_POSTGRES) $(PYTEST) -n 0 -m alone $(ARGS)
+
+test-sqlite: ## every test that SQLite can run (ARGS="-k ledger")
+	$(ON_SQLITE) $(PYTEST) $(ARGS)
+
+test-postgres: ## every test that PostgreSQL can run
+	$(ON_POSTGRES) $(PYTEST) $(ARGS)
 
 check: lint-ruff lint-format lint-imports ## while developing: lint, and the tests that start no server, on SQLite
-	env -u DATABASE_URL $(PYTEST) -m "not live" $(ARGS)
+	$(ON_SQLITE) $(PYTEST) -m "not live" $(ARGS)
 
 node-tools: $(VENV)/dev.stamp ## what the tests of generated clients need, by npm; without it they fail and say so
 	@$(RUN) -m tests.clients.node_tools || true
@@ -139,20 +175,14 @@ $(VENV)/dev.stamp: requirements-dev.txt requirements.txt
 	$(install)
 	@touch $(VENV)/run.stamp $@
 
-ifdef UV
-define install
-@echo 'Installing $< into $(VENV)'
-@uv venv --quiet --allow-existing $(if $(PYTHON),--python $(PYTHON)) $(VENV)
-@uv pip install --quiet --compile-bytecode --python $(RUN) -r $<
-endef
-else
 python3 := $(or $(PYTHON),python3)
 define install
-@$(python3) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Video Studio needs Python 3.11 or newer; $(python3) is %d.%d" % sys.version_info[:2])'
+@$(if $(UV),,$(python3) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Video Studio needs Python 3.11 or newer; $(python3) is %d.%d" % sys.version_info[:2])')
 @echo 'Installing $< into $(VENV), which takes a while'
-@$(python3) -m venv $(VENV)
-@$(RUN) -m pip install --quiet --disable-pip-version-check -r $<
+@$(if $(UV),uv venv --quiet --allow-existing $(if $(PYTHON),--python $(PYTHON)) $(VENV),$(python3) -m venv $(VENV))
+@$(if $(UV),,$(RUN) -m pip install --quiet --disable-pip-version-check uv ||) true
+@$(or $(UV),$(VENV)/bin/uv) pip install --quiet --compile-bytecode --python $(RUN) -r $< || \
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r $<
 endef
-endif
 
-.PHONY: help demo manage test check node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples
+.PHONY: help demo manage test check test-sqlite test-postgres node-tools $(CHECKS) $(LAST) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

@@ -5,19 +5,23 @@ empties the tables at its end, which the ledger's append-only triggers refuse. T
 several processes use the shared `service`, or start a `stack` with a database of its own.
 """
 
+import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.cache import caches
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from jobs import wakeup
-from tests.run import ENVIRONMENT, PROJECT
+from tests.run import ENVIRONMENT, PROJECT, fresh_database, sqlite_file
 from tests.stack import Stack
 
 pytest_plugins = ["tests.browser", "tests.fixtures"]
@@ -30,6 +34,7 @@ HOST_OF: dict[str, Callable[..., object]] = {
     "socket.getaddrinfo": lambda host, *more: (host,),
     "socket.gethostbyname": lambda host: (host,),
 }
+IN_MEMORY = "file:tests?mode=memory&cache=shared"
 refused: list[str] = []
 
 
@@ -42,24 +47,39 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by these markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is for the other kind of database: `only_on` it, or `once`, on SQLite."""
+    """Leaves out what is for the other kind of database: `only_on` it, or `once`, on SQLite.
+
+    Tests in this process that ask no database are `once` too. A test with parameters asks it the
+    same questions in each case, so its first case is enough to run on `both` databases.
+    """
+    first: set[str] = set()
     here: list[pytest.Item] = []
     there: list[pytest.Item] = []
     for item in items:
+        if not item.get_closest_marker("live") and not _asks_a_database(item):
+            item.add_marker("once")
+        if (function := item.nodeid.partition("[")[0]) not in first:
+            first.add(function)
+            item.add_marker("both")
         (here if _belongs(item) else there).append(item)
     config.hook.pytest_deselected(items=there)
     items[:] = here
 
 
+def _asks_a_database(item: pytest.Item) -> bool:
+    """pytest-django refuses the database to all others."""
+    return "db" in getattr(item, "fixturenames", ()) or bool(item.get_closest_marker("django_db"))
+
+
 def _belongs(item: pytest.Item) -> bool:
     """Live tests run on PostgreSQL, except those that need only one run, which is on SQLite."""
+    if mark := item.get_closest_marker("only_on"):
+        return connection.vendor in mark.args
     if item.get_closest_marker("once"):
         return connection.vendor == "sqlite"
-    if item.get_closest_marker("live"):
-        return connection.vendor == "postgresql"
-    mark = item.get_closest_marker("only_on")
-    return mark is None or connection.vendor in mark.args
+    return not item.get_closest_marker("live") or connection.vendor == "postgresql"
 
 
 @pytest.fixture(autouse=True)
@@ -79,13 +99,32 @@ def fresh_process() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """A copy of the run's migrated database, because migrations take seconds in each process."""
+    with fresh_database(os.environ["DATABASE_URL"]) as url, django_db_blocker.unblock():
+        file = sqlite_file(url)
+        connection.close()
+        connection.settings_dict["NAME"] = IN_MEMORY if file else urlsplit(url).path[1:]
+        connection.ensure_connection()
+        if file:
+            with closing(sqlite3.connect(file)) as migrated:
+                migrated.backup(connection.connection)
+        yield
+        connection.close()
+
+
+@pytest.fixture(scope="session")
 def service() -> Iterator[Stack]:
     """A running service for all tests that need no settings of their own; each creates its users.
 
-    The mock takes a second. A new user has tokens for two videos.
+    The mock takes a second. A new user has tokens for two videos. Passwords are hashed as in
+    production.
     """
     hosts = f"{ENVIRONMENT['ALLOWED_HOSTS']},.example.com"
     settings = {"MOCK_SECONDS": "1", "SIGNUP_GRANT_TOKENS": "100", "ALLOWED_HOSTS": hosts}
+    settings["DJANGO_SETTINGS_MODULE"] = "videostudio.settings"
     with Stack(env=settings) as stack:
         yield stack
 

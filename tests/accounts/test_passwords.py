@@ -139,6 +139,7 @@ class TestRequestReset:
         assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
         assert len(mails()) == 1
 
+    @pytest.mark.alone
     def test_slow_mail_server_does_not_tell_a_known_address(self, post, mails, alice, settings):
         settings.EMAIL_BACKEND = f"{__name__}.Slow"
         began = time.monotonic()

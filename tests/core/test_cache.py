@@ -5,6 +5,8 @@ from django.utils import timezone
 
 from videostudio.core.cache import CountingDatabaseCache
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 
 @pytest.fixture
 def cache(db):

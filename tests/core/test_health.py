@@ -15,6 +15,8 @@ from jobs.worker import leases
 from videostudio import health
 from videostudio.health import CHECKS
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 NO_TEMPORARY_FILES = "the temporary folder is full or cannot be written"
 WAITING = {"waiting": "a waiting job that could start does not"}
 

@@ -127,6 +127,7 @@ def test_web_process_without_a_database_is_up_but_unready(stack):
     assert "hunter2" not in running.output()
 
 
+@pytest.mark.alone
 def test_web_process_is_unready_at_once_when_its_database_is_dropped(stack):
     running = stack(env={"METRICS_TOKEN": TOKEN})
     assert readiness(running.url)[0] == 200

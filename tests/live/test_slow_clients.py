@@ -74,6 +74,7 @@ def access(user):
     return user.headers["Authorization"].split()[1]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kinds", [(HEAD,), (BODY,), (READER,), KINDS], ids="-".join)
 def test_other_clients_are_answered_within_a_second(studio, alice, video, picture, kinds):
     slowest(alice, picture)  # the first requests of a process load modules

@@ -12,6 +12,8 @@ from django.utils import timezone
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, Entry, LedgerCheck
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 
 @pytest.fixture(autouse=True)
 def nobody_else_looks(settings):

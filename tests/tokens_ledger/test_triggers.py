@@ -9,6 +9,8 @@ from django.db import IntegrityError, connection, transaction
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, Entry
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 append_only = import_module("tokens_ledger.migrations.0002_append_only")
 
 

@@ -17,6 +17,8 @@ from tokens_ledger.models import Entry
 from videostudio.core import word_index
 from videostudio.core.admin import CappedPaginator, escape_formula
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 
 def listed(browser, **query):
     answer = browser.get(LIST, query)

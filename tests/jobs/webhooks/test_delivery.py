@@ -150,6 +150,7 @@ class TestBrokenReceivers:
         assert (row.status, row.last_status) == ("pending", None)
         assert "no answer within" in row.last_error
 
+    @pytest.mark.alone
     def test_headers_that_drip_end_in_time(self, delivery, receiver, send_due):
         def drip(handler):
             for byte in b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 40:
@@ -177,6 +178,7 @@ class TestBrokenReceivers:
         send_due()
         assert delivery().status == "delivered"
 
+    @pytest.mark.alone
     def test_body_that_drips_is_success_in_time(self, delivery, receiver, send_due):
         def drip(handler):
             handler.send_response(200)
@@ -319,6 +321,7 @@ class TestManyReceivers:
         assert len(receiver.received) == 20
         assert receiver.most_open == 2
 
+    @pytest.mark.alone
     def test_thousand_to_a_dead_host_delay_another_by_less_than_a_second(
         self, deliver, receiver, sender, seconds_until_received
     ):
