@@ -15,10 +15,9 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 
-from videostudio.settings import BASE_DIR, DATABASES, SECRET_KEY, SIMPLE_JWT
+from videostudio.settings import DATABASES, SECRET_KEY, SIMPLE_JWT
 
 settings.configure(
-    BASE_DIR=BASE_DIR,  # gunicorn's configuration loads the service's documents
     SECRET_KEY=SECRET_KEY,
     ALLOWED_HOSTS=["*"],
     DATABASES=DATABASES,

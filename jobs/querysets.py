@@ -109,10 +109,9 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
 
         Reads the whole line; `stats.waiting_line` does not if the line is long.
         """
-        placed: Any = self.model.objects.raw(
-            PLACES.format(ids=_parameters(ids)), self._prepared(ids)
-        )
-        return {job.pk: job.place for job in placed}
+        with connection.cursor() as cursor:
+            cursor.execute(PLACES.format(ids=_parameters(ids)), self._prepared(ids))
+            return {UUID(_hex(id)): place for id, place in cursor.fetchall()}
 
     def sort_keys(self, ids: Sequence[UUID], *, users: Collection[UUID]) -> list[tuple[str, list]]:
         """The kind and the sort key of each PENDING job among `ids`, all of which are jobs of

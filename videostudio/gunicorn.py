@@ -43,8 +43,9 @@ def on_starting(master: Any) -> None:
         raise SystemExit(str(error)) from None
     _check_database()
     import_module("jwt")
-    import_module("jobs.api.openapi_views").documents()
-    import_module("videostudio.guide").load()
+    if apps.is_installed("jobs"):  # not in `bench/floor.py`
+        import_module("jobs.api.openapi_views").documents()
+        import_module("videostudio.guide").load()
     return_large_blocks()
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared between processes

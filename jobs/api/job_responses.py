@@ -60,7 +60,7 @@ def job_response(
         return not_modified
     if log is not None:
         job.log = log
-    texts = _cached(request, {job.pk: job.version})
+    texts = {} if job.status in ACTIVE else _cached(request, {job.pk: job.version})
     texts = texts or _render(request, [job], positions=positions, now=now)
     return _json(texts[job.pk], status=status, headers=headers)
 

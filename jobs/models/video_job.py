@@ -221,6 +221,11 @@ class VideoJob(models.Model):
                 name="job_next_step",
             ),
             models.Index(
+                fields=["created_at"],
+                condition=Q(stage="", next_step_at__isnull=False),
+                name="job_oldest_waiting",
+            ),
+            models.Index(
                 fields=["user", "status"],
                 condition=Q(status__in=ACTIVE),
                 name="job_active_of_user",

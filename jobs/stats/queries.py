@@ -75,23 +75,31 @@ def clocks() -> Clocks:
 
 
 def active_jobs() -> ActiveJobs:
-    rows = VideoJob.objects.active().order_by().values_list("status", "stage")
-    in_flight = Count("pk", filter=IN_FLIGHT)
-    found = list(
-        rows.annotate(
+    """Waiting jobs apart from running ones: thousands may wait, and are counted in an index."""
+    running = list(
+        VideoJob.objects.filter(
+            status=Status.RUNNING, stage__in=Stage.values, next_step_at__isnull=False
+        )
+        .values_list("stage")
+        .annotate(
             n=Count("pk"),
-            in_flight=in_flight,
-            oldest=OLDEST_PENDING,
+            in_flight=Count("pk", filter=IN_FLIGHT),
             unstored=Count("pk", filter=UNSTORED),
             generated=Min("generated_at", filter=UNSTORED),
         )
     )
+    counts: dict[tuple[str, str], int] = {(Status.RUNNING, stage): n for stage, n, *_ in running}
+    # By these two columns alone, which the constraints allow only to PENDING jobs: `status` is not
+    # in the index.
+    waiting = VideoJob.objects.filter(stage="", next_step_at__isnull=False)
+    if pending := waiting.count():
+        counts[Status.PENDING, ""] = pending
     return ActiveJobs(
-        counts={(status, stage): n for status, stage, n, *_ in found},
-        in_flight=sum(in_flight for _, _, _, in_flight, *_ in found),
-        oldest_pending=min((oldest for *_, oldest, _, _ in found if oldest), default=None),
-        unstored=sum(unstored for *_, unstored, _ in found),
-        oldest_unstored=min((generated for *_, generated in found if generated), default=None),
+        counts=counts,
+        in_flight=sum(in_flight for _, _, in_flight, *_ in running),
+        oldest_pending=waiting.aggregate(oldest=Min("created_at"))["oldest"],
+        unstored=sum(unstored for *_, unstored, _ in running),
+        oldest_unstored=min((generated for *_, generated in running if generated), default=None),
     )
 
 
