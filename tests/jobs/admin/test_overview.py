@@ -205,4 +205,4 @@ class TestPage:
             new_job("SUCCEEDED")
         with CaptureQueriesContext(connection) as captured:
             jobs(), tokens()
-        assert len(captured) == 11
+        assert len(captured) == 12
