@@ -195,7 +195,7 @@ class TestPage:
             support.get(FIGURES)
         with CaptureQueriesContext(connection) as second:
             support.get(FIGURES)
-        assert len(first) < 30
+        assert len(first) < 35
         assert len(second) <= 6  # session, user, permissions, the cached figures
 
     @pytest.mark.parametrize("n", [1, 12])
@@ -205,4 +205,4 @@ class TestPage:
             new_job("SUCCEEDED")
         with CaptureQueriesContext(connection) as captured:
             jobs(), tokens()
-        assert len(captured) == 12
+        assert len(captured) == 14
