@@ -71,6 +71,7 @@ def test_unknown_model_in_veo_model_ids_is_refused_with_the_known_ones(settings)
 
 PRICE = {"perSecond": 4, "sound": 2}
 PRICES = {"720p": PRICE, "1080p": PRICE}
+NO_PRICES_OF_MODEL: list[Any] = [{}, [], {"720p": PRICE}]
 NO_PRICES: list[Any] = [
     *(4, None, {}, [4, 2], PRICE | {"minimum": 1}),
     *({"perSecond": amount, "sound": 2} for amount in (-1, 4.5, 4.0, "4", True, None, 1_000_001)),
@@ -82,7 +83,7 @@ class TestPrices:
     @pytest.mark.parametrize(
         "table",
         [
-            *(dict.fromkeys(MODELS, of_model) for of_model in ({}, [], {"720p": PRICE})),
+            *(dict.fromkeys(MODELS, of_model) for of_model in NO_PRICES_OF_MODEL),
             *(dict.fromkeys(MODELS, PRICES | {"720p": price}) for price in NO_PRICES),
             dict.fromkeys(MODELS, PRICES | {"4k": PRICE}),
             dict.fromkeys([*MODELS, "veo-9"], PRICES),
