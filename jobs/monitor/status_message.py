@@ -32,7 +32,7 @@ def service_status(figures: Figures, *, now: datetime) -> ServiceStatus:
     status = _status(figures, now)
     if not figures.missing_models:
         return status
-    missing = _models_are_missing(figures)
+    missing = _models_are_missing(figures, now)
     if status.severity != Severity.OK:
         missing = format_html("{} {}", status.text, missing)
     return ServiceStatus(Severity.PROBLEM, missing)
@@ -83,12 +83,12 @@ def _problem(figures: Figures, now: datetime) -> SafeString | None:
     return None
 
 
-def _models_are_missing(figures: Figures) -> SafeString:
+def _models_are_missing(figures: Figures, now: datetime) -> SafeString:
     names = [name for name, _ in figures.missing_models]
     return format_html(
         "Google has not offered {} since {}: new orders of {} are refused, and nothing is charged.",
         " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names),
-        _clock(min(since for _, since in figures.missing_models)),
+        _moment(min(since for _, since in figures.missing_models), now),
         "it" if len(names) == 1 else "them",
     )
 
@@ -125,3 +125,10 @@ def _jobs(count: int, many: str, one: str) -> str:
 def _clock(moment: datetime) -> SafeString:
     clock = f"{moment:%H:%M} UTC"
     return format_html('<time datetime="{}">{}</time>', moment.isoformat(), clock)
+
+
+def _moment(moment: datetime, now: datetime) -> SafeString:
+    """The time of day, or the date of what has lasted for longer than a day."""
+    if now - moment < timedelta(days=1):
+        return _clock(moment)
+    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{moment:%d %B}")
