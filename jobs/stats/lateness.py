@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from django.core.cache import caches
 from django.db.models import Q, QuerySet
@@ -54,8 +55,8 @@ class Limits:
 
 def limits(*, now: datetime) -> Limits:
     """The limits at this time; each process caches them, because lists ask for each row."""
-    found: Limits = caches["local"].get_or_set("late", lambda: _limits(now), CACHE_SECONDS)
-    return found
+    found: Any = caches["local"].get_or_set("late", lambda: _limits(now), CACHE_SECONDS)
+    return cast(Limits, found)
 
 
 def counts(*, now: datetime) -> dict[str, int]:
