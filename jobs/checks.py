@@ -91,15 +91,21 @@ CONNECTION_LIMIT = """
 CLUSTER_CONNECTIONS = 5  # of its processes other than workers, and of the webhooks' sender
 
 
+def connection_limit() -> int:
+    """How many connections PostgreSQL allows to this role."""
+    with connection.cursor() as cursor:
+        cursor.execute(CONNECTION_LIMIT)
+        [limit] = cursor.fetchone()
+    return limit
+
+
 @register(Tags.database)
 def connections_suffice(app_configs: Any, databases: Any, **kwargs: Any) -> list[CheckMessage]:
     """One web and one cluster must fit into PostgreSQL. `migrate` and the start of web ask this."""
     is_pooled = settings.DATABASE_TRANSACTION_POOLING
     if "default" not in (databases or []) or connection.vendor != "postgresql" or is_pooled:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(CONNECTION_LIMIT)
-        [limit] = cursor.fetchone()
+    limit = connection_limit()
     web = settings.WEB_CONCURRENCY * (settings.WEB_THREADS + 1)  # and the heartbeat
     cluster = settings.WORKER_CONCURRENCY + CLUSTER_CONNECTIONS
     if web + cluster <= limit:
