@@ -42,8 +42,8 @@ class AccountSerializer(UserSerializer):
 
 
 class JobSerializer(VideoJobSerializer):
-    queuePosition = None
-    estimatedSecondsRemaining = None
+    queuePosition = None  # type: ignore[assignment]
+    estimatedSecondsRemaining = None  # type: ignore[assignment]
     webhookUrl = serializers.CharField(source="job.webhook_url")
 
 
@@ -75,8 +75,8 @@ def _tables(user: User, now: datetime) -> dict[str, tuple[serializers.Serializer
 
 
 def _jobs(user: User, now: datetime) -> Iterator[ShownJob]:
-    jobs = VideoJob.objects.for_user(user).order_by("created_at", "id").prefetch_related(CLIENT_LOG)
-    for job in jobs.iterator(chunk_size=BATCH_SIZE):
+    jobs: Any = VideoJob.objects.for_user(user).order_by("created_at", "id")
+    for job in jobs.prefetch_related(CLIENT_LOG).iterator(chunk_size=BATCH_SIZE):
         yield ShownJob(job=job, position=None, now=now, absolute=outbox.absolute(job.origin))
 
 
@@ -88,9 +88,11 @@ def _write_json(file: IO[bytes], rows: Iterable[Mapping[str, Any]]) -> None:
     file.write(b"\n]\n")
 
 
-def _write_csv(file: IO[bytes], names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def _write_csv(
+    file: IO[bytes], names: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+) -> None:
     with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-        writer = csv.DictWriter(text, names)
+        writer = csv.DictWriter(text, list(names))
         writer.writeheader()
         for row in rows:
             writer.writerow({name: _cell(value) for name, value in row.items()})

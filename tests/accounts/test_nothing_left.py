@@ -91,11 +91,15 @@ def be_handled_by_staff(boss):
     for job in VideoJob.objects.all():
         press(boss, "refund", job)
     boss.get(f"/admin/jobs/videojob/?q={FORMER_NAME}")
-    for model in ("jobs/videojob", "tokens_ledger/entry", "accounts/user", "accounts/apikey"):
-        for query in (FORMER_NAME, FORMER_MAIL, PROMPT):
-            form = {"action": "export", "_selected_action": [str(VideoJob.objects.all()[0].pk)]}
-            boss.post(f"/admin/{model}/?q={query}", form | {"select_across": "1", "index": "0"})
+    export_searches(boss)
     rename(boss, f"{page}/change/")
+
+
+def export_searches(boss):
+    selected = {"_selected_action": [str(VideoJob.objects.all()[0].pk)], "select_across": "1"}
+    for words in (FORMER_NAME, FORMER_MAIL, PROMPT):
+        form = {"action": "export", "index": "0"} | selected
+        boss.post(f"/admin/jobs/videojob/?q={words}", form)
 
 
 def rename(boss, page):

@@ -54,7 +54,7 @@ class TestContent:
     ):
         now = timezone.now()
         _, key = api_keys.create(user=alice, name="Renderer", now=now)
-        secret = registry.put(user=alice, url=HOOK, events=outbox.EVENTS, now=now)
+        _, secret = registry.put(user=alice, url=HOOK, events=outbox.EVENTS, now=now)
         job = new_job("SUCCEEDED", prompt='=1+1, a "lighthouse"\nat dusk', negative_prompt="rain")
         hook = "https://orders.example.com/hook"
         ordered = client.create(clientReference="invoice 7", webhookUrl=hook, private="true").json()
@@ -84,7 +84,7 @@ class TestContent:
         for hidden in (
             key,
             key[12:],
-            secret[1],
+            str(secret),
             encrypted,
             alice.password,
             "Bob's own",
