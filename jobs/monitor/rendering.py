@@ -42,7 +42,7 @@ class LivePart:
 
 def board(*, status: str, number: int, now: datetime) -> LivePart:
     """A page of jobs, below the service's status: active jobs as rows, the others as cards."""
-    figures = _figures(now)
+    figures = service_figures.current(now=now)
     jobs = public_jobs.page(status=status, number=number, now=now)
     is_first = not status and number == 1
     rows = public_jobs.active(most=ROWS, now=now) if is_first else []
@@ -71,21 +71,23 @@ def found(*, words: str, number: int, now: datetime) -> LivePart:
         "query": urlencode({"q": words}),
         "pace": SEARCH_PACE,
     }
-    return _board("monitor/board.html", context, _figures(now), now)
+    return _board("monitor/board.html", context, service_figures.current(now=now), now)
 
 
 def wall(*, now: datetime) -> LivePart:
     """For a screen on a wall: figures and the newest videos, and nothing to click."""
     rows = public_jobs.active(most=WALL_ROWS, now=now)
     cards = public_jobs.videos(most=WALL_VIDEOS, now=now)
-    return _board("monitor/wall.html", {"rows": rows, "cards": cards}, _figures(now), now)
+    return _board(
+        "monitor/wall.html", {"rows": rows, "cards": cards}, service_figures.current(now=now), now
+    )
 
 
 def single(*, id: UUID, now: datetime) -> LivePart:
     """The page of one job. Raises VideoJob.DoesNotExist."""
     card = public_jobs.job(id=id, now=now)
     newer, older = public_jobs.neighbours(card=card, now=now)
-    silent = not _figures(now).workers_alive
+    silent = not service_figures.current(now=now).workers_alive
     context = {"card": card, "newer": newer, "older": older, "silent": silent}
     part = _render("monitor/single.html", context, [card], now)
     return replace(part, card=replace(card, lines=()))  # the HTML contains the log already
@@ -94,7 +96,9 @@ def single(*, id: UUID, now: datetime) -> LivePart:
 def home(*, now: datetime) -> LivePart:
     """The figures and the newest video, for the front page."""
     cards = public_jobs.videos(most=1, now=now)
-    return _board("home_live.html", {"rows": [], "cards": cards}, _figures(now), now)
+    return _board(
+        "home_live.html", {"rows": [], "cards": cards}, service_figures.current(now=now), now
+    )
 
 
 def _sections(jobs: list[Card]) -> dict[str, list[Card]]:
@@ -102,10 +106,6 @@ def _sections(jobs: list[Card]) -> dict[str, list[Card]]:
         "rows": [job for job in jobs if not job.ended],
         "cards": [job for job in jobs if job.ended],
     }
-
-
-def _figures(now: datetime) -> Figures:
-    return get_or_compute("figures", lambda: service_figures.read(now=now))
 
 
 def _typical_run() -> TypicalRun:

@@ -40,6 +40,7 @@ cloudinary.uploader._http = cloudinary.utils.get_http_connector(
     cloudinary.config(), cloudinary.CERT_KWARGS | {"maxsize": UPLOAD_THREADS + DELETE_THREADS}
 )
 
+PAGE_SIZE = 500  # videos, the maximum of the Admin API
 CHUNK_BYTES = 6_000_000  # Cloudinary's minimum is 5 MB, except for the last chunk
 # Seconds, for each operation on the socket. The SDK's default is no time-out.
 TIMEOUT = urllib3.Timeout(connect=10, read=60)
@@ -89,7 +90,7 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
                     resource_type="video",
                     type="upload",
                     prefix=f"{FOLDER}/",
-                    max_results=500,
+                    max_results=PAGE_SIZE,
                     timeout=60,
                     upload_prefix=settings.CLOUDINARY_UPLOAD_PREFIX,
                     **cursor,

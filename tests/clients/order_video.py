@@ -18,6 +18,7 @@ from studio_client.api.video_jobs import (
     download_video,
     get_video_job,
     list_video_jobs,
+    update_video_job,
 )
 from studio_client.api.video_models import list_video_models
 from studio_client.models import (
@@ -27,6 +28,7 @@ from studio_client.models import (
     DeleteAccountRequest,
     LogInRequest,
     Resolution,
+    UpdateVideoJobRequest,
     VideoJob,
 )
 from studio_client.types import File
@@ -47,6 +49,7 @@ def main(url: str, username: str, password: str, image: str) -> None:
         "mock_mode": True,
         "negative_prompt": "rain",
         "seed": 4_294_967_295,
+        "private": True,
     }
     by_json = CreateVideoJobRequest(**order, initial_image=image)
     content = io.BytesIO(base64.b64decode(image.partition(",")[2]))
@@ -56,6 +59,8 @@ def main(url: str, username: str, password: str, image: str) -> None:
     refusal = create_video_job.sync_detailed(client=client, body=wrong)
     created = [create_video_job.sync(client=client, body=each) for each in (by_json, by_form)]
     jobs = [ended(client, job) for job in created]
+    change = UpdateVideoJobRequest(private=False)
+    shown = update_video_job.sync(client=client, id=str(jobs[0].id), body=change)
     listed = list_video_jobs.sync(client=client, status_filter="SUCCEEDED,FAILED", limit=10)
     video = download_video.sync(client=client, id=str(jobs[0].id))
     entries = list_token_entries.sync(client=client)
@@ -64,6 +69,7 @@ def main(url: str, username: str, password: str, image: str) -> None:
     result = {
         "refused": [refusal.status_code, refusal.parsed.code],
         "jobs": [job.to_dict() for job in jobs],
+        "private": [*(job.private for job in jobs), shown.private],
         "listed": [str(job.id) for job in listed.jobs],
         "kinds": [entry.kind for entry in entries.entries],
         "deleted": deleted,

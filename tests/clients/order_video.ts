@@ -20,6 +20,7 @@ async function main() {
     mockMode: true,
     negativePrompt: 'rain',
     seed: 4_294_967_295,
+    private: true,
     initialImage,
   };
   const { error, response } = await studio.createVideoJob({ body: { ...order, model: 'none' } });
@@ -31,6 +32,8 @@ async function main() {
     job = (await studio.getVideoJob({ path: { id: job.id }, throwOnError: true })).data;
   }
 
+  const change = { path: { id: job.id }, body: { private: false }, throwOnError: true } as const;
+  const { data: shown } = await studio.updateVideoJob(change);
   const query = { status_filter: 'SUCCEEDED,FAILED', limit: 10 };
   const { data: list } = await studio.listVideoJobs({ query, throwOnError: true });
   const { data: entries } = await studio.listTokenEntries({ throwOnError: true });
@@ -40,6 +43,7 @@ async function main() {
   console.log(JSON.stringify({
     refused: [response?.status, error?.code],
     jobs: [job],
+    private: [job.private, shown.private],
     listed: list.jobs.map(each => each.id),
     kinds: entries.entries.map(each => each.kind),
     deleted: gone.response?.status,

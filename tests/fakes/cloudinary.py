@@ -196,16 +196,16 @@ class CloudinaryImitation(Imitation):
         login = base64.b64encode(f"{self.api_key}:{self.api_secret}".encode()).decode()
         if request.headers.get("Authorization") != f"Basic {login}":
             raise Refusal(401)
-        first, most = int(request.query.get("next_cursor", 0)), int(request.query["max_results"])
+        after, most = request.query.get("next_cursor", ""), int(request.query["max_results"])
         found = [
             self._described(asset)
             for asset in sorted(self._assets.finished(), key=lambda asset: asset.public_id)
             if asset.resource_type == resource_type
             and asset.public_id.startswith(request.query.get("prefix", ""))
+            and asset.public_id > after
         ]
-        page = {"resources": found[first : first + most]}
-        more = {"next_cursor": str(first + most)} if len(found) > first + most else {}
-        return Answer.json(page | more)
+        more = {"next_cursor": found[most - 1]["public_id"]} if len(found) > most else {}
+        return Answer.json({"resources": found[:most]} | more)
 
     def _deliver(self, request: Request, resource_type: str, path: str) -> Answer:
         sought = self._assets.seek(resource_type, path)

@@ -21,7 +21,7 @@ class Fault:
     """After `play` the job has ended as `end`: a status or, if it FAILED, the errorCode.
 
     `calls`: creates, polls and uploads that arrived. `tokens`: KEPT or BACK; by default KEPT for
-    a job that SUCCEEDED and BACK for others.
+    a job that SUCCEEDED and BACK for others. `is_removed`: the owner has removed the video.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Fault:
     end: str
     calls: tuple[int, int, int]
     tokens: str = ""
+    is_removed: bool = False
 
     @property
     def status(self) -> str:

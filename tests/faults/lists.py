@@ -1,6 +1,6 @@
 """All faults, by section of the table."""
 
-from tests.faults import generating, owners, storing, submitting, workers
+from tests.faults import generating, owners, removing, storing, submitting, workers
 from tests.faults.fault import Fault
 
 FAULTS: dict[str, list[Fault]] = {
@@ -9,4 +9,5 @@ FAULTS: dict[str, list[Fault]] = {
     "The storage": storing.FAULTS,
     "Workers and the clock": workers.FAULTS,
     "The owner": owners.FAULTS,
+    "A video that the owner removes": removing.FAULTS,
 }

@@ -56,6 +56,13 @@ def cancels_storing(studio: Studio) -> None:
     studio.store()
 
 
+def deletes_storing(studio: Studio) -> None:
+    studio.order()
+    studio.reach(Stage.STORING)
+    studio.meanwhile(studio.delete)
+    studio.store()
+
+
 def deletes_submitting(studio: Studio) -> None:
     studio.order()
     studio.meanwhile(studio.delete)
@@ -100,4 +107,5 @@ FAULTS = [
     Fault("deleted, and the response is 500", deletes_an_unknown_submission, GONE, (1, 0, 0), BACK),
     Fault("deleted while generating", deletes_generating, GONE, (1, 0, 0), KEPT),
     Fault("deleted as the video arrives", deletes_polling, GONE, (1, 1, 0), KEPT),
+    Fault("deleted while it is stored", deletes_storing, GONE, (1, 1, 1), KEPT),
 ]

@@ -21,10 +21,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs import providers
-from jobs.models import ACTIVE, JobEvent, Status, SubmissionGate, UnavailableModel, VideoJob
+from jobs.models import (
+    ACTIVE,
+    JobEvent,
+    Status,
+    SubmissionGate,
+    UnavailableModel,
+    VideoJob,
+    VideoRemoval,
+)
 from jobs.providers import veo
 from jobs.storage.base import video_name
-from jobs.worker import outage, staging, steps
+from jobs.worker import outage, removals, staging, steps
 from tests.api import Client
 from tests.fakes import CloudinaryImitation, VertexImitation
 from tests.fakes.server import Answer, Request
@@ -72,7 +80,7 @@ class Cloudinary(CloudinaryImitation):
     calls: Counter[str]
 
     def handle(self, request: Request) -> Answer:
-        self.calls["upload"] += 1
+        self.calls["destroy" if request.path.endswith("/destroy") else "upload"] += 1
         return super().handle(request)
 
 
@@ -119,6 +127,9 @@ class Studio:
     def delete(self) -> None:
         assert self.client.delete(f"/api/v1/video-jobs/{self.job.pk}").status_code == 204
 
+    def remove(self) -> None:
+        assert self.client.delete(f"/api/v1/video-jobs/{self.job.pk}/video").status_code == 200
+
     # ---- What workers do ----
 
     def tick(self) -> None:
@@ -126,6 +137,11 @@ class Studio:
 
     def store(self) -> None:
         steps.store_due()
+
+    def delete_files(self) -> None:
+        """Delete removed videos, as soon as they are due."""
+        VideoRemoval.objects.update(next_try_at=timezone.now())
+        removals.remove_due()
 
     def finish(self) -> None:
         """Run workers until the job has ended."""
@@ -187,6 +203,7 @@ class Studio:
 
         timeout = urllib3.Timeout(connect=0.5, read=0.5)
         self.monkeypatch.setattr(cloudinary, "TIMEOUT", timeout)
+        self.monkeypatch.setattr(cloudinary, "DELETE_TIMEOUT", timeout)
         self.monkeypatch.setattr(veo, "TIMEOUT_MS", 500)
         self.restart()
 

@@ -5,9 +5,10 @@ import re
 import pytest
 from django.core.management import call_command
 
+from jobs.models import VideoRemoval
 from tests.api import COST, TOKENS
 from tests.faults import table
-from tests.faults.fault import KEPT, SUCCEEDED
+from tests.faults.fault import CANCELLED, GONE, KEPT, SUCCEEDED
 from tests.faults.lists import FAULTS
 
 EACH = [(section, fault) for section, faults in FAULTS.items() for fault in faults]
@@ -87,7 +88,12 @@ def assert_words(studio, job):
 def assert_traces(studio, job, fault):
     """No staged file is left; a stored video exists once and is complete."""
     assert studio.staged_files() == []
-    if fault.end == SUCCEEDED:
+    if fault.end in (CANCELLED, GONE):
+        studio.delete_files()
+    if fault.is_removed or fault.end in (CANCELLED, GONE):
+        assert studio.stored() is None
+        assert not VideoRemoval.objects.exists()
+    elif fault.end == SUCCEEDED:
         assert studio.client.get(f"/api/v1/video-jobs/{studio.job.pk}/download").status_code == 302
         assert studio.stored() == studio.google.video_of(studio.operation())
 

@@ -68,6 +68,7 @@ def check(seen: dict[str, Any], jobs: int) -> None:
         assert job["inputs"]["initialImage"] is True
         assert (job["negativePrompt"], job["seed"]) == ("rain", 4_294_967_295)
         assert job["logs"][0]["level"] == "info"
+    assert seen["private"] == [*[True] * jobs, False]
     assert sorted(seen["listed"]) == sorted(job["id"] for job in seen["jobs"])
     assert seen["kinds"] == [*["charge"] * jobs, "grant"]
     assert bytes(seen["start"]) == b"ftyp"

@@ -480,3 +480,19 @@ class TestAccessibility:
         assert spoken.evaluate_all("all => all.map(each => each.id)") == ["link", "news"]
         poll_now(page)
         expect(page.locator("#news")).to_be_empty()
+
+
+class TestRemovedVideo:
+    @pytest.mark.parametrize("dark", DARK_OR_LIGHT)
+    @pytest.mark.parametrize("width", [NARROW, MIDDLE])
+    def test_video_leaves_an_open_page_within_five_seconds(self, show, alice, width, dark):
+        id = make(alice, "A heron lifts off a foggy pond")
+        page = show(width=width, dark=dark, calm=True)
+        expect(card(page, id).locator("video")).to_be_visible()
+        with not_reloaded(page):
+            assert alice.delete(f"/api/v1/video-jobs/{id}/video").status_code == 200
+            expect(card(page, id).get_by_text("Video removed", exact=True)).to_be_visible(
+                timeout=5_000
+            )
+        expect(card(page, id).locator("video")).to_have_count(0)
+        screenshot(page, f"monitor-removed-{width}-{'dark' if dark else 'light'}", whole=False)

@@ -199,6 +199,10 @@ class TestSentence:
         mostly_fails(new_job, now)
         assert headline(now)[1].endswith("3 jobs failed in the last quarter of an hour.")
 
+    def test_model_that_is_missing_for_days_has_a_date(self, now, new_job):
+        misses_a_model(new_job, now - 4 * 24 * HOUR)
+        assert f"since {formatting.clock(now - 97 * HOUR, now)}: new orders" in headline(now)[1]
+
     def test_refusals_by_the_safety_filter_are_ignored(self, now, new_job):
         for _ in range(3):
             bring(new_job(now=now), Status.FAILED, now=now)
