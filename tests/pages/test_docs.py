@@ -76,7 +76,7 @@ class TestPage:
         assert docs.title() == "Try the API · Video Studio"
         pages = docs.get_by_role("navigation", name="Pages").get_by_role("link")
         paths = [link.get_attribute("href") for link in pages.all()]
-        assert paths == ["/", "/video-monitor", "/docs", "/api/v1/docs"]
+        assert paths == ["/video-monitor", "/docs", "/api/v1/docs"]
 
     def test_page_fits_a_narrow_window(self, docs):
         screenshot(docs, "try-the-api-1280", whole=False)
