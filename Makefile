@@ -90,8 +90,8 @@ in-process-sqlite: ## tests that start no server, on SQLite: what needs no datab
 in-process-postgres: ## the same on PostgreSQL: all that need a database
 	$(ON_POSTGRES) $(LOW) $(PYTEST) -m "not live and not alone" $(ARGS)
 
-# More processes than cores, because they wait.
-LIVE := -n 3 -m "live and not alone"
+# More processes than cores, because they wait; a module's tests share its servers.
+LIVE := -n 3 --dist loadfile -m "live and not alone"
 
 live-sqlite: ## pages, documentation and a smoke test on real servers, on SQLite
 	$(ON_SQLITE) $(PYTEST) $(LIVE) $(ARGS)

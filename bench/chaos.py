@@ -190,7 +190,9 @@ def _broken_promises(
         if status not in ("SUCCEEDED", "FAILED"):
             yield f"job {id} is still {status}"
         if status == "SUCCEEDED":
-            stored = [cloudinary.content_of(name) for name in cloudinary.public_ids if id in name]
+            stored = [
+                cloudinary.content_of(name) for name in cloudinary.public_ids if str(id) in name
+            ]
             if stored != [google.video_of(operation)]:
                 yield f"job {id} succeeded, but its video is not the one that was made"
         if status == "FAILED" and code != "provider.unknown_submission":

@@ -10,6 +10,7 @@ from django.db.models import Count, F, Min, Q
 
 from jobs import model_availability
 from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from jobs.monitor.cache import get_or_compute
 from jobs.monitor.public_jobs import counted
 from jobs.stats import queries
 
@@ -91,6 +92,11 @@ def read(*, now: datetime) -> Figures:
         last_tick=clocks.last_tick,
         missing_models=_missing_models(),
     )
+
+
+def current(*, now: datetime) -> Figures:
+    """As `read`, cached for all viewers of this process."""
+    return get_or_compute("figures", lambda: read(now=now))
 
 
 def typical_run() -> TypicalRun:

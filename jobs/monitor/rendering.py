@@ -36,7 +36,7 @@ class LivePart:
 
 def board(*, status: str, number: int, now: datetime) -> LivePart:
     """A page of jobs, below the service's status."""
-    figures = get_or_compute("figures", lambda: service_figures.read(now=now))
+    figures = service_figures.current(now=now)
     cards = public_jobs.page(status=status, number=number, now=now)
     count, private = figures.number(status)
     context = {
