@@ -11,8 +11,8 @@ MOCK = {"mockMode": True}
 
 def client(key: str, *, url: str = "http://testserver", **options: Any) -> OpenAI:
     """Without the environment's proxies; `options` are those of the SDK."""
-    http = DefaultHttpxClient(trust_env=False)
-    return OpenAI(**{"base_url": f"{url}/v1", "api_key": key, "http_client": http} | options)
+    http: Any = DefaultHttpxClient(trust_env=False)
+    return OpenAI(base_url=f"{url}/v1", api_key=key, **{"http_client": http} | options)
 
 
 def in_process(key: str, **options: Any) -> OpenAI:

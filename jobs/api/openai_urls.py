@@ -4,10 +4,8 @@ from django.urls import path
 
 from jobs.api.openai_views import OpenAIVideoViewSet
 
-VIDEO = {"get": "retrieve", "delete": "destroy"}
-
 urlpatterns = [
     path("videos", OpenAIVideoViewSet.as_view({"post": "create", "get": "list"})),
-    path("videos/<uuid:pk>", OpenAIVideoViewSet.as_view(VIDEO), name="openai-video"),
+    path("videos/<uuid:pk>", OpenAIVideoViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
     path("videos/<uuid:pk>/content", OpenAIVideoViewSet.as_view({"get": "content"})),
 ]

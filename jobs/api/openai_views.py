@@ -37,14 +37,14 @@ class OpenAIVideoViewSet(VideoJobViewSet):
         """Clients send `Accept: application/binary` for a video."""
         return super().perform_content_negotiation(request, force=True)
 
-    def create(self, request: Request) -> Response:  # type: ignore[override]
+    def create(self, request: Request) -> Response:
         created = self.order(OpenAIVideoRequestSerializer)
         return _response(created.job, replayed(created))
 
-    def retrieve(self, request: Request, pk: str) -> Response:  # type: ignore[override]
+    def retrieve(self, request: Request, pk: str) -> Response:
         return _response(self.get_object())
 
-    def list(self, request: Request) -> Response:  # type: ignore[override]
+    def list(self, request: Request) -> Response:
         query = self.query
         try:
             jobs, has_more = job_lists.after_job(
@@ -55,7 +55,7 @@ class OpenAIVideoViewSet(VideoJobViewSet):
             )
         except VideoJob.DoesNotExist as error:
             raise ValidationError({"after": NO_SUCH_VIDEO}) from error
-        ids = [str(job.pk) for job in jobs] or [None]
+        ids: Any = [str(job.pk) for job in jobs] or [None]
         page = {"object": "list", "data": [video(job) for job in jobs], "has_more": has_more}
         return Response(page | {"first_id": ids[0], "last_id": ids[-1]})
 
