@@ -73,7 +73,7 @@ def doctor(db, google, disk, settings):
         for secret in (settings.SECRET_KEY, "test-google-key", "test-cloudinary-secret"):
             assert secret not in written.getvalue()
         lines = written.getvalue().splitlines()
-        return int(exit.value.code), [*map(columns, lines[:-1])], lines[-1]
+        return exit.value.code, [*map(columns, lines[:-1])], lines[-1]
 
     return doctor
 

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             line = f"{finding.part:<12}{finding.level:<12}{finding.sentence}"
             self.stdout.write(style(line))
         self.stdout.write(self._verdict(findings))
-        sys.exit(any(finding.level == Level.FAILED for finding in findings))
+        sys.exit(int(any(finding.level == Level.FAILED for finding in findings)))
 
     def _verdict(self, findings: list[doctor.Finding]) -> str:
         parts = {
