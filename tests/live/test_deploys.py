@@ -1,12 +1,14 @@
 """Restarts and migrations under load, on real servers."""
 
 import contextlib
+import functools
 import itertools
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import psycopg
 import pytest
@@ -83,8 +85,16 @@ def load(user, url_of):
     assert {202, 200} <= set(statuses)
 
 
+def is_stopping(url):
+    return ApiClient(url).get("/readyz").status_code == 503
+
+
+def more_than(statuses, number):
+    return lambda: len(statuses) > number
+
+
 def test_webs_behind_a_load_balancer_restart_in_turn_without_a_failed_request(stack):
-    running = stack(webs=2, env={"WEB_DRAIN_SECONDS": "4"})
+    running = stack(webs=2, env={"WEB_DRAIN_SECONDS": "6"})
     alice = running.user("alice", tokens=1_000_000)
     balancer = Balancer(running.urls)
     webs = [log for log in running.started if log.name.startswith("web")]
@@ -92,9 +102,11 @@ def test_webs_behind_a_load_balancer_restart_in_turn_without_a_failed_request(st
         for log, url in zip(webs, running.urls, strict=True):
             before = len(statuses)
             running.started[log].send_signal(signal.SIGTERM)
-            assert until(lambda u=url: ApiClient(u).get("/readyz").status_code == 503, 2)
+            assert until(functools.partial(is_stopping, url), 2)
             assert ApiClient(url).get("/healthz").status_code == 503
-            assert ApiClient(url).get("/api/v1/video-models").status_code == 200
+            for _ in range(8):
+                assert ApiClient(url).get("/api/v1/video-models").status_code == 200
+                time.sleep(0.3)
             assert running.started[log].wait(40) == 0
             assert running.restart_ended() == 1
             assert until(lambda: len(balancer.healthy) == 2, 60)
@@ -124,13 +136,11 @@ def test_single_server_keeps_its_port_while_it_restarts(stack):
         alice = running.user("alice", tokens=1_000_000)
         with load(alice, lambda: url) as statuses:
             for _ in range(2):
-                before = len(statuses)
-                assert until(lambda b=before: len(statuses) > b, 20)
+                assert until(more_than(statuses, len(statuses)), 20)
                 running.started[log].terminate()
                 assert running.started[log].wait(40) == 0
                 start()
-                waiting = len(statuses)
-                assert until(lambda w=waiting: len(statuses) > w + 2, 20)
+                assert until(more_than(statuses, len(statuses) + 2), 20)
 
 
 @pytest.mark.only_on("postgresql")
@@ -157,6 +167,7 @@ def test_migration_that_cannot_lock_a_table_lets_others_read_it_and_is_done_late
         assert until(lambda: reader.execute(blocked).fetchone() == (1,), 60)
         reader.execute("SET statement_timeout = '10s'")
         reader.execute("SELECT count(*) FROM jobs_videojob")
+        assert migration.stderr
         assert migration.stderr.readline().startswith("A table is locked")
         long.commit()
         assert migration.wait(60) == 0, migration.stderr.read()

@@ -22,11 +22,13 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         if connection.vendor != "postgresql":
-            return super().handle(*args, **options)
+            super().handle(*args, **options)
+            return
         with _limited_locks(connection):
             for _ in range(TRIES):
                 try:
-                    return super().handle(*args, **options)
+                    super().handle(*args, **options)
+                    return
                 except OperationalError as error:
                     if getattr(error.__cause__, "sqlstate", "") != "55P03":  # lock_not_available
                         raise
@@ -39,7 +41,7 @@ class Command(migrate.Command):
 def _limited_locks(connection: BaseDatabaseWrapper) -> Iterator[None]:
     usual: Any = connection.SchemaEditorClass
 
-    class Limited(usual):  # type: ignore[misc]
+    class Limited(usual):
         def execute(self, sql: Any, params: Any = ()) -> None:
             if "CONCURRENTLY" in str(sql):  # waits without a lock that others wait for
                 super().execute(sql, params)
