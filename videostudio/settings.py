@@ -548,7 +548,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {
-        "deepLinking": True,
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
         "persistAuthorization": True,  # the access token survives a reload of the page
