@@ -132,6 +132,7 @@ REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=between(1, 65_535))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=between(1, 128))
 WEB_THREADS = env.int("WEB_THREADS", 8, validate=between(1, 128))
+WEB_DRAIN_SECONDS = env.int("WEB_DRAIN_SECONDS", 0, validate=between(0, 60))
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=between(2, 32))
 
 GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")

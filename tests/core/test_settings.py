@@ -28,6 +28,7 @@ BOOLEANS = [
 RATES = ["THROTTLE_AUTH", "THROTTLE_LOGIN_NAME", "THROTTLE_CREATE"]
 LEAST = {
     "PORT": 1,
+    "WEB_DRAIN_SECONDS": 0,
     "WORKER_CONCURRENCY": 2,
     "VEO_MAX_IN_FLIGHT": 1,
     "VEO_CREATES_PER_MINUTE": 1,
@@ -234,6 +235,7 @@ class TestDefault:
             "PORT": 8000,
             "WEB_CONCURRENCY": 2,
             "WEB_THREADS": 8,
+            "WEB_DRAIN_SECONDS": 0,
             "DATABASE_TRANSACTION_POOLING": False,
             "WORKER_CONCURRENCY": 2,
             "USE_CLOUDINARY": False,
