@@ -44,9 +44,15 @@ class LocalVideos(FileSystemStorage):
         seen: set[str] = set()
         for path in Path(self.path(FOLDER)).glob("*.*"):
             name = f"{FOLDER}/{path.stem}"
-            if job_of(name) and name not in seen and path.stat().st_mtime < moment.timestamp():
+            if job_of(name) and name not in seen and self._is_older(path, moment):
                 seen.add(name)
                 yield name
+
+    def _is_older(self, path: Path, moment: datetime) -> bool:
+        try:
+            return path.stat().st_mtime < moment.timestamp()
+        except FileNotFoundError:  # a worker has deleted it meanwhile
+            return False
 
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:

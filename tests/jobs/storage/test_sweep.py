@@ -128,6 +128,14 @@ class TestSweep:
         assert len(sweep("--delete")) == 5
         assert not VideoJob.objects.exists()
 
+    def test_video_that_is_deleted_meanwhile_is_not_named(self, storage, put, db):
+        names = {put(video_name(uuid4())).name.removesuffix(".mp4") for _ in range(3)}
+        found = videos().stored_before(moment=timezone.now())
+        first = next(found)
+        for name in names - {first}:
+            videos().delete_video(name=name)
+        assert {first, *found} <= names
+
     def test_storage_that_fails_is_one_line(self, storage, put, db, monkeypatch):
         put(video_name(uuid4()))
         if isinstance(storage, Cloud):
