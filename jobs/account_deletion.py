@@ -57,6 +57,7 @@ def _delete_jobs(user: User, now: datetime) -> None:
         lifecycle.delete(job=job, now=now, video_too=VideoRemoval.Cause.ACCOUNT)
     while _delete_ended(user, now):
         pass
+    WebhookDelivery.objects.filter(user=user).delete()  # of a webhook that was put meanwhile
     JobCount.objects.filter(user=user).delete()
 
 
