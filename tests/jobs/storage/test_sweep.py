@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from PIL import Image
 
 from jobs import lifecycle, removals
 from jobs.models import VideoJob
@@ -15,6 +16,7 @@ from jobs.storage import videos
 from jobs.storage.base import video_name
 from tests.fakes import CloudinaryImitation
 from tests.fakes.vertex import default_video
+from tests.uploads import encoded
 
 DAY = 24 * 3600
 
@@ -70,7 +72,7 @@ def put(storage, tmp_path):
     def put(name, *, days=2):
         path, poster = tmp_path / "film.mp4", tmp_path / "film.jpg"
         path.write_bytes(default_video("swept", 10_000))
-        poster.write_bytes(b"a picture")
+        poster.write_bytes(encoded(Image.new("RGB", (64, 36)), "JPEG"))
         stored = videos().upload_video(name=name, path=path, poster=poster)
         storage.backdate(name, days)
         return stored
