@@ -21,6 +21,8 @@ urlpatterns = [
     path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/<path:unknown>", errors.not_found),
+    path("v1/", include("jobs.api.openai_urls")),
+    path("v1/<path:unknown>", errors.not_found),
     path("account/password", password_page.page, name="password-reset"),
     path("docs", guide.page, name="guide"),
     path("docs/", guide.page),
