@@ -54,6 +54,7 @@ ACTIONS = [
     ConfirmedAction(
         name="deactivate",
         label="Deactivate",
+        reasons=("Abuse", "Unpaid", "The password became known", "The customer asked for it"),
         summary=lambda user: (
             "loses access to the site and the API at once. "
             "Running jobs continue, and nothing is deleted"
@@ -66,6 +67,7 @@ ACTIONS = [
     ConfirmedAction(
         name="reactivate",
         label="Reactivate",
+        reasons=("The matter is settled", "Deactivated by mistake"),
         summary=lambda user: "can log in and use the API again",
         permission="accounts.deactivate_user",
         execute=lambda user, actor, answers: _set_active(user, actor, active=True),

@@ -92,6 +92,7 @@ ACTIONS = [
         label=label,
         permission=f"tokens_ledger.{name}_tokens",
         form=form,
+        reasons=("Paid by invoice", "Package", "Goodwill", "Correction"),
         execute=partial(_append, write),
         summary=_balance,
         log_message="{label}: {amount:+,}. {reason}",
