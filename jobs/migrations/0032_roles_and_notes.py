@@ -18,6 +18,6 @@ def add(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0030_oldest_waiting_job"), ("accounts", "0007_user_note")]
+    dependencies = [("jobs", "0031_monitor_lists"), ("accounts", "0007_user_note")]
 
     operations = [migrations.RunPython(add, migrations.RunPython.noop)]
