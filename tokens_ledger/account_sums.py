@@ -35,12 +35,12 @@ def store(*, until: int) -> None:
     with transaction.atomic():
         last = AccountSums.objects.aggregate(last=Max("until"))["last"] or 0
         new = Entry.objects.filter(id__gt=last, id__lte=until).order_by()
-        found = list(new.values("account").annotate(**SUMS))
+        found: list[Any] = list(new.values("account").annotate(**SUMS))
         for start in range(0, len(found), BATCH):
             _store(found[start : start + BATCH], last, until)
 
 
-def _store(found: list[dict[str, Any]], last: int, until: int) -> None:
+def _store(found: list[Any], last: int, until: int) -> None:
     """Add the sums of entries between `last` and `until`, by account."""
     known = AccountSums.objects.in_bulk([each["account"] for each in found])
     rows = []

@@ -184,8 +184,9 @@ def _file_name(request: HttpRequest, name: str) -> str:
     days = [
         f"{word}-{found[0]}"
         for word in ("from", "to")
-        for key, value in sorted(request.GET.items())
-        if key.endswith(f"_{word}") and (found := re.match(r"\d{4}-\d{2}-\d{2}", value, re.ASCII))
+        for key, value in sorted(request.GET.dict().items())
+        if key.endswith(f"_{word}")
+        and (found := re.match(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII))
     ]
     return "-".join([name.replace(" ", "-"), *(days or [f"{timezone.now():%Y-%m-%d}"])])
 
