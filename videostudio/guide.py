@@ -25,6 +25,7 @@ from jobs import pricing
 from jobs.catalog import MODELS, VideoSpec
 
 FOLDER = settings.BASE_DIR / "docs"
+PAGES = {"api.md": "/docs", "openai.md": "/docs/openai"}
 PLACE_OF_PRICES = "<!-- prices -->"
 EXAMPLE_ORIGINS = ("http://localhost:8000", "https://studio.example.com")
 
