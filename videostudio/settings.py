@@ -115,6 +115,9 @@ REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
 WEB_THREADS = env.int("WEB_THREADS", 8, validate=at_least(1))
+WEB_DRAIN_SECONDS = env.int(
+    "WEB_DRAIN_SECONDS", 0, validate=validate.Range(0, 60, error="must be 0 to 60")
+)
 WORKER_CONCURRENCY = env.int(
     "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
 )
@@ -550,7 +553,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {
-        "deepLinking": True,
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
         "persistAuthorization": True,  # the access token survives a reload of the page

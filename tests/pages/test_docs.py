@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
@@ -75,13 +76,32 @@ class TestPage:
         assert docs.title() == "Try the API · Video Studio"
         pages = docs.get_by_role("navigation", name="Pages").get_by_role("link")
         paths = [link.get_attribute("href") for link in pages.all()]
-        assert paths == ["/", "/video-monitor", "/docs", "/api/v1/docs"]
+        assert paths == ["/video-monitor", "/docs", "/api/v1/docs"]
 
     def test_page_fits_a_narrow_window(self, docs):
         screenshot(docs, "try-the-api-1280", whole=False)
         docs.set_viewport_size({"width": 390, "height": 844})
         assert docs.evaluate("document.documentElement.scrollWidth <= innerWidth")
         screenshot(docs, "try-the-api-390", whole=False)
+
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_page_has_the_colours_of_the_site_and_is_accessible(self, open_page, service, dark):
+        page = open_page(dark=dark, tolerate="Applying inline style")  # axe does
+        ground = "getComputedStyle(document.body).backgroundColor"
+        page.goto(f"{service.url}/docs")
+        colour = page.evaluate(ground)
+        page.goto(f"{service.url}/api/v1/docs")
+        expect(page.get_by_text("Try it here.")).to_be_visible()
+        assert page.evaluate(ground) == colour
+        assert page.locator("html").get_attribute("lang") == "en"
+        assert not [each["id"] for each in Axe().run(page).response["violations"]]
+
+    def test_page_without_javascript_names_the_alternatives(self, open_page, service):
+        page = open_page(javascript=False)
+        page.goto(f"{service.url}/api/v1/docs")
+        expect(page.get_by_text("This page needs JavaScript")).to_be_visible()
+        page.get_by_role("link", name="OpenAPI schema").click()
+        expect(page.get_by_text("openapi: 3")).to_be_visible()
 
     def test_page_says_how_to_begin(self, docs):
         expect(docs.get_by_text("Try it here.")).to_be_visible()
