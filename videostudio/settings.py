@@ -511,10 +511,15 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "cache-control", "content-type", "idempotency-key"),
     *("if-none-match", "if-range", "pragma", "range", "traceparent", "tracestate"),
     "x-request-id",
+    # of OpenAI's client for JavaScript
+    *("openai-organization", "openai-project", "x-stainless-arch", "x-stainless-lang"),
+    *("x-stainless-os", "x-stainless-package-version", "x-stainless-retry-count"),
+    *("x-stainless-runtime", "x-stainless-runtime-version", "x-stainless-timeout"),
 ]
 CORS_EXPOSE_HEADERS = [
     *("ETag", "Location", "Retry-After", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
+    *("openai-poll-after-ms", "X-Should-Retry"),
 ]
 CORS_PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium's maximum
 
