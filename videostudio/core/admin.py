@@ -19,6 +19,7 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.utils.text import capfirst
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
@@ -93,6 +94,16 @@ class CappedModelAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CappedChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """A search with one result leads to that result."""
+        response = super().changelist_view(request, extra_context)
+        found = getattr(response, "context_data", {}).get("cl") if request.method == "GET" else None
+        if found and found.query and found.result_count == 1 and not found.is_popup:
+            return redirect(found.url_for_result(found.result_list[0]))
+        return response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow its own filters and links only: `?token__startswith=…` could reveal a token."""
