@@ -31,7 +31,10 @@ def erase(*, user: User) -> None:
     user.user_permissions.clear()
     for rows in (ApiKey.objects, OutstandingToken.objects, TOTPDevice.objects):
         rows.filter(user=user).delete()
-    for logins in (AccessAttempt.objects, AccessLog.objects):
-        logins.filter(username__iexact=username).delete()
-    logged = LogEntry.objects.filter(staff_action__user=user, object_repr=username)
+    # The log names users and their accounts as they were called at that time.
+    logged = LogEntry.objects.filter(staff_action__user=user, object_id=str(user.pk))
+    names = {username, user.email, *logged.values_list("object_repr", flat=True)} - {""}
     logged.update(object_repr=anonymous)
+    for name in names:
+        for logins in (AccessAttempt.objects, AccessLog.objects):
+            logins.filter(username__iexact=name).delete()

@@ -66,7 +66,7 @@ def _pages(newest: Any, middle: Any, customer: Any) -> Iterator[tuple[str, str]]
     yield "list, running", f"{LIST}?status__exact=RUNNING"
     yield "list, one error code", f"{LIST}?error_code=storage.failed"
     yield "list, one code in an hour", f"{LIST}?error_code=storage.failed&ordered=hour"
-    yield "list, stuck", f"{LIST}?stuck=yes"
+    yield "list, stuck", f"{LIST}?late=stuck"
     yield "list, refunded", f"{LIST}?tokens=refunded"
     yield "list, mock", f"{LIST}?mock_mode__exact=1"
     day = f"ordered_from={at:%Y-%m-%d}T00:00&ordered_to={at:%Y-%m-%d}T23:59"

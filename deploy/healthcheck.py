@@ -2,14 +2,10 @@
 
 import os
 import sys
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import ProxyHandler, build_opener
 
-host = os.environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().lstrip(".")
-request = Request(
-    f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/healthz",
-    headers={"Host": host if host not in ("", "*") else "localhost"},
-)
+url = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/healthz"
 try:
-    build_opener(ProxyHandler({})).open(request, timeout=4)
+    build_opener(ProxyHandler({})).open(url, timeout=4)
 except OSError as error:
     sys.exit(f"/healthz: {error}")

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
 
-from jobs import providers
+from jobs import pricing, providers
 from jobs.catalog import MODELS
 from jobs.providers.base import TIMEOUT_SECONDS
 from jobs.worker import leases
@@ -65,6 +65,19 @@ def model_ids_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="jobs.E005",
         )
     ]
+
+
+@register("jobs")
+def prices_are_complete(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """VIDEO_PRICES, if it is set, must have a price for each video of the catalog."""
+    if not settings.VIDEO_PRICES:
+        return []
+    try:
+        pricing.check(settings.VIDEO_PRICES)
+    except ValueError as error:
+        hint = "`python manage.py price_table` prints a whole table."
+        return [Error(f"VIDEO_PRICES: {error}", hint=hint, id="jobs.E007")]
+    return []
 
 
 # What the role may use: superusers have some of `max_connections` to themselves.

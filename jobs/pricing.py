@@ -5,7 +5,6 @@ the price of a second, which depends on model, resolution and sound. The cost of
 in its row and in the ledger: a new table does not change it.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
@@ -67,26 +66,12 @@ def highest(models: Iterable[str] = MODELS) -> int:
     return max(tokens(spec) for model in models for spec in combinations(model))
 
 
-def parse(text: str) -> Table:
-    """The table in VIDEO_PRICES, empty if `text` is. Raises ValueError, whose text is one line."""
-    if not text.strip():
-        return {}
-    try:
-        table = json.loads(text, object_pairs_hook=_without_duplicates)
-    except json.JSONDecodeError:
-        raise ValueError("must be a table in JSON, as in .env.example") from None
+def check(table: Table) -> None:
+    """Raise ValueError, with a sentence, unless `table` has a valid price for each video."""
     _check_names(table, MODELS, "the table")
     for model, resolution in product(MODELS, RESOLUTIONS):
         _check_names(table[model], RESOLUTIONS, model)
         _check_price(table[model][resolution], f"{model} at {resolution}")
-    return table
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"has {repeated!r} twice in one object")
-    return dict(pairs)
 
 
 def _check_names(found: Any, names: Iterable[str], where: str) -> None:

@@ -13,6 +13,8 @@ from django.urls import path
 from django.utils import timezone
 
 from accounts.two_factor import TwoFactorForm
+from jobs.monitor import figures
+from jobs.monitor.status_message import service_status
 from jobs.stats import dashboard
 
 HIDDEN = {"django_q", "otp_totp"}  # apps whose rows hold payloads and secrets
@@ -55,9 +57,9 @@ class StaffAdminSite(admin.AdminSite):
 
     def get_urls(self) -> list[Any]:
         """Without Django's redirect to an object's public page: no model has one."""
-        figures = path("overview/", self.admin_view(self.overview), name="overview")
+        overview = path("overview/", self.admin_view(self.overview), name="overview")
         stock = [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
-        return [figures, *stock]
+        return [overview, *stock]
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -70,4 +72,8 @@ class StaffAdminSite(admin.AdminSite):
 
 
 def _figures(request: HttpRequest) -> dict[str, Any]:
-    return {"figures": dashboard.for_user(user=request.user, now=timezone.now())}
+    now = timezone.now()
+    parts = dashboard.for_user(user=request.user, now=now)
+    if "jobs" in parts:
+        parts["status"] = service_status(figures.current(now=now), now=now)
+    return {"figures": parts}

@@ -6,6 +6,7 @@ error that names it. `.env.example` lists all variables.
 """
 
 import hashlib
+import json
 import re
 import warnings
 from datetime import timedelta
@@ -14,8 +15,6 @@ from typing import Any
 
 from csp import constants as csp
 from environs import Env, EnvValidationError, ValidationError, validate
-
-from jobs import pricing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
@@ -45,13 +44,25 @@ def model_ids(value: str) -> dict[str, str]:
     return {name: id for name, _, id in pairs}
 
 
-@env.parser_for("prices")
-def prices(value: str) -> pricing.Table:
-    """{"model": {"720p": {"perSecond": 4, "sound": 2}, …}, …}"""
+@env.parser_for("table")
+def table(value: str) -> dict[str, Any]:
+    """A JSON object without repeated names. The check jobs.E007 compares it with the catalog."""
+    if not value.strip():
+        return {}
     try:
-        return pricing.parse(value)
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
+        read = json.loads(value, object_pairs_hook=without_repeated_names)
+    except ValueError:
+        raise ValidationError("must be a table in JSON, as in .env.example") from None
+    if not isinstance(read, dict) or not read:
+        raise ValidationError("must be a table in JSON, as in .env.example")
+    return read
+
+
+def without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ValidationError(f"has {repeated!r} twice in one object")
+    return dict(pairs)
 
 
 @env.parser_for("hosts")
@@ -161,7 +172,7 @@ VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=at_least(1))
 JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=at_least(1))
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}  # without VIDEO_PRICES
-VIDEO_PRICES: pricing.Table = env.prices("VIDEO_PRICES", "")
+VIDEO_PRICES = env.table("VIDEO_PRICES", "")
 VIDEO_MOCK_TOKENS = env.int(
     "VIDEO_MOCK_TOKENS",
     None,

@@ -152,7 +152,7 @@ def _staff() -> dict[str, Case]:
         "jobs, mock": f"{LIST}?mock_mode__exact=1",
         "jobs, an error code": f"{LIST}?error_code=storage.failed",
         "jobs, past hour": f"{LIST}?ordered=hour",
-        "jobs, stuck": f"{LIST}?stuck=yes",
+        "jobs, stuck": f"{LIST}?late=stuck",
         "search: mail address": f"{LIST}?q={user.email}",
         "search: words that none has": f"{LIST}?q=zeppelin+Oslo",
         "search: words that all have": f"{LIST}?q=lighthouse+dusk",

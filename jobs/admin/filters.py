@@ -12,8 +12,8 @@ from django.utils.dateparse import parse_datetime
 
 from jobs.catalog import MODELS
 from jobs.failures import ERROR_CODES
-from jobs.models import ACTIVE, Status, VideoJob, WebhookDelivery
-from jobs.stats import estimates
+from jobs.models import Status, VideoJob, WebhookDelivery
+from jobs.stats import lateness
 
 Jobs = QuerySet[VideoJob]
 PERIODS = {
@@ -77,19 +77,20 @@ class FailedWebhook(admin.SimpleListFilter):
         return queryset.filter(Exists(failed))
 
 
-class Stuck(admin.SimpleListFilter):
-    """Active for longer than 95% of earlier jobs, or with a step that no worker has claimed."""
-
-    title, parameter_name = "stuck", "stuck"
+class Late(admin.SimpleListFilter):
+    title, parameter_name = "late", "late"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Past its p95 or its lease")]
+        return [("stuck", "Stuck"), ("waiting", "Waiting too long")]
 
     def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
-        if not self.value():
-            return queryset
-        active = estimates.with_since(queryset.filter(status__in=ACTIVE))
-        return active.filter(estimates.stuck(now=timezone.now()))
+        now = timezone.now()
+        match self.value():
+            case "stuck":
+                return lateness.limits(now=now).stuck(queryset, now=now)
+            case "waiting":
+                return lateness.limits(now=now).waiting(queryset, now=now)
+        return queryset
 
 
 class Ordered(admin.SimpleListFilter):

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.staff_log import StaffLogMixin
-from jobs.admin import filters, job_summary, search, timeline
+from jobs.admin import filters, job_summary, outlook, search, timeline
 from jobs.admin.actions import ACTIONS
 from jobs.admin.list_columns import Columns
-from jobs.models import ACTIVE, SPEC_COLUMNS, VideoJob
-from jobs.stats import estimates
+from jobs.models import SPEC_COLUMNS, VideoJob
+from jobs.stats import lateness
 from jobs.templatetags.job_links import job_links
 from tokens_ledger import ledger
 from tokens_ledger.models import Account
@@ -56,7 +56,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     change_form_template = "admin/jobs/videojob/job.html"
     ordering = ("-created_at", "-id")
     list_filter = (
-        *("status", filters.Stuck, filters.ErrorCode, filters.Ordered),
+        *("status", filters.Late, filters.ErrorCode, filters.Ordered),
         *(filters.Refunded, filters.Model, "mock_mode", "private", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
@@ -117,7 +117,8 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
             "balance": ledger.balance(user=job.user),
             "actions": [action for action in ACTIONS if action.is_available(job, request.user)],
             "reruns": job.reruns.order_by("created_at")[:20],
-            "stuck": job.status in ACTIVE and _is_stuck(job, now),
+            "late": lateness.limits(now=now).label(job=job, now=now),
+            "outlook": outlook.of(job=job, now=now),
             "now": now,
         }
 
@@ -143,8 +144,3 @@ def _balances(rows: list[PreviewRow]) -> list[dict[str, Any]]:
         for before in [balances.get(user.pk, 0)]
         if change
     ]
-
-
-def _is_stuck(job: VideoJob, now: Any) -> bool:
-    jobs = estimates.with_since(VideoJob.objects.active().filter(pk=job.pk))
-    return jobs.filter(estimates.stuck(now=now)).exists()

@@ -14,7 +14,7 @@ def of(job: VideoJob, now: datetime) -> str:
 def _what(job: VideoJob, now: datetime) -> str:
     if job.status == Status.PENDING:
         waited = formatting.format_duration((now - job.created_at).total_seconds())
-        return f"Has waited to start for {waited}: {_sentence(job.status_message)}"
+        return f"Has waited to start for {waited}."
     if job.status == Status.RUNNING:
         ran = formatting.format_duration((now - (job.started_at or job.created_at)).total_seconds())
         return f"Running for {ran}, {job.stage}: {_sentence(job.status_message)}"

@@ -1,5 +1,6 @@
 """The columns of the list of jobs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -10,6 +11,7 @@ from django.utils.text import Truncator
 
 from jobs.admin import job_summary
 from jobs.models import ACTIVE, Status, VideoJob
+from jobs.stats import lateness
 from videostudio.core import formatting
 
 
@@ -35,6 +37,7 @@ class Columns(admin.ModelAdmin):
             formatting.badge(job.status),
             *([formatting.badge("mock")] if job.mock_mode else []),
             *([formatting.badge("private")] if job.private else []),
+            *_late(job),
         ]
         shown = format_html_join(" ", "{}", zip(labels, strict=True))
         if job.status == Status.RUNNING:
@@ -71,3 +74,10 @@ class Columns(admin.ModelAdmin):
         if job.tokens_refunded:
             return format_html("{} {}", job.tokens_consumed, formatting.badge("refunded"))
         return str(job.tokens_consumed)
+
+
+def _late(job: VideoJob) -> Iterator[str]:
+    if job.status in ACTIVE:
+        now = timezone.now()
+        if label := lateness.limits(now=now).label(job=job, now=now):
+            yield formatting.badge("stuck", label)

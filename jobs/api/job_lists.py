@@ -19,6 +19,7 @@ from jobs.stats import job_totals
 from videostudio.core.api.pagination import Cursor, created_between
 
 NEWEST_FIRST = ("-created_at", "-id")
+OLDEST_FIRST = ("created_at", "id")
 
 
 class JobKey(NamedTuple):
@@ -54,6 +55,21 @@ def page(*, user: Any, query: Mapping[str, Any]) -> Page:
     return Page(jobs[:limit], total, cursor)
 
 
+def after_job(
+    *, user: Any, after: UUID | None, limit: int, oldest_first: bool
+) -> tuple[Sequence[VideoJob], bool]:
+    """At most `limit` jobs that follow the job `after`, and whether there are more.
+
+    Raises VideoJob.DoesNotExist if the user has no job `after`.
+    """
+    jobs = VideoJob.objects.for_user(user)
+    if after:
+        position = jobs.values_list("created_at", "pk").get(pk=after)
+        jobs = jobs.filter((_newer_than if oldest_first else _older_than)(*position))
+    rows = list(jobs.order_by(*(OLDEST_FIRST if oldest_first else NEWEST_FIRST))[: limit + 1])
+    return rows[:limit], len(rows) > limit
+
+
 def _filtered_statuses(query: Mapping[str, Any]) -> Sequence[str]:
     """Empty if all statuses are wanted."""
     statuses: Sequence[str] = query.get("status_filter", ())
@@ -86,6 +102,10 @@ def _keys(jobs: VideoJobQuerySet, start: int, end: int) -> list[JobKey]:
 def _older_than(created_at: Any, pk: Any) -> Q:
     # The first condition is for the index; the second skips rows of the same moment.
     return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
+
+
+def _newer_than(created_at: Any, pk: Any) -> Q:
+    return Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(pk__gt=pk))
 
 
 def _cursor(last: JobKey, filters: str, total: int | None) -> str:

@@ -223,9 +223,11 @@ def _index(name: str) -> int:
     return int(item[2] or 0) if item else 0
 
 
-def read(data: Any) -> ValidatedRequest:
+def read(
+    data: Any, serializer_class: type[CreateVideoJobSerializer] = CreateVideoJobSerializer
+) -> ValidatedRequest:
     """Validate a request. Raises ValidationError, or NotConfigured if nothing else is wrong."""
-    form = _form(mock_mode_required=settings.VIDEO_DEFAULT_MOCK_MODE is None)
+    form = _form(serializer_class, mock_mode_required=settings.VIDEO_DEFAULT_MOCK_MODE is None)
     with input_images.of_one_request():
         validated: ValidatedRequest = form.run_validation(data)
     if not validated.spec.mock_mode and not veo_is_configured():
@@ -234,9 +236,11 @@ def read(data: Any) -> ValidatedRequest:
 
 
 @cache
-def _form(*, mock_mode_required: bool) -> CreateVideoJobSerializer:
+def _form(
+    serializer_class: type[CreateVideoJobSerializer], *, mock_mode_required: bool
+) -> CreateVideoJobSerializer:
     """One instance for all requests, as in `strict.read`."""
-    form = CreateVideoJobSerializer()
+    form = serializer_class()
     form.fields["mockMode"].required = mock_mode_required
     return form
 

@@ -21,7 +21,7 @@ from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import ImageJSONParser
-from jobs.api.request_serializers import ChangeVideoJobSerializer
+from jobs.api.request_serializers import ChangeVideoJobSerializer, CreateVideoJobSerializer
 from jobs.api.serializers import DeleteQuerySerializer, ListQuerySerializer, QuoteSerializer
 from jobs.api.throttling import CreateThrottle, QuoteThrottle
 from jobs.job_json import VideoJobSerializer
@@ -80,32 +80,35 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         throttle = self.throttles_of.get(self.action)
         return [throttle()] if throttle else []
 
-    @schema.create
-    def create(self, request: Request) -> HttpResponse:
-        replay_key = _idempotency_key(request)
-        validated = request_serializers.read(request.data)
-        created = job_creation.create(
-            user=request.user,
+    def order(
+        self, serializer_class: type[CreateVideoJobSerializer] = CreateVideoJobSerializer
+    ) -> job_creation.CreatedJob:
+        """Create the job that the request orders."""
+        replay_key = _idempotency_key(self.request)
+        validated = request_serializers.read(self.request.data, serializer_class)
+        return job_creation.create(
+            user=self.request.user,
             spec=validated.spec,
             inputs=validated.inputs,
             now=timezone.now(),
             client_reference=validated.client_reference,
             webhook_url=validated.webhook_url,
             private=validated.private,
-            origin=request.build_absolute_uri("/")[:-1][: VideoJob.ORIGIN_LENGTH],
-            api_key=request.auth if isinstance(request.auth, ApiKey) else None,
+            origin=self.request.build_absolute_uri("/")[:-1][: VideoJob.ORIGIN_LENGTH],
+            api_key=self.request.auth if isinstance(self.request.auth, ApiKey) else None,
             idempotency_key=replay_key,
             fingerprint=validated.fingerprint if replay_key else "",
         )
+
+    @schema.create
+    def create(self, request: Request) -> HttpResponse:
+        created = self.order()
         url = request.build_absolute_uri(reverse("video-job-detail", args=[created.job.pk]))
-        headers = {"Location": url}
-        if not created.log:
-            headers["Idempotency-Replayed"] = "true"
         return job_response(
             request=request,
             job=created.job,
             status=202,
-            headers=headers,
+            headers={"Location": url} | replayed(created),
             log=created.log,
             position=created.place,
         )
@@ -155,12 +158,10 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     @schema.download
     @action(detail=True)
     def download(self, request: Request, pk: str) -> Response:
-        job = self.get_object()
-        if job.status != Status.SUCCEEDED:
-            raise NotReady(_why_not_ready(job))
-        if job.video_removed_at:
-            raise Problem(410, "The video was removed.", "video_removed")
-        return Response(status=302, headers={"Location": request.build_absolute_uri(job.video_url)})
+        return self.redirect(with_video(self.get_object()).video_url)
+
+    def redirect(self, url: str) -> Response:
+        return Response(status=302, headers={"Location": self.request.build_absolute_uri(url)})
 
 
 class VideoModelViewSet(StrictView, viewsets.ViewSet):
@@ -214,6 +215,20 @@ def _idempotency_key(request: Request) -> str:
         message = f"{KEY_HEADER} must be 1 to 255 visible ASCII characters"
         raise ValidationError({KEY_HEADER: message})
     return key
+
+
+def replayed(created: job_creation.CreatedJob) -> dict[str, str]:
+    """The header of an answer to an Idempotency-Key that was used before."""
+    return {} if created.log else {"Idempotency-Replayed": "true"}
+
+
+def with_video(job: VideoJob) -> VideoJob:
+    """The job, if its video can be downloaded. Raises NotReady, or a Problem."""
+    if job.status != Status.SUCCEEDED:
+        raise NotReady(_why_not_ready(job))
+    if job.video_removed_at:
+        raise Problem(410, "The video was removed.", "video_removed")
+    return job
 
 
 def _why_not_ready(job: VideoJob) -> str:

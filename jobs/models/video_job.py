@@ -247,12 +247,14 @@ class VideoJob(models.Model):
             models.Index(fields=["completed_at"], condition=~Q(video_url=""), name="job_video_age"),
             # For the monitor, which may have to find a few public jobs among many private ones.
             models.Index(
-                fields=["-created_at", "-id"], condition=Q(private=False), name="job_public"
+                fields=["-completed_at", "-id"],
+                condition=Q(private=False, completed_at__isnull=False),
+                name="job_public_ended",
             ),
             models.Index(
-                fields=["-created_at", "-id"],
+                fields=["-status", "-created_at", "-id"],
                 condition=Q(private=False, status__in=ACTIVE),
-                name="job_public_active",
+                name="job_public_by_status",
             ),
             # For the filters of the staff's list.
             models.Index(

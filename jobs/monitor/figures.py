@@ -10,6 +10,7 @@ from django.db.models import Count, F, Min, Q
 
 from jobs import model_availability
 from jobs.models import ACTIVE, JobEvent, Stage, Status, VideoJob
+from jobs.monitor.cache import get_or_compute
 from jobs.monitor.public_jobs import counted
 from jobs.stats import queries
 
@@ -37,7 +38,8 @@ class Figures:
     store_retries: int
     retrying_since: datetime | None
     throttled: bool  # Google answered "too many requests"
-    recent_failures: int  # the service's own, without errors in the request
+    failures: int  # the service's own, without errors in the request
+    recent_failures: int  # those of the last RECENT
     failing_since: datetime | None
     recent_successes: int
     workers_alive: bool
@@ -49,10 +51,14 @@ class Figures:
         wanted = [status] if status else Status.values
         return sum(self.counts[each] for each in wanted), sum(self.private[each] for each in wanted)
 
+    def public(self, *statuses: str) -> int:
+        """How many jobs of these statuses are shown."""
+        return sum(self.counts[each] - self.private[each] for each in statuses)
+
     @property
     def success_rate(self) -> float | None:
-        succeeded, failed = self.counts[Status.SUCCEEDED], self.counts[Status.FAILED]
-        return queries.success_rate(succeeded=succeeded, failed=failed)
+        """Of the service: refusals by the safety filter, for example, are not its failures."""
+        return queries.success_rate(succeeded=self.counts[Status.SUCCEEDED], failed=self.failures)
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ def read(*, now: datetime) -> Figures:
         pending_for_veo=sum(row["for_veo"] for row in rows),
         retrying_since=_retrying_since() if any(retries.values()) else None,
         throttled=clocks.paused_until > now - THROTTLED,
+        failures=sum(row["n"] for row in failed),
         recent_failures=sum(row["recent"] for row in failed),
         failing_since=_earliest(failed, "recent_since"),
         recent_successes=sum(r["recent"] for r in rows if r["status"] == Status.SUCCEEDED),
@@ -91,6 +98,11 @@ def read(*, now: datetime) -> Figures:
         last_tick=clocks.last_tick,
         missing_models=_missing_models(),
     )
+
+
+def current(*, now: datetime) -> Figures:
+    """As `read`, cached for all viewers of this process."""
+    return get_or_compute("figures", lambda: read(now=now))
 
 
 def typical_run() -> TypicalRun:

@@ -40,5 +40,17 @@ def duration(seconds: float) -> str:
 
 
 @register.filter
+def clock(moment: datetime, now: datetime) -> str:
+    """15:21 UTC, with the day before it if that is not today's."""
+    day = "" if moment.date() == now.date() else f"{moment.day} {moment:%B}, "
+    return f"{day}{moment:%H:%M} UTC"
+
+
+@register.filter
+def exact(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@register.filter
 def until(start: datetime, end: datetime) -> str:
     return duration((end - start).total_seconds())

@@ -1,23 +1,22 @@
 """What the public monitor shows of a job: an explicit list, so that new columns stay hidden."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Q
 
-from jobs.models import ACTIVE, JobEvent, Status, VideoJob
+from jobs.models import ACTIVE, Status, VideoJob
+from jobs.monitor.log_lines import ALL_LINES, LINES, Line, Log, logs
+from jobs.monitor.masking import masked
 from jobs.querysets import VideoJobQuerySet
 from jobs.stats import estimates, waiting_line
+from jobs.storage import posters
 
 PAGE = 24  # jobs
 DAY = timedelta(hours=24)
-LINES, ALL_LINES = 20, 2_000  # the newest log lines, on a card and on the job's own page
 COLUMNS = (
     *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds", "generate_audio"),
     *("negative_prompt", "seed", "mock_mode"),
@@ -25,15 +24,6 @@ COLUMNS = (
     *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
     *("expected_seconds", "stage"),  # for the estimate only
 )
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a job's log."""
-
-    at: datetime
-    level: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -55,10 +45,12 @@ class Card:
     status_message: str
     progress_percentage: int
     seconds_left: int | None
+    late: bool  # it has run for longer than usual
     before_it: int | None  # the number of jobs that start earlier
     error_message: str
     video_url: str
     poster_url: str
+    small_poster_url: str
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
@@ -73,16 +65,63 @@ def counted(*, now: datetime) -> Q:
     return Q(created_at__gte=now - DAY) | Q(status__in=ACTIVE)
 
 
+def active(*, most: int, now: datetime) -> list[Card]:
+    """Running jobs, then waiting ones, the newest first."""
+    jobs = _public().filter(status__in=ACTIVE).order_by("-status", "-created_at", "-id")
+    return _cards(jobs.only(*COLUMNS)[:most], LINES, now)
+
+
 def page(*, status: str, number: int, now: datetime) -> list[Card]:
-    """A page of PAGE jobs, newest first, with this status, or "" for all."""
+    """A page of PAGE jobs with this status, or of those that have ended if it is "".
+
+    Active jobs are sorted by their creation and others by their end, the newest first.
+    """
     first = (number - 1) * PAGE
-    return _cards(_newest(status, first, since=now - DAY), LINES, now)
+    return _cards(_newest(status, now=now).only(*COLUMNS)[first : first + PAGE], LINES, now)
+
+
+def videos(*, most: int, now: datetime) -> list[Card]:
+    """The newest jobs of the last 24 hours that have a video."""
+    jobs = _newest(Status.SUCCEEDED, now=now).exclude(video_url="")
+    return _cards(jobs.only(*COLUMNS)[:most], 0, now)
+
+
+def chosen(*, ids: list[UUID], now: datetime) -> list[Card]:
+    """The jobs with these ids, in their order, without those that have become private."""
+    found = _public().only(*COLUMNS).in_bulk(ids)
+    return _cards([found[id] for id in ids if id in found], LINES, now)
+
+
+def prompts(*, most: int, now: datetime) -> list[tuple[UUID, str]]:
+    """The ids and masked prompts of up to `most` active jobs and as many others, newest first."""
+    columns = ("pk", "prompt", "negative_prompt")
+    running = _public().filter(status__in=ACTIVE).order_by("-status", "-created_at", "-id")
+    rows = [
+        row for jobs in (running, _newest("", now=now)) for row in jobs.values_list(*columns)[:most]
+    ]
+    return [(id, masked(f"{prompt or ''} {negative}")) for id, prompt, negative in rows]
 
 
 def job(*, id: UUID, now: datetime) -> Card:
     """One job of any age, with its log. Raises VideoJob.DoesNotExist, if it is private too."""
     [card] = _cards([_public().only(*COLUMNS).get(pk=id)], ALL_LINES, now)
     return card
+
+
+def neighbours(*, card: Card, now: datetime) -> tuple[UUID | None, UUID | None]:
+    """The ids of the next newer and the next older job among the active ones or, if `card` has
+    ended, among those of the last 24 hours that have.
+    """
+    column, at = (
+        ("completed_at", card.completed_at) if card.ended else ("created_at", card.created_at)
+    )
+    jobs = _newest("", now=now) if card.ended else _public().filter(status__in=ACTIVE)
+    newer = jobs.filter(**{f"{column}__gte": at}).exclude(**{column: at, "id__lte": card.id})
+    older = jobs.filter(**{f"{column}__lte": at}).exclude(**{column: at, "id__gte": card.id})
+    return (
+        newer.order_by(column, "id").values_list("pk", flat=True).first(),
+        older.order_by(f"-{column}", "-id").values_list("pk", flat=True).first(),
+    )
 
 
 def has_page(*, id: UUID) -> bool:
@@ -94,36 +133,29 @@ def _public() -> VideoJobQuerySet:
     return VideoJob.objects.filter(private=False)
 
 
-def _newest(status: str, first: int, *, since: datetime) -> list[VideoJob]:
-    """PAGE jobs after the `first` newest ones. Two queries in place of an OR, for which PostgreSQL
-    may read all jobs.
-    """
-    jobs = _public().only(*COLUMNS).order_by("-created_at", "-id")
+def _newest(status: str, *, now: datetime) -> VideoJobQuerySet:
+    """The jobs that `page` is a part of. Each order is that of a partial index."""
     if status in ACTIVE:
-        return list(jobs.filter(status=status)[first : first + PAGE])
-    recent = jobs.filter(created_at__gte=since)
-    if status:
-        return list(recent.filter(status=status)[first : first + PAGE])
-    found = list(recent[first : first + PAGE])
-    older = jobs.filter(created_at__lt=since, status__in=ACTIVE)
-    skipped = 0 if found or not first else first - recent.count()
-    return found + list(older[skipped : skipped + PAGE - len(found)])
+        return _public().filter(status=status).order_by("-created_at", "-id")
+    since = now - DAY  # what was created since then has also ended since then
+    jobs = _public().filter(completed_at__gte=since, created_at__gte=since)
+    jobs = jobs.filter(status=status) if status else jobs
+    return jobs.order_by("-completed_at", "-id")
 
 
 def _cards(jobs: Iterable[VideoJob], most: int, now: datetime) -> list[Card]:
     found = list(jobs)
     positions = waiting_line.positions(found)
-    logs = _logs(found, most)
-    return [_card(each, positions.get(each.pk), *logs[each.pk], now) for each in found]
+    lines = logs(jobs=found, most=most) if most else {}
+    nothing = Log((), 0)
+    return [_card(each, positions.get(each.pk), lines.get(each.pk, nothing), now) for each in found]
 
 
-def _card(
-    job: VideoJob, position: int | None, lines: tuple[Line, ...], earlier: int, now: datetime
-) -> Card:
+def _card(job: VideoJob, position: int | None, log: Log, now: datetime) -> Card:
     return Card(
         id=str(job.pk),
-        prompt=job.prompt if settings.MONITOR_SHOW_PROMPTS else "",
-        negative_prompt=job.negative_prompt if settings.MONITOR_SHOW_PROMPTS else "",
+        prompt=_shown(job.prompt),
+        negative_prompt=_shown(job.negative_prompt),
         model=job.model,
         resolution=job.resolution,
         aspect_ratio=job.aspect_ratio,
@@ -136,15 +168,17 @@ def _card(
         status_message=job.status_message,
         progress_percentage=job.progress_percentage,
         seconds_left=_seconds_left(job, position, now),
+        late=_is_late(job, now),
         before_it=position,
         error_message=job.error_message,
         video_url=job.video_url,
         poster_url=job.poster_url,
+        small_poster_url=posters.small(job.poster_url),
         created_at=job.created_at,
         started_at=job.started_at,
         completed_at=job.completed_at,
-        lines=lines,
-        earlier_lines=earlier,
+        lines=log.lines,
+        earlier_lines=log.earlier,
     )
 
 
@@ -154,20 +188,12 @@ def _seconds_left(job: VideoJob, position: int | None, now: datetime) -> int | N
     return estimates.remaining_seconds(job=job, queue_position=position, now=now)
 
 
-def _logs(jobs: Sequence[VideoJob], most: int) -> dict[UUID, tuple[tuple[Line, ...], int]]:
-    """For each job the newest `most` lines that clients may see, and the number of older ones."""
-    age = Window(RowNumber(), partition_by=F("job"), order_by=F("id").desc())
-    rows: Any = (
-        JobEvent.objects.filter(job__in=[job.pk for job in jobs], internal=False)
-        .annotate(age=age)
-        .order_by("id")
-        .values_list("job", "created_at", "level", "message", "age")
-    )
-    lines: dict[UUID, list[Line]] = defaultdict(list)
-    earlier: dict[UUID, int] = defaultdict(int)
-    for id, at, level, message, age in rows:
-        if age > most:
-            earlier[id] += 1
-        else:
-            lines[id].append(Line(at=at, level=level, message=message))
-    return {job.pk: (tuple(lines[job.pk]), earlier[job.pk]) for job in jobs}
+def _shown(text: str | None) -> str:
+    return masked(text or "") if settings.MONITOR_SHOW_PROMPTS else ""
+
+
+def _is_late(job: VideoJob, now: datetime) -> bool:
+    """Whether it has run for longer than the usual time, which `estimates` does not say."""
+    if job.status != Status.RUNNING or not job.expected_seconds or not job.started_at:
+        return False
+    return now - job.started_at > timedelta(seconds=job.expected_seconds)

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.models import Status
+from jobs.monitor import formatting
 from jobs.monitor.figures import Figures
 
 LONG_WAIT = timedelta(minutes=1)  # of a job that could start while workers are running
@@ -47,7 +48,7 @@ def _status(figures: Figures, now: datetime) -> ServiceStatus:
         text = format_html(
             "More videos are ordered than Google makes at a time: {}, the oldest since {}.",
             _jobs(figures.pending_for_veo, "wait", "waits"),
-            _clock(oldest),
+            _clock(oldest, now),
         )
         return ServiceStatus(Severity.BUSY, text)
     return ServiceStatus(Severity.OK, _all_is_well(figures))
@@ -55,7 +56,7 @@ def _status(figures: Figures, now: datetime) -> ServiceStatus:
 
 def _problem(figures: Figures, now: datetime) -> SafeString | None:
     if not figures.workers_alive:
-        return _workers_are_silent(figures)
+        return _workers_are_silent(figures, now)
     if figures.submit_retries and figures.throttled:
         text = "Google has been answering “too many requests” since {}; {}; no tokens are lost."
         return _retrying(text, figures.submit_retries, figures, now)
@@ -76,7 +77,7 @@ def _problem(figures: Figures, now: datetime) -> SafeString | None:
     if figures.recent_failures >= max(FAILS_OFTEN, figures.recent_successes):
         return format_html(
             "Most videos have failed since {}; {} in the last quarter of an hour{}.",
-            _clock(figures.failing_since or now),
+            _clock(figures.failing_since or now, now),
             _jobs(figures.recent_failures, "failed", "failed"),
             "; their tokens were refunded" if settings.VIDEO_REFUND_FAILED_JOBS else "",
         )
@@ -88,23 +89,25 @@ def _models_are_missing(figures: Figures, now: datetime) -> SafeString:
     return format_html(
         "Google has not offered {} since {}: new orders of {} are refused, and nothing is charged.",
         " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names),
-        _moment(min(since for _, since in figures.missing_models), now),
+        _clock(min(since for _, since in figures.missing_models), now),
         "it" if len(names) == 1 else "them",
     )
 
 
-def _workers_are_silent(figures: Figures) -> SafeString:
+def _workers_are_silent(figures: Figures, now: datetime) -> SafeString:
     active = figures.counts[Status.PENDING] + figures.counts[Status.RUNNING]
     return format_html(
         "The workers have not responded since {}{}. No tokens are lost: the jobs "
         "continue when the workers are back.",
-        _clock(figures.last_tick),
+        _clock(figures.last_tick, now),
         f"; {_jobs(active, 'wait', 'waits')} for them" if active else "",
     )
 
 
 def _retrying(text: str, jobs: int, figures: Figures, now: datetime) -> SafeString:
-    return format_html(text, _clock(figures.retrying_since or now), _jobs(jobs, "wait", "waits"))
+    return format_html(
+        text, _clock(figures.retrying_since or now, now), _jobs(jobs, "wait", "waits")
+    )
 
 
 def _all_is_well(figures: Figures) -> SafeString:
@@ -122,13 +125,10 @@ def _jobs(count: int, many: str, one: str) -> str:
     return f"{count:,} jobs {many}" if count != 1 else f"1 job {one}"
 
 
-def _clock(moment: datetime) -> SafeString:
-    clock = f"{moment:%H:%M} UTC"
-    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), clock)
-
-
-def _moment(moment: datetime, now: datetime) -> SafeString:
-    """The time of day, or the date of what has lasted for longer than a day."""
-    if now - moment < timedelta(days=1):
-        return _clock(moment)
-    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{moment:%d %B}")
+def _clock(moment: datetime, now: datetime) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        formatting.exact(moment),
+        formatting.clock(moment, now),
+    )

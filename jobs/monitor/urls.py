@@ -1,10 +1,12 @@
 from django.urls import path
 
-from jobs.monitor.views import board, nothing, single
+from jobs.monitor.views import board, feed, home, nothing, single
 
 urlpatterns = [
+    path("", home, name="home"),
     path("video-monitor", board, name="monitor"),
     path("video-monitor/", board),
+    path("video-monitor/feed.atom", feed, name="monitor-feed"),
     path("video-monitor/<uuid:id>", single, name="monitor-job"),
     path("video-monitor/<path:rest>", nothing),
     path("AIStudio/video-monitor", board),

@@ -13,7 +13,7 @@ from django.db.models.functions import TruncDay, TruncHour
 
 from jobs import model_availability
 from jobs.models import ACTIVE, Heartbeat, JobEvent, Status, UnavailableModel, VideoJob
-from jobs.stats import periodic, processes, queries
+from jobs.stats import lateness, periodic, processes, queries
 from tokens_ledger.models import Entry, LedgerCheck
 
 KEPT_SECONDS = 30
@@ -21,7 +21,6 @@ REASONS = 5
 HOURS, DAYS = 24, 14
 SAMPLE = 5_000  # the newest jobs of a kind, for the durations
 CHECK_IS_OLD = timedelta(hours=3)
-EVER = timedelta(days=3650)  # before the first tick, the row has a date in the last century
 KINDS = {False: "Veo", True: "Mock"}
 
 Figures = dict[str, Any]
@@ -143,6 +142,7 @@ def _queue(now: datetime) -> Figures:
         "waiting": active.pending,
         "running": active.running,
         "oldest_wait": active.oldest_wait(now=now),
+        **lateness.counts(now=now),
         "wait_reasons": _wait_reasons() if active.pending else [],
         "unstored": active.unstored,
         "unstored_since": active.oldest_unstored,
@@ -169,7 +169,7 @@ def _clusters(now: datetime) -> Figures:
     age = clocks.tick_age(now=now)
     return {
         "alive": clocks.workers_alive(now=now),
-        "ever": age < EVER,
+        "ever": clocks.has_ticked(now=now),
         "tick_age": age.total_seconds(),
         "tasks": queries.queued_tasks(),
         "closed_until": clocks.paused_until if clocks.paused_until > now else None,

@@ -12,17 +12,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Coalesce
 
-from jobs.models import ACTIVE, Stage, Status, SubmissionGate, VideoJob
+from jobs.models import Stage, Status, SubmissionGate, VideoJob
 from jobs.stats import queries
 
 SUBMITTED, ALMOST, STORING = 5, 90, 95  # percent
 DEFAULT_SECONDS = 90  # if there are no earlier jobs
 CACHE_SECONDS = 5
-SLOW_SAMPLE, MIN_SLOW_SAMPLE = 200, 20  # jobs; with fewer, the 95th percentile means nothing
-LATE = timedelta(seconds=15)  # a running job whose next step is this late is stuck
 ROUNDING_SECONDS = 5  # finer estimates would change the ETag at every poll
 LONG, LONG_ROUNDING_SECONDS = 600, 60
 SLOTS_CACHE_SECONDS = 1
@@ -49,29 +45,6 @@ def expected_seconds(*, mock_mode: bool) -> int | None:
     return None if typical is None else math.ceil(typical)
 
 
-def slow_seconds(*, mock_mode: bool) -> int | None:
-    """The 95th percentile of the run times of this kind, in seconds; None with too few jobs."""
-    seconds = [run.seconds for run in queries.runs(mock_mode=mock_mode, limit=SLOW_SAMPLE)]
-    enough = len(seconds) >= MIN_SLOW_SAMPLE
-    return math.ceil(queries.percentile(seconds, 95)) if enough else None
-
-
-def stuck(*, now: datetime) -> Q:
-    """Filter for jobs with `since` (see `with_since`): active jobs that take longer than 95% of
-    earlier ones, and running jobs whose next step is late."""
-    late = Q(status=Status.RUNNING, next_step_at__lt=now - LATE)
-    for mock_mode in (True, False):
-        if slow := slow_seconds(mock_mode=mock_mode):
-            long_ago = now - timedelta(seconds=slow)
-            late |= Q(status__in=ACTIVE, mock_mode=mock_mode, since__lt=long_ago)
-    return late
-
-
-def with_since(jobs: QuerySet[VideoJob]) -> Any:
-    """Annotate `jobs` with `since`: when each started or, if it has not, was created."""
-    return jobs.annotate(since=Coalesce("started_at", "created_at"))
-
-
 def progress(*, job: VideoJob, now: datetime) -> int:
     """Percent of a GENERATING job: about 60 at the expected time, then slowly approaching 90."""
     expected = job.expected_seconds or DEFAULT_SECONDS
@@ -92,7 +65,11 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
     if job.status == Status.PENDING:
         left = job.expected_seconds
         if not job.mock_mode:  # the mock has no limits
-            left += round(_seconds_to_start(queue_position or 0, job.expected_seconds, now))
+            left += round(
+                seconds_to_start(
+                    position=queue_position or 0, run_seconds=job.expected_seconds, now=now
+                )
+            )
     else:
         left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())
         if left < 0 and job.stage != Stage.STORING:
@@ -102,7 +79,7 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
     return max(minimum, math.ceil(left / step) * step)
 
 
-def _seconds_to_start(position: int, run_seconds: int, now: datetime) -> float:
+def seconds_to_start(*, position: int, run_seconds: int, now: datetime) -> float:
     """Until Google's limits allow the start of the job at this position of the line."""
     slots: Any = caches["local"].get_or_set(
         "google-slots", lambda: _slots(now), SLOTS_CACHE_SECONDS

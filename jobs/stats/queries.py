@@ -14,6 +14,7 @@ from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob, VideoRemo
 
 PERIOD = timedelta(seconds=1)  # between two ticks
 MAX_TICK_AGE = timedelta(seconds=15)  # if the last tick is older, no cluster is running
+EVER = timedelta(days=3650)  # before the first tick, the row has a date in the last century
 TYPICAL_SAMPLE = 20  # jobs whose median is the typical run time
 OLDEST_PENDING = Min("created_at", filter=Q(status=Status.PENDING))
 UNSTORED = Q(stage=Stage.STORING, failure_count__gt=0)
@@ -32,6 +33,10 @@ class Clocks:
     def workers_alive(self, *, now: datetime) -> bool:
         """Whether some cluster keeps the ticks running."""
         return self.tick_age(now=now) < MAX_TICK_AGE
+
+    def has_ticked(self, *, now: datetime) -> bool:
+        """Whether a cluster has ever run."""
+        return self.tick_age(now=now) < EVER
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """Videos on this machine's disk, delivered by this server: for a single machine only."""
 
+import io
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
+from PIL import Image
 
+from jobs.storage import posters
 from jobs.storage.base import FOLDER, StorageError, StoredVideo, job_of
 
 
@@ -22,7 +26,7 @@ class LocalVideos(FileSystemStorage):
     def upload_video(self, *, name: str, path: Path, poster: Path | None) -> StoredVideo:
         try:
             video = self._put(f"{name}.mp4", path)
-            picture = self._put(f"{name}.jpg", poster) if poster else ""
+            picture = self._put_poster(name, poster) if poster else ""
         except OSError as error:  # usually a full disk
             raise StorageError.of(error) from error
         return StoredVideo(
@@ -34,7 +38,7 @@ class LocalVideos(FileSystemStorage):
 
     def delete_video(self, *, name: str) -> None:
         try:
-            for ending in ("mp4", "jpg"):
+            for ending in ("mp4", "jpg", posters.SMALL.removeprefix(".")):
                 self.delete(f"{name}.{ending}")
         except OSError as error:
             raise StorageError.of(error) from error
@@ -47,6 +51,15 @@ class LocalVideos(FileSystemStorage):
             if job_of(name) and name not in seen and path.stat().st_mtime < moment.timestamp():
                 seen.add(name)
                 yield name
+
+    def _put_poster(self, name: str, poster: Path) -> str:
+        """In its own size, and in that of the monitor's lists."""
+        small = io.BytesIO()
+        with Image.open(poster) as image:
+            image.thumbnail((posters.WIDTH, posters.WIDTH))
+            image.convert("RGB").save(small, "JPEG", quality=80)
+        self.save(f"{name}{posters.SMALL}", ContentFile(small.getvalue()))
+        return self._put(f"{name}.jpg", poster)
 
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:

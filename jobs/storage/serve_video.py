@@ -21,7 +21,7 @@ from jobs.models import VideoRemoval
 from jobs.storage.base import FOLDER, job_of
 
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # enough digits for any file size
-TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
+TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg", "640.jpg": "image/jpeg"}
 
 
 def _path(name: str, ending: str) -> Path:
@@ -44,7 +44,11 @@ def video(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
     job_id = job_of(name)
     if job_id is None or VideoRemoval.objects.filter(job_id=job_id).exists():
         raise Http404
-    return _deliver(request, name, ending)
+    if ending != "mp4" and not _path(name, ending).exists():  # stored before there were small ones
+        ending = "jpg"
+    response = _deliver(request, name, ending)
+    response["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @condition(etag_func=_etag)

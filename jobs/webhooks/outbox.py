@@ -61,7 +61,7 @@ def test_body(now: datetime) -> bytes:
 
 def _body(job: VideoJob, now: datetime) -> str:
     job.log = []
-    shown = ShownJob(job=job, position=None, now=now, absolute=_absolute(job.origin))
+    shown = ShownJob(job=job, position=None, now=now, absolute=absolute(job.origin))
     data = SERIALIZER.to_representation(shown)
     del data["logs"]
     type = TYPES[Status(job.status)]
@@ -90,5 +90,6 @@ def _event(type: str, now: datetime, data: Any) -> bytes:
     return bytes(JSONRenderer().render(event))
 
 
-def _absolute(origin: str) -> Callable[[str], str]:
+def absolute(origin: str) -> Callable[[str], str]:
+    """Makes absolute URLs of the paths of an order that came to `origin`."""
     return lambda url: urljoin(settings.PUBLIC_URL or origin, url)

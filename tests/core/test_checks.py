@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from django.conf import settings as configured
 from django.core.checks import run_checks
 
+from jobs.catalog import MODELS
 from jobs.worker import leases
 from tests.run import ENVIRONMENT, PROJECT
 
@@ -65,6 +67,39 @@ def test_unknown_model_in_veo_model_ids_is_refused_with_the_known_ones(settings)
     error = found()["jobs.E005"]
     assert error.msg == "VEO_MODEL_IDS names models that do not exist: veo-9"
     assert "veo-3.1-generate-001" in error.hint
+
+
+PRICE = {"perSecond": 4, "sound": 2}
+PRICES = {"720p": PRICE, "1080p": PRICE}
+NO_PRICES_OF_MODEL: list[Any] = [{}, [], {"720p": PRICE}]
+NO_PRICES: list[Any] = [
+    *(4, None, {}, [4, 2], PRICE | {"minimum": 1}),
+    *({"perSecond": amount, "sound": 2} for amount in (-1, 4.5, 4.0, "4", True, None, 1_000_001)),
+    *({"perSecond": 4, "sound": amount} for amount in (-1, 0.5, float("nan"), 10**4000)),
+]
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        "table",
+        [
+            *(dict.fromkeys(MODELS, of_model) for of_model in NO_PRICES_OF_MODEL),
+            *(dict.fromkeys(MODELS, PRICES | {"720p": price}) for price in NO_PRICES),
+            dict.fromkeys(MODELS, PRICES | {"4k": PRICE}),
+            dict.fromkeys([*MODELS, "veo-9"], PRICES),
+            dict.fromkeys(list(MODELS)[1:], PRICES),
+        ],
+    )
+    def test_invalid_table_is_refused_in_one_line(self, settings, table):
+        settings.VIDEO_PRICES = table
+        error = found()["jobs.E007"]
+        assert error.msg.startswith("VIDEO_PRICES: ")
+        assert "\n" not in error.msg
+
+    @pytest.mark.parametrize("table", [{}, dict.fromkeys(MODELS, PRICES)])
+    def test_whole_table_or_none_is_accepted(self, settings, table):
+        settings.VIDEO_PRICES = table
+        assert found() == {}
 
 
 class TestProduction:

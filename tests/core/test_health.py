@@ -61,6 +61,15 @@ def test_probe_is_answered_over_plain_http(anonymous, failing, settings, path):
     assert anonymous.get("/video-monitor").status_code == 301
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("host", ["10.0.0.5:8000", "other.example.com", "", "a b"])
+def test_probe_is_answered_under_any_host_name(anonymous, failing, settings, path, host):
+    settings.ALLOWED_HOSTS = ["studio.example.com"]
+    assert anonymous.get(path, headers={"host": host}).status_code == 200
+    for other in ("/", "/healthz/", "/readyz/x", "/metrics", "/api/v1/video-models"):
+        assert anonymous.get(other, headers={"host": host}).status_code == 400
+
+
 class TestReadyz:
     def test_ready_service_is_200(self, anonymous, failing):
         assert failing() == {}

@@ -45,13 +45,7 @@ LEAST = {
     "TRUSTED_PROXIES": 0,
     "STAFF_REFUND_DAILY_TOKENS": 0,
 }
-GOOD_PRICE = {"perSecond": 4, "sound": 2}
-GOOD_PRICES = {"720p": GOOD_PRICE, "1080p": GOOD_PRICE}
-BAD_PRICES: list[Any] = [
-    *(4, None, {}, [4, 2], GOOD_PRICE | {"minimum": 1}),
-    *({"perSecond": amount, "sound": 2} for amount in (-1, 4.5, 4.0, "4", True, None, 1_000_001)),
-    *({"perSecond": 4, "sound": amount} for amount in (-1, 0.5, float("nan"), 10**4000)),
-]
+GOOD_PRICES = {"720p": {"perSecond": 4, "sound": 2}, "1080p": {"perSecond": 4, "sound": 2}}
 
 
 def prices(of_each_model: Any) -> str:
@@ -69,15 +63,8 @@ INVALID = {
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
     "VEO_PERSON_GENERATION": ["nonsense", "ALLOW_ALL", "allow_adult "],
     "VIDEO_PRICES": [
-        *("nonsense", "4", "[]", "{}", "null", prices({}), prices([])),
-        *(prices({"720p": GOOD_PRICE}), prices({"720p": GOOD_PRICE, "1080p": {"perSecond": 1}})),
-        *(prices(GOOD_PRICES | {"720p": price}) for price in BAD_PRICES),
-        prices(GOOD_PRICES | {"4k": GOOD_PRICE}),
-        json.dumps(dict.fromkeys([*MODELS, "veo\n9"], GOOD_PRICES)),
-        json.dumps(dict.fromkeys(list(MODELS)[1:], GOOD_PRICES)),
-        json.dumps(dict.fromkeys(MODELS, GOOD_PRICES)).replace(
-            '"sound": 2', '"sound": 2, "sound": 2'
-        ),
+        *("nonsense", "4", "[]", "{}", "null"),
+        prices(GOOD_PRICES).replace('"sound": 2', '"sound": 2, "sound": 2'),
     ],
     "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
     "CORS_ALLOWED_ORIGINS": [

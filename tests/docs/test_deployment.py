@@ -151,13 +151,11 @@ class TestStaticFiles:
 
 @pytest.mark.live
 class TestHealthcheck:
-    @pytest.mark.parametrize("hosts", ["127.0.0.1,localhost", "*", ".example.com"])
-    def test_healthcheck_passes_whatever_hosts_are_allowed(self, service, hosts):
-        port = service.url.rpartition(":")[2]
-        assert check(PORT=port, ALLOWED_HOSTS=hosts).returncode == 0
+    def test_healthcheck_passes_where_web_answers(self, service):
+        assert check(PORT=service.url.rpartition(":")[2]).returncode == 0
 
     def test_healthcheck_fails_where_nobody_answers(self):
-        done = check(PORT="1", ALLOWED_HOSTS="localhost")
+        done = check(PORT="1")
         assert done.returncode == 1
         assert "refused" in done.stderr
         assert "Traceback" not in done.stderr

@@ -135,16 +135,44 @@ class TestCard:
             video = play(page, lighthouse)
             id = order(alice, "Two foxes in fresh snow [[slow:4]]")
             seen = [video.evaluate("video => video.currentTime")]
-            for label in ("Running", "Done"):
-                expect(chip(page, id)).to_have_text(label)
-                seen.append(video.evaluate("video => video.currentTime"))
+            place = video.bounding_box()
+            expect(chip(page, id)).to_have_text("Running")
+            seen.append(video.evaluate("video => video.currentTime"))
+            waiting = page.get_by_role("button", name="1 new")
+            expect(waiting).to_be_visible()
+            expect(card(page, id)).to_have_count(0)
+            assert video.bounding_box() == pytest.approx(place, abs=1)
+            waiting.click()
+            expect(chip(page, id)).to_have_text("Done")
+            expect(waiting).to_be_hidden()
+            seen.append(video.evaluate("video => video.currentTime"))
             assert seen == sorted(set(seen))
             assert page.evaluate("disturbed") == []
             assert video.evaluate("video => video === first && !video.paused")
             play(page, id)
             assert until(lambda: page.evaluate("first.currentTime > 0.2"), seconds=5)
             assert page.evaluate("first.closest('.card').id") == f"job-{id}"
-            expect(page.locator("#news")).to_have_text("Done: Two foxes in fresh snow [[slow:4]].")
+
+    @pytest.mark.parametrize("watch", ["hover", "focus"])
+    def test_card_that_is_watched_stays_and_another_one_waits(self, show, alice, lighthouse, watch):
+        page = show(f"{MONITOR}?status=SUCCEEDED")
+        link = card(page, lighthouse).get_by_role("link").first
+        getattr(link, watch)()
+        place = link.bounding_box()
+        id = make(alice, "A kite above the dunes")
+        waiting = page.get_by_role("button", name="1 new")
+        expect(waiting).to_be_visible()
+        assert link.bounding_box() == pytest.approx(place, abs=1)
+        page.mouse.move(0, 0)
+        page.evaluate("document.activeElement.blur()")
+        expect(card(page, id)).to_be_visible()
+        expect(waiting).to_be_hidden()
+
+    def test_end_of_a_job_is_read_out(self, show, alice):
+        page = show()
+        id = order(alice, "A heron at the weir [[slow:3]]")
+        expect(chip(page, id)).to_have_text("Running")
+        expect(page.locator("#news")).to_have_text("Done: A heron at the weir [[slow:3]].")
 
     def test_waiting_job_is_shown_before_it_runs(self, show, studio, alice):
         page = show()
@@ -234,6 +262,36 @@ class TestLog:
 def lines(studio: Stack, id: str) -> int:
     query = "SELECT count(*) FROM jobs_jobevent WHERE job_id = %s"
     return studio.sql(query, id.replace("-", ""))[0][0]
+
+
+class TestRows:
+    def test_ten_active_jobs_and_the_first_videos_are_seen_at_once(self, show, alice, lighthouse):
+        ids = [order(alice, f"A loom weaves cloud {n} {LONG}") for n in range(10)]
+        page = show(height=800)
+        expect(page.locator(".row[data-status=RUNNING]")).to_have_count(10)
+        for width, film_ends_by in ((MIDDLE, 800), (NARROW, 2 * 844)):
+            page.set_viewport_size({"width": width, "height": 800 if width == MIDDLE else 844})
+            box = page.locator(".card .film").first.bounding_box()
+            assert box["y"] + box["height"] <= film_ends_by
+        for id in ids:
+            cancel(alice, id)
+
+    def test_log_opens_below_its_row(self, show, alice):
+        id = order(alice, f"A mill wheel turns {LONG}")
+        log = card(show(), id).locator("details")
+        log.locator("summary").click()
+        expect(log.get_by_text("queued").first).to_be_visible()
+        cancel(alice, id)
+
+
+class TestWall:
+    def test_newest_video_plays_muted_and_nothing_can_be_clicked(self, show, lighthouse):
+        page = show(f"{MONITOR}?view=wall")
+        video = page.locator("video").first
+        assert until(lambda: video.evaluate("video => video.muted && video.currentTime > 0"), 10)
+        assert page.locator("a:not(.skip), button:visible, summary, input").count() == 0
+        drifts = "document.getElementById('live').getAnimations().length"
+        assert page.evaluate(drifts) == 1
 
 
 class TestPage:

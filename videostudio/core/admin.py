@@ -12,7 +12,7 @@ from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -153,10 +153,14 @@ def export(
 ) -> StreamingHttpResponse:
     """Stream `rows` as a CSV file; `columns` maps names to functions of the row.
 
-    The admin log records the person, the number of rows and the filters.
+    The admin log records the person, the number of rows and the filters. It does not record the
+    words of a search, because a name among them would outlive the deletion of the account.
     """
     name = str(rows.model._meta.verbose_name_plural)
-    query = request.META.get("QUERY_STRING", "")
+    filters = request.GET.copy()
+    if SEARCH_VAR in filters:
+        filters[SEARCH_VAR] = "words"
+    query = filters.urlencode()
     whole = "all " if request.POST.get("select_across") == "1" else ""
     count = rows.count()
     how_many = f"{whole}{count:,} row{'' if count == 1 else 's'}{f' of ?{query}' if query else ''}"

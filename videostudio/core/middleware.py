@@ -9,19 +9,19 @@ from uuid import uuid4
 
 from django.core.handlers.exception import convert_exception_to_response
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import resolve
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 
-from videostudio.core.api.errors import is_api
+from videostudio.core.api.errors import is_api, json_error
 from videostudio.core.logs import request_id
 
 logger = logging.getLogger("videostudio.requests")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-API_PATH = re.compile(r"/api/v1/(video-jobs|video-models|tokens)(/|\Z)")
+API_PATH = re.compile(r"/(api/v1/(video-jobs|video-models|tokens)|v1/videos)(/|\Z)")
 PROBES = ("/healthz", "/readyz")
 METRICS = "/metrics"
 DATABASE_DOWN = (OperationalError, InterfaceError)
@@ -105,12 +105,11 @@ class DatabaseUnavailableMiddleware:
 
 
 def database_unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """JSON under /api/, an empty body for Prometheus, else a page."""
+    """JSON under /api/ and /v1/, an empty body for Prometheus, else a page."""
     logger.error("the database does not respond", exc_info=exception)
     if is_api(request):
         detail = "The service is not available at the moment. Please try again."
-        body = {"detail": detail, "code": "unavailable"}
-        return JsonResponse(body, status=503, headers=RETRY_AFTER)
+        return json_error(request, 503, detail, "unavailable", RETRY_AFTER)
     if request.path == METRICS:
         return HttpResponse(status=503, content_type="text/plain", headers=RETRY_AFTER)
     # Without the request: a context processor would read the user from the database.
@@ -123,11 +122,13 @@ def api_bypass_middleware(
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Call the view of an API request directly, without sessions, CSRF and other page middleware.
 
-    Those took a tenth of the time to create a job (docs/performance.md).
+    Those took a tenth of the time to create a job (docs/performance.md). Probes too, with any Host
+    header: a kubelet or load balancer sends the machine's address.
     """
 
     def answer(request: HttpRequest) -> Any:
-        request.get_host()  # raises DisallowedHost, as Django's own middleware does
+        if request.path_info not in PROBES:
+            request.get_host()  # raises DisallowedHost, as Django's own middleware does
         match = request.resolver_match = resolve(request.path_info)
         try:
             response = match.func(request, *match.args, **match.kwargs)
@@ -138,7 +139,7 @@ def api_bypass_middleware(
     handler: Any = convert_exception_to_response(answer)
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not API_PATH.match(request.path_info):
+        if not (API_PATH.match(request.path_info) or request.path_info in PROBES):
             return get_response(request)
         response: HttpResponse = handler(request)
         response.headers.setdefault("Content-Length", str(len(response.content)))
@@ -153,7 +154,7 @@ def trailing_slash_middleware(
     """Remove the trailing slash of an API path before the URL is resolved."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith("/api/"):
+        if request.path_info.startswith(("/api/", "/v1/")):
             request.path_info = request.path_info.removesuffix("/")
         return get_response(request)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from waitress.parser import HTTPRequestParser
 
+from videostudio.core.api.openai_form import is_openai
+
 MAX_LINE_BYTES = 4_094
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 65_536
@@ -28,6 +30,7 @@ class Parser(HTTPRequestParser):
 
     unread = False
     chunked: bool
+    path: str
     content_length: int
 
     def __init__(self, adjustments: Any) -> None:
@@ -62,6 +65,8 @@ class Parser(HTTPRequestParser):
         without_length = self.chunked or "TRANSFER_ENCODING" in self.headers
         if self.content_length <= most and not without_length:
             return
+        if self.chunked and not anonymous and is_openai(self.path):
+            return  # openai-node streams files; `max_request_body_size` is the limit
         if without_length:
             self.headers["TRANSFER_ENCODING"] = "chunked"  # Django answers 411
         self.unread = True

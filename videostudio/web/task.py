@@ -8,6 +8,8 @@ from uuid import uuid4
 from waitress.task import ErrorTask, Task, WSGITask
 from waitress.utilities import build_http_date
 
+from videostudio.core.api.openai_form import in_openai_form, is_openai
+
 logger = logging.getLogger("videostudio.requests")
 
 ERRORS = {  # the reason, and `code` and `detail` as in the API's errors
@@ -83,14 +85,18 @@ class DjangoTask(_Task, WSGITask):
 
 
 class RefusalTask(_Task, ErrorTask):
-    """JSON under /api/, otherwise text."""
+    """JSON under /api/ and /v1/, otherwise text."""
 
     def execute(self) -> None:
         self.version = "1.1"
         status = self.request.error.code
         reason, code, detail = ERRORS.get(status, ERRORS[400])
         body, kind = f"{status} {reason}\n", "text/plain"
-        if self._is_api():
+        path = self._path()
+        if is_openai(path):
+            error = in_openai_form(status, _body(status, code, detail))
+            body, kind = json.dumps(error), "application/json"
+        elif path.startswith("/api/"):
             body, kind = json.dumps(_body(status, code, detail)), "application/json"
         self.status = f"{status} {reason}"
         self.response_headers = [("Content-Type", kind)]
@@ -104,10 +110,11 @@ class RefusalTask(_Task, ErrorTask):
         self.content_length = len(body)
         self.write(body.encode())
 
-    def _is_api(self) -> bool:
+    def _path(self) -> str:
+        """The begin of the path, as far as it was read."""
         line = self.channel.requests[0].start.lstrip().partition(b"\r\n")[0]
-        target = line.partition(b" ")[2]
-        return b"/" + target.lstrip(b"/")[:4] == b"/api/"
+        target = line.partition(b" ")[2].partition(b" ")[0]
+        return "/" + target.lstrip(b"/")[:20].decode("latin-1")
 
 
 def _body(status: int, code: str, detail: str) -> dict[str, Any]:

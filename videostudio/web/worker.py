@@ -19,7 +19,7 @@ from waitress.server import TcpWSGIServer
 
 from videostudio.web.channel import Channel
 from videostudio.web.dispatcher import Dispatcher
-from videostudio.web.parser import MAX_HEAD_BYTES
+from videostudio.web.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES
 
 CONNECTIONS = 2_000  # open at once, for each process
 OPEN_FILES = 3 * CONNECTIONS + 500  # a connection's socket, its body and its answer
@@ -55,6 +55,7 @@ class Server(TcpWSGIServer):
             outbuf_overflow=1_000_000,
             outbuf_high_watermark=100_000_000,
             max_request_header_size=MAX_HEAD_BYTES,
+            max_request_body_size=MAX_BODY_BYTES + 1,  # refused from this size on
             clear_untrusted_proxy_headers=False,  # Django decides (TRUSTED_PROXIES)
             log_socket_errors=False,
         )

@@ -26,8 +26,7 @@ class Command(BaseCommand):
                 token_price=_number("--token-price", token_price),
                 model_ids=settings.VEO_MODEL_IDS,
             )
-            line = json.dumps(table, separators=(",", ":"))
-            pricing.parse(line)
+            pricing.check(table)
         except google_prices.UnknownPrice as error:
             raise CommandError(f"Google's price of {error} is not in google_prices.py") from None
         except ValueError as error:
@@ -36,6 +35,7 @@ class Command(BaseCommand):
             f"# Google's prices of {google_prices.READ_ON} times {margin}, at {token_price} US"
             f" dollars a token, rounded up. Compare them with {google_prices.SOURCE}"
         )
+        line = json.dumps(table, separators=(",", ":"))
         self.stdout.write(f"VIDEO_PRICES='{line}'")
 
 

@@ -1,4 +1,4 @@
-// The API guide: a button that copies each block of code.
+// The API guide and the front page: a button that copies each block of code.
 'use strict';
 
 // Without HTTPS, browsers have no navigator.clipboard, but they can still copy a selection.

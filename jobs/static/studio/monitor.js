@@ -3,15 +3,18 @@
 (() => {
   'use strict';
 
-  const HIDDEN_PACE = 30, LONGEST_PACE = 30; // seconds
+  const HIDDEN_PACE = 30, LONGEST_PACE = 30, TURN = 300; // seconds
   const live = document.getElementById('live');
   const link = document.getElementById('link');
   const news = document.getElementById('news');
+  const newer = document.getElementById('newer');
+  const onWall = document.body.classList.contains('on-a-wall');
   let etag = live.dataset.etag;
   let foundAt = Number(live.dataset.foundAt);
   let failures = 0;
   let clockError = 0; // milliseconds by which this machine's clock is ahead of the server's
   let timer;
+  let released = false; // the viewer asked for the cards that wait
 
   // ---- When to refresh ----
 
@@ -67,20 +70,73 @@
     const { xhr } = event.detail;
     const age = Number(xhr.getResponseHeader('Found-At'));
     if (xhr.status !== 200 || age < foundAt) event.detail.shouldSwap = false;
-    else [foundAt, etag] = [age, xhr.getResponseHeader('ETag')];
+    else {
+      [foundAt, etag] = [age, xhr.getResponseHeader('ETag')];
+      event.detail.serverResponse = hold(event.detail.serverResponse);
+    }
   });
 
   const plays = (node) =>
-    node.nodeType === Node.ELEMENT_NODE &&
+    !onWall && node.nodeType === Node.ELEMENT_NODE &&
     [...node.querySelectorAll('video')].some((video) => !video.paused && !video.ended);
+
+  // ---- What must not move ----
+
+  // The card that the viewer plays, has focused or points at.
+  const watched = () => {
+    const cards = [...(live.querySelector('#cards')?.children ?? [])];
+    return cards.find(plays) ?? cards.find((card) => card.matches(':hover, :focus-within'));
+  };
+
+  // While a card is watched, the others keep their places too, and new ones wait. A job that is no
+  // longer in the list leaves an empty card.
+  const hold = (html) => {
+    const page = new DOMParser().parseFromString(html, 'text/html');
+    const fresh = page.getElementById('cards');
+    const kept = released || !fresh || !watched() ? [] : [...live.querySelector('#cards').children];
+    released = false;
+    const waiting = kept.length ? [...fresh.children].filter((card) => !document.getElementById(card.id)?.closest('#cards')).length : 0;
+    newer.hidden = !waiting;
+    newer.textContent = `${waiting} new`;
+    if (!kept.length) return html;
+    if (waiting) etag = ''; // the next answer shows them, unless the viewer still watches
+    fresh.replaceChildren(...kept.map((card) => page.getElementById(card.id) ?? empty(card)));
+    return page.body.innerHTML;
+  };
+
+  const empty = (card) => {
+    const place = card.cloneNode(false);
+    place.className = 'card gone-card';
+    delete place.dataset.status;
+    return place;
+  };
+
+  newer.addEventListener('click', () => {
+    released = true;
+    etag = '';
+    look();
+  });
+
+  // The part above the cards may grow and shrink: then the page scrolls, and the card stays.
+  let anchor, top_;
+  document.addEventListener('htmx:beforeSwap', () => {
+    anchor = watched();
+    top_ = anchor?.getBoundingClientRect().top;
+    const above = document.getElementById('above');
+    document.documentElement.style.overflowAnchor = anchor ? 'none' : '';
+    if (above) above.style.minHeight = anchor ? `${above.offsetHeight}px` : '';
+  });
+  document.addEventListener('htmx:afterSwap', () => {
+    if (anchor?.isConnected) window.scrollBy(0, anchor.getBoundingClientRect().top - top_);
+  });
 
   Object.assign(Idiomorph.defaults.callbacks, {
     // An unchanged video keeps its state: playing, paused, position, or broken.
     beforeNodeMorphed: (old, new_) => !(old.dataset?.video && old.dataset.video === new_.dataset?.video),
     // A job stays on the page while its video plays.
     beforeNodeRemoved: (node) => !plays(node),
-    // The viewer opens and closes the logs.
-    beforeAttributeUpdated: (name) => name !== 'open',
+    // The viewer opens and closes the logs; this file sets the only style.
+    beforeAttributeUpdated: (name) => name !== 'open' && name !== 'style',
   });
 
   let before = new Map();
@@ -106,10 +162,18 @@
 
   const tick = () => {
     const now = serverTime();
-    for (const time of live.querySelectorAll('time[data-since]')) {
-      time.title = utc(new Date(time.dateTime));
-      time.textContent = time.dataset.since + duration((now - Date.parse(time.dateTime)) / 1000);
+    for (const time of live.querySelectorAll('time[data-since], time[data-ago]')) {
+      const seconds = (now - Date.parse(time.dateTime)) / 1000;
+      const text = time.dataset.since === undefined ? ago(seconds) : time.dataset.since + duration(seconds);
+      if (time.textContent !== text) time.textContent = text;
     }
+  };
+
+  const ago = (seconds) => {
+    const [minutes, hours, days] = [60, 3600, 86400].map((each) => Math.floor(seconds / each));
+    if (days > 0) return days === 1 ? '1 day ago' : `${days} days ago`;
+    if (hours > 0) return `${hours} h ago`;
+    return minutes > 0 ? `${minutes} min ago` : 'just now';
   };
 
   const duration = (seconds) => {
@@ -137,6 +201,19 @@
       picture.src = video.poster;
     }
   };
+
+  // ---- A screen on a wall ----
+
+  // Nothing stays in one place for long, which would burn in.
+  const play = () => live.querySelectorAll('video').forEach((video) => {
+    video.muted = true;
+    video.play().catch(() => {}); // its server does not respond, which another part reports
+  });
+  if (onWall) {
+    document.addEventListener('htmx:afterSwap', play);
+    setInterval(() => document.body.classList.toggle('turned'), 1000 * TURN);
+    play();
+  }
 
   say('live', 'Live');
   before = statuses();

@@ -7,11 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs import events, lifecycle
+from jobs import events, lifecycle, model_availability
 from jobs.admin import job_summary, timeline
 from jobs.failures import Failure
 from jobs.input_images import Image
-from jobs.models import JobImage
+from jobs.models import JobImage, SubmissionGate, Tick, VideoJob
 from jobs.providers.base import Inputs
 from jobs.storage.base import video_name
 from tests.job_states import OPERATION, STATES, bring, kept
@@ -110,6 +110,7 @@ class TestTimeline:
 
         job = new_job("SUCCEEDED")
         press(operator, "refund", job)
+        queries()  # fills caches
         few = queries()
         for n in range(30):
             events.add(job, f"line {n}", timezone.now())
@@ -118,7 +119,7 @@ class TestTimeline:
 
 class TestSummary:
     @pytest.mark.parametrize(("state", "said"), [
-        ("PENDING", "Has waited to start for 2.0 s: Job queued for processing. 50 tokens are "),
+        ("PENDING", "Has waited to start for 2.0 s. 50 tokens are charged."),
         ("generating", "Running for 2.0 s, generating: Video generation in progress..."),
         ("SUCCEEDED", "The video was stored after 0.0 s. 50 tokens were charged and not "),
         ("FAILED", "Failed after 0.0 s: The video was held back. (safety.output) The 50 tokens"),
@@ -127,6 +128,57 @@ class TestSummary:
     def test_summary_describes_the_state(self, new_job, state, said):
         job = kept(new_job(state, now=NOW))
         assert job_summary.of(job, NOW + timedelta(seconds=2)).startswith(said)
+
+
+class TestOutlook:
+    @pytest.fixture(autouse=True)
+    def workers(self, db):
+        Tick.objects.update(next_at=timezone.now())
+
+    def shown(self, browser, job):
+        found = browser.get(page_of(job)).context["outlook"]
+        return f"{found.why} {found.next}"
+
+    def test_silent_workers_are_named(self, support, new_job):
+        Tick.objects.update(next_at=NOW - timedelta(minutes=4))
+        for job in (new_job(), new_job("generating")):
+            assert "No worker has responded since " in self.shown(support, job)
+            assert "no tokens are lost" in self.shown(support, job)
+
+    def test_place_in_line_and_limits_of_google_are_named(self, support, new_job, bob, settings):
+        settings.VEO_CREATES_PER_MINUTE = 1
+        new_job(user=bob, mock_mode=False)
+        shown = self.shown(support, new_job(mock_mode=False))
+        assert "1 job is ahead of it. Google takes at most 50 of our videos at a time" in shown
+        assert "It starts in about 1 min" in shown
+        assert "A worker starts it within seconds." in self.shown(support, new_job())
+
+    def test_pause_of_google_is_named_for_its_jobs_only(self, support, new_job):
+        SubmissionGate.objects.update(opens_at=NOW + timedelta(minutes=9))
+        said = "Google asked us to slow down: nothing is submitted until"
+        assert said in self.shown(support, new_job(mock_mode=False))
+        assert said not in self.shown(support, new_job())
+
+    def test_limit_of_the_user_is_named(self, support, new_job, settings):
+        _, _, last = new_job("generating"), new_job(), new_job()
+        settings.VIDEO_MAX_ACTIVE_JOBS = 2
+        said = "alice has 1 job running, and older waiting jobs come first. At most 2"
+        assert said in self.shown(support, last)
+
+    def test_missing_model_is_named(self, support, new_job):
+        job = new_job(mock_mode=False)
+        name = model_availability.google_id(job.model)
+        model_availability.close(google_id=name, cause="404", now=timezone.now())
+        assert f"Google has not offered {job.model} since" in self.shown(support, job)
+
+    def test_next_step_of_a_running_job_is_named(self, support, new_job):
+        job = new_job("generating")
+        assert "Without success it ends as FAILED at" in self.shown(support, job)
+        lifecycle.step_failed(job=job, error=Exception("503"), now=timezone.now())
+        assert "The last step failed (1 time in a row)." in self.shown(support, job)
+        VideoJob.objects.update(next_step_at=NOW - timedelta(minutes=3))
+        assert "and no worker has claimed it" in self.shown(support, job)
+        assert support.get(page_of(new_job("FAILED"))).context["outlook"] is None
 
 
 class TestPage:
@@ -155,7 +207,7 @@ class TestPage:
             page = operator.get(page_of(job))
             return {action.name for action in page.context["actions"]}
 
-        assert actions(new_job("SUCCEEDED")) == {"refund", "retry", "fetch"}
+        assert actions(new_job("SUCCEEDED")) == {"refund", "retry", "fetch", "take_down"}
         assert actions(new_job("FAILED")) == {"retry", "fetch"}
         assert actions(new_job("FAILED", initial_image=True)) == {"fetch"}
         assert actions(new_job("generating")) == {"refund", "cancel", "fail"}

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobs.models import VideoJob
-from jobs.stats import estimates
+from jobs.models import Tick, VideoJob
+from jobs.stats import lateness
 from tests.staff_site import LIST
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
@@ -157,12 +157,12 @@ class TestFilters:
         assert young not in listed(support, ordered_to=start)
 
 
-class TestStuck:
+class TestLate:
     @pytest.fixture
     def usual(self, new_job, roomy):
         """Twenty jobs that took a minute each."""
         long_ago = timezone.now() - timedelta(hours=1)
-        for _ in range(estimates.MIN_SLOW_SAMPLE):
+        for _ in range(lateness.MIN_SAMPLE):
             job = new_job("SUCCEEDED")
             VideoJob.objects.filter(pk=job.pk).update(
                 started_at=long_ago, completed_at=long_ago + timedelta(minutes=1)
@@ -178,19 +178,32 @@ class TestStuck:
     def test_job_slower_than_nearly_all_earlier_ones_is_stuck(self, support, new_job, usual):
         late = self.started(new_job("generating"), minutes=2)
         self.started(new_job("generating"), seconds=30)
-        assert listed(support, stuck="yes") == [late]
+        assert listed(support, late="stuck") == [late]
 
     def test_job_of_a_kind_without_history_is_not_stuck(self, support, new_job, usual):
         self.started(new_job("generating", mock_mode=False), minutes=2)
-        assert listed(support, stuck="yes") == []
+        assert listed(support, late="stuck") == []
 
     def test_job_with_a_late_step_is_stuck(self, support, new_job):
         job = new_job("generating")
         VideoJob.objects.filter(pk=job.pk).update(
             next_step_at=timezone.now() - timedelta(minutes=1)
         )
-        assert listed(support, stuck="yes") == [job]
-        assert "label-stuck" in support.get(f"{LIST}{job.pk}/change/").text
+        assert listed(support, late="stuck") == [job]
+        for page in (LIST, f"{LIST}{job.pk}/change/"):
+            assert "label-stuck" in support.get(page).text
+
+    @pytest.mark.parametrize(("minutes", "silent"), [(6, False), (1, True)])
+    def test_job_that_waits_for_too_long_is_late(self, support, new_job, minutes, silent):
+        """Without workers, a minute is too long."""
+        now = timezone.now()
+        Tick.objects.update(next_at=now - timedelta(hours=silent))
+        job = new_job(now=now - timedelta(minutes=minutes))
+        new_job()
+        assert listed(support, late="waiting") == [job]
+        assert listed(support, late="stuck") == []
+        assert support.get(LIST).text.count("long wait") == 1
+        assert "long wait" in support.get(f"{LIST}{job.pk}/change/").text
 
 
 class TestPages:
@@ -201,8 +214,9 @@ class TestPages:
             return len(captured)
 
         queries(q="the first search of a process looks for the word index")
-        for query in ({}, {"q": "sunset"}, {"stuck": "yes"}, {"ordered": "hour"}):
+        for query in ({}, {"q": "sunset"}, {"late": "stuck"}, {"ordered": "hour"}):
             new_job("generating")
+            queries(**query)  # fills the cache of what is late
             few = queries(**query)
             for _ in range(9):
                 new_job("generating")

@@ -19,7 +19,7 @@ QUERIES = (
     *("prompt__regex=((", "amount__range=1", "content=abc", "ip_address=abc", "user_agent=%00"),
     *("action_flag__exact=" + "9" * 30, "action_flag__exact=%00", "internal__exact=abc"),
     *("is_active__exact=%00", "user=abc", "user__password__startswith=a", "account=%00", "q=%00"),
-    *("ordered=%00", "ordered_from=%00", "stuck=%00", "tokens=%00", "o=99.-7.x", "p=-1", "utm=1"),
+    *("ordered=%00", "ordered_from=%00", "late=%00", "tokens=%00", "o=99.-7.x", "p=-1", "utm=1"),
     *("created_at__month__in=abc", "kind__in=%00", "_to_field=abc", "user__id__regex=(("),
 )
 

@@ -82,6 +82,17 @@ class TestClusters:
         Tick.objects.update(next_at=timezone.now() - timedelta(minutes=4))
         assert "silent for 4 min" in support.get(FRONT).text
 
+    def test_outage_is_named_and_late_jobs_are_counted_with_a_link(self, support, new_job):
+        now = timezone.now()
+        job = new_job("generating")
+        new_job(now=now - timedelta(minutes=9))
+        VideoJob.objects.filter(pk=job.pk).update(next_step_at=now - timedelta(minutes=1))
+        Tick.objects.update(next_at=now - timedelta(minutes=4))
+        page = support.get(FRONT).text
+        assert "The workers have not responded since" in page
+        for kind in ("stuck", "waiting"):
+            assert f'<a href="/admin/jobs/videojob/?late={kind}">1</a>' in page
+
     def test_closed_gate_is_shown(self, support):
         SubmissionGate.objects.update(opens_at=timezone.now() + timedelta(minutes=1))
         assert "nothing is submitted until" in support.get(FRONT).text
@@ -195,7 +206,7 @@ class TestPage:
             support.get(FIGURES)
         with CaptureQueriesContext(connection) as second:
             support.get(FIGURES)
-        assert len(first) < 35
+        assert len(first) < 45
         assert len(second) <= 6  # session, user, permissions, the cached figures
 
     @pytest.mark.parametrize("n", [1, 12])
@@ -205,4 +216,4 @@ class TestPage:
             new_job("SUCCEEDED")
         with CaptureQueriesContext(connection) as captured:
             jobs(), tokens()
-        assert len(captured) == 14
+        assert len(captured) == 19

@@ -28,6 +28,7 @@ OPERATIONS = {
         "429",
         "503",
     },
+    ("/api/v1/video-jobs/quote", "post"): {"200", "400", "401", "403", "413", "415", "429"},
     ("/api/v1/video-jobs", "get"): {"200", "400", "401"},
     ("/api/v1/video-jobs/{id}", "get"): {"200", "304", "400", "401", "404"},
     ("/api/v1/video-jobs/{id}", "patch"): {"200", "400", "401", "403", "404"},
@@ -65,7 +66,7 @@ OPERATIONS = {
 OPERATION_IDS = {
     *("register", "logIn", "refreshTokens", "logOut", "getAccount", "listVideoModels"),
     *("createVideoJob", "getVideoJob", "listVideoJobs", "cancelVideoJob", "deleteVideoJob"),
-    *("updateVideoJob", "removeVideo"),
+    *("updateVideoJob", "removeVideo", "quoteVideoJob"),
     *("deleteAccount", "changePassword", "requestPasswordReset", "resetPassword"),
     *("putWebhook", "getWebhook", "deleteWebhook", "rotateWebhookSecret", "testWebhook"),
     *("listWebhookDeliveries", "replayWebhookDelivery"),

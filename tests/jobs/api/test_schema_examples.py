@@ -182,6 +182,13 @@ WEBHOOK = "/api/v1/webhook"
 WRONG = {"currentPassword": "wrong", "newPassword": "a new and long password"}
 STRANGE = f"{JOBS}/550e8400-e29b-41d4-a716-446655440000"
 
+
+def without_its_video(world: Any) -> Any:
+    job = f"{JOBS}/{world.new_job('SUCCEEDED').pk}"
+    world.alice.delete(f"{job}/video")
+    return world.alice.get(f"{job}/download")
+
+
 CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ("register", "400", "Invalid"): lambda world: post(world, "register", CAROL),
     ("register", "403", "RegistrationClosed"): closed,
@@ -277,6 +284,13 @@ CALLS: dict[tuple[str, str, str], Callable[[Any], Any]] = {
     ("downloadVideo", "404", "NotFound"): lambda world: world.alice.get(f"{STRANGE}/download"),
     ("downloadVideo", "400", "NotReady"): lambda world: world.alice.get(
         f"{JOBS}/{world.new_job().pk}/download"
+    ),
+    ("downloadVideo", "410", "VideoRemoved"): without_its_video,
+    ("removeVideo", "404", "NotFound"): lambda world: world.alice.delete(
+        f"{JOBS}/{world.new_job('FAILED').pk}/video"
+    ),
+    ("removeVideo", "409", "NotReady"): lambda world: world.alice.delete(
+        f"{JOBS}/{world.new_job().pk}/video"
     ),
     ("cancelVideoJob", "404", "NotFound"): lambda world: world.alice.post(f"{STRANGE}/cancel"),
     ("cancelVideoJob", "409", "AlreadyFinished"): lambda world: world.alice.post(

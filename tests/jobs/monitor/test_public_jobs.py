@@ -21,8 +21,9 @@ class TestPublicFields:
             *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds"),
             *("negative_prompt", "seed"),
             *("with_sound", "is_mock", "status", "ended", "status_message"),
-            *("progress_percentage", "seconds_left", "before_it", "error_message"),
-            *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
+            *("progress_percentage", "seconds_left", "late", "before_it", "error_message"),
+            *("video_url", "poster_url", "small_poster_url"),
+            *("created_at", "started_at", "completed_at"),
             *("lines", "earlier_lines"),
         }
 
@@ -41,8 +42,15 @@ class TestPublicFields:
     def test_figures_have_only_public_fields(self):
         assert fields(figures.Figures) == {
             *("counts", "private", "oldest_pending", "pending_for_veo", "submit_retries"),
-            *("poll_retries", "store_retries", "retrying_since", "throttled", "recent_failures"),
-            *("failing_since", "recent_successes", "workers_alive", "last_tick", "missing_models"),
+            *("poll_retries", "store_retries", "retrying_since", "throttled", "failures"),
+            *(
+                "recent_failures",
+                "failing_since",
+                "recent_successes",
+                "workers_alive",
+                "last_tick",
+                "missing_models",
+            ),
         }
         assert fields(figures.TypicalRun) == {"seconds", "is_mock", "hosts"}
 
@@ -96,7 +104,7 @@ class TestStorm:
     def test_twenty_concurrent_viewers_take_the_queries_of_one(self, stack):
         """Without jobs: 3 queries for the figures, 2 for the typical run, 2 for the jobs.
 
-        A page after the first counts the jobs before it as well.
+        Only the first page shows active jobs.
         """
         shell = stack(webs=0, clusters=0).manage("shell", "--verbosity", 0, "-c", STORM)
         one_page, two_pages = [json.loads(line) for line in shell.stdout.splitlines()[-2:]]

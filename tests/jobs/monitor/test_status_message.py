@@ -11,7 +11,7 @@ from django.utils.html import strip_tags
 
 from jobs import failures, lifecycle, model_availability
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
-from jobs.monitor import figures, status_message
+from jobs.monitor import figures, formatting, status_message
 from jobs.stats.queries import PERIOD
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.job_states import bring
@@ -180,7 +180,7 @@ STATES: dict[State, tuple[str, str]] = {
 def expected(state, now):
     severity, text = STATES[state]
     times = {"now": now, "hour_ago": now - HOUR}
-    return severity, text.format(**{name: f"{at:%H:%M} UTC" for name, at in times.items()})
+    return severity, text.format(**{name: formatting.clock(at, now) for name, at in times.items()})
 
 
 def headline(now):
@@ -201,7 +201,7 @@ class TestSentence:
 
     def test_model_that_is_missing_for_days_has_a_date(self, now, new_job):
         misses_a_model(new_job, now - 4 * 24 * HOUR)
-        assert f"since {now - 97 * HOUR:%d %B}: new orders" in headline(now)[1]
+        assert f"since {formatting.clock(now - 97 * HOUR, now)}: new orders" in headline(now)[1]
 
     def test_refusals_by_the_safety_filter_are_ignored(self, now, new_job):
         for _ in range(3):

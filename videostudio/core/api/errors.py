@@ -2,7 +2,8 @@
 
 Apps raise subclasses of APIException, or have their views translate the exceptions of their domain.
 All bodies have `detail`, a sentence for a person, and `code`, a word for a program. Those for an
-invalid request (400, 411, 413, 415, 422) also name the field and list all errors.
+invalid request (400, 411, 413, 415, 422) also name the field and list all errors. Under /v1/ an
+error has OpenAI's form instead (`openai_form.py`).
 """
 
 import re
@@ -30,6 +31,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from videostudio.core.api.names import printable
+from videostudio.core.api.openai_form import in_openai_form, is_openai, no_retry
 
 NO_CREDENTIALS = "Send the header 'Authorization: Bearer <API key or access token>'."
 NON_FIELD_ERRORS = api_settings.NON_FIELD_ERRORS_KEY
@@ -59,7 +61,10 @@ def handle(exc: Exception, context: dict) -> Response | None:
             request = context["request"]  # the view may render HTML, but errors are JSON
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
-            return answer(_explained(exc, context))
+            response = answer(_explained(exc, context))
+            if is_openai(request.path):
+                response.data = in_openai_form(response.status_code, response.data)
+            return response
     return None
 
 
@@ -183,18 +188,37 @@ ANSWERS: list[tuple[Any, Callable[[Any], Response]]] = [
 ]
 
 
-# ---- Django's own error responses, in the same form under /api/ ----
+# ---- Django's own error responses, in the same form under /api/ and /v1/ ----
 
 
 def is_api(request: HttpRequest) -> bool:
-    return f"/{request.path.lstrip('/')}/".startswith("/api/")
+    return is_openai(request.path) or f"/{request.path.lstrip('/')}/".startswith("/api/")
+
+
+def json_error(
+    request: HttpRequest,
+    status: int,
+    detail: str,
+    code: str,
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> JsonResponse:
+    body: dict[str, Any] = {"detail": detail, "code": code} | more
+    headers = dict(headers or {})
+    if is_openai(request.path):
+        body = in_openai_form(status, body)
+        headers |= no_retry(request.method, request.headers) if status >= 500 else {}
+    return JsonResponse(body, status=status, headers=headers)
 
 
 @csrf_exempt  # it only returns 404
 def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
+    if is_openai(request.path):
+        detail = "There is no such path. Of OpenAI's API this service has /v1/videos: see /docs."
+        return json_error(request, 404, detail, "not_found")
     if is_api(request):
         detail = "There is no such path. The API is at /api/v1, its guide at /docs."
-        return JsonResponse({"detail": detail, "code": "not_found"}, status=404)
+        return json_error(request, 404, detail, "not_found")
     return defaults.page_not_found(request, exception)
 
 
@@ -203,14 +227,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> Any:
         message = "The request cannot be read"
         if isinstance(exception, DisallowedHost):
             message = "This host name is not served: the operator can add it to ALLOWED_HOSTS"
-        body: dict[str, Any] = {"detail": message, "code": "malformed", "field": None}
-        body["errors"] = [{"field": None, "message": message, "code": "malformed"}]
-        return JsonResponse(body, status=400)
+        errors = [{"field": None, "message": message, "code": "malformed"}]
+        return json_error(request, 400, message, "malformed", field=None, errors=errors)
     return defaults.bad_request(request, exception)
 
 
 def server_error(request: HttpRequest) -> Any:
     if is_api(request):
-        detail = "Something went wrong on our side."
-        return JsonResponse({"detail": detail, "code": "internal"}, status=500)
+        return json_error(request, 500, "Something went wrong on our side.", "internal")
     return defaults.server_error(request)

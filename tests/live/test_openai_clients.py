@@ -1,0 +1,98 @@
+"""openai-python and openai-node, unmodified, make a video with a running service."""
+
+import itertools
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests import openai_sdk
+from tests.client import ApiClient
+from tests.clients import node_tools
+from tests.clients.node_tools import HERE
+from tests.openai_sdk import MOCK, VEO
+from tests.uploads import picture
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning"),
+]
+
+POLL = 3  # seconds
+
+
+@pytest.fixture
+def alice(service):
+    return service.user(f"openai-{time.time_ns()}")
+
+
+@pytest.fixture
+def key(alice):
+    return alice.post("/api/v1/keys", json={"name": "SDK"}).json()["key"]
+
+
+def is_mp4(content: bytes) -> bool:
+    return content[4:8] == b"ftyp"
+
+
+def is_jpeg(content: bytes) -> bool:
+    return content[:2] == b"\xff\xd8"
+
+
+class TestPython:
+    @pytest.fixture
+    def sdk(self, service, key):
+        with openai_sdk.client(key, url=service.url) as sdk:
+            yield sdk
+
+    def test_makes_a_video_of_an_image(self, sdk, alice):
+        polls: list[float] = []
+        sdk._client.event_hooks["response"] = [lambda response: polls.append(time.monotonic())]
+        video = sdk.videos.create_and_poll(
+            prompt="A kite [[slow:4]]",
+            model=VEO,
+            size="1280x720",
+            seconds="4",
+            input_reference=("first.png", picture("PNG").read()),
+            extra_body=MOCK | {"private": True, "seed": 7},
+        )
+        assert (video.status, video.progress, video.error) == ("completed", 100, None)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(polls[1:])]
+        assert gaps
+        assert min(gaps) >= POLL
+        assert is_mp4(sdk.videos.download_content(video.id).read())
+        assert is_jpeg(sdk.videos.download_content(video.id, variant="thumbnail").read())
+        assert self.job(alice, video.id)["inputs"]["initialImage"] is True
+        assert sdk.videos.delete(video.id).deleted
+        assert list(sdk.videos.list()) == []
+
+    def job(self, alice: ApiClient, id: str) -> dict[str, Any]:
+        job = alice.job(id)
+        assert (job["private"], job["seed"], job["status"]) == (True, 7, "SUCCEEDED")
+        return job
+
+    def test_failed_video_has_its_error(self, sdk):
+        video = sdk.videos.create_and_poll(
+            prompt="A kite [[fail:safety]]", model=VEO, extra_body=MOCK
+        )
+        assert (video.status, video.error.code) == ("failed", "safety.output")
+
+
+class TestNode:
+    def test_makes_a_video_of_an_image(self, service, key, tmp_path):
+        node_tools.link_packages(tmp_path)
+        program = tmp_path / "openai_video.mjs"
+        program.write_text((HERE / "openai_video.mjs").read_text())
+        image = tmp_path / "first.png"
+        image.write_bytes(picture("PNG").read())
+        output = node_tools.run_script(program, f"{service.url}/v1", key, VEO, image, cwd=tmp_path)
+        seen = json.loads(output)
+        assert seen["statuses"][-1] == "completed"
+        assert seen["pace"] == ["3000"]
+        assert is_mp4(bytes(seen["video"]))
+        assert is_jpeg(bytes(seen["thumbnail"]))
+        assert seen["refused"] == [400, "size", "invalid"]
+        assert seen["listed"] == [seen["id"]]
+        assert seen["deleted"] is True
+        assert seen["missing"] == [404, "not_found"]
