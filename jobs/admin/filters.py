@@ -24,6 +24,15 @@ PERIODS = {
 }
 
 
+class StatusFilter(admin.ChoicesFieldListFilter):
+    """The statuses by their names in the API."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        everything, *statuses = super().choices(changelist)
+        yield everything
+        yield from (choice | {"display": choice["display"].upper()} for choice in statuses)
+
+
 class ErrorCode(admin.SimpleListFilter):
     title, parameter_name = "error code", "error_code"
 

@@ -114,7 +114,8 @@ class CappedModelAdmin(admin.ModelAdmin):
         yield from self.extra_lookups
         each: Any
         for each in self.get_list_filter(request):
-            yield getattr(each, "parameter_name", each)
+            field = each[0] if isinstance(each, tuple) else each
+            yield getattr(field, "parameter_name", field)
             yield from getattr(each, "between", ())
 
     def response_action(self, request: HttpRequest, queryset: QuerySet, *more: Any) -> Any:
