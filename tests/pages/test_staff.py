@@ -407,7 +407,7 @@ class TestOverview:
         page.goto("/admin/")
         page.get_by_label("Find a job").fill("glass whale")
         page.keyboard.press("Enter")
-        expect(page.locator("#result_list tbody tr").last).to_contain_text("jonas")
+        expect(page.get_by_role("main")).to_contain_text("jonas")
 
 
 class TestLogin:
@@ -464,6 +464,22 @@ class TestKeyboard:
         self.tab_to(page, page.get_by_role("button", name="Refund"))
         page.keyboard.press("Enter")
         expect(page.locator(".messagelist")).to_have_text(f"Job {job}: 50 tokens refunded.")
+
+    def test_slash_leads_to_the_search_and_the_only_result_opens(self, enter, studio):
+        studio.user("iris", tokens=50).create(prompt="A zeppelin lands on a lake")
+        page = enter("sam")
+        page.keyboard.press("/")
+        page.keyboard.type("zeppelin")
+        page.keyboard.press("Enter")
+        expect(page.locator(".story")).to_be_visible()
+
+    def test_filters_are_folded_before_the_list_on_a_phone(self, enter):
+        page = enter("sam", width=NARROW, height=844)
+        page.get_by_text("Filter", exact=True).click()
+        page.get_by_role("link", name="FAILED").click()
+        expect(page.get_by_text("Filter: status: FAILED")).to_be_visible()
+        first, second = page.locator(".filters, #result_list").all()
+        assert first.bounding_box()["y"] < second.bounding_box()["y"] < 500
 
     def tab_to(self, page: Page, wanted: Any) -> None:
         for _ in range(60):
