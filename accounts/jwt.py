@@ -24,8 +24,8 @@ from rest_framework_simplejwt.exceptions import (
 )
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
-from rest_framework_simplejwt.tokens import RefreshToken, UntypedToken
 
+from accounts.jwt_keys import RefreshToken, UntypedToken
 from accounts.models import User
 
 EXPIRED = "The refresh token has expired: log in again."

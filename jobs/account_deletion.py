@@ -36,6 +36,7 @@ def delete(*, user: User, now: datetime) -> None:
         with transaction.atomic():
             ledger.close(user=user)
             erasure.erase(user=user)
+            WebhookDelivery.objects.filter(user=user).delete()  # their bodies have the prompts
             Webhook.objects.filter(user=user).delete()
     except ledger.AccountClosed:
         return  # a simultaneous request deletes it
@@ -56,7 +57,7 @@ def _delete_jobs(user: User, now: datetime) -> None:
         lifecycle.delete(job=job, now=now, video_too=VideoRemoval.Cause.ACCOUNT)
     while _delete_ended(user, now):
         pass
-    WebhookDelivery.objects.filter(user=user).delete()  # their bodies have the prompts
+    WebhookDelivery.objects.filter(user=user).delete()  # of a webhook that was put meanwhile
     JobCount.objects.filter(user=user).delete()
 
 
@@ -67,5 +68,7 @@ def _delete_ended(user: User, now: datetime) -> int:
         batch = list(ended.select_for_update().only("video_url", "video_name")[:BATCH_SIZE])
         stored = [job for job in batch if job.video_url]
         removals.queue(jobs=stored, cause=VideoRemoval.Cause.ACCOUNT, now=now, is_bulk=True)
-        VideoJob.objects.filter(pk__in=[job.pk for job in batch]).delete()
+        ids = [job.pk for job in batch]
+        WebhookDelivery.objects.filter(job_id__in=ids).delete()
+        VideoJob.objects.filter(pk__in=ids).delete()
     return len(batch)

@@ -14,6 +14,8 @@ from django.conf import settings
 from jobs import catalog
 from jobs.models import ACTIVE, Status, UnavailableModel, VideoJob
 
+CLOCKS_DIFFER = timedelta(minutes=1)  # of two machines, at most
+
 
 class ModelUnavailable(Exception):
     """Google has no such `model`. It may be tried again in `wait_seconds`; None: at any moment."""
@@ -100,13 +102,20 @@ def _is_of(job: VideoJob, row: UnavailableModel) -> bool:
 
 
 def _was_admitted(job: VideoJob, row: UnavailableModel) -> bool:
-    """Whether the job passed `admit` while the row existed."""
-    return job.created_at > row.since
+    """Whether the job passed `admit` while the row existed.
+
+    The probe did, even if a clock that was ahead wrote `since`.
+    """
+    return job.pk == row.probe or job.created_at > row.since
 
 
 def _may_probe(row: UnavailableModel, now: datetime) -> bool:
-    """Whether a new order may try the model: it is time, or the last probe ended undecided."""
-    if row.next_probe_at <= now:
+    """Whether a new order may try the model: it is time, or the last probe ended undecided.
+
+    A time beyond the interval is of a clock that was ahead, or of a longer VEO_REOPEN_SECONDS.
+    """
+    interval = timedelta(seconds=settings.VEO_REOPEN_SECONDS)
+    if not now < row.next_probe_at <= now + interval + CLOCKS_DIFFER:
         return True
     return row.probe is not None and not _is_active(row.probe)
 

@@ -59,7 +59,7 @@ def _prices() -> str:
         table = "\n".join([head, "|---|---|---|---|---|", *filter(None, rows)])
         text = f"The prices of this service:\n\n{table}"
     else:
-        text = f"On this service every video costs {pricing.highest()} tokens."
+        text = f"On this service a video costs {pricing.highest()} tokens."
     if settings.VIDEO_MOCK_TOKENS is None:
         return text
     return f"{text}\n\nOn this service a mock video costs {settings.VIDEO_MOCK_TOKENS} tokens."

@@ -17,13 +17,14 @@ from django.db import Error, connections
 
 from videostudio import settings
 from videostudio.core.memory import return_large_blocks
+from videostudio.web.worker import FINISH_SECONDS
 
 bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "videostudio.web.worker.Worker"
 threads = settings.WEB_THREADS
 timeout = 60
-graceful_timeout = 25
+graceful_timeout = settings.WEB_DRAIN_SECONDS + FINISH_SECONDS
 control_socket_disable = True
 accesslog = None
 errorlog = "-"

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from jobs.models import Status, VideoJob
 from jobs.stats import periodic, processes, queries
 from jobs.worker import leases
+from videostudio.core import shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class NotReady(Exception):
 @csrf_exempt
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"status": "ok"})
+    return _stopping() if shutdown.requested else JsonResponse({"status": "ok"})
 
 
 @csrf_exempt
@@ -46,6 +47,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     A silent process and a late periodic task are shown and change nothing, because the others go
     on. When no cluster is left, the ticks stop, and the check `workers` fails.
     """
+    if shutdown.requested:
+        return _stopping()
     checks = dict.fromkeys(CHECKS, UNKNOWN)
     for name, check in CHECKS.items():
         checks[name] = _outcome(check)
@@ -61,11 +64,20 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if not failed:
         return JsonResponse(body)
     response = JsonResponse(body | {"status": "unavailable"}, status=503)
-    # Replaces Django's own line, which would be an ERROR at every probe.
-    log_response(
-        "not ready: %s", ", ".join(failed), response=response, logger=logger, level="warning"
-    )
+    _log(response, ", ".join(failed), "warning")
     return response
+
+
+def _stopping() -> JsonResponse:
+    """No load balancer sends more requests to this process, which is asked to end."""
+    response = JsonResponse({"status": "stopping"}, status=503)
+    _log(response, "this process is asked to end", "info")
+    return response
+
+
+def _log(response: JsonResponse, why: str, level: str) -> None:
+    """Replaces Django's own line, which would be an ERROR at every probe."""
+    log_response("not ready: %s", why, response=response, logger=logger, level=level)
 
 
 def _outcome(check: Callable[[], None]) -> str:

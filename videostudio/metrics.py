@@ -16,6 +16,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not settings.METRICS_TOKEN:
         raise Http404
     authorization = request.headers.get("Authorization", "")
-    if not constant_time_compare(authorization, f"Bearer {settings.METRICS_TOKEN}"):
+    tokens = [settings.METRICS_TOKEN, *settings.METRICS_TOKEN_FALLBACKS]
+    if not any(constant_time_compare(authorization, f"Bearer {token}") for token in tokens):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
     return HttpResponse(text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -44,6 +44,11 @@ def model_ids(value: str) -> dict[str, str]:
     return {name: id for name, _, id in pairs}
 
 
+@env.parser_for("keys")
+def keys(value: str) -> list[str]:
+    return [key.strip() for key in value.split(",") if key.strip()]
+
+
 @env.parser_for("table")
 def table(value: str) -> dict[str, Any]:
     """A JSON object without repeated names. The check jobs.E007 compares it with the catalog."""
@@ -99,12 +104,14 @@ def origins(value: str) -> list[str]:
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
+SECRET_KEY_FALLBACKS: list[str] = env.keys("SECRET_KEY_FALLBACKS", "")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list(
     "CSRF_TRUSTED_ORIGINS", [], validate=lambda origins: [*map(an_address("https?"), origins)]
 )
 CORS_ALLOWED_ORIGINS: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "")
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "")
+JWT_SIGNING_KEY_FALLBACKS: list[str] = env.keys("JWT_SIGNING_KEY_FALLBACKS", "")
 HTTPS_ONLY = env.bool("HTTPS_ONLY", not DEBUG)
 
 DATABASE = env.dj_db_url(
@@ -115,6 +122,9 @@ REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
 PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
 WEB_THREADS = env.int("WEB_THREADS", 8, validate=at_least(1))
+WEB_DRAIN_SECONDS = env.int(
+    "WEB_DRAIN_SECONDS", 0, validate=validate.Range(0, 60, error="must be 0 to 60")
+)
 WORKER_CONCURRENCY = env.int(
     "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
 )
@@ -211,6 +221,7 @@ ADMIN_OTP_REQUIRED = env.bool("ADMIN_OTP_REQUIRED", False)
 STAFF_REFUND_DAILY_TOKENS = env.int("STAFF_REFUND_DAILY_TOKENS", 1000, validate=at_least(0))
 
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+METRICS_TOKEN_FALLBACKS: list[str] = env.keys("METRICS_TOKEN_FALLBACKS", "")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
     "LOG_FORMAT",
@@ -239,10 +250,14 @@ def _problems() -> list[str]:
         errors.append("SECRET_KEY: is required unless DEBUG=true")
     elif not DEBUG and len(SECRET_KEY) < 32:
         errors.append("SECRET_KEY: must be at least 32 characters unless DEBUG=true")
+    if not DEBUG and any(len(key) < 32 for key in SECRET_KEY_FALLBACKS):
+        errors.append("SECRET_KEY_FALLBACKS: each must be at least 32 characters unless DEBUG=true")
     if not DEBUG and not ALLOWED_HOSTS:
         errors.append("ALLOWED_HOSTS: is required unless DEBUG=true")
     if JWT_SIGNING_KEY and len(JWT_SIGNING_KEY.encode()) < 32:
         errors.append("JWT_SIGNING_KEY: must be at least 32 bytes")
+    if any(len(key.encode()) < 32 for key in JWT_SIGNING_KEY_FALLBACKS):
+        errors.append("JWT_SIGNING_KEY_FALLBACKS: each must be at least 32 bytes")
     if USE_CLOUDINARY:
         account = ("CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY", "CLOUDINARY_API_SECRET")
         errors += [
@@ -483,12 +498,19 @@ AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_VERBOSE = False
 
+
+def derived_jwt_key(key: str) -> str:
+    return hashlib.sha256(f"jwt:{key}".encode()).hexdigest()
+
+
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(hours=1),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
     "CHECK_REVOKE_TOKEN": True,  # a changed password invalidates all earlier tokens
-    "SIGNING_KEY": JWT_SIGNING_KEY or hashlib.sha256(f"jwt:{SECRET_KEY}".encode()).hexdigest(),
+    "SIGNING_KEY": JWT_SIGNING_KEY or derived_jwt_key(SECRET_KEY),
 }
+# Keys that verify tokens as well, and sign none.
+JWT_VERIFYING_KEYS = [*JWT_SIGNING_KEY_FALLBACKS, *map(derived_jwt_key, SECRET_KEY_FALLBACKS)]
 
 LEDGER_AUDITS = ["jobs.reconciliation.findings"]
 

@@ -17,10 +17,10 @@ from rest_framework_simplejwt.exceptions import (
     TokenError,
 )
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.tokens import AccessToken, UntypedToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts import api_keys
+from accounts.jwt_keys import AccessToken, UntypedToken
 from accounts.models import USER_OF_ID, ApiKey, User
 
 SCHEME = "Authorization must be 'Bearer <API key or access token>'."

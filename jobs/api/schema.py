@@ -126,9 +126,9 @@ create = extend_schema(
 quote = extend_schema(
     operation_id="quoteVideoJob",
     summary="Ask what a video costs",
-    description="Takes the fields of an order and says what it would be charged now. An order that "
-    "would be refused with 400 is refused here too. Nothing is stored or charged, and the limit of "
-    "active jobs does not apply.",
+    description="Takes the fields of an order and says what it would be charged now. A quote gets "
+    "the same 400 that the order would get. Nothing is stored or charged. Whether Google offers "
+    "the model, the limit of the API key and the limit of active jobs are not checked.",
     request=ORDER_BODY,
     examples=[
         sent(ORDER, "A sample video from text", media_type=JSON),

@@ -84,7 +84,7 @@ class ModelSerializer(serializers.Serializer):
     tokenCost = serializers.IntegerField(help_text="The most that a video costs, in tokens.")
     prices = ModelPriceSerializer(
         many=True,
-        help_text="What each combination costs; any aspect ratio, with or without images.",
+        help_text="What each combination costs as a real video, with any aspect ratio and images.",
     )
 
 

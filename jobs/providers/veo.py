@@ -41,7 +41,8 @@ ASSET = types.VideoGenerationReferenceType.ASSET
 SAFETY_SIGNS = ("safety", "usage guidelines", "responsible ai", "sensitive")
 OPERATOR_SIGNS = (  # in the error of a submission or an operation
     *("api_key_invalid", "resource_project_invalid", "consumer_invalid"),
-    *("storage uri", "storageuri", "output_gcs_uri", "billing", "service account", "allowlist"),
+    *("requires billing", "billing account", "billing_disabled"),  # not a quota's "billing details"
+    *("storage uri", "storageuri", "output_gcs_uri", "service account", "allowlist"),
 )
 RETRY_DELAY = re.compile(r"'retryDelay': '(\d+(?:\.\d+)?)s'")
 SAFETY_OUTPUT = "The video was held back by Google's safety filters."

@@ -48,9 +48,15 @@ class LocalVideos(FileSystemStorage):
         seen: set[str] = set()
         for path in Path(self.path(FOLDER)).glob("*.*"):
             name = f"{FOLDER}/{path.stem}"
-            if job_of(name) and name not in seen and path.stat().st_mtime < moment.timestamp():
+            if job_of(name) and name not in seen and self._is_older(path, moment):
                 seen.add(name)
                 yield name
+
+    def _is_older(self, path: Path, moment: datetime) -> bool:
+        try:
+            return path.stat().st_mtime < moment.timestamp()
+        except FileNotFoundError:  # a worker has deleted it meanwhile
+            return False
 
     def _put_poster(self, name: str, poster: Path) -> str:
         """In its own size, and in that of the monitor's lists."""

@@ -17,6 +17,7 @@ from jobs.webhooks import outbox, secrets, sending
 
 DELETED = "The webhook was deleted."
 Status = WebhookDelivery.Status
+SECRET_FIELDS = ["secret", "previous_secret", "previous_until", "older_secrets"]
 
 
 def put(*, user: Any, url: str, events: Sequence[str], now: datetime) -> tuple[Webhook, str | None]:
@@ -65,8 +66,28 @@ def rotate(*, webhook: Webhook, now: datetime) -> str:
         except secrets.UnreadableSecret:
             locked.older_secrets, locked.previous_secret, locked.previous_until = [], "", None
         locked.secret = secrets.encrypt(secret)
-        locked.save(update_fields=["secret", "previous_secret", "previous_until", "older_secrets"])
+        locked.save(update_fields=SECRET_FIELDS)
     return secret
+
+
+def reencrypt_all(*, now: datetime) -> tuple[int, int]:
+    """Encrypt all secrets under the present SECRET_KEY; how many webhooks were, and were not."""
+    keys = list(Webhook.objects.order_by("pk").values_list("pk", flat=True))
+    done = sum(_reencrypt(pk, now) for pk in keys)
+    return done, len(keys) - done
+
+
+def _reencrypt(pk: int, now: datetime) -> bool:
+    with transaction.atomic():
+        webhook = Webhook.objects.select_for_update().filter(pk=pk).first()
+        if webhook is None:  # deleted meanwhile
+            return True
+        try:
+            secrets.reencrypt(webhook, now=now)
+        except secrets.UnreadableSecret:
+            return False
+        webhook.save(update_fields=SECRET_FIELDS)
+        return True
 
 
 def delete(*, webhook: Webhook) -> None:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -24,7 +24,7 @@ PURPOSE = b"videostudio webhook secrets"
 
 
 class UnreadableSecret(Exception):
-    """The secret was encrypted under another SECRET_KEY."""
+    """The secret was encrypted under a key that is neither SECRET_KEY nor one of its fallbacks."""
 
 
 def new() -> str:
@@ -33,15 +33,22 @@ def new() -> str:
 
 
 def encrypt(secret: str) -> str:
-    return _fernet().encrypt(secret.encode()).decode()
+    return _keys().encrypt(secret.encode()).decode()
 
 
 def decrypt(text: str) -> str:
     """Raises UnreadableSecret."""
     try:
-        return _fernet().decrypt(text.encode()).decode()
+        return _keys().decrypt(text.encode()).decode()
     except InvalidToken as error:
         raise UnreadableSecret from error
+
+
+def reencrypt(webhook: Webhook, *, now: datetime) -> None:
+    """Encrypt the secrets that sign now under the present key. Raises UnreadableSecret."""
+    older = [(encrypt(decrypt(text)), end) for text, end in retired(webhook, now)]
+    webhook.secret = encrypt(decrypt(webhook.secret))
+    webhook.older_secrets, webhook.previous_secret, webhook.previous_until = older, "", None
 
 
 def of(webhook: Webhook, *, now: datetime) -> list[str]:
@@ -74,6 +81,10 @@ def _signature(secret: str, signed: bytes) -> str:
     return base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-def _fernet() -> Fernet:
+def _keys() -> MultiFernet:
+    return MultiFernet(map(_fernet, [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]))
+
+
+def _fernet(key: str) -> Fernet:
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE)
-    return Fernet(base64.urlsafe_b64encode(derived.derive(settings.SECRET_KEY.encode())))
+    return Fernet(base64.urlsafe_b64encode(derived.derive(key.encode())))

@@ -1,11 +1,15 @@
 """An ORM broker that survives database outages, and reports to the supervisor."""
 
 import logging
+from contextlib import suppress
 from time import monotonic, sleep
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+from django_q.core_signing import BadSignature, TimestampSigner
 
 from jobs.worker import shared
 from jobs.worker.outage import DATABASE_DOWN, RETRY_SECONDS, retry_while_database_is_down
@@ -13,6 +17,18 @@ from jobs.worker.scheduler import restart_ticks
 from jobs.worker.shared import state
 
 logger = logging.getLogger(__name__)
+
+
+def under_present_key(payload: str) -> str:
+    """A queued task, signed with SECRET_KEY if one of SECRET_KEY_FALLBACKS has signed it.
+
+    Django-Q2 drops a task that another key has signed.
+    """
+    for key in settings.SECRET_KEY_FALLBACKS:
+        with suppress(BadSignature):
+            task = TimestampSigner(key=key, salt=Conf.PREFIX).unsign(payload)
+            return TimestampSigner(key=Conf.SECRET_KEY, salt=Conf.PREFIX).sign(task)
+    return payload
 
 
 class OutageTolerantORM(ORM):
@@ -39,7 +55,7 @@ class OutageTolerantORM(ORM):
             sleep(RETRY_SECONDS)
             return None
         state.taken += len(tasks or ())
-        return tasks
+        return tasks and [(id, under_present_key(payload)) for id, payload in tasks]
 
     def delete(self, task_id: int) -> None:
         retry_while_database_is_down(lambda: super(OutageTolerantORM, self).delete(task_id))

@@ -3,12 +3,13 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import api_keys
 from accounts.models import ApiKey, User
-from jobs import account_deletion, job_creation, reruns
+from jobs import account_deletion, job_creation, lifecycle, reruns
 from jobs.models import (
     IdempotencyKey,
     JobCount,
@@ -192,3 +193,25 @@ class TestUnderWay:
         cleanup.purge_expired(now=timezone.now())
         assert not VideoJob.objects.exists()
         assert ledger.balance(user=alice) == TOKENS - COST
+
+    def test_deletion_that_ends_before_the_jobs_leaves_no_event(self, alice, new_job, monkeypatch):
+        """The events contain prompts, those of jobs too that were deleted before the account."""
+        registry.put(user=alice, url=HOOK, events=outbox.EVENTS, now=timezone.now())
+        lifecycle.delete(job=new_job("SUCCEEDED"), now=timezone.now())
+        assert WebhookDelivery.objects.count() == 1
+        with monkeypatch.context() as killed:
+            killed.setattr(account_deletion, "_delete_jobs", lambda user, now: None)
+            account_deletion.delete(user=alice, now=timezone.now())
+        assert not WebhookDelivery.objects.exists()
+
+    def test_event_of_a_job_that_ends_during_the_deletion_goes_with_the_job(self, alice, new_job):
+        registry.put(user=alice, url=HOOK, events=outbox.EVENTS, now=timezone.now())
+        job, webhook = new_job(), Webhook.objects.get()
+        with transaction.atomic():  # what the first transaction of the deletion does
+            ledger.close(user=alice)
+            Webhook.objects.all().delete()
+        webhook.save(force_insert=True)  # as a worker saw it that ends the job meanwhile
+        lifecycle.cancel(job=job, now=timezone.now())
+        assert WebhookDelivery.objects.count() == 1
+        account_deletion.finish(now=timezone.now())
+        assert not WebhookDelivery.objects.exists()

@@ -171,9 +171,12 @@ def secrets(settings, monkeypatch):
     for name, value in SECRETS.items():
         setattr(settings, name, value)
     settings.SIMPLE_JWT = configured.SIMPLE_JWT | {"SIGNING_KEY": "derived-signing-key"}
+    settings.SECRET_KEY_FALLBACKS, settings.JWT_VERIFYING_KEYS = ["former-key"], ["former-jwt-key"]
+    settings.METRICS_TOKEN_FALLBACKS = ["next-metrics"]
     monkeypatch.setitem(configured.DATABASES["default"], "PASSWORD", PASSWORD)
     logs._secrets.cache_clear()
-    yield [*SECRETS.values(), PASSWORD, "derived-signing-key", "hunter2", JWT]
+    rotated = ["former-key", "former-jwt-key", "next-metrics"]
+    yield [*SECRETS.values(), *rotated, PASSWORD, "derived-signing-key", "hunter2", JWT]
     logs._secrets.cache_clear()
 
 

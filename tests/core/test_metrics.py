@@ -68,6 +68,12 @@ class TestEndpoint:
         settings.METRICS_TOKEN = ""
         assert anonymous.get("/metrics", headers={"authorization": sent}).status_code == 404
 
+    def test_fallback_token_is_accepted(self, anonymous, metrics_token, settings):
+        settings.METRICS_TOKEN_FALLBACKS = ["the-next-token"]
+        for token in (TOKEN, "the-next-token"):
+            headers = {"authorization": f"Bearer {token}"}
+            assert anonymous.get("/metrics", headers=headers).status_code == 200
+
     @pytest.mark.parametrize("sent", ["", "Bearer", TOKEN, f"Bearer {TOKEN}x", "é"])
     def test_wrong_or_missing_token_is_401(self, anonymous, metrics_token, sent):
         answer = anonymous.get("/metrics", headers={"authorization": sent})

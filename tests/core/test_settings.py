@@ -30,6 +30,7 @@ LEAST = {
     "PORT": 1,
     "WEB_CONCURRENCY": 1,
     "WEB_THREADS": 1,
+    "WEB_DRAIN_SECONDS": 0,
     "WORKER_CONCURRENCY": 2,
     "VEO_MAX_IN_FLIGHT": 1,
     "VEO_CREATES_PER_MINUTE": 1,
@@ -78,6 +79,8 @@ INVALID = {
     "WEBHOOK_ALLOWED_HOSTS": ["https://localhost", "localhost:8000", "a b"],
     "CLOUDINARY_UPLOAD_PREFIX": ["nonsense"],
     "JWT_SIGNING_KEY": ["x" * 31],
+    "JWT_SIGNING_KEY_FALLBACKS": [f"{'y' * 32},{'x' * 31}"],
+    "SECRET_KEY_FALLBACKS": ["x" * 31],
     "LOG_FORMAT": ["xml"],
     "LOG_LEVEL": ["LOUD"],
     "SECRET_KEY": ["", "x" * 31],
@@ -158,6 +161,7 @@ class TestDefault:
             "PORT": 8000,
             "WEB_CONCURRENCY": 2,
             "WEB_THREADS": 8,
+            "WEB_DRAIN_SECONDS": 0,
             "DATABASE_TRANSACTION_POOLING": False,
             "WORKER_CONCURRENCY": 2,
             "USE_CLOUDINARY": False,
@@ -206,6 +210,12 @@ class TestDefault:
         assert first == again != other
         assert len(first) >= 32
         assert "1111" not in first
+
+    def test_tokens_of_fallback_keys_are_verified(self):
+        old, new = "1" * 50, "2" * 50
+        before = read(SECRET_KEY=old)["SIMPLE_JWT"]["SIGNING_KEY"]
+        after = read(SECRET_KEY=new, SECRET_KEY_FALLBACKS=old, JWT_SIGNING_KEY_FALLBACKS="j" * 32)
+        assert after["JWT_VERIFYING_KEYS"] == ["j" * 32, before]
 
 
 def test_every_variable_is_in_the_example():

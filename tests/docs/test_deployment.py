@@ -98,12 +98,12 @@ class TestCompose:
 
 
 class TestStopTimes:
-    """gunicorn needs up to 25 s to end, a cluster 30 s."""
+    """gunicorn needs up to 25 s to end, after a drain of up to 60 s; a cluster needs 30 s."""
 
     def test_each_deployment_waits_long_enough_for_the_processes_to_end(self):
-        assert seconds(COMPOSE["web"]["stop_grace_period"]) >= 26
+        assert seconds(COMPOSE["web"]["stop_grace_period"]) >= 86
         assert seconds(COMPOSE["worker"]["stop_grace_period"]) >= 31
-        assert seconds(unit("web")["Service"]["TimeoutStopSec"]) >= 26
+        assert seconds(unit("web")["Service"]["TimeoutStopSec"]) >= 86
         assert seconds(unit("worker")["Service"]["TimeoutStopSec"]) >= 31
         assert SERVICES["worker"]["maxShutdownDelaySeconds"] >= 31
 

@@ -1,5 +1,6 @@
 """docs/api.md as the service serves it, for readers who know only its URL."""
 
+import json
 import re
 from functools import partial
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
+from jobs.api import request_serializers
 from tests.docs.markdown import anchors, blocks
 from tests.image import image_files
 from tests.prices import PRICES, price
@@ -20,6 +22,11 @@ from videostudio.core.api import errors
 pytestmark = pytest.mark.once
 
 GUIDE = PROJECT / "docs" / "api.md"
+ORDER_IN_JSON = re.compile(
+    r"/api/v1/video-jobs(?:/quote)? -H \"\$AUTH\" -H 'Content-Type: application/json'"
+    r"[ \\\n]+-d '(\{.*?\})'",
+    re.DOTALL,
+)
 PATHS = ["/docs", "/docs/api.md", "/llms.txt"]
 
 
@@ -64,7 +71,7 @@ def prices(settings):
 class TestPrices:
     def test_without_a_table_one_price_is_shown(self, client, prices):
         prices(VIDEO_PRICES={}, VIDEO_MOCK_TOKENS=None)
-        assert "On this service every video costs 50 tokens." in client.get("/docs").text
+        assert "On this service a video costs 50 tokens." in client.get("/docs").text
         assert "mock video costs" not in client.get("/docs/api.md").text.partition("## Idemp")[0]
 
     def test_table_lists_each_combination(self, client, prices):
@@ -77,6 +84,17 @@ class TestPrices:
         assert f"| `{model}` | 1080p | 4 |" not in markdown
         assert "On this service a mock video costs 0 tokens." in markdown
         assert f"<td>{cost(sound=True)}</td>" in client.get("/docs").text
+
+
+class TestOrders:
+    def test_each_order_in_json_is_complete(self, settings):
+        """Those too that no test sends, since they need a second terminal."""
+        settings.VIDEO_DEFAULT_MOCK_MODE = None
+        orders = [json.loads(body) for body in ORDER_IN_JSON.findall(GUIDE.read_text())]
+        assert len(orders) > 4
+        for order in orders:
+            if order["prompt"] != "A kite":  # the example of an error
+                assert request_serializers.read(order)
 
 
 class TestPage:
@@ -141,7 +159,7 @@ class TestMarkdown:
         assert answer["Content-Type"] == "text/markdown; charset=utf-8"
         origin = "http://videos.example.org"
         text = GUIDE.read_text().replace("http://localhost:8000", origin)
-        text = text.replace("<!-- prices -->", "On this service every video costs 50 tokens.")
+        text = text.replace("<!-- prices -->", "On this service a video costs 50 tokens.")
         assert answer.text == text.replace("https://studio.example.com", origin)
 
     @pytest.mark.parametrize(

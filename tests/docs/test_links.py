@@ -74,6 +74,9 @@ class TestEvery:
             assert target.exists(), link
             assert not anchor or anchor in anchors(target), link
 
+    def test_conflict_of_a_merge_is_resolved(self, page):
+        assert not re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", page.read_text(), re.MULTILINE)
+
     def test_make_target_exists(self, page):
         makefile = (PROJECT / "Makefile").read_text()
         for target in re.findall(r"\bmake ([a-z][a-z-]+)", code(page)):

@@ -242,8 +242,9 @@ class VertexImitation(Imitation):
         if name == "large":
             return Answer.json(done | {"error": {"code": 3, "message": LARGE}})
         if name.startswith("error"):
-            error = {"code": int(name.removeprefix("error") or 13), "message": FAILURE}
-            return Answer.json(done | {"error": error})
+            code = int(name.removeprefix("error") or 13)
+            message = veo_request.MESSAGES[429] if code == 8 else FAILURE  # RESOURCE_EXHAUSTED
+            return Answer.json(done | {"error": {"code": code, "message": message}})
         if name == "empty":
             return Answer.json(done | {"response": RESPONSE})
         if name in FILTERED:

@@ -1,5 +1,7 @@
 """Google answers 404 for a model: its orders are refused until Google accepts one again."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -54,6 +56,10 @@ class TestClosed:
         assert balance(gone) == TOKENS
         assert gone.client.get(JOBS).json()["total"] == 1
         assert gone.calls() == (1, 0, 0)
+
+    def test_quote_is_answered(self, gone: Studio):
+        quote = gone.client.quote(model=FAST, mockMode="false")
+        assert (quote.status_code, quote.json()["tokens"]) == (200, COST)
 
     def test_every_name_of_the_model_is_closed_and_nothing_else(self, gone: Studio, anonymous):
         ask(gone, ALIAS)
@@ -151,6 +157,21 @@ class TestReopening:
         gone.settings.VEO_CREATES_PER_MINUTE = gone.settings.VEO_MAX_IN_FLIGHT = 1
         gone.tick()
         ask(gone, client=stranger, status=202)
+
+    def test_clock_that_is_a_little_ahead_does_not_open_the_model(self, gone: Studio):
+        ahead = timezone.now() + timedelta(seconds=REOPEN + 30)
+        UnavailableModel.objects.update(next_probe_at=ahead)
+        ask(gone)
+
+    def test_clock_that_was_ahead_does_not_keep_the_model_closed(self, gone: Studio):
+        gone.google.retired.clear()
+        ahead = timezone.now() + timedelta(days=1)
+        UnavailableModel.objects.update(
+            since=ahead, next_probe_at=ahead + timedelta(seconds=REOPEN)
+        )
+        ask(gone, status=202)
+        gone.tick()
+        ask(gone, status=202)
 
     def test_order_without_tokens_is_no_probe(self, gone: Studio, stranger, bob, tokens):
         tokens(bob, 0)

@@ -85,7 +85,8 @@ def start_sentry(dsn: str) -> None:
 @cache
 def _secrets() -> re.Pattern[str]:
     values = [getattr(settings, name) for name in SECRETS]
-    values += [settings.SIMPLE_JWT["SIGNING_KEY"]]
+    values += [settings.SIMPLE_JWT["SIGNING_KEY"], *settings.JWT_VERIFYING_KEYS]
+    values += [*settings.SECRET_KEY_FALLBACKS, *settings.METRICS_TOKEN_FALLBACKS]
     values += [getattr(settings, "EMAIL_HOST_PASSWORD", "") or ""]
     values += [str(database.get("PASSWORD") or "") for database in settings.DATABASES.values()]
     forms = {form for value in values if len(value) >= MIN_LENGTH for form in _forms(value)}

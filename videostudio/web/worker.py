@@ -17,6 +17,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from videostudio.core import shutdown
 from videostudio.web.channel import Channel
 from videostudio.web.dispatcher import Dispatcher
 from videostudio.web.parser import MAX_BODY_BYTES, MAX_HEAD_BYTES
@@ -25,6 +26,7 @@ CONNECTIONS = 2_000  # open at once, for each process
 OPEN_FILES = 3 * CONNECTIONS + 500  # a connection's socket, its body and its answer
 MAX_BODIES_BYTES = 2_000_000_000  # of all incomplete bodies, in temporary files
 SEND_BUFFER = (socket.SOL_SOCKET, socket.SO_SNDBUF, 262_144)  # the kernel's, up to 4 MB by default
+FINISH_SECONDS = 25  # for requests that have begun when the process stops
 LINGER_SECONDS = 2  # for requests that are on their way when the process stops
 
 
@@ -110,10 +112,24 @@ class Worker(base.Worker):
         ]
         while self.alive and self.ppid == os.getppid():
             self._serve(1)
+        if not self.alive:
+            self._drain(servers)
         for server in servers:
             server.stop_accepting()
         self._finish(servers)
         dispatcher.shutdown(1)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        shutdown.requested = True
+        super().handle_exit(sig, frame)
+
+    def _drain(self, servers: list[Server]) -> None:
+        """Serve until load balancers have seen that the health checks answer 503."""
+        for server in servers:
+            server.stopping = True  # a connection closes after its answer
+        end = time.monotonic() + self.cfg.graceful_timeout - FINISH_SECONDS
+        while time.monotonic() < end and self.ppid == os.getppid():
+            self._serve(0.2)
 
     def _serve(self, seconds: float) -> None:
         self.notify()
@@ -124,7 +140,7 @@ class Worker(base.Worker):
     def _finish(self, servers: list[Server]) -> None:
         """Answer the requests that have begun; each connection closes after its answer."""
         began = time.monotonic()
-        while time.monotonic() - began < self.cfg.graceful_timeout:
+        while time.monotonic() - began < FINISH_SECONDS:
             channels = [each for server in servers for each in server.active_channels.values()]
             if not channels:
                 return

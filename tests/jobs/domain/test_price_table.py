@@ -2,13 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from jobs import google_prices, pricing
 from jobs.catalog import MODELS, RESOLUTIONS
-from tests.run import PROJECT
+from tests.run import ENVIRONMENT, PROJECT
 
 pytestmark = pytest.mark.once
 
@@ -41,6 +43,18 @@ class TestTable:
             price = google_prices.PRICES[MODELS[model].veo_id][resolution]
             assert tokens["perSecond"] * 7 >= price.silent * 100
             assert (tokens["perSecond"] + tokens["sound"]) * 7 >= price.with_sound * 100
+
+    def test_is_printed_while_the_old_table_stops_every_start(self):
+        old = json.dumps({"veo-3.0": {"720p": {"perSecond": 4, "sound": 2}}})
+        done = subprocess.run(
+            [sys.executable, "manage.py", "price_table"],
+            cwd=PROJECT,
+            env=ENVIRONMENT | {"VIDEO_PRICES": old, "DATABASE_URL": "sqlite://:memory:"},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert LINE.search(done.stdout)
 
     def test_source_and_date_are_named(self, printed):
         comment = printed("--margin", "1.5").splitlines()[0]

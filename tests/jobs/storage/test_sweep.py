@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from PIL import Image
 
 from jobs import lifecycle, removals
 from jobs.models import VideoJob
@@ -15,6 +16,7 @@ from jobs.storage import videos
 from jobs.storage.base import video_name
 from tests.fakes import CloudinaryImitation
 from tests.fakes.vertex import default_video
+from tests.uploads import encoded
 
 DAY = 24 * 3600
 
@@ -70,7 +72,7 @@ def put(storage, tmp_path):
     def put(name, *, days=2):
         path, poster = tmp_path / "film.mp4", tmp_path / "film.jpg"
         path.write_bytes(default_video("swept", 10_000))
-        poster.write_bytes(b"a picture")
+        poster.write_bytes(encoded(Image.new("RGB", (64, 36)), "JPEG"))
         stored = videos().upload_video(name=name, path=path, poster=poster)
         storage.backdate(name, days)
         return stored
@@ -127,6 +129,14 @@ class TestSweep:
             put(video_name(uuid4()))
         assert len(sweep("--delete")) == 5
         assert not VideoJob.objects.exists()
+
+    def test_video_that_is_deleted_meanwhile_is_not_named(self, storage, put, db):
+        names = {put(video_name(uuid4())).name.removesuffix(".mp4") for _ in range(3)}
+        found = videos().stored_before(moment=timezone.now())
+        first = next(found)
+        for name in names - {first}:
+            videos().delete_video(name=name)
+        assert {first, *found} <= names
 
     def test_storage_that_fails_is_one_line(self, storage, put, db, monkeypatch):
         put(video_name(uuid4()))

@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
 
@@ -151,6 +152,18 @@ class TestRotate:
         for _ in range(5):
             assert client.post(f"{WEBHOOK}/rotate").status_code == 200
         assert_problem(client.post(f"{WEBHOOK}/rotate"), 429, "throttled")
+
+    def test_secrets_are_encrypted_under_the_new_key(self, client, hook, settings):
+        now, old = timezone.now(), settings.SECRET_KEY
+        known = sorted([hook.secret, *(registry.rotate(webhook=hook.row(), now=now) for _ in "12")])
+        settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another" * 9, [old]
+        assert sorted(secrets.of(hook.row(), now=now)) == known
+        call_command("reencrypt_webhook_secrets")
+        settings.SECRET_KEY_FALLBACKS = []
+        assert sorted(secrets.of(hook.row(), now=now)) == known
+        settings.SECRET_KEY = "third" * 9
+        with pytest.raises(CommandError, match="1 cannot be read"):
+            call_command("reencrypt_webhook_secrets")
 
     def test_unreadable_secret_is_replaced(self, client, hook, settings):
         settings.SECRET_KEY = "another" * 9

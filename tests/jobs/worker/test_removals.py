@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import urllib3
 from django.utils import timezone
+from PIL import Image
 
 from jobs import account_deletion, lifecycle, retention
 from jobs import removals as rule
@@ -15,6 +16,7 @@ from jobs.worker import removals
 from tests.fakes import CloudinaryImitation
 from tests.fakes.vertex import default_video
 from tests.job_states import kept
+from tests.uploads import encoded
 
 Cause = VideoRemoval.Cause
 
@@ -65,7 +67,7 @@ def stored_job(new_job, tmp_path):
 def store(job_id, folder) -> StoredVideo:
     path, poster = folder / "film.mp4", folder / "film.jpg"
     path.write_bytes(default_video("removed", 20_000))
-    poster.write_bytes(b"a picture")
+    poster.write_bytes(encoded(Image.new("RGB", (64, 36)), "JPEG"))
     return videos().upload_video(name=video_name(job_id), path=path, poster=poster)
 
 
