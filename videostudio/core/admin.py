@@ -114,7 +114,7 @@ class CappedModelAdmin(admin.ModelAdmin):
         yield from self.extra_lookups
         each: Any
         for each in self.get_list_filter(request):
-            field = each[0] if isinstance(each, tuple) else each
+            field: Any = each[0] if isinstance(each, tuple) else each
             yield getattr(field, "parameter_name", field)
             yield from getattr(each, "between", ())
 
