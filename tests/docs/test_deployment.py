@@ -115,7 +115,8 @@ class TestImage:
         code = (
             "import django; django.setup()\n"
             "from django.test import Client\n"
-            "for path in ('/', '/api/v1/schema', '/api/v1/docs', '/static/studio/studio.css'):\n"
+            "paths = '/docs', '/api/v1/schema', '/api/v1/docs', '/static/studio/studio.css'\n"
+            "for path in paths:\n"
             "    assert Client().get(path).status_code == 200, path\n"
         )
         for command in (["manage.py", "check"], ["-c", code]):
@@ -139,6 +140,20 @@ class TestImage:
         assert lines.index("USER studio") < next(
             number for number, line in enumerate(lines) if line.startswith("CMD")
         )
+
+
+class TestPackages:
+    @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+    def test_each_package_has_its_version_and_hashes(self, name):
+        text = re.sub(r"^ *#.*\n", "", (PROJECT / name).read_text(), flags=re.MULTILINE)
+        for package in text.replace("\\\n", "").splitlines():
+            assert re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", package), package
+
+    @pytest.mark.parametrize("name", ["Dockerfile", "render.yaml", "docs/operations.md"])
+    def test_each_installation_requires_the_hashes(self, name):
+        installed = re.findall(r"pip install .*requirements\.txt", (PROJECT / name).read_text())
+        assert installed
+        assert all("--require-hashes" in command for command in installed)
 
 
 class TestStaticFiles:
