@@ -1,5 +1,6 @@
 """The filters of the list of jobs. Their choices need no query."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
