@@ -114,7 +114,9 @@ class TestImage:
         image = image_files(tmp_path)
         code = (
             "import django; django.setup()\n"
+            "from django.core.management import call_command\n"
             "from django.test import Client\n"
+            "call_command('migrate', verbosity=0)\n"
             "for path in ('/', '/api/v1/schema', '/api/v1/docs', '/static/studio/studio.css'):\n"
             "    assert Client().get(path).status_code == 200, path\n"
         )
