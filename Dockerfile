@@ -3,7 +3,7 @@
 FROM python:3.12-slim AS packages
 RUN python -m venv /opt/venv
 COPY requirements.txt .
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
 FROM python:3.12-slim
 ENV PATH=/opt/venv/bin:$PATH \

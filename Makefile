@@ -155,9 +155,9 @@ format: $(VENV)/dev.stamp ## fixes the code format and simple mistakes
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
-lock: ## requirements*.txt from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 pyproject.toml -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+lock: ## requirements*.txt, with hashes, from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
 	env -u DATABASE_URL $(RUN) -m tests.pages.pictures

@@ -1,7 +1,7 @@
 """The admin of users and of refresh tokens. No page shows or searches the tokens themselves."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from axes.models import AccessAttempt
 from django.contrib import admin
@@ -12,7 +12,7 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import PROTECT, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
-from accounts import deactivation, key_admin, user_search
+from accounts import deactivation, key_admin, note_admin, user_search
 from accounts.models import User
 from accounts.staff_actions import MOST, StaffActions
 from accounts.staff_log import StaffLogMixin
@@ -54,6 +54,7 @@ ACTIONS = [
     ConfirmedAction(
         name="deactivate",
         label="Deactivate",
+        reasons=("Abuse", "Unpaid", "The password became known", "The customer asked for it"),
         summary=lambda user: (
             "loses access to the site and the API at once. "
             "Running jobs continue, and nothing is deleted"
@@ -66,6 +67,7 @@ ACTIONS = [
     ConfirmedAction(
         name="reactivate",
         label="Reactivate",
+        reasons=("The matter is settled", "Deactivated by mistake"),
         summary=lambda user: "can log in and use the API again",
         permission="accounts.deactivate_user",
         execute=lambda user, actor, answers: _set_active(user, actor, active=True),
@@ -73,20 +75,31 @@ ACTIONS = [
         log_message="Reactivated: {reason}",
     ),
     key_admin.REVOKE_ALL,
+    note_admin.ADD_NOTE,
 ]
+
+
+class Fact(NamedTuple):
+    """A figure at the top of a user's page, with a link to what it counts."""
+
+    label: str
+    value: str
+    url: str = ""
 
 
 @admin.register(User)
 class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUserAdmin):
-    """Without the permission to change users, passwords and permissions are hidden.
+    """A user's page shows the customer; only superusers can edit the account, in a form below.
 
-    Other apps add to a user's page: to `panels`, functions of the request and the user that return
-    HTML, and to `confirmed_actions`, staff actions.
+    Other apps add to the page: to `panels`, functions of the request and the user that return HTML,
+    to `facts`, functions that return Facts, and to `confirmed_actions`, staff actions. A user is
+    deactivated by the action only, which asks for a reason.
     """
 
     actions = None  # no bulk deletion: the user's own page shows what would be deleted too
     confirmed_actions = [*ACTIONS]
     panels: list[Callable[[HttpRequest, User], str]] = []
+    facts: list[Callable[[HttpRequest, User], Iterator[Fact]]] = []
 
     change_form_template = "admin/accounts/user/user.html"
     list_display = ("username", "email", "id", "is_active", "is_staff", "date_joined")
@@ -94,10 +107,9 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
     search_fields = ("username", "email", "id")
     search_help_text = "User name, e-mail, beginning of an id."
     ordering = ("-date_joined", "id")
-    readonly_fields = ("id", "last_login", "date_joined")
     fieldsets = (
-        (None, {"fields": ("id", "username", "password")}),
-        *(DjangoUserAdmin.fieldsets or ())[1:],
+        (None, {"fields": ("username", "email", "first_name", "last_name")}),
+        ("Roles", {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
     )
     add_fieldsets = (
         (
@@ -105,17 +117,6 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
             {
                 "classes": ("wide",),
                 "fields": ("username", "email", "usable_password", "password1", "password2"),
-            },
-        ),
-    )
-    view_only_fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    *("id", "username", "email", "first_name", "last_name"),
-                    *("is_active", "is_staff", "last_login", "date_joined"),
-                )
             },
         ),
     )
@@ -127,20 +128,24 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
             queryset = queryset.filter(user_search.matching(word))
         return queryset, False
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        if obj and not self.has_change_permission(request, obj):
-            return self.view_only_fieldsets
-        return super().get_fieldsets(request, obj)
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Not for a user with jobs or entries, which the database keeps."""
+        return super().has_delete_permission(request, obj) and not (obj and _is_needed(obj))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if user := context["original"]:
-            panels = [*self.panels, key_admin.panel, _staff_actions_panel]
-            context["panels"] = [panel(request, user) for panel in panels]
-            context["actions"] = [
-                action for action in ACTIONS if action.is_available(user, request.user)
-            ]
+            panels = [note_admin.panel, *self.panels, _staff_actions_panel, key_admin.panel]
+            context |= {
+                "panels": [panel(request, user) for panel in panels],
+                "facts": [fact for facts in self.facts for fact in facts(request, user)],
+                "actions": [
+                    action
+                    for action in self.confirmed_actions
+                    if action.is_available(user, request.user)
+                ],
+            }
         return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(
@@ -168,6 +173,16 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
         }
         context |= extra_context or {}
         return TemplateResponse(request, "admin/accounts/user/history.html", context)
+
+
+def _is_needed(user: User) -> bool:
+    """Whether the database refuses to delete the user's row."""
+    relations: list[Any] = user._meta.get_fields(include_hidden=True)
+    return any(
+        each.related_model._base_manager.filter(**{each.field.name: user}).exists()
+        for each in relations
+        if getattr(each, "on_delete", None) is PROTECT
+    )
 
 
 def _staff_actions_panel(request: HttpRequest, user: User) -> str:

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import make_password
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, User, UserNote
 
 
 def erase(*, user: User) -> None:
@@ -29,7 +29,7 @@ def erase(*, user: User) -> None:
     )
     user.groups.clear()
     user.user_permissions.clear()
-    for rows in (ApiKey.objects, OutstandingToken.objects, TOTPDevice.objects):
+    for rows in (ApiKey.objects, OutstandingToken.objects, TOTPDevice.objects, UserNote.objects):
         rows.filter(user=user).delete()
     # The log names users and their accounts as they were called at that time.
     logged = LogEntry.objects.filter(staff_action__user=user, object_id=str(user.pk))

@@ -86,6 +86,24 @@ class ApiKey(models.Model):
         return self.prefix
 
 
+class UserNote(models.Model):
+    """What a member of staff wrote about a user, for staff alone."""
+
+    LENGTH = 2_000
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notes")
+    author = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    text = models.TextField(max_length=LENGTH)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ("view",)
+        permissions = [("write_usernote", "Can write a note about a user")]
+
+    def __str__(self) -> str:
+        return f"note of {self.created_at:%Y-%m-%d}"
+
+
 class StaffAction(models.Model):
     """The user whom a row of Django's admin log concerns: directly, by an account or by a job.
 

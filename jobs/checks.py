@@ -1,6 +1,8 @@
 """System checks for combinations of settings. An error prevents every process from starting."""
 
+import os
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -91,15 +93,21 @@ CONNECTION_LIMIT = """
 CLUSTER_CONNECTIONS = 5  # of its processes other than workers, and of the webhooks' sender
 
 
+def connection_limit() -> int:
+    """How many connections PostgreSQL allows to this role."""
+    with connection.cursor() as cursor:
+        cursor.execute(CONNECTION_LIMIT)
+        [limit] = cursor.fetchone()
+    return limit
+
+
 @register(Tags.database)
 def connections_suffice(app_configs: Any, databases: Any, **kwargs: Any) -> list[CheckMessage]:
     """One web and one cluster must fit into PostgreSQL. `migrate` and the start of web ask this."""
     is_pooled = settings.DATABASE_TRANSACTION_POOLING
     if "default" not in (databases or []) or connection.vendor != "postgresql" or is_pooled:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(CONNECTION_LIMIT)
-        [limit] = cursor.fetchone()
+    limit = connection_limit()
     web = settings.WEB_CONCURRENCY * (settings.WEB_THREADS + 1)  # and the heartbeat
     cluster = settings.WORKER_CONCURRENCY + CLUSTER_CONNECTIONS
     if web + cluster <= limit:
@@ -140,6 +148,36 @@ def _reset_links(kind: type[Error | Warning], id: str) -> list[CheckMessage]:
     ]
 
 
+@register("jobs")
+def names_are_known(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """A misspelt variable has no effect."""
+    return [
+        Warning(
+            f"{name} is not a setting of this service, so it has no effect.",
+            hint=f"Did you mean {nearest}?" if nearest else ".env.example lists all settings.",
+            id="jobs.W006",
+        )
+        for name, nearest in settings.UNKNOWN_NAMES.items()
+    ]
+
+
+@register("jobs")
+def media_root_can_be_written(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The folder is made with the first video, so its nearest parent counts until then."""
+    folder = Path(settings.MEDIA_ROOT).absolute()
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    can_be_written = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    if settings.USE_CLOUDINARY or can_be_written:
+        return []
+    return [
+        Warning(
+            f"This user cannot write videos to MEDIA_ROOT, {folder}.",
+            hint="Make the folder for the user that runs the workers, or set USE_CLOUDINARY=true.",
+            id="jobs.W007",
+        )
+    ]
+
+
 @register(deploy=True)
 def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
@@ -150,6 +188,14 @@ def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 hint="Set GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT; or VIDEO_DEFAULT_MOCK_MODE=true"
                 " for a service that makes samples only.",
                 id="jobs.W001",
+            )
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        messages.append(
+            Warning(
+                "ALLOWED_HOSTS=* accepts every host name, and URLs in answers have that name.",
+                hint="Name the hosts that clients use. Probes are answered under any name.",
+                id="jobs.W008",
             )
         )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -1,5 +1,6 @@
 """Helpers that use the admin like a browser without JavaScript."""
 
+import re
 from typing import Any
 
 from django.utils.html import strip_tags
@@ -7,6 +8,7 @@ from django.utils.html import strip_tags
 from tests.api import Client
 
 LIST = "/admin/jobs/videojob/"
+LINE = re.compile("<summary>|<li>")
 ROLES = ("Support", "Operator", "Finance")
 
 
@@ -31,4 +33,6 @@ def page_of(job: Any) -> str:
 
 
 def said(answer: Any) -> list[str]:
-    return [strip_tags(str(message)) for message in answer.context["messages"]]
+    """The messages; of a message with details, its summary and each line."""
+    texts = [str(message) for message in answer.context["messages"]]
+    return [strip_tags(part) for text in texts for part in LINE.split(text) if strip_tags(part)]

@@ -1,4 +1,4 @@
-"""The ledger's tables, read-only, and two staff actions on users: grant and adjust."""
+"""Accounts and checks, read-only, and two staff actions on users: grant and adjust."""
 
 import re
 from collections.abc import Iterator
@@ -10,21 +10,21 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.text import Truncator
 
 from accounts import staff_actions
-from accounts.admin import UserAdmin
+from accounts.admin import Fact, UserAdmin
 from accounts.models import User
-from tokens_ledger import ledger
+from tokens_ledger import account_sums, entry_admin, ledger
 from tokens_ledger.models import Account, Entry, LedgerCheck
 from videostudio.core import formatting
-from videostudio.core.admin import ReadOnlyAdmin, export
+from videostudio.core.admin import ReadOnlyAdmin
 from videostudio.core.admin_actions import ConfirmedAction
 from videostudio.core.admin_forms import SingleUseForm
+
+__all__ = ["entry_admin"]
 
 SHOWN = 10  # entries on a user's page
 NOTE_HELP_TEXT = "The customer can read it in their list of entries."
@@ -76,7 +76,10 @@ def _append(write: Any, user: User, actor: User, answers: dict[str, Any]) -> str
 
 
 def _balance(user: User) -> str:
-    return f"has {formatting.format_tokens(ledger.balance(user=user))}"
+    """The script of the form reads the number, and shows the balance afterwards."""
+    balance = ledger.balance(user=user)
+    shown = formatting.format_tokens(balance)
+    return format_html('has <data class="balance" value="{}">{}</data>', balance, shown)
 
 
 def _account_of(user: User) -> Account:
@@ -89,6 +92,7 @@ ACTIONS = [
         label=label,
         permission=f"tokens_ledger.{name}_tokens",
         form=form,
+        reasons=("Paid by invoice", "Package", "Goodwill", "Correction"),
         execute=partial(_append, write),
         summary=_balance,
         log_message="{label}: {amount:+,}. {reason}",
@@ -115,55 +119,6 @@ class AccountAdmin(ReadOnlyAdmin):
         return format_html('<a href="{}">Balance, entries, jobs</a>', page)
 
 
-@admin.register(Entry)
-class EntryAdmin(ReadOnlyAdmin):
-    list_display = [
-        "id",
-        "created_at",
-        "account",
-        "kind",
-        "amount",
-        "balance_after",
-        "what_for",
-        "actor",
-        "note",
-    ]
-    list_filter = ["kind", "created_at"]
-    list_select_related = ["account__user", "actor"]
-    search_fields = ["account__user__username", "account__user__email", "reference"]
-    extra_lookups = ("account",)
-    sortable_by = ("id",)
-    ordering = ["-id"]
-    actions = ("export",)
-
-    EXPORT = {
-        "id": lambda entry: entry.pk,
-        "createdAt": lambda entry: entry.created_at.isoformat(),
-        "user": lambda entry: str(entry.account),
-        "kind": lambda entry: entry.kind,
-        "amount": lambda entry: entry.amount,
-        "balanceAfter": lambda entry: entry.balance_after,
-        "reference": lambda entry: entry.reference,
-        "actor": lambda entry: str(entry.actor or ""),
-        "note": lambda entry: entry.note,
-    }
-
-    @admin.display(description="reference")
-    def what_for(self, entry: Entry) -> str:
-        """The first characters of a job's id, which the search accepts; a whole id would fill a
-        row.
-        """
-        shown = Truncator(entry.reference).chars(9)
-        return format_html('<span class="id" title="{}">{}</span>', entry.reference, shown)
-
-    def has_export_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("tokens_ledger.export_entry")
-
-    @admin.action(description="Export selected entries as CSV", permissions=["export"])
-    def export(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponseBase:
-        return export(request, queryset, self.EXPORT)
-
-
 @admin.register(LedgerCheck)
 class LedgerCheckAdmin(ReadOnlyAdmin):
     list_display = [
@@ -179,22 +134,31 @@ class LedgerCheckAdmin(ReadOnlyAdmin):
 
 
 def panel(request: HttpRequest, user: User) -> str:
-    """Balance and newest entries, on the user's page."""
+    """The newest entries, on the user's page."""
     if not request.user.has_perm("tokens_ledger.view_entry"):
         return ""
     entries = Entry.objects.filter(account=user.pk).select_related("actor").order_by("-id")
     context = {
         "customer": user,
-        "balance": ledger.balance(user=user),
         "entries": entries[:SHOWN],
         "shown": SHOWN,
-        "user_opts": User._meta,
-        "actions": [action for action in ACTIONS if action.is_available(user, request.user)],
     }
     return render_to_string("admin/accounts/user/tokens.html", context, request)
 
 
+def facts(request: HttpRequest, user: User) -> Iterator[Fact]:
+    """The balance, and what was granted, charged and refunded in all."""
+    if not request.user.has_perm("tokens_ledger.view_entry"):
+        return
+    yield Fact("Balance", f"{ledger.balance(user=user):,}")
+    entries = reverse("admin:tokens_ledger_entry_changelist")
+    for kind, tokens in account_sums.by_kind(account=user.pk).items():
+        url = f"{entries}?account={user.pk}&kind__exact={kind}"
+        yield Fact(f"{Entry.Kind(kind).label}s in all", formatting.signed(tokens), url)
+
+
 UserAdmin.panels.append(panel)
+UserAdmin.facts.append(facts)
 
 
 # ---- Grants without the admin, which have no row in Django's admin log ----

@@ -136,6 +136,25 @@ class EntryCount(models.Model):
         return f"{self.entries} until {self.until}"
 
 
+class AccountSums(models.Model):
+    """The sum of each kind of entry of an account up to the entry `until`. See `account_sums`."""
+
+    account = models.OneToOneField(
+        Account, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    grant = models.BigIntegerField()
+    charge = models.BigIntegerField()
+    refund = models.BigIntegerField()
+    adjustment = models.BigIntegerField()
+    until = models.BigIntegerField(help_text="The id of an entry.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"sums until {self.until}"
+
+
 class LedgerCheck(models.Model):
     """The result of one reconciliation run.
 

@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, F, OuterRef, Subquery, Sum, Window
 from django.db.models.functions import Coalesce, Lead
 from django.utils.module_loading import import_string
 
-from tokens_ledger import entry_counts, sums
+from tokens_ledger import account_sums, entry_counts, sums
 from tokens_ledger.models import Account, Entry, LedgerCheck
 from tokens_ledger.time_limit import TimeLimitReached, time_limit
 
@@ -65,6 +65,7 @@ def run(*, now: datetime) -> tuple[LedgerCheck, list[str]]:
     )
     if completed and not found:
         entry_counts.store(until=totals["summed_until"])
+        account_sums.store(until=totals["summed_until"])
     if found:
         logger.error("the ledger is not in order", extra={"findings": len(found)})
     return check, found

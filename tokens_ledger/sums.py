@@ -30,14 +30,24 @@ def aggregates(*, until: int) -> dict[str, Any]:
     return {f"sum_{kind}": Sum("amount", filter=rows, default=0) for kind, rows in kinds}
 
 
+def stored_and_newer(*, most: int) -> dict[str, int] | None:
+    """The sum of each kind of entry; None if more than `most` entries are newer than the last
+    completed check.
+    """
+    until, stored = _stored()
+    newer = Entry.objects.filter(id__gt=until).order_by()
+    if newer[: most + 1].count() > most:
+        return None
+    sums = dict(newer.values_list("kind").annotate(Sum("amount")))
+    return {kind: stored.get(kind, 0) + sums.get(kind, 0) for kind in Entry.Kind.values}
+
+
 def by_kind() -> tuple[dict[str, int], int]:
     """The sum of each kind of entry, and the sum of all balances at the same moment.
 
     A service that has not completed a check yet adds up all entries.
     """
-    checks = LedgerCheck.objects.filter(sums__isnull=False).order_by("-id")
-    last: Any = checks.values_list("summed_until", "sums").first()
-    until, stored = last or (0, dict[str, int]())
+    until, stored = _stored()
     newer = Entry.objects.filter(id__gt=until).order_by().values_list("kind")
     balances = Account.objects.annotate(what=Value("balances")).values_list("what")
     # One statement, hence one snapshot: a charge between two would look like an imbalance.
@@ -45,3 +55,10 @@ def by_kind() -> tuple[dict[str, int], int]:
     found = {name: number or 0 for name, number in rows}
     total = found.pop("balances", 0)
     return {kind: stored.get(kind, 0) + found.get(kind, 0) for kind in Entry.Kind.values}, total
+
+
+def _stored() -> tuple[int, dict[str, int]]:
+    """The last entry that the last completed check added up, and the sums by kind."""
+    checks = LedgerCheck.objects.filter(sums__isnull=False).order_by("-id")
+    last: Any = checks.values_list("summed_until", "sums").first()
+    return last or (0, {})

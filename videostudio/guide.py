@@ -1,6 +1,6 @@
-"""Serve the API guide, docs/api.md, as a page and as Markdown, and link to it in /llms.txt.
+"""Serve docs/api.md and docs/openai.md as pages and as Markdown, and link to them in /llms.txt.
 
-The file is read and rendered once per process, with this service's prices in it. Its example hosts
+A file is read and rendered once per process, with this service's prices in it. Its example hosts
 are replaced with the host of the request, so that copied commands call this service.
 """
 
@@ -24,7 +24,8 @@ from mdit_py_plugins.anchors import anchors_plugin
 from jobs import pricing
 from jobs.catalog import MODELS, VideoSpec
 
-FILE = settings.BASE_DIR / "docs" / "api.md"
+FOLDER = settings.BASE_DIR / "docs"
+PAGES = {"api.md": "/docs", "openai.md": "/docs/openai"}
 PLACE_OF_PRICES = "<!-- prices -->"
 EXAMPLE_ORIGINS = ("http://localhost:8000", "https://studio.example.com")
 
@@ -36,9 +37,11 @@ class Guide(NamedTuple):
 
 
 @cache
-def load() -> Guide:
-    """docs/api.md, its HTML, and its headings of the second level."""
-    markdown = FILE.read_text(encoding="utf-8").replace(PLACE_OF_PRICES, _prices())
+def load(name: str = "api") -> Guide:
+    """The document, its HTML, and its headings of the second level."""
+    markdown = (
+        (FOLDER / f"{name}.md").read_text(encoding="utf-8").replace(PLACE_OF_PRICES, _prices())
+    )
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.use(anchors_plugin, min_level=2, max_level=3, permalink=True, permalinkSymbol="#")
     tokens = parser.parse(markdown)
@@ -47,8 +50,11 @@ def load() -> Guide:
         for token, following in pairwise(tokens)
         if token.type == "heading_open" and token.tag == "h2"
     }
-    html = parser.renderer.render(tokens, parser.options, {})
-    return Guide(markdown, _with_scrolling_parts(html), sections)
+    html = _with_scrolling_parts(parser.renderer.render(tokens, parser.options, {}))
+    html = html.replace('href="api.md', 'href="/docs').replace(
+        'href="openai.md', 'href="/docs/openai'
+    )
+    return Guide(markdown, html, sections)
 
 
 def _prices() -> str:
@@ -87,17 +93,17 @@ def _with_scrolling_parts(html: str) -> str:
 @csrf_exempt  # any method but GET and HEAD is 405
 @require_safe
 @gzip_page  # it contains no secret, so its length reveals nothing
-def page(request: HttpRequest) -> HttpResponseBase:
-    guide = load()
-    context = {"html": mark_safe(guide.html), "sections": guide.sections}
+def page(request: HttpRequest, name: str = "api") -> HttpResponseBase:
+    guide = load(name)
+    context = {"html": mark_safe(guide.html), "sections": guide.sections, "name": name}
     return _answer(request, render_to_string("guide.html", context, request), "text/html")
 
 
 @csrf_exempt
 @require_safe
 @gzip_page
-def markdown(request: HttpRequest) -> HttpResponseBase:
-    return _answer(request, load().markdown, "text/markdown")
+def markdown(request: HttpRequest, name: str) -> HttpResponseBase:
+    return _answer(request, load(name).markdown, "text/markdown")
 
 
 @csrf_exempt

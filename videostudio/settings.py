@@ -7,9 +7,11 @@ error that names it. `.env.example` lists all variables.
 
 import hashlib
 import json
+import os
 import re
 import warnings
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,10 @@ env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
 def at_least(minimum: int) -> Any:
     return validate.Range(min=minimum, error=f"must be a whole number of at least {minimum}")
+
+
+def between(minimum: int, maximum: int) -> Any:
+    return validate.Range(minimum, maximum, error=f"must be {minimum:,} to {maximum:,}")
 
 
 def a_rate() -> Any:
@@ -70,6 +76,17 @@ def without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+@env.parser_for("allowed_hosts")
+def allowed_hosts(value: str) -> list[str]:
+    """ "studio.example.com,.example.org", "[::1]" or "*", as Django compares them."""
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not all(re.fullmatch(r"\*|\.?[\w-][\w.-]*|\[[0-9a-fA-F:.]+\]", name) for name in names):
+        raise ValidationError(
+            "must be host names such as studio.example.com, without https:// and without a port"
+        )
+    return names
+
+
 @env.parser_for("hosts")
 def hosts(value: str) -> list[str]:
     """ "hooks.corp.example,10.0.0.7": names or addresses, without a port."""
@@ -105,7 +122,7 @@ def origins(value: str) -> list[str]:
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.keys("SECRET_KEY_FALLBACKS", "")
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", [])
+ALLOWED_HOSTS: list[str] = env.allowed_hosts("ALLOWED_HOSTS", "")
 CSRF_TRUSTED_ORIGINS: list[str] = env.list(
     "CSRF_TRUSTED_ORIGINS", [], validate=lambda origins: [*map(an_address("https?"), origins)]
 )
@@ -119,19 +136,19 @@ DATABASE = env.dj_db_url(
 )
 DATABASE_TRANSACTION_POOLING = env.bool("DATABASE_TRANSACTION_POOLING", False)
 REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
-PORT = env.int("PORT", 8000, validate=validate.Range(1, 65535, error="must be 1 to 65535"))
-WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=at_least(1))
-WEB_THREADS = env.int("WEB_THREADS", 8, validate=at_least(1))
-WEB_DRAIN_SECONDS = env.int(
-    "WEB_DRAIN_SECONDS", 0, validate=validate.Range(0, 60, error="must be 0 to 60")
-)
-WORKER_CONCURRENCY = env.int(
-    "WORKER_CONCURRENCY", 2, validate=validate.Range(2, 32, error="must be 2 to 32")
-)
+PORT = env.int("PORT", 8000, validate=between(1, 65_535))
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=between(1, 128))
+WEB_THREADS = env.int("WEB_THREADS", 8, validate=between(1, 128))
+WEB_DRAIN_SECONDS = env.int("WEB_DRAIN_SECONDS", 0, validate=between(0, 60))
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=between(2, 32))
 
 GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
-GOOGLE_CLOUD_LOCATION = env.str("GOOGLE_CLOUD_LOCATION", "us-central1")
+GOOGLE_CLOUD_LOCATION = env.str(
+    "GOOGLE_CLOUD_LOCATION",
+    "us-central1",
+    validate=validate.Regexp(r"^[a-z0-9-]*$", error="must look like us-central1"),
+)
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_API_VERSION = env.str(
@@ -152,7 +169,7 @@ VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
 # Of one worker process. Those that are open when it is killed are refunded, though Google may have
 # accepted them.
-VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=at_least(1))
+VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=between(1, 128))
 
 USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
 CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
@@ -162,22 +179,21 @@ CLOUDINARY_UPLOAD_PREFIX = env.str(
     "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
 )
 MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+STORE_THREADS = env.int("STORE_THREADS", 8, validate=between(1, 64))  # of one worker process
 STAGING_DIR = env.str("STAGING_DIR", "")
 STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
 VIDEO_DEFAULT_PRIVATE = env.bool("VIDEO_DEFAULT_PRIVATE", False)
-MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=validate.Range(0, 600, error="must be 0 to 600"))
-VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=at_least(1))
+MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=between(0, 600))
+VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=between(1, 10_000))
 VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=at_least(0))
 VIDEO_JOB_DEADLINE_SECONDS = env.int(
     "VIDEO_JOB_DEADLINE_SECONDS",
     1200,
-    validate=validate.Range(60, 86_400, error="must be 60 to 86,400"),
+    validate=between(60, 86_400),
 )
-VIDEO_STORE_DEADLINE_HOURS = env.int(
-    "VIDEO_STORE_DEADLINE_HOURS", 24, validate=validate.Range(1, 720, error="must be 1 to 720")
-)
+VIDEO_STORE_DEADLINE_HOURS = env.int("VIDEO_STORE_DEADLINE_HOURS", 24, validate=between(1, 720))
 VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=at_least(1))
 JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=at_least(1))
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
@@ -186,7 +202,7 @@ VIDEO_PRICES = env.table("VIDEO_PRICES", "")
 VIDEO_MOCK_TOKENS = env.int(
     "VIDEO_MOCK_TOKENS",
     None,
-    validate=validate.Range(0, 1_000_000, error="must be 0 to 1,000,000"),
+    validate=between(0, 1_000_000),
 )
 
 # An origin, without a path.
@@ -204,7 +220,7 @@ TOKENS_HELP = env.str("TOKENS_HELP", "")
 SIGNUP_GRANT_TOKENS = env.int(
     "SIGNUP_GRANT_TOKENS",
     0,
-    validate=validate.Range(0, 1_000_000_000, error="must be 0 to 1,000,000,000"),
+    validate=between(0, 1_000_000_000),
 )
 MONITOR_SHOW_PROMPTS = env.bool("MONITOR_SHOW_PROMPTS", True)
 THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
@@ -220,7 +236,11 @@ EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
 ADMIN_OTP_REQUIRED = env.bool("ADMIN_OTP_REQUIRED", False)
 STAFF_REFUND_DAILY_TOKENS = env.int("STAFF_REFUND_DAILY_TOKENS", 1000, validate=at_least(0))
 
-METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+METRICS_TOKEN = env.str(
+    "METRICS_TOKEN",
+    "",
+    validate=validate.Regexp(r"^$|^\S{16,}$", error="must be at least 16 characters, no spaces"),
+)
 METRICS_TOKEN_FALLBACKS: list[str] = env.keys("METRICS_TOKEN_FALLBACKS", "")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
@@ -237,15 +257,40 @@ LOG_LEVEL = env.str(
 )
 
 
+WORDS = {
+    "Not a valid integer.": "must be a whole number",
+    "Not a valid boolean.": "must be true or false",
+}
+OPTIONS_OF_DJANGO = {
+    *("assume_role", "isolation_level", "pool", "prepare_threshold", "server_side_binding"),
+}
+
+
+def _unknown_options() -> list[str]:
+    """The options in DATABASE_URL that nobody reads, or that fail each connection."""
+    options = set(DATABASE.get("OPTIONS", {}))
+    if not DATABASE["ENGINE"].endswith("postgresql"):
+        return sorted(options)  # replaced below
+    from psycopg.pq import Conninfo
+
+    known = {each.keyword.decode() for each in Conninfo.get_defaults()}
+    return sorted(options - known - OPTIONS_OF_DJANGO)
+
+
 def _problems() -> list[str]:
     try:
         env.seal()
     except EnvValidationError as error:
         invalid: Any = error.error_messages
-        return [f"{name}: {' '.join(messages)}" for name, messages in invalid.items()]
+        return [
+            f"{name}: {' '.join(WORDS.get(text, text) for text in messages)}"
+            for name, messages in invalid.items()
+        ]
     errors = []
     if DATABASE["ENGINE"].rpartition(".")[2] not in ("postgresql", "sqlite3"):
         errors.append("DATABASE_URL: must be a postgres:// or sqlite:// URL")
+    elif unknown := _unknown_options():
+        errors.append(f"DATABASE_URL: has options that do not exist: {', '.join(unknown)}")
     if not DEBUG and not SECRET_KEY:
         errors.append("SECRET_KEY: is required unless DEBUG=true")
     elif not DEBUG and len(SECRET_KEY) < 32:
@@ -268,6 +313,22 @@ def _problems() -> list[str]:
 
 if problems := _problems():
     raise SystemExit("videostudio: " + "; ".join(problems))
+
+OF_OTHERS = {"CLOUDINARY_URL"}  # of programs beside this one
+OUR_PREFIXES = ("CLOUDINARY_", "STAGING_", "THROTTLE_", "VEO_", "VIDEO_", "WEBHOOK_", "WORKER_")
+
+
+def _unknown_names() -> dict[str, str]:
+    """Variables that look like a setting and are none, each with the nearest setting, or ""."""
+    known = set(env.dump())
+    unknown = {
+        name: next(iter(get_close_matches(name, known, n=1, cutoff=0.85)), "")
+        for name in sorted(set(os.environ) - known - OF_OTHERS)
+    }
+    return {name: near for name, near in unknown.items() if near or name.startswith(OUR_PREFIXES)}
+
+
+UNKNOWN_NAMES = _unknown_names()  # the check jobs.W006 reports them
 
 # ---- Django ----
 
@@ -450,10 +511,15 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "cache-control", "content-type", "idempotency-key"),
     *("if-none-match", "if-range", "pragma", "range", "traceparent", "tracestate"),
     "x-request-id",
+    # of OpenAI's client for JavaScript
+    *("openai-organization", "openai-project", "x-stainless-arch", "x-stainless-lang"),
+    *("x-stainless-os", "x-stainless-package-version", "x-stainless-retry-count"),
+    *("x-stainless-runtime", "x-stainless-runtime-version", "x-stainless-timeout"),
 ]
 CORS_EXPOSE_HEADERS = [
     *("ETag", "Location", "Retry-After", "Idempotency-Replayed"),
     *("RateLimit", "RateLimit-Policy", "X-Request-ID"),
+    *("openai-poll-after-ms", "X-Should-Retry"),
 ]
 CORS_PREFLIGHT_MAX_AGE = 7200  # seconds; Chromium's maximum
 

@@ -26,7 +26,8 @@ urlpatterns = [
     path("account/password", password_page.page, name="password-reset"),
     path("docs", guide.page, name="guide"),
     path("docs/", guide.page),
-    path("docs/api.md", guide.markdown, name="guide-markdown"),
+    path("docs/openai", guide.page, {"name": "openai"}, name="guide-openai"),
+    re_path(r"^docs/(?P<name>api|openai)\.md$", guide.markdown, name="guide-markdown"),
     path("llms.txt", guide.llms_txt),
     path(
         "robots.txt",

@@ -27,7 +27,7 @@ NOISE = 10
 METRICS = 30
 SMALL = Size(jobs=4_000)
 SETTINGS = {
-    "METRICS_TOKEN": "scale",
+    "METRICS_TOKEN": "metrics-of-the-benchmark",
     "THROTTLE_CREATE": "100000/min",
     "VIDEO_MAX_ACTIVE_JOBS": "1000",
     "LOG_LEVEL": "ERROR",

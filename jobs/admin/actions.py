@@ -104,6 +104,26 @@ def _take_down(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     return "its video is taken down."
 
 
+# ---- What the buttons say, and usual reasons ----
+
+REFUND_REASONS = (
+    "The video was unusable",
+    "The video never came",
+    "The video came too late",
+    "Ordered twice by mistake",
+    "Goodwill",
+)
+END_REASONS = ("The customer asked for it", "Ordered twice by mistake", "Waited for too long")
+
+
+def _these(verb: str, noun: str = "job") -> Callable[[int, int], str]:
+    return lambda count, tokens: f"{verb} {f'this {noun}' if count == 1 else f'{count} {noun}s'}"
+
+
+def _refund_button(count: int, tokens: int) -> str:
+    return f"Refund {formatting.format_tokens(tokens)}"
+
+
 # ---- Refusals that the rows show ----
 
 
@@ -182,6 +202,8 @@ ACTIONS = [
     _action(
         name="refund",
         label="Refund",
+        button=_refund_button,
+        reasons=REFUND_REASONS,
         intro="The charge of each job is refunded to its user, at most once.",
         form=RefundForm,
         execute=_refund,
@@ -191,7 +213,9 @@ ACTIONS = [
     _action(
         name="cancel",
         label="Cancel",
-        intro="These jobs end now. As when a customer cancels, a job is refunded "
+        button=_these("End"),
+        reasons=END_REASONS,
+        intro="Each job ends now. As when a customer cancels, it is refunded "
         "unless it was already submitted to the provider, which charges for it.",
         execute=_cancel,
         refusal_reasons=_for_each(_end_refusal),
@@ -200,7 +224,9 @@ ACTIONS = [
     _action(
         name="fail",
         label="Mark as failed and refund",
-        intro="These jobs end now as FAILED, and their charges are refunded.",
+        button=_these("Fail and refund"),
+        reasons=REFUND_REASONS,
+        intro="Each job ends now as FAILED, and its charge is refunded.",
         form=RefundForm,
         execute=_fail,
         refusal_reasons=_for_each(_end_refusal),
@@ -209,7 +235,9 @@ ACTIONS = [
     _action(
         name="retry",
         label="Retry",
-        intro="A new job with the same order is created for each of these jobs.",
+        button=_these("Retry"),
+        reasons=REFUND_REASONS,
+        intro="A new job with the same order is created.",
         execute=partial(_rerun, reruns.retry, "retried"),
         refusal_reasons=_for_each(_retry_refusal),
         **RERUN,
@@ -217,7 +245,9 @@ ACTIONS = [
     _action(
         name="fetch",
         label="Fetch again",
-        intro="For each of these jobs a new job fetches the provider's finished video, "
+        button=_these("Fetch", "video"),
+        reasons=("The video could not be stored",),
+        intro="A new job fetches the provider's finished video, "
         "without a new generation. Google keeps finished videos for about two days.",
         execute=partial(_rerun, reruns.fetch_again, "fetched again"),
         refusal_reasons=_fetch_refusals,
@@ -226,8 +256,10 @@ ACTIONS = [
     _action(
         name="take_down",
         label="Take down",
-        intro="The videos of these jobs and their posters are deleted at the storage within "
-        "seconds. The jobs stay, and no tokens are refunded. This cannot be undone.",
+        button=_these("Take down", "video"),
+        reasons=("A complaint by a third party", "Breaks our rules"),
+        intro="Video and poster are deleted at the storage within "
+        "seconds. The job stays, and no tokens are refunded. This cannot be undone.",
         form=TakeDownForm,
         execute=_take_down,
         refusal_reasons=_for_each(_take_down_refusal),
@@ -235,7 +267,9 @@ ACTIONS = [
     _action(
         name="resend",
         label="Send webhook again",
-        intro="The events of these jobs that did not reach the customer's server are sent once "
+        button=_these("Send the webhook of"),
+        reasons=("The customer's server was not reachable",),
+        intro="The events that did not reach the customer's server are sent once "
         "more: the same id, the same content.",
         execute=_resend,
         refusal_reasons=_resend_refusals,

@@ -117,7 +117,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
             "balance": ledger.balance(user=job.user),
             "actions": [action for action in ACTIONS if action.is_available(job, request.user)],
             "reruns": job.reruns.order_by("created_at")[:20],
-            "late": lateness.limits(now=now).label(job=job, now=now),
+            "late": lateness.limits(now=now).label(job=job, now=now) if job.next_step_at else "",
             "outlook": outlook.of(job=job, now=now),
             "now": now,
         }

@@ -1,12 +1,19 @@
 """A user's jobs and webhook, on the user's page."""
 
+from collections.abc import Iterator
+
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
 
-from accounts.admin import UserAdmin
+from accounts.admin import Fact, UserAdmin
 from accounts.models import User
 from jobs.models import VideoJob
+from jobs.stats import job_totals
+from jobs.statuses import FINAL
 from jobs.webhooks import outbox, registry
+from videostudio.core import formatting
 
 SHOWN, FAILURES_SHOWN = 10, 5
 
@@ -19,6 +26,21 @@ def panel(request: HttpRequest, user: User) -> str:
     return render_to_string("admin/accounts/user/jobs.html", context, request)
 
 
+def facts(request: HttpRequest, user: User) -> Iterator[Fact]:
+    """The last order, and the number of jobs of each final status."""
+    if not request.user.has_perm("jobs.view_videojob"):
+        return
+    newest = VideoJob.objects.for_user(user).order_by("-created_at", "-id").first()
+    if newest:
+        page = reverse("admin:jobs_videojob_change", args=[newest.pk])
+        yield Fact("Last order", formatting.ago(newest.created_at, timezone.now()), page)
+    jobs = f"{reverse('admin:jobs_videojob_changelist')}?user={user.pk}"
+    yield Fact("Jobs", f"{job_totals.total(user_id=user.pk):,}", jobs)
+    for status in FINAL:
+        count = job_totals.total(user_id=user.pk, statuses=[status])
+        yield Fact(status, f"{count:,}", f"{jobs}&status__exact={status}")
+
+
 def webhook_panel(request: HttpRequest, user: User) -> str:
     """The webhook's host and state. Its path may be a secret, as its secret is."""
     if not request.user.has_perm("jobs.view_videojob") or not (webhook := registry.of(user)):
@@ -29,3 +51,4 @@ def webhook_panel(request: HttpRequest, user: User) -> str:
 
 
 UserAdmin.panels += [panel, webhook_panel]
+UserAdmin.facts.append(facts)

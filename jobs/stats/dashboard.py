@@ -83,7 +83,10 @@ def tokens(now: datetime) -> Figures:
     )
     sums = {(day, kind): abs(n) if kind == Entry.Kind.CHARGE else n for day, kind, n in rows}
     days = [since + timedelta(days=each) for each in range(DAYS)]
-    table = [(day, [sums.get((day, kind), 0) for kind in Entry.Kind]) for day in days]
+    table = [
+        (day, day + timedelta(days=1), [sums.get((day, kind), 0) for kind in Entry.Kind])
+        for day in days
+    ]
     return {"days": table, "kinds": Entry.Kind.labels, "ledger": _ledger(now), "as_of": now}
 
 
@@ -102,6 +105,7 @@ def _hour(hour: datetime, counts: Counter[str]) -> Figures:
     succeeded, failed = counts[Status.SUCCEEDED], counts[Status.FAILED]
     return {
         "at": hour,
+        "end": hour + timedelta(hours=1),
         "succeeded": succeeded,
         "failed": failed,
         "cancelled": counts[Status.CANCELLED],

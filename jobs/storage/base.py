@@ -14,7 +14,6 @@ from django.utils.crypto import salted_hmac
 FOLDER = "ai_studio/videos"
 DELETE_THREADS = 8  # of one worker process
 NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-[0-9a-f]{32})?")
-UPLOAD_THREADS = 8  # of one worker process; each stores one video at a time
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from django.conf import settings
 from jobs.storage.base import (
     DELETE_THREADS,
     FOLDER,
-    UPLOAD_THREADS,
     StorageError,
     StoredVideo,
     job_of,
@@ -37,7 +36,8 @@ logging.getLogger("Cloudinary").handlers.clear()  # the SDK's handler does not r
 # The SDK's pool keeps one connection: with several threads, most chunks open a new one, and urllib3
 # logs a warning each time. The SDK has no setting for it (cloudinary 1.46.3, `uploader._http`).
 cloudinary.uploader._http = cloudinary.utils.get_http_connector(
-    cloudinary.config(), cloudinary.CERT_KWARGS | {"maxsize": UPLOAD_THREADS + DELETE_THREADS}
+    cloudinary.config(),
+    cloudinary.CERT_KWARGS | {"maxsize": settings.STORE_THREADS + DELETE_THREADS},
 )
 
 PAGE_SIZE = 500  # videos, the maximum of the Admin API

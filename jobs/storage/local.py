@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from jobs.storage import posters
 from jobs.storage.base import FOLDER, StorageError, StoredVideo, job_of
@@ -59,14 +59,23 @@ class LocalVideos(FileSystemStorage):
             return False
 
     def _put_poster(self, name: str, poster: Path) -> str:
-        """In its own size, and in that of the monitor's lists."""
-        small = io.BytesIO()
-        with Image.open(poster) as image:
-            image.thumbnail((posters.WIDTH, posters.WIDTH))
-            image.convert("RGB").save(small, "JPEG", quality=80)
-        self.save(f"{name}{posters.SMALL}", ContentFile(small.getvalue()))
+        """In its own size and, if it is a picture, in that of the monitor's lists."""
+        if small := _small(poster):
+            self.save(f"{name}{posters.SMALL}", ContentFile(small))
         return self._put(f"{name}.jpg", poster)
 
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:
             return self.save(name, File(content))
+
+
+def _small(poster: Path) -> bytes | None:
+    """None if it cannot be read: lists then show the poster itself (`serve_video`)."""
+    small = io.BytesIO()
+    try:
+        with Image.open(poster) as image:
+            image.thumbnail((posters.WIDTH, posters.WIDTH))
+            image.convert("RGB").save(small, "JPEG", quality=80)
+    except UnidentifiedImageError:
+        return None
+    return small.getvalue()

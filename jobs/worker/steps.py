@@ -16,7 +16,7 @@ from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
 from jobs.stats import waiting_line
 from jobs.storage import mp4, videos
-from jobs.storage.base import UPLOAD_THREADS, StorageError, StoredVideo, video_name
+from jobs.storage.base import StorageError, StoredVideo, video_name
 from jobs.worker import leases, outage, staging, step_failures, webhooks
 from jobs.worker import removals as removed_videos
 from jobs.worker.step import Step, log_unrecorded
@@ -149,7 +149,10 @@ class StoreStep(Step):
     """Stores finished videos."""
 
     name = "store"
-    threads = UPLOAD_THREADS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads = settings.STORE_THREADS
 
     def claim(self, limit: int) -> list[VideoJob]:
         return _claim_due(Stage.STORING, limit)

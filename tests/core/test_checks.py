@@ -69,6 +69,27 @@ def test_unknown_model_in_veo_model_ids_is_refused_with_the_known_ones(settings)
     assert "veo-3.1-generate-001" in error.hint
 
 
+def test_misspelt_variable_is_named_with_the_nearest(settings):
+    settings.UNKNOWN_NAMES = {"VEO_MAX_INFLIGHT": "VEO_MAX_IN_FLIGHT", "VIDEO_COLOUR": ""}
+    warnings = [message for message in run_checks() if message.id == "jobs.W006"]
+    assert [message.msg.split()[0] for message in warnings] == [*settings.UNKNOWN_NAMES]
+    assert warnings[0].hint == "Did you mean VEO_MAX_IN_FLIGHT?"
+    assert not any(message.is_serious() for message in warnings)
+
+
+class TestMediaRoot:
+    def test_folder_that_can_be_made_is_accepted(self, settings, tmp_path):
+        settings.MEDIA_ROOT = tmp_path / "a" / "b"
+        assert found() == {}
+
+    @pytest.mark.parametrize("path", ["/dev/null", "/dev/null/videos"])
+    def test_folder_that_cannot_be_written_is_named(self, settings, path):
+        settings.MEDIA_ROOT = path
+        assert path in found()["jobs.W007"].msg
+        settings.USE_CLOUDINARY = True
+        assert found() == {}
+
+
 PRICE = {"perSecond": 4, "sound": 2}
 PRICES = {"720p": PRICE, "1080p": PRICE}
 NO_PRICES_OF_MODEL: list[Any] = [{}, [], {"720p": PRICE}]
@@ -129,6 +150,11 @@ class TestProduction:
     def test_warning_with_sqlite(self, fit, monkeypatch):
         monkeypatch.setitem(configured.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
         assert set(found(deploy=True)) == {"jobs.W002"}
+
+    @pytest.mark.usefixtures("fit")
+    def test_warning_with_every_host_allowed(self, settings):
+        settings.ALLOWED_HOSTS = ["studio.example.com", "*"]
+        assert set(found(deploy=True)) == {"jobs.W008"}
 
     @pytest.mark.parametrize(("https", "proxies", "fits"), [(True, 0, False), (True, 1, True),
                                                             (False, 0, True)])  # fmt: skip

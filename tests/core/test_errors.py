@@ -4,9 +4,9 @@ import logging
 
 import pytest
 from django.db import InterfaceError, OperationalError
-from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
+from accounts.api.authentication import BearerAuthentication
 from jobs import job_creation, lifecycle
 from jobs.api.errors import TRANSLATIONS
 from tests.api import ENDPOINTS, ID, JOBS, PRIVATE, Client, assert_fault, assert_problem
@@ -174,7 +174,7 @@ class TestServerError:
         def fail(self, token):
             raise OperationalError(SECRET)
 
-        monkeypatch.setattr(JWTAuthentication, "get_user", fail)
+        monkeypatch.setattr(BearerAuthentication, "get_user", fail)
         assert_problem(client.get(path), 503, "unavailable")
 
     def test_every_exception_of_the_domain_has_an_answer(self):

@@ -9,11 +9,11 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from jobs import readiness
 from jobs.models import Heartbeat, PeriodicTask, Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.readiness import CHECKS
 from jobs.stats import periodic
 from jobs.worker import leases
-from videostudio import health
-from videostudio.health import CHECKS
 
 pytestmark = pytest.mark.both  # SQL of our own
 
@@ -108,7 +108,7 @@ class TestReadyz:
         assert failing() == {"temporaryFolder": NO_TEMPORARY_FILES}
 
     def test_full_temporary_folder_is_503(self, failing, monkeypatch):
-        monkeypatch.setattr(health, "MIN_FREE_BYTES", disk_usage(gettempdir()).total + 1)
+        monkeypatch.setattr(readiness, "MIN_FREE_BYTES", disk_usage(gettempdir()).total + 1)
         assert failing() == {"temporaryFolder": NO_TEMPORARY_FILES}
 
     def test_database_lost_during_the_checks_is_503(self, failing, monkeypatch):

@@ -28,15 +28,11 @@ BOOLEANS = [
 RATES = ["THROTTLE_AUTH", "THROTTLE_LOGIN_NAME", "THROTTLE_CREATE"]
 LEAST = {
     "PORT": 1,
-    "WEB_CONCURRENCY": 1,
-    "WEB_THREADS": 1,
     "WEB_DRAIN_SECONDS": 0,
     "WORKER_CONCURRENCY": 2,
     "VEO_MAX_IN_FLIGHT": 1,
     "VEO_CREATES_PER_MINUTE": 1,
-    "VEO_OPEN_SUBMISSIONS": 1,
     "MOCK_SECONDS": 0,
-    "VIDEO_MAX_ACTIVE_JOBS": 1,
     "VIDEO_MAX_WAITING_JOBS": 0,
     "VIDEO_JOB_DEADLINE_SECONDS": 60,
     "VIDEO_STORE_DEADLINE_HOURS": 1,
@@ -45,6 +41,13 @@ LEAST = {
     "VIDEO_MOCK_TOKENS": 0,
     "TRUSTED_PROXIES": 0,
     "STAFF_REFUND_DAILY_TOKENS": 0,
+}
+MOST = {
+    "WEB_CONCURRENCY": 128,
+    "WEB_THREADS": 128,
+    "VEO_OPEN_SUBMISSIONS": 128,
+    "STORE_THREADS": 64,
+    "VIDEO_MAX_ACTIVE_JOBS": 10_000,
 }
 GOOD_PRICES = {"720p": {"perSecond": 4, "sound": 2}, "1080p": {"perSecond": 4, "sound": 2}}
 
@@ -56,9 +59,16 @@ def prices(of_each_model: Any) -> str:
 INVALID = {
     **{name: ["maybe"] for name in BOOLEANS},
     **{name: ["nonsense", "1.5", str(least - 1)] for name, least in LEAST.items()},
-    "PORT": ["0", "65536"],
+    "PORT": ["0", "65536", "abc"],
+    **{name: ["0", str(most + 1)] for name, most in MOST.items()},
     **{name: ["20", "0/min", "20/fortnight"] for name in RATES},
-    "DATABASE_URL": ["nonsense", "mysql://db/x", "postgres://h:p/x"],
+    "DATABASE_URL": [
+        "nonsense",
+        "mysql://db/x",
+        "postgres://h:p/x",
+        "postgres://h/x?bogus=1",
+        "sqlite:///x?bogus=1",
+    ],
     "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
@@ -84,7 +94,12 @@ INVALID = {
     "LOG_FORMAT": ["xml"],
     "LOG_LEVEL": ["LOUD"],
     "SECRET_KEY": ["", "x" * 31],
-    "ALLOWED_HOSTS": [""],
+    "ALLOWED_HOSTS": [
+        *("", "https://studio.example.com", "studio.example.com:443", "studio.example.com/"),
+        *("*.example.com", "a b", "::1"),
+    ],
+    "METRICS_TOKEN": ["x", "x" * 15, "x" * 9 + " " + "x" * 9],
+    "GOOGLE_CLOUD_LOCATION": ["us central1!", "US-central1"],
 }
 
 
@@ -108,6 +123,13 @@ class TestInvalidValue:
     def test_invalid_value_is_refused_with_its_name(self, name, value):
         assert re.fullmatch(rf"videostudio: {name}: [^;]+", refusal(**{name: value}))
 
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [("PORT", "must be a whole number"), ("HTTPS_ONLY", "must be true or false")],
+    )
+    def test_refusal_says_what_is_wanted(self, name, hint):
+        assert refusal(**{name: "abc"}) == f"videostudio: {name}: {hint}"
+
     def test_all_invalid_values_are_named_at_once(self):
         line = refusal(PORT="x", LOG_LEVEL="x", DEBUG="x")
         assert all(name in line for name in ("PORT", "LOG_LEVEL", "DEBUG"))
@@ -128,6 +150,13 @@ class TestValidValue:
                 "veo-3.1-generate-preview=a, veo-3.1-generate-001=b",
                 {"veo-3.1-generate-preview": "a", "veo-3.1-generate-001": "b"},
             ),
+            (
+                "ALLOWED_HOSTS",
+                "studio.example.com, .example.org,10.0.0.7,[::1],a_b,*",
+                ["studio.example.com", ".example.org", "10.0.0.7", "[::1]", "a_b", "*"],
+            ),
+            ("GOOGLE_CLOUD_LOCATION", "global", "global"),
+            ("METRICS_TOKEN", "x" * 16, "x" * 16),
             ("CSRF_TRUSTED_ORIGINS", "https://a.test,http://b", ["https://a.test", "http://b"]),
             (
                 "CORS_ALLOWED_ORIGINS",
@@ -148,6 +177,53 @@ class TestValidValue:
     )
     def test_valid_value_is_parsed(self, name, value, expected):
         assert read(**{name: value})[name] == expected
+
+    def test_options_of_libpq_and_django_are_accepted(self):
+        url = "postgres://h/x?sslmode=require&connect_timeout=3&currentSchema=a&pool=true"
+        options = read(DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]
+        assert options["sslmode"] == "require"
+        assert options["connect_timeout"] == 3
+
+
+class TestUnknownName:
+    @pytest.mark.parametrize(
+        ("name", "nearest"),
+        [
+            ("VEO_MAX_INFLIGHT", "VEO_MAX_IN_FLIGHT"),
+            ("ALLOWED_HOST", "ALLOWED_HOSTS"),
+            ("CLOUDINARY_SECRET", "CLOUDINARY_API_SECRET"),
+            ("DATABASE_URI", "DATABASE_URL"),
+            ("VIDEO_COLOUR", ""),
+        ],
+    )
+    def test_misspelt_name_is_found_with_the_nearest(self, name, nearest):
+        assert read(**{name: "10"})["UNKNOWN_NAMES"] == {name: nearest}
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *(
+                "PATH",
+                "HOME",
+                "CLOUDINARY_URL",
+                "GOOGLE_APPLICATION_CREDENTIALS",
+                "POSTGRES_PASSWORD",
+            ),
+            *("SITE_NAME", "TMPDIR", "DJANGO_SETTINGS_MODULE", "PYTHON_VERSION", "SSL_CERT_FILE"),
+            *(
+                "DYNO",
+                "RENDER_SERVICE_ID",
+                "TEST_DATABASE_URL",
+                "REDIS_TLS_URL",
+                "SENTRY_RELEASE",
+                "NO_PROXY",
+                "PGPASSWORD",
+                "HOSTNAME",
+            ),
+        ],
+    )
+    def test_names_of_others_are_ignored(self, name):
+        assert read(**{name: "x"})["UNKNOWN_NAMES"] == {}
 
 
 class TestDefault:
@@ -173,6 +249,7 @@ class TestDefault:
             "VIDEO_JOB_DEADLINE_SECONDS": 1200,
             "VIDEO_STORE_DEADLINE_HOURS": 24,
             "STAGING_DIR": "",
+            "STORE_THREADS": 8,
             "STAGING_MAX_BYTES": 5_000_000_000,
             "VIDEO_REFUND_FAILED_JOBS": True,
             "PUBLIC_URL": "",

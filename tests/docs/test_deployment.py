@@ -143,6 +143,20 @@ class TestImage:
         )
 
 
+class TestPackages:
+    @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+    def test_each_package_has_its_version_and_hashes(self, name):
+        text = re.sub(r"^ *#.*\n", "", (PROJECT / name).read_text(), flags=re.MULTILINE)
+        for package in text.replace("\\\n", "").splitlines():
+            assert re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", package), package
+
+    @pytest.mark.parametrize("name", ["Dockerfile", "render.yaml", "docs/operations.md"])
+    def test_each_installation_requires_the_hashes(self, name):
+        installed = re.findall(r"pip install .*requirements\.txt", (PROJECT / name).read_text())
+        assert installed
+        assert all("--require-hashes" in command for command in installed)
+
+
 class TestStaticFiles:
     @pytest.mark.parametrize(
         "name", ["Dockerfile", "render.yaml", "docs/operations.md", "Makefile"]

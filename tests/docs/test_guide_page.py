@@ -4,7 +4,6 @@ import json
 import re
 from functools import partial
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ ORDER_IN_JSON = re.compile(
     r"[ \\\n]+-d '(\{.*?\})'",
     re.DOTALL,
 )
-PATHS = ["/docs", "/docs/api.md", "/llms.txt"]
+PATHS = ["/docs", "/docs/api.md", "/docs/openai", "/docs/openai.md", "/llms.txt"]
 
 
 class Links(HTMLParser):
@@ -109,13 +108,15 @@ class TestPage:
         for heading in re.findall(r"^## (.+)$", GUIDE.read_text(), re.MULTILINE):
             assert f">{heading}</a>" in contents
 
-    def test_links_of_the_page_work(self, client):
-        page = Links(client.get("/docs").text)
+    @pytest.mark.parametrize("path", ["/docs", "/docs/openai"])
+    def test_links_of_the_page_work(self, client, path):
+        page, guide_page = Links(client.get(path).text), Links(client.get("/docs").text)
         for target in page.targets - {""}:
             if target.startswith("https://"):
                 continue  # of another site
             path, _, anchor = target.partition("#")
-            assert not anchor or anchor in page.ids | {"main"}, target
+            there = guide_page if path == "/docs" else page
+            assert not anchor or anchor in there.ids | {"main"}, target
             assert not path or resolve(path).func is not errors.not_found, target
 
     def test_code_of_the_guide_is_shown(self, client):
@@ -190,6 +191,6 @@ class TestLlmsTxt:
 
 
 class TestImage:
-    def test_image_contains_the_guide_and_no_other_document(self, tmp_path):
+    def test_image_contains_the_guides_and_no_other_document(self, tmp_path):
         documents = image_files(tmp_path) / "docs"
-        assert [Path(file).name for file in documents.iterdir()] == ["api.md"]
+        assert {file.name for file in documents.iterdir()} == {"api.md", "openai.md"}

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -11,7 +14,9 @@ from tests import openai_sdk
 from tests.client import ApiClient
 from tests.clients import node_tools
 from tests.clients.node_tools import HERE
+from tests.docs.markdown import blocks
 from tests.openai_sdk import MOCK, VEO
+from tests.run import PROJECT
 from tests.uploads import picture
 
 pytestmark = [
@@ -20,6 +25,7 @@ pytestmark = [
 ]
 
 POLL = 3  # seconds
+PAGE = PROJECT / "docs" / "openai.md"
 
 
 @pytest.fixture
@@ -77,6 +83,31 @@ class TestPython:
             prompt="A kite [[fail:safety]]", model=VEO, extra_body=MOCK
         )
         assert (video.status, video.error.code) == ("failed", "safety.output")
+
+
+class TestDocumentation:
+    def test_example_makes_a_video(self, service, key, tmp_path):
+        example = next(block for block in blocks(PAGE) if block.language == "python")
+        program = tmp_path / "example.py"
+        program.write_text(example.text.replace("http://localhost:8000", service.url))
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", program],
+            cwd=tmp_path,
+            env={"PATH": os.defpath, "STUDIO_KEY": key, "NO_PROXY": "*"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.stdout == "completed 1280x720\n", done.stderr
+        assert is_mp4((tmp_path / "video.mp4").read_bytes())
+        assert is_jpeg((tmp_path / "poster.jpg").read_bytes())
+
+    def test_error_is_what_the_service_sends(self, service, key):
+        shown = next(block for block in blocks(PAGE) if block.language == "json")
+        headers = {"Authorization": f"Bearer {key}"}
+        order = MOCK | {"prompt": "A kite", "model": VEO, "size": "1024x1792"}
+        answer = ApiClient(service.url).post("/v1/videos", json=order, headers=headers)
+        assert answer.json() == json.loads(shown.text)
 
 
 class TestNode:

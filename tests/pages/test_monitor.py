@@ -280,7 +280,7 @@ class TestRows:
         id = order(alice, f"A mill wheel turns {LONG}")
         log = card(show(), id).locator("details")
         log.locator("summary").click()
-        expect(log.get_by_text("queued").first).to_be_visible()
+        expect(log.get_by_role("listitem").first).to_be_visible()
         cancel(alice, id)
 
 
@@ -368,6 +368,7 @@ class TestPage:
                 page.goto(path)
                 expect(card(page, lighthouse)).to_contain_text("A video")
                 assert "lighthouse" not in page.content()
+            page.close()  # before its server
         finally:
             del studio.env["MONITOR_SHOW_PROMPTS"]
             web.terminate()

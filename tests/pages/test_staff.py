@@ -179,7 +179,7 @@ class TestActions:
         until_shown(page, "Accepted by the mock")
         choose(page, "Cancel")
         expect(page.locator("table.rows")).to_contain_text("No refund")
-        send(page, "Cancel", "Ordered twice")
+        send(page, "End this job", "Ordered twice")
         expect(page.locator(".messagelist")).to_contain_text(f"{job}: cancelled; no refund")
         expect(page.locator("h1")).to_contain_text("CANCELLED")
         expect(page.locator(".timeline")).to_contain_text("Ordered twice")
@@ -191,7 +191,7 @@ class TestActions:
         width = "image => image.decode().then(() => image.naturalWidth)"
         assert page.get_by_alt_text("initialImage 0").evaluate(width) == 640
         choose(page, "Mark as failed and refund")
-        send(page, "Mark as failed and refund", "Hangs since noon")
+        send(page, "Fail and refund this job", "Hangs since noon")
         expect(page.locator(".messagelist")).to_contain_text("marked as failed, 50 tokens refunded")
         expect(page.locator("h1")).to_contain_text("FAILED")
 
@@ -227,7 +227,7 @@ class TestActions:
         expect(page.locator(".story")).to_contain_text("could not be stored. (storage.failed)")
         choose(page, "Fetch again")
         page.get_by_label("Nobody").check()
-        send(page, "Fetch again", "The storage is back")
+        send(page, "Fetch this video", "The storage is back")
         page.locator(".messagelist").get_by_role("link").last.click()
         until_shown(page, "The video was stored after")
         page.locator("video").evaluate("video => video.play()")
@@ -247,8 +247,10 @@ class TestActions:
         expect(page.get_by_text("6 of 6 jobs")).to_be_visible()
         screenshot(page, "staff-bulk")
         send(page, "Refund", "Google was overloaded")
-        expect(page.locator(".messagelist .info")).to_have_text("Refund: 6 jobs done, 0 skipped.")
-        expect(page.locator(".messagelist .success")).to_have_count(6)
+        said = page.locator(".messagelist .success")
+        expect(said.locator("summary")).to_have_text("Refund: 6 done, 0 skipped.")
+        said.locator("summary").click()
+        expect(said.locator("li:visible")).to_have_count(6)
         expect(page.locator("#result_list").get_by_text("refunded")).to_have_count(6)
 
     def test_support_cannot_refund_more_than_the_daily_limit(self, enter):
@@ -259,7 +261,8 @@ class TestActions:
         page.get_by_label("Action:").select_option("Refund selected jobs")
         page.get_by_role("button", name="Go").click()
         send(page, "Refund", "Asked nicely")
-        refused = page.locator(".messagelist .warning").last
+        page.locator(".messagelist .warning summary").click()
+        refused = page.locator(".messagelist .warning li").last
         expect(refused).to_contain_text("would exceed your daily limit of 100 tokens")
         expect(refused).to_contain_text("ask an Operator")
 
@@ -282,6 +285,7 @@ class TestAccounts:
         had = tokens_of(page)
         choose(page, "Grant tokens")
         page.get_by_label("Amount").fill("250")
+        expect(page.locator("output")).to_have_text(f"The balance is then {had + 250:,} tokens.")
         send(page, "Grant tokens", "For the long wait")
         expect(page.locator(".messagelist")).to_have_text(
             f"Aiko: +250 tokens; the balance is {had + 250:,}."
@@ -308,7 +312,7 @@ class TestAccounts:
         page = enter("olga")
         job = open_job(page, "vera")
         choose(page, "Cancel")
-        send(page, "Cancel", "Ordered twice")
+        send(page, "End this job", "Ordered twice")
         open_user(page, "vera")
         for name in ("panel", "history"):
             table = page.locator("table", has_text="What, and why")
@@ -351,13 +355,14 @@ class TestAccounts:
 
 
 def tokens_of(page: Page) -> int:
-    return int(page.locator("#tokens-heading").inner_text().removeprefix("Tokens: "))
+    balance = page.locator(".customer .tiles div", has_text="Balance").locator("dd")
+    return int(balance.inner_text().replace(",", ""))
 
 
 class TestRoles:
     SEES = {
-        "sam": {"Refund"},
-        "olga": {"Refund", "Retry", "Fetch again", "Deactivate"},
+        "sam": {"Refund", "Add a note"},
+        "olga": {"Refund", "Retry", "Fetch again", "Deactivate", "Add a note"},
         "fred": {"Grant tokens", "Adjust balance"},
     }
     BY_HAND = {"sam": "retry", "olga": "grant", "fred": "refund"}
@@ -369,7 +374,7 @@ class TestRoles:
         seen = set(page.locator(".action-buttons a").all_inner_texts())
         page.locator(".job-head").get_by_role("link", name="aiko", exact=True).click()
         expect(page.locator("#tokens-heading")).to_be_visible()
-        seen |= set(page.locator(".action-buttons a, .object-tools a").all_inner_texts())
+        seen |= set(page.locator(".action-buttons a").all_inner_texts())
         assert {each.capitalize() for each in seen} - {"Log", "History"} == self.SEES[name]
         closed = self.BY_HAND[name]
         user = urlsplit(page.url).path.split("/")[-3]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokens_ledger import ledger
+from tokens_ledger import entry_admin, ledger
 from tokens_ledger.models import Entry
 
 LISTS = ["/admin/tokens_ledger/account/", "/admin/tokens_ledger/entry/"]
@@ -15,7 +15,7 @@ class TestAdmin:
         answer = boss.get(page, {"q": "ali"})
         assert answer.status_code == 200
         assert "alice" in answer.text
-        assert "1234" in answer.text
+        assert "1234" in answer.text or "1,234" in answer.text
 
     def test_entry_is_found_by_reference_and_kind(self, boss, alice, charged):
         ledger.grant(user=alice, amount=1234, note="")
@@ -23,6 +23,34 @@ class TestAdmin:
         page = "/admin/tokens_ledger/entry/"
         assert "1 entry" in boss.get(page, {"q": "job-1"}).text
         assert "1 entry" in boss.get(page, {"kind__exact": "grant"}).text
+
+    def test_entries_are_signed_summed_and_linked(self, boss, alice, bob, new_job):
+        ledger.grant(user=alice, amount=1000, note="")
+        ledger.grant(user=bob, amount=7, note="")
+        job = new_job("FAILED")
+        page = "/admin/tokens_ledger/entry/"
+
+        def sums(**query):
+            return dict(boss.get(page, query).context["sums"] or [])
+
+        answer = boss.get(page)
+        for shown in (">-50<", ">+50<", f"/admin/jobs/videojob/{job.pk}/change/", f"{alice.pk}"):
+            assert shown in answer.text
+        everything = {"Grant": "+1,007", "Charge": "-50", "Refund": "+50", "Adjustment": "0"}
+        assert sums() == everything | {"Total": "+1,007"}
+        assert sums(written="hour") == sums()
+        assert sums(account=alice.pk)["Total"] == "+1,000"
+        assert sums(account=alice.pk, written="day", q="ali")["Total"] == "+1,000"
+        assert sums(kind__exact="charge") == {"Charge": "-50", "Total": "-50"}
+        assert sums(written_to="2020-01-01T00:00")["Total"] == "0"
+        assert "Choose a period" in boss.get(page, {"q": "ali"}).text
+
+    def test_sums_of_too_many_entries_are_not_made(self, boss, alice, monkeypatch):
+        monkeypatch.setattr(entry_admin, "MOST", 2)
+        for _ in range(3):
+            ledger.grant(user=alice, amount=1, note="")
+        for query in ({}, {"written": "hour"}):
+            assert boss.get("/admin/tokens_ledger/entry/", query).context["sums"] is None
 
     def test_account_is_found_by_the_users_id(self, boss, alice, bob):
         ledger.grant(user=alice, amount=1234, note="")
@@ -48,5 +76,7 @@ class TestAdmin:
     ):
         for user in (alice, bob):
             ledger.grant(user=user, amount=5, note="", actor=alice)
-        with django_assert_num_queries(3):  # session, user, rows
+        boss.get(page)
+        sums = 3 if "entry" in page else 0
+        with django_assert_num_queries(3 + sums):  # session, user, rows
             boss.get(page)

@@ -1,6 +1,7 @@
 """Base classes for read-only lists in the admin that stay fast with many rows."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,6 +20,7 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
 from django.utils.text import capfirst
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
@@ -171,10 +173,22 @@ def export(
         lines(),
         content_type="text/csv; charset=utf-8",
         headers={
-            "Content-Disposition": f'attachment; filename="{name.replace(" ", "-")}.csv"',
+            "Content-Disposition": f'attachment; filename="{_file_name(request, name)}.csv"',
             "X-Content-Type-Options": "nosniff",
         },
     )
+
+
+def _file_name(request: HttpRequest, name: str) -> str:
+    """With the days of the filter by period or, without one, the day of the export."""
+    days = [
+        f"{word}-{found[0]}"
+        for word in ("from", "to")
+        for key, value in sorted(request.GET.dict().items())
+        if key.endswith(f"_{word}")
+        and (found := re.match(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII))
+    ]
+    return "-".join([name.replace(" ", "-"), *(days or [f"{timezone.now():%Y-%m-%d}"])])
 
 
 class Echo:

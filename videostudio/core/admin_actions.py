@@ -17,11 +17,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
 
 from videostudio.core.admin_forms import ReasonForm, SingleUseForm
 
 MAX_OBJECTS = 500  # per form; each object in its own transaction
-MAX_WITHOUT_SUMMARY = 5
 CONFIRMED = "post"  # the field of Django's confirmation page for "delete_selected"
 
 
@@ -47,6 +47,8 @@ class ConfirmedAction:
     For the preview, `refusal_reasons` returns why each object would be skipped, "" if it would not.
     The check reads the given rows only. `summary` is a sentence about the object without its
     subject and full stop. `token_change` is the number of tokens that its owner would receive.
+    `button` returns what the button of the form says, for the number of objects and the sum of
+    their token changes; by default `label`. `reasons` are offered, beside any other text.
     `log_message` is formatted with `label`, `done` and the form's answers.
     """
 
@@ -59,6 +61,8 @@ class ConfirmedAction:
     refusal_reasons: Callable[[list[Any]], list[str]] = _accept_all
     summary: Callable[[Any], str] = lambda obj: ""
     token_change: Callable[[Any], int] = lambda obj: 0
+    button: Callable[[int, int], str] | None = None
+    reasons: tuple[str, ...] = ()
     log_message: str = "{label}: {done} Reason: {reason}"
     log_object: Callable[[Any], Any] = lambda obj: obj
 
@@ -101,6 +105,11 @@ def _preview(action: ConfirmedAction, selection: Selection) -> list[PreviewRow]:
         else PreviewRow(obj, "", action.summary(obj), action.token_change(obj))
         for obj, reason in zip(objects, action.refusal_reasons(objects), strict=True)
     ]
+
+
+def _with_details(summary: str, lines: list[str]) -> str:
+    each = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
+    return format_html("<details><summary>{}</summary><ul>{}</ul></details>", summary, each)
 
 
 class ConfirmedActionsMixin(admin.ModelAdmin):
@@ -193,13 +202,16 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
         self, request: HttpRequest, action: ConfirmedAction, selection: Selection, form: ReasonForm
     ) -> TemplateResponse:
         rows = _preview(action, selection)
+        possible = [row for row in rows if not row.refusal]
+        change = sum(row.token_change for row in possible)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
             "action": action,
             "object": selection.page_of,
             "form": form,
             "rows": rows,
-            "possible": sum(not row.refusal for row in rows),
+            "possible": len(possible),
+            "button": action.button(len(possible), change) if action.button else action.label,
             "deleted": len(selection.objects) - len(rows),
             "left_out": selection.left_out,
             "back": selection.back,
@@ -248,21 +260,23 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
     def _report(
         self, request: HttpRequest, action: ConfirmedAction, results: list[Result], left_out: int
     ) -> None:
-        """A message for each object; if there are many, first a summary."""
+        """The result or, of several objects, one line with the results to open."""
         if left_out:
             messages.warning(
                 request,
                 f"One form handles {MAX_OBJECTS} {self.objects_name}: {left_out} more were chosen. "
                 "Nothing was done to them. Repeat the action for them.",
             )
-        if len(results) > MAX_WITHOUT_SUMMARY:
-            done = sum(result.is_done for result in results)
+        if not results:
+            return
+        done = sum(result.is_done for result in results)
+        level = messages.SUCCESS if done == len(results) else messages.WARNING
+        lines = [self.result_message(result) for result in results]
+        if len(results) > 1:
             skipped = len(results) - done
-            summary = f"{action.label}: {done} {self.objects_name} done, {skipped} skipped."
-            messages.info(request, summary)
-        for result in results:
-            level = messages.SUCCESS if result.is_done else messages.WARNING
-            messages.add_message(request, level, self.result_message(result))
+            summary = f"{action.label}: {done} done, {skipped} skipped."
+            lines = [_with_details(summary, lines)]
+        messages.add_message(request, level, lines[0])
 
     def result_message(self, result: Result) -> str:
         return f"{result.object}: {result.sentence}"

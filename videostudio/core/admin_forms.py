@@ -16,7 +16,7 @@ class ReasonForm(forms.Form):
     reason_help_text = "Recorded in the log, for staff only."
     reason = forms.CharField(
         max_length=MAX_REASON_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 2, "autofocus": True}),
+        widget=forms.TextInput(attrs={"list": "usual-reasons", "autofocus": True}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

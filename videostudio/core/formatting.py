@@ -34,6 +34,15 @@ def format_tokens(amount: int | None) -> str:
     return f"{amount:,} token{'' if abs(amount) == 1 else 's'}"
 
 
+def number(amount: int) -> str:
+    return f"{amount:,}"
+
+
+def signed(amount: int) -> str:
+    """ "+1,000", "-50", "0"."""
+    return f"{amount:+,}" if amount else "0"
+
+
 def badge(value: str, text: str = "") -> str:
     """A coloured label, whose text has the same meaning as its colour."""
     return format_html('<span class="label label-{}">{}</span>', value.lower(), text or value)

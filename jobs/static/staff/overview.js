@@ -19,6 +19,15 @@ function numbers(rows, column) {
   });
 }
 
+/* The list of what a bar or a point counts. */
+function linkOf(row) {
+  return row.querySelector("a");
+}
+
+function follow(link) {
+  if (link) location.assign(link.href);
+}
+
 function draw(figure, animate) {
   const canvas = figure.querySelector("canvas");
   if (!canvas) return null;
@@ -48,6 +57,10 @@ function draw(figure, animate) {
       })),
     },
     options: {
+      onClick: (event, [found]) => follow(found && linkOf(rows[found.index])),
+      onHover: (event, [found]) => {
+        canvas.style.cursor = found && linkOf(rows[found.index]) ? "pointer" : "default";
+      },
       animation: animate && !still ? { duration: 300 } : false,
       indexAxis: lying ? "y" : "x",
       interaction: { mode: "index", axis: lying ? "y" : "x", intersect: false },

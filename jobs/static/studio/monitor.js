@@ -127,7 +127,12 @@
     if (above) above.style.minHeight = anchor ? `${above.offsetHeight}px` : '';
   });
   document.addEventListener('htmx:afterSwap', () => {
-    if (anchor?.isConnected) window.scrollBy(0, anchor.getBoundingClientRect().top - top_);
+    document.body.style.minHeight = '';
+    if (!anchor?.isConnected) return;
+    const moved = anchor.getBoundingClientRect().top - top_;
+    const height = scrollY + moved + innerHeight; // a short page is too low to scroll
+    if (height > document.body.offsetHeight) document.body.style.minHeight = `${height}px`;
+    scrollBy(0, moved);
   });
 
   Object.assign(Idiomorph.defaults.callbacks, {

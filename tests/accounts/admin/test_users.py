@@ -2,14 +2,16 @@
 
 import re
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
-from accounts.models import User
-from tests.api import JOBS, TOKENS
+from accounts.models import User, UserNote
+from tests.api import JOBS, PASSWORD, TOKENS
 from tests.staff_site import LIST, said
-from tokens_ledger import ledger
+from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
 
 
@@ -27,8 +29,59 @@ class TestPage:
     def test_user_page_shows_balance_entries_and_jobs(self, support, alice, new_job):
         job = new_job("FAILED", prompt="An owl")
         text = support.get(page_of(alice)).text
-        for shown in ("Tokens: 1000", "For tests", "An owl", "safety.output", f"{job.pk}/change/"):
+        for shown in ("For tests", "An owl", "safety.output", f"{job.pk}/change/"):
             assert shown in text
+
+    def test_figures_of_the_customer_are_of_all_time_and_linked(self, support, alice, new_job):
+        new_job("FAILED")
+        new_job("CANCELLED")
+        reconciliation.run(now=timezone.now() + timedelta(hours=1))
+        job = new_job("SUCCEEDED")
+        facts = {fact.label: fact for fact in support.get(page_of(alice)).context["facts"]}
+        last = facts.pop("Last order")
+        assert last.url == f"{LIST}{job.pk}/change/"
+        assert {label: fact.value for label, fact in facts.items()} == {
+            "Balance": "950",
+            "Grants in all": "+1,000",
+            "Charges in all": "-150",
+            "Refunds in all": "+100",
+            "Adjustments in all": "0",
+            "Jobs": "3",
+            "SUCCEEDED": "1",
+            "FAILED": "1",
+            "CANCELLED": "1",
+        }
+        for label in ("SUCCEEDED", "Charges in all"):
+            rows = support.get(facts[label].url).context["cl"].result_count
+            assert rows == {"SUCCEEDED": 1, "Charges in all": 3}[label]
+
+    def test_page_has_no_password_hash_and_no_dead_end(self, boss, alice, carol, new_job):
+        new_job()
+        text = boss.get(page_of(alice)).text
+        assert "Set a password" in text
+        for absent in ("pbkdf2", "argon2", "algorithm", "deletelink", 'name="is_active"'):
+            assert absent not in text
+        assert "deletelink" in boss.get(page_of(carol)).text
+
+
+class TestNotes:
+    def press(self, browser, user, text="Pays by invoice"):
+        path = f"/admin/accounts/user/{user.pk}/note/"
+        form = {"reason": text, "once": str(uuid.uuid4())}
+        return browser.post(path, form, follow=True)
+
+    def test_note_is_for_staff_alone(self, support, finance, client, alice):
+        assert "the note was added" in said(self.press(support, alice))[0]
+        for word in ("Pays by invoice", "support"):
+            assert word in finance.get(page_of(alice)).text
+        assert self.press(finance, alice).status_code == 403
+        assert "invoice" not in client.get("/api/v1/auth/me").text
+
+    def test_note_is_deleted_with_the_account(self, support, client, alice):
+        self.press(support, alice)
+        client.delete("/api/v1/auth/me", {"password": PASSWORD}, format="json")
+        assert not UserNote.objects.exists()
+        assert "invoice" not in str([*LogEntry.objects.values_list("change_message")])
 
     def test_links_lead_to_all_jobs_and_entries_of_the_user(self, support, alice, bob, new_job):
         for _ in range(10):

@@ -266,7 +266,7 @@ class TestFetch:
         )
         form = {"select_across": "1", "post": "yes", "reason": "Outage", "price": "free"}
         messages = said(choose(operator, "fetch", failed, **form))
-        assert messages[0] == "Fetch again: 59 jobs done, 1 skipped."
+        assert messages[0] == "Fetch again: 59 done, 1 skipped."
         assert f"Job {without.pk}: has no known operation at the provider." in messages
         fetched = VideoJob.objects.filter(rerun_of__isnull=False, stage="generating")
         assert (fetched.count(), fetched.filter(tokens_consumed=0).count()) == (59, 59)
@@ -330,9 +330,9 @@ class TestEveryAction:
     def test_jobs_beyond_one_form_are_reported(self, operator, new_job, monkeypatch):
         monkeypatch.setattr("videostudio.core.admin_actions.MAX_OBJECTS", 2)
         jobs = [new_job("CANCELLED") for _ in range(5)]
-        [left, *each] = said(press(operator, "refund", *jobs, jobs[0]))
+        [left, summary, *each] = said(press(operator, "refund", *jobs, jobs[0]))
         assert left.startswith("One form handles 2 jobs: 3 more were chosen. Nothing was done")
-        assert len(each) == 2
+        assert (summary, len(each)) == ("Refund: 0 done, 2 skipped.", 2)
         page = choose(operator, "refund", *jobs)
         assert "These are the first 2" in page.text
         assert "have been deleted" not in page.text

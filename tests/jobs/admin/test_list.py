@@ -205,7 +205,9 @@ class TestLate:
 
 
 class TestPages:
-    def test_queries_do_not_grow_with_the_rows(self, support, new_job, roomy):
+    def test_queries_do_not_grow_with_the_rows(self, support, new_job, roomy, monkeypatch):
+        monkeypatch.setattr(lateness, "CACHE_SECONDS", 3600)
+
         def queries(**query):
             with CaptureQueriesContext(connection) as captured:
                 listed(support, **query)

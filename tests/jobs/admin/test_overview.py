@@ -122,7 +122,7 @@ class TestTokens:
         ledger.adjust(user=alice, amount=-7, note="")
         figures = tokens()
         assert figures["kinds"] == ["Grant", "Charge", "Refund", "Adjustment"]
-        assert figures["days"][-1][1] == [1000, 50, 50, -7]
+        assert figures["days"][-1][2] == [1000, 50, 50, -7]
         assert len(figures["days"]) == 14
 
 

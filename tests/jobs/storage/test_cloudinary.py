@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 import urllib3
+from django.conf import settings as configured
 
-from jobs.storage.base import UPLOAD_THREADS, StorageError
+from jobs.storage.base import StorageError
 from tests.fakes import CloudinaryImitation
 from tests.fakes.vertex import default_video
 
@@ -100,18 +101,19 @@ class TestUpload:
         self, service, videos, film, monkeypatch, caplog
     ):
         path, answer, connections = film(), service.handle, set()
+        threads = configured.STORE_THREADS
 
         def handle(request):
             connections.add(request.connection.getpeername())
             return answer(request)
 
         monkeypatch.setattr(service, "handle", handle)
-        service.fail("upload", "slow:0.1", times=UPLOAD_THREADS)  # all threads are in the first
-        with ThreadPoolExecutor(UPLOAD_THREADS) as pool:
-            names = [f"{NAME}-{number}" for number in range(5 * UPLOAD_THREADS)]
+        service.fail("upload", "slow:0.1", times=threads)  # all threads are in the first
+        with ThreadPoolExecutor(threads) as pool:
+            names = [f"{NAME}-{number}" for number in range(5 * threads)]
             list(pool.map(lambda name: upload(videos, path, name), names))
-        assert len(service.public_ids) == 5 * UPLOAD_THREADS
-        assert len(connections) == UPLOAD_THREADS
+        assert len(service.public_ids) == 5 * threads
+        assert len(connections) == threads
         assert not [line for line in caplog.records if line.name.startswith("urllib3")]
 
     def test_upload_has_not_the_packages_cleanup_tag(self, cloudinary_videos):

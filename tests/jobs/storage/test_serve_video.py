@@ -1,11 +1,14 @@
 """Videos delivered by this server, in ranges."""
 
+import io
 import re
 import uuid
 
 import pytest
+from PIL import Image
 
 from jobs.providers.mock import SAMPLES
+from jobs.storage import posters, videos
 from jobs.storage.base import video_name
 
 pytestmark = pytest.mark.once
@@ -52,6 +55,18 @@ class TestVideo:
         answer, body = fetch(URL.replace(".mp4", ".jpg"))
         assert (answer.status_code, answer["Content-Type"]) == (200, "image/jpeg")
         assert body.startswith(b"\xff\xd8")
+
+    def test_small_poster_is_640_pixels_wide(self, fetch, tmp_path):
+        film, poster = tmp_path / "film.mp4", SAMPLES / "720p-16x9-8s.jpg"
+        film.write_bytes(CONTENT)
+        videos().upload_video(name=f"ai_studio/videos/{NAME}", path=film, poster=poster)
+        answer, body = fetch(posters.small(URL.replace(".mp4", ".jpg")))
+        assert (answer.status_code, answer["Content-Type"]) == (200, "image/jpeg")
+        assert Image.open(io.BytesIO(body)).size == (640, 360)
+
+    def test_poster_stands_in_for_a_small_one_of_an_earlier_version(self, fetch):
+        small, poster = (fetch(URL.replace(".mp4", end))[1] for end in (".640.jpg", ".jpg"))
+        assert small == poster
 
     def test_head_has_length_and_no_body(self, fetch):
         answer, body = fetch(method="head")

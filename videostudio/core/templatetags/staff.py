@@ -11,6 +11,8 @@ from videostudio.core import formatting
 register = template.Library()
 register.filter("seconds", formatting.format_duration)
 register.filter("tokens", formatting.format_tokens)
+register.filter("signed", formatting.signed)
+register.filter("number", formatting.number)
 
 
 @register.filter

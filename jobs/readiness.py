@@ -1,0 +1,82 @@
+"""What must hold for the service to do its work: the checks of `/readyz` and `manage.py doctor`."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from shutil import disk_usage
+from tempfile import TemporaryFile, gettempdir
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from jobs.models import Status, VideoJob
+from jobs.stats import queries
+from jobs.worker import leases
+
+LATE = timedelta(seconds=60)  # a job whose next step is this late is not processed
+MIN_FREE_BYTES = 20_000_000  # two of the largest images
+UNKNOWN = "cannot be checked"
+
+
+class NotReady(Exception):
+    """A check failed. The text is public."""
+
+
+def outcome(check: Callable[[], None]) -> str:
+    """ "ok", or what is wrong."""
+    try:
+        check()
+    except NotReady as reason:
+        return str(reason)
+    except Exception:  # not ready, whatever the cause
+        return UNKNOWN
+    return "ok"
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _migrations() -> None:
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise NotReady("migrations are missing")
+
+
+def _workers() -> None:
+    if not queries.clocks().workers_alive(now=timezone.now()):
+        raise NotReady("no worker cluster is alive")
+
+
+def _running() -> None:
+    if VideoJob.objects.filter(status=Status.RUNNING).due(now=timezone.now() - LATE).exists():
+        raise NotReady("a running job's next step is late")
+
+
+def _waiting() -> None:
+    now = timezone.now()
+    if leases.submission_stalled(since=now - LATE, now=now):
+        raise NotReady("a waiting job that could start does not")
+
+
+def _temporary_folder() -> None:
+    """Of this web process: uploads above 2.5 MB are written to it."""
+    try:
+        with TemporaryFile() as file:
+            file.write(b"-")
+        free = disk_usage(gettempdir()).free
+    except OSError:
+        free = 0
+    if free < MIN_FREE_BYTES:
+        raise NotReady("the temporary folder is full or cannot be written")
+
+
+CHECKS = {
+    "database": _database,
+    "migrations": _migrations,
+    "workers": _workers,
+    "running": _running,
+    "waiting": _waiting,
+    "temporaryFolder": _temporary_folder,
+}
