@@ -1,5 +1,6 @@
 """The filters of the list of jobs. Their choices need no query."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -14,6 +15,15 @@ from jobs.stats import lateness
 from videostudio.core.admin_filters import PeriodFilter
 
 Jobs = QuerySet[VideoJob]
+
+
+class StatusFilter(admin.ChoicesFieldListFilter):
+    """The statuses by their names in the API."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        everything, *statuses = super().choices(changelist)
+        yield everything
+        yield from (choice | {"display": choice["display"].upper()} for choice in statuses)
 
 
 class ErrorCode(admin.SimpleListFilter):

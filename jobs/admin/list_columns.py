@@ -25,7 +25,9 @@ class Columns(admin.ModelAdmin):
     @admin.display(description="ordered", ordering="created_at")
     def ordered(self, job: VideoJob) -> str:
         return format_html(
-            '<time datetime="{}">{}</time><br><small>{}</small>',
+            '<span class="visually-hidden">Job of {}, ordered </span>'
+            '<time datetime="{}">{}</time> <br><small>{}</small>',
+            job.user,
             job.created_at.isoformat(),
             f"{job.created_at:%d %b %H:%M:%S}",
             formatting.ago(job.created_at, timezone.now()),
@@ -55,7 +57,7 @@ class Columns(admin.ModelAdmin):
     @admin.display(description="prompt, model, id")
     def wish(self, job: VideoJob) -> str:
         return format_html(
-            '{}<br><small>{} <span class="id" title="{}">{}</span></small>',
+            '<span dir="auto">{}</span><br><small>{} <span class="id" title="{}">{}</span></small>',
             Truncator(job.prompt).chars(80),
             job.model,
             job.pk,

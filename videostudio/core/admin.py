@@ -20,6 +20,7 @@ from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.text import capfirst
 
@@ -96,6 +97,16 @@ class CappedModelAdmin(admin.ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CappedChangeList
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """A search with one result leads to that result."""
+        response = super().changelist_view(request, extra_context)
+        found = getattr(response, "context_data", {}).get("cl") if request.method == "GET" else None
+        if found and found.query and found.result_count == 1 and not found.is_popup:
+            return redirect(found.url_for_result(found.result_list[0]))
+        return response
+
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow its own filters and links only: `?token__startswith=…` could reveal a token."""
         field, _, how = lookup.partition("__")
@@ -105,7 +116,8 @@ class CappedModelAdmin(admin.ModelAdmin):
         yield from self.extra_lookups
         each: Any
         for each in self.get_list_filter(request):
-            yield getattr(each, "parameter_name", each)
+            field: Any = each[0] if isinstance(each, tuple) else each
+            yield getattr(field, "parameter_name", field)
             yield from getattr(each, "between", ())
 
     def response_action(self, request: HttpRequest, queryset: QuerySet, *more: Any) -> Any:

@@ -1,6 +1,7 @@
 """Template filters and tags for the staff's pages."""
 
 from datetime import datetime
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -33,3 +34,14 @@ def ago(at: datetime) -> str:
 def label(value: str, text: str = "") -> str:
     """A coloured label."""
     return formatting.badge(value, text)
+
+
+@register.filter
+def chosen_filters(changelist: Any) -> list[str]:
+    """The choices of a list's filters, without those for all rows."""
+    return [
+        f"{spec.title}: {choice['display']}"
+        for spec in changelist.filter_specs
+        for choice in list(spec.choices(changelist))[1:]
+        if choice["selected"]
+    ]

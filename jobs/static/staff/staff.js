@@ -1,0 +1,14 @@
+// "/" leads to the search; after an action the focus is on its message, and Tab goes on from there.
+"use strict";
+
+const search = document.querySelector("#searchbar, #find");
+
+document.addEventListener("keydown", (event) => {
+  const types = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || types || event.ctrlKey || event.metaKey || event.altKey || !search) return;
+  event.preventDefault();
+  search.select();
+  search.focus();
+});
+
+if (document.activeElement === document.body) document.querySelector(".messagelist")?.focus();
