@@ -21,7 +21,7 @@ from jobs.monitor.public_jobs import PAGE, Card
 # within five seconds, and a cached part is up to two seconds old.
 PACE = 2
 TYPICAL_RUN_SECONDS = 60  # cache lifetime
-SEARCH_PACE = 10  # each search costs queries of its own
+SEARCH_PACE = 4  # each search costs queries of its own; a job that turned private is gone in 5 s
 ROWS, WALL_ROWS, WALL_VIDEOS = 10, 5, 6
 ENDED = tuple(status for status in Status.values if status not in ACTIVE)
 
