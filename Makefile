@@ -156,8 +156,8 @@ format: $(VENV)/dev.stamp ## fixes the code format and simple mistakes
 	$(RUN) -m ruff format
 
 lock: ## requirements*.txt, with hashes, from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
 	env -u DATABASE_URL $(RUN) -m tests.pages.pictures
@@ -180,9 +180,7 @@ define install
 @$(if $(UV),,$(python3) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Video Studio needs Python 3.11 or newer; $(python3) is %d.%d" % sys.version_info[:2])')
 @echo 'Installing $< into $(VENV), which takes a while'
 @$(if $(UV),uv venv --quiet --allow-existing $(if $(PYTHON),--python $(PYTHON)) $(VENV),$(python3) -m venv $(VENV))
-@$(if $(UV),,$(RUN) -m pip install --quiet --disable-pip-version-check uv ||) true
-@$(or $(UV),$(VENV)/bin/uv) pip install --quiet --compile-bytecode --python $(RUN) -r $< || \
-	$(RUN) -m pip install --quiet --disable-pip-version-check -r $<
+@$(if $(UV),uv pip install --quiet --compile-bytecode --python $(RUN),$(RUN) -m pip install --quiet --disable-pip-version-check) -r $<
 endef
 
 .PHONY: help demo manage test check test-sqlite test-postgres node-tools $(CHECKS) $(LAST) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples
