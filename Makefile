@@ -34,28 +34,16 @@ DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOS
 
 # ---- Tests: each check is a target; `make test` runs all of them, even after a failure ----
 
-# Live tests mostly wait, so the others run beside them, five checks at a time. LOW gives the
-# processor to the live tests first.
-CHECKS := live-sqlite live-postgres in-process-postgres lint-types in-process-sqlite \
-	lint-ruff lint-format lint-imports check-migrations check-deploy
-LOW := nice -n 10
+CHECKS := lint-ruff lint-format lint-imports lint-types check-migrations check-deploy \
+	in-process-sqlite in-process-postgres live-postgres live-sqlite alone
 
 test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Chromium)
 	@$(RUN) -m tests.chromium
-	@failed=$$(mktemp) && trap "rm -f $$failed" EXIT && \
-	$(MAKE) --no-print-directory --jobs=5 $(GROUPED) FAILED=$$failed $(CHECKS:%=run-%) && \
-	$(MAKE) --no-print-directory FAILED=$$failed $(LAST:%=run-%) && \
-	if [ -s $$failed ]; then echo "Failed:" $$(cat $$failed); exit 1; fi && \
-	echo "All checks passed: $(CHECKS) $(LAST)"
+	@failed=; for check in $(CHECKS); do \
+		$(MAKE) --no-print-directory $$check || failed="$$failed $$check"; done; \
+	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
-LAST := alone # what measures time, when nothing else runs
-GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-
-run-%:
-	@$(MAKE) --no-print-directory $* || echo $* >> $(FAILED)
-run-live-sqlite run-live-postgres: run-node-tools
-
-$(CHECKS) $(LAST): $(VENV)/dev.stamp
+$(CHECKS): $(VENV)/dev.stamp
 live-sqlite live-postgres test-sqlite test-postgres: node-tools
 
 lint-ruff: ## lint with ruff
@@ -68,7 +56,7 @@ lint-imports: ## which package may import which
 	$(VENV)/bin/lint-imports
 
 lint-types: ## mypy
-	DEBUG=true $(LOW) $(RUN) -m mypy
+	DEBUG=true $(RUN) -m mypy
 
 check-migrations: ## models without a migration
 	DEBUG=true DATABASE_URL=sqlite://:memory: $(RUN) manage.py makemigrations --check --dry-run
@@ -85,10 +73,10 @@ ON_SQLITE := env -u DATABASE_URL
 ON_POSTGRES := $(RUN) -m tests.postgres --
 
 in-process-sqlite: ## tests that start no server, on SQLite: what needs no database or depends on its kind
-	$(ON_SQLITE) $(LOW) $(PYTEST) -m "not live and not alone and (once or both)" $(ARGS)
+	$(ON_SQLITE) $(PYTEST) -m "not live and not alone and (once or both)" $(ARGS)
 
 in-process-postgres: ## the same on PostgreSQL: all that need a database
-	$(ON_POSTGRES) $(LOW) $(PYTEST) -m "not live and not alone" $(ARGS)
+	$(ON_POSTGRES) $(PYTEST) -m "not live and not alone" $(ARGS)
 
 # More processes than cores, because they wait; a module's tests share its servers.
 LIVE := -n 3 --dist loadfile -m "live and not alone"
@@ -183,4 +171,4 @@ define install
 @$(if $(UV),uv pip install --quiet --compile-bytecode --python $(RUN),$(RUN) -m pip install --quiet --disable-pip-version-check) -r $<
 endef
 
-.PHONY: help demo manage test check test-sqlite test-postgres node-tools $(CHECKS) $(LAST) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples
+.PHONY: help demo manage test check test-sqlite test-postgres node-tools $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

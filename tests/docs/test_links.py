@@ -147,7 +147,7 @@ class TestMakeTest:
         )
         assert ended.returncode != 0
         assert "No changes detected" in ended.stdout  # the checks after the failed one were made
-        assert ended.stdout.splitlines()[-1] == "Failed: test-sqlite alone"
+        assert ended.stdout.splitlines()[-1] == "Failed: test-sqlite"
 
 
 CHECKS = re.findall(
