@@ -21,7 +21,7 @@ from tests.fakes.vertex import VertexImitation
 from tests.stack import Stack
 
 LIMITS = {
-    "VIDEO_MAX_ACTIVE_JOBS": "100000",
+    "VIDEO_MAX_ACTIVE_JOBS": "10000",
     "VEO_MAX_IN_FLIGHT": "100000",
     "VEO_CREATES_PER_MINUTE": "100000",
 }

@@ -25,7 +25,7 @@ def main() -> None:
         "VEO_OPEN_SUBMISSIONS": str(options.open),
         "VEO_MAX_IN_FLIGHT": str(options.in_flight),
         "VEO_CREATES_PER_MINUTE": "100000",
-        "VIDEO_MAX_ACTIVE_JOBS": "100000",
+        "VIDEO_MAX_ACTIVE_JOBS": "10000",
     }
     with (
         VertexImitation(seconds=3600) as google,

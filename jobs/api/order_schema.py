@@ -59,7 +59,7 @@ class OrderExtension(OpenApiSerializerExtension):
             "description": properties["model"]["description"],
             "x-extensible-enum": list(catalog.MODELS),
         }
-        examples = ORDER | {"referenceImages": [], "webhookUrl": ""}
+        examples = ORDER | {"referenceImages": [], "webhookUrl": "", "negativePrompt": ""}
         for name, value in examples.items():
             properties[name]["example"] = value
         for name, field in properties.items():

@@ -45,7 +45,7 @@ class TestOnDisk:
 
         assert until(lambda: "/media/" in monitor(), seconds=5)
         files = [*(studio.folder / "media").rglob(f"{job['id']}*")]
-        assert len(files) == 2
+        assert len(files) == 3  # the video, its poster and the small poster
         remove(alice, job)
         assert [requests.get(url, timeout=10).status_code for url in urls] == [404, 404]
         assert until(lambda: "/media/" not in monitor(), seconds=5)

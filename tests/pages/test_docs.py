@@ -36,7 +36,7 @@ class TestTryOut:
             if job["status"] == "SUCCEEDED":
                 break
             docs.wait_for_timeout(500)
-        assert job["cloudinaryUrl"].endswith(f"{job['id']}.mp4")
+        assert re.search(rf"/{job['id']}-[0-9a-f]+\.mp4$", job["cloudinaryUrl"])
         assert docs.request.get(job["cloudinaryUrl"]).headers["content-type"] == "video/mp4"
         assert send(docs, "getTokens", 200)["availableTokens"] == 50
 
