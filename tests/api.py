@@ -22,6 +22,7 @@ PRIVATE = {
     f"{JOBS}/quote": ["post"],
     f"{JOBS}/{ID}/cancel": ["post"],
     f"{JOBS}/{ID}/download": ["get"],
+    f"{JOBS}/{ID}/video": ["delete"],
     "/api/v1/tokens": ["get"],
     "/api/v1/tokens/entries": ["get"],
     "/api/v1/tokens/usage": ["get"],

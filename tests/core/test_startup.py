@@ -38,7 +38,7 @@ from django.db import connections
 videostudio.gunicorn.on_starting(None)
 facts["connected"] = [each.alias for each in connections.all() if each.connection is not None]
 facts["heavy"], loaded = heavy(), set(sys.modules)
-paths = ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/login/")
+paths = ("/healthz", "/docs", "/docs/openai", "/api/v1/video-jobs", "/admin/login/")
 facts["statuses"] = [ask("*/*", path) for path in paths]
 facts["loaded later"] = "jwt" in set(sys.modules) - loaded
 facts["heavy later"] = heavy()

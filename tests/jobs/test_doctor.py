@@ -89,7 +89,7 @@ def wrong(lines):
 class TestWell:
     def test_each_part_is_tried_and_well(self, doctor, disk):
         code, lines, verdict = doctor()
-        assert wrong(lines) == set()
+        assert wrong(lines) == set(), lines
         assert (code, verdict) == (0, "Verdict: the service can work.")
         assert list(dict.fromkeys(part for part, _, _ in lines)) == PARTS
         assert [path for path in disk.rglob("*") if path.is_file()] == []

@@ -128,7 +128,7 @@ class TestActions:
     def test_change_by_djangos_form_is_shown(self, page, boss, carol):
         form = {"username": "carol", "email": "new@example.com", "first_name": "", "last_name": ""}
         boss.post(page_of(carol), form)
-        assert shown(boss, page(carol))[0][:2] == ("boss", "Changed Email address and Active.")
+        assert shown(boss, page(carol))[0][:2] == ("boss", "Changed Email address.")
 
 
 class TestLength:

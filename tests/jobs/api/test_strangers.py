@@ -11,6 +11,7 @@ from tests.api import JOBS, TOKENS, assert_problem
 PATHS = {
     "video-job-detail": [("get", ""), ("head", ""), ("delete", "")],
     "video-job-cancel": [("post", "/cancel")],
+    "video-job-video": [("delete", "/video")],
     "video-job-download": [("get", "/download"), ("head", "/download/")],
 }
 

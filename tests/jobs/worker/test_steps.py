@@ -52,7 +52,7 @@ class TestSubmitDue:
     def names(self, monkeypatch):
         """What the provider calls its operations, in turn."""
         names: list[str] = []
-        monkeypatch.setattr(Mock, "submit", lambda self, *, spec, inputs: names.pop())
+        monkeypatch.setattr(Mock, "submit", lambda self, **_: names.pop())
         return names
 
     @pytest.fixture
@@ -72,7 +72,7 @@ class TestSubmitDue:
         begun, most = Lock(), list[int]()
         numbers: Counter[str] = Counter()
 
-        def submit(self, *, spec, inputs):
+        def submit(self, **_):
             with begun:
                 numbers["open"] += 1
                 most.append(numbers["open"])
