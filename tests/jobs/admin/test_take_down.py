@@ -33,7 +33,7 @@ class TestTakeDown:
         worker.remove_due()
         VideoRemoval.objects.all().delete()
         lines = said(press(support, "take_down", *jobs, reason=REASON))
-        assert lines[0] == "2 done, 1 skipped."
+        assert lines[0] == "Take down: 2 done, 1 skipped."
         assert sorted(line.partition(": ")[2] for line in lines[1:]) == [
             "has no video.",
             "its video is taken down.",

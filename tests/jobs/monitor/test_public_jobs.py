@@ -109,7 +109,8 @@ class TestStorm:
         shell = stack(webs=0, clusters=0).manage("shell", "--verbosity", 0, "-c", STORM)
         one_page, two_pages = [json.loads(line) for line in shell.stdout.splitlines()[-2:]]
         assert one_page == [{"200": 20}, 7]
-        assert two_pages == [{"200": 20}, 6]
+        assert two_pages[0] == {"200": 20}
+        assert 2 <= two_pages[1] <= 7  # the figures are read again if two seconds are over
 
 
 @pytest.fixture
