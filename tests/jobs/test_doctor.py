@@ -56,8 +56,9 @@ def cloudinary(disk, settings):
 
 
 @pytest.fixture
-def doctor(db, google, disk, settings):
+def doctor(db, google, disk, settings, monkeypatch):
     """The exit code, and the lines as (part, level, sentence), of a service without a problem."""
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)  # the browser tests set it
     settings.ALLOWED_HOSTS, settings.HTTPS_ONLY = ["studio.example.com"], False
     settings.SILENCED_SYSTEM_CHECKS = [*settings.SILENCED_SYSTEM_CHECKS, "jobs.W002"]
     Tick.objects.update(next_at=timezone.now() + timedelta(seconds=1))
