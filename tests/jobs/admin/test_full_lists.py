@@ -103,8 +103,8 @@ class TestRefusedExtension:
             cursor.execute("RESET ROLE")
         job = new_job(prompt="A zeppelin")
         assert not word_index.exists()
-        found = boss.get(LIST, {"q": "zeppelin"}).context["cl"].result_list
-        assert list(found) == [job]
+        found = boss.get(LIST, {"q": "zeppelin"})
+        assert found.url == f"{LIST}{job.pk}/change/"  # the only result
 
 
 def test_command_says_that_the_indexes_exist(db, capsys):
