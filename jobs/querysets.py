@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #   user_rank      its rank among its user's running and waiting jobs;
 #   waiting_since  when a job of its user was last started or, if that is later, when the user's
 #                  first waiting job was created.
-# The ORM cannot nest window functions. The number of running jobs is looked up for
+# In SQL, because the ORM does not support nested window functions. The running jobs are counted for
 # the first waiting job of each user only, so that PostgreSQL uses the index of active jobs even
 # with stale statistics.
 ALL_WAITING = "status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL"

@@ -18,7 +18,7 @@ class AddWithoutCheck(migrations.AddConstraint):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0026_webhook_lanes")]
+    dependencies = [("jobs", "0026_webhook_destinations")]
 
     operations = [
         migrations.CreateModel(

@@ -90,7 +90,7 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["user", "host", "next_try_at"],
                 condition=Q(next_try_at__isnull=False),
-                name="delivery_lane",
+                name="delivery_by_destination",
             ),
             models.Index(
                 fields=["user", "-created_at", "-id"], name="delivery_of_user_newest_first"

@@ -12,7 +12,7 @@ from django.db.models.functions import Least
 from jobs.models import Webhook, WebhookDelivery
 from jobs.stats import counters
 from jobs.webhooks import registry, schedule
-from jobs.webhooks.lanes import Lane
+from jobs.webhooks.destinations import Destination
 from jobs.webhooks.sending import Outcome
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,9 @@ def is_due(*, now: datetime) -> bool:
     return WebhookDelivery.objects.filter(next_try_at__lte=now).exists()
 
 
-def claim(*, lane: Lane, limit: int, now: datetime, lease: timedelta) -> list[UUID]:
-    """Lease due deliveries of `lane` to the caller, those due longest first."""
-    user, host = lane
+def claim(*, destination: Destination, limit: int, now: datetime, lease: timedelta) -> list[UUID]:
+    """Lease due deliveries of `destination` to the caller, those due longest first."""
+    user, host = destination
     due = WebhookDelivery.objects.filter(user_id=user, host=host, next_try_at__lte=now)
     skip_locked = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():

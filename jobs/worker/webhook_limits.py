@@ -10,7 +10,7 @@ from collections import Counter
 from time import monotonic
 from uuid import UUID
 
-from jobs.webhooks.lanes import Lane
+from jobs.webhooks.destinations import Destination
 
 MAX_OPEN = 100  # connections
 MAX_OPEN_PER_HOST = 2
@@ -19,7 +19,7 @@ SLOW_SECONDS = 1.0
 REMEMBERED_SECONDS = 60.0  # a user counts as slow for so long after a slow try
 MAX_QUEUED = 1_000  # claimed and not sent yet
 MAX_QUEUED_PER_USER = 20
-MAX_QUEUED_PER_LANE = 10
+MAX_QUEUED_PER_DESTINATION = 10
 
 
 class Limits:
@@ -27,28 +27,28 @@ class Limits:
         self.hosts: Counter[str] = Counter()  # open connections
         self.users: Counter[UUID] = Counter()  # open connections
         self.queued: Counter[UUID] = Counter()  # deliveries, by user
-        self.opened: dict[UUID, tuple[Lane, float]] = {}  # by delivery: when
+        self.opened: dict[UUID, tuple[Destination, float]] = {}  # by delivery: when
         self.slow_until: dict[UUID, float] = {}  # by user
 
-    def may_open(self, lane: Lane) -> bool:
-        user, host = lane
+    def may_open(self, destination: Destination) -> bool:
+        user, host = destination
         return self.hosts[host] < MAX_OPEN_PER_HOST and 4 * self.users[user] < self._free(user)
 
-    def may_claim(self, lane: Lane, in_lane: int) -> int:
-        """How many deliveries of `lane` may be claimed, where `in_lane` are queued."""
-        user, _ = lane
+    def may_claim(self, destination: Destination, in_queue: int) -> int:
+        """How many deliveries of `destination` may be claimed, where `in_queue` are queued."""
+        user, _ = destination
         if user in self.slow_until:  # not ahead: its queue is long already
-            return int(not self.queued[user] and self.may_open(lane))
-        if in_lane > MAX_QUEUED_PER_LANE // 2:
+            return int(not self.queued[user] and self.may_open(destination))
+        if in_queue > MAX_QUEUED_PER_DESTINATION // 2:
             return 0
         free = min(MAX_QUEUED_PER_USER - self.queued[user], MAX_QUEUED - self.queued.total())
-        return max(0, min(free, MAX_QUEUED_PER_LANE - in_lane))
+        return max(0, min(free, MAX_QUEUED_PER_DESTINATION - in_queue))
 
-    def open(self, pk: UUID, lane: Lane) -> None:
-        user, host = lane
+    def open(self, pk: UUID, destination: Destination) -> None:
+        user, host = destination
         self.hosts[host] += 1
         self.users[user] += 1
-        self.opened[pk] = lane, monotonic()
+        self.opened[pk] = destination, monotonic()
 
     def close(self, pk: UUID) -> None:
         (user, host), since = self.opened.pop(pk)

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from jobs.models import WebhookDelivery, WebhookSender
 from jobs.webhooks import records, secrets, sending
-from jobs.webhooks.lanes import Lane, Walk
+from jobs.webhooks.destinations import Destination, DueDestinations
 from jobs.worker import outage
 from jobs.worker.shared import state
 from jobs.worker.webhook_limits import Limits
@@ -76,9 +76,11 @@ class Sender:
 
     def __init__(self, holder: UUID) -> None:
         self.holder = holder
-        self.walk = Walk()
+        self.destinations = DueDestinations()
         self.limits = Limits()
-        self.queued: dict[Lane, deque[UUID]] = {}  # the lane that waits longest is first
+        self.queued: dict[
+            Destination, deque[UUID]
+        ] = {}  # the destination that waits longest is first
         self.mine: set[UUID] = set()  # queued or open
         self.done: SimpleQueue[tuple[WebhookDelivery, sending.Outcome]] = SimpleQueue()
         self.leased = monotonic()  # when the rows' leases were renewed
@@ -128,60 +130,62 @@ class Sender:
             self._give_back_of_slow_users()
             if not records.is_due(now=now):
                 return False
-            for lane in self.walk.due(now=now):
-                claimed |= self._claim_lane(lane, now)
+            for destination in self.destinations.due(now=now):
+                claimed |= self._claim_of(destination, now)
         except outage.DATABASE_DOWN:
             connection.close()
         return claimed
 
-    def _claim_lane(self, lane: Lane, now: datetime) -> bool:
-        limit = self.limits.may_claim(lane, len(self.queued.get(lane, ())))
+    def _claim_of(self, destination: Destination, now: datetime) -> bool:
+        limit = self.limits.may_claim(destination, len(self.queued.get(destination, ())))
         if not limit:
             return False
-        claimed = records.claim(lane=lane, limit=limit, now=now, lease=LEASE)
+        claimed = records.claim(destination=destination, limit=limit, now=now, lease=LEASE)
         new = [pk for pk in claimed if pk not in self.mine]
         if new:
-            self.queued.setdefault(lane, deque()).extend(new)
-            self.limits.queued[lane[0]] += len(new)
+            self.queued.setdefault(destination, deque()).extend(new)
+            self.limits.queued[destination[0]] += len(new)
             self.mine.update(new)
-            self.walk.after = lane[0]
+            self.destinations.after = destination[0]
         return bool(new)
 
     def _give_back_of_slow_users(self) -> None:
-        """Make room for others: what a slow receiver will not get soon need not be queued."""
+        """Release the queued deliveries of users with slow receivers, for others to be claimed."""
         self.limits.notice_slow()
-        slow = [lane for lane in self.queued if lane[0] in self.limits.slow_until]
-        if ids := [pk for lane in slow for pk in self.queued[lane]]:
+        slow = [
+            destination for destination in self.queued if destination[0] in self.limits.slow_until
+        ]
+        if ids := [pk for destination in slow for pk in self.queued[destination]]:
             records.give_back(ids=ids, now=timezone.now())
-        for lane in slow:
-            self.mine -= {*self.queued[lane]}
-            self.limits.queued[lane[0]] -= len(self.queued.pop(lane))
+        for destination in slow:
+            self.mine -= {*self.queued[destination]}
+            self.limits.queued[destination[0]] -= len(self.queued.pop(destination))
 
     def _start(self) -> None:
-        """Open connections within the limits, to each lane in turn."""
+        """Open connections within the limits, to each destination in turn."""
         waiting = deque(self.queued)
         with suppress(*outage.DATABASE_DOWN):
             while waiting:
-                lane = waiting.popleft()
-                if self.limits.may_open(lane):
-                    self._send_next(lane)
-                    waiting.extend([lane] if lane in self.queued else [])
+                destination = waiting.popleft()
+                if self.limits.may_open(destination):
+                    self._send_next(destination)
+                    waiting.extend([destination] if destination in self.queued else [])
 
-    def _send_next(self, lane: Lane) -> None:
+    def _send_next(self, destination: Destination) -> None:
         """Send it as it is now: since its claim it may have been given up, or its URL changed."""
-        queue = self.queued.pop(lane)
+        queue = self.queued.pop(destination)
         try:
             delivery = records.current(queue[0])
         finally:
-            self.queued[lane] = queue  # behind the other lanes
+            self.queued[destination] = queue  # behind the other destinations
         pk = queue.popleft()
-        self.limits.queued[lane[0]] -= 1
+        self.limits.queued[destination[0]] -= 1
         if not queue:
-            del self.queued[lane]
-        if delivery is None or delivery.host != lane[1]:
+            del self.queued[destination]
+        if delivery is None or delivery.host != destination[1]:
             self.mine.discard(pk)
             return
-        self.limits.open(pk, lane)
+        self.limits.open(pk, destination)
         threading.Thread(target=self._try, args=(delivery,), daemon=True).start()
 
     def _try(self, delivery: WebhookDelivery) -> None:

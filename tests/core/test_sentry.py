@@ -77,13 +77,13 @@ def test_sentry_gets_errors_without_secrets_and_prompts(sentry):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    told = "\n".join(received)
-    assert "cx5j2k-" not in told
-    assert "whsec_" not in told
-    assert "RuntimeError" in told
-    assert "the key is [secret]" in told
-    assert "on the way with [secret]" in told
-    assert "request_id" in told
+    reported = "\n".join(received)
+    assert "cx5j2k-" not in reported
+    assert "whsec_" not in reported
+    assert "RuntimeError" in reported
+    assert "the key is [secret]" in reported
+    assert "on the way with [secret]" in reported
+    assert "request_id" in reported
     for secret in ("AIzaSy", "cloudinary-secret", "hunter2", "private"):
-        assert secret not in told
+        assert secret not in reported
         assert secret not in done.stderr

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from jobs.webhooks import addresses, sending
+from jobs.webhooks import addresses, connections, sending
 from tests import receiver as receivers
 from tests.certificates import self_signed
 
@@ -240,10 +240,10 @@ def tls(certificate):
 @pytest.fixture
 def trusted(certificate, monkeypatch):
     """The test's certificate is one of the known authorities."""
-    monkeypatch.setattr(sending.certifi, "where", lambda: str(certificate[0]))
-    sending._certificates.cache_clear()
+    monkeypatch.setattr(connections.certifi, "where", lambda: str(certificate[0]))
+    connections._certificates.cache_clear()
     yield
-    sending._certificates.cache_clear()
+    connections._certificates.cache_clear()
 
 
 @pytest.fixture(scope="module")

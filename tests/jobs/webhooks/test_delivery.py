@@ -399,10 +399,10 @@ class TestManyReceivers:
         WebhookDelivery.objects.exclude(host="h045.example.com").update(
             next_try_at=timezone.now() + timedelta(hours=1)
         )
-        assert any(sender.walk.due(now=timezone.now()) for _ in range(3))
+        assert any(sender.destinations.due(now=timezone.now()) for _ in range(3))
 
     def test_claim_does_not_read_the_backlog(self, deliver, sender, receiver):
-        """It is a few statements whatever waits, and finds the lanes by their index."""
+        """It is a few statements whatever waits, and finds the destinations by their index."""
         deliver([receiver.url] * 300)
         with CaptureQueriesContext(connection) as few:
             sender._claim()
@@ -414,8 +414,8 @@ class TestManyReceivers:
         with CaptureQueriesContext(connection) as many:
             webhooks.Sender(uuid4())._claim()
         assert len(many) <= len(few)
-        [walk] = [each["sql"] for each in many if "RECURSIVE" in each["sql"]]
-        assert "delivery_lane" in explained(walk)
+        [read] = [each["sql"] for each in many if "RECURSIVE" in each["sql"]]
+        assert "delivery_by_destination" in explained(read)
 
 
 def explained(sql):

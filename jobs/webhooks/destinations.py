@@ -1,7 +1,8 @@
 """Which users have due deliveries, and to which hosts.
 
-A lane is the deliveries of one user to one host. The query jumps from lane to lane in the index
-`delivery_lane`, so its cost depends on the number of lanes and not on how many deliveries wait.
+A destination is a host to which one user's deliveries go. The query jumps from one destination to
+the next in the index `delivery_by_destination`, so its cost depends on the number of destinations
+and not on how many deliveries wait.
 """
 
 from datetime import datetime
@@ -12,12 +13,12 @@ from django.db import connection
 
 from accounts.models import User
 
-Lane = tuple[UUID, str]  # user, host
+Destination = tuple[UUID, str]  # user, host
 
 MAX_USERS = 1_000  # of one query
 MAX_HOSTS = 20  # of each user in one query
 FIRST = UUID(int=0)
-LANES = """
+DESTINATIONS = """
     WITH RECURSIVE users(user_id, number) AS (
         SELECT %s, 0
       UNION ALL
@@ -26,35 +27,35 @@ LANES = """
                 ORDER BY delivery.user_id, delivery.host, next_try_at LIMIT 1), number + 1
         FROM users WHERE user_id IS NOT NULL AND number < %s
     ),
-    lanes(user_id, host, number) AS (
+    destinations(user_id, host, number) AS (
         SELECT user_id, CAST({start} AS varchar(255)), 0
         FROM users WHERE number > 0 AND user_id IS NOT NULL
       UNION ALL
         SELECT user_id, (SELECT delivery.host FROM jobs_webhookdelivery AS delivery
-                         WHERE next_try_at IS NOT NULL AND delivery.user_id = lanes.user_id
-                           AND delivery.host > lanes.host
+                         WHERE next_try_at IS NOT NULL AND delivery.user_id = destinations.user_id
+                           AND delivery.host > destinations.host
                          ORDER BY delivery.host, next_try_at LIMIT 1), number + 1
-        FROM lanes WHERE host IS NOT NULL AND number < %s
+        FROM destinations WHERE host IS NOT NULL AND number < %s
     )
     SELECT user_id, host, number, (
         SELECT next_try_at FROM jobs_webhookdelivery AS delivery
-        WHERE next_try_at IS NOT NULL AND delivery.user_id = lanes.user_id
-          AND delivery.host = lanes.host
+        WHERE next_try_at IS NOT NULL AND delivery.user_id = destinations.user_id
+          AND delivery.host = destinations.host
         ORDER BY next_try_at LIMIT 1
     ) <= %s
-    FROM lanes WHERE number > 0 AND host IS NOT NULL ORDER BY user_id, number
+    FROM destinations WHERE number > 0 AND host IS NOT NULL ORDER BY user_id, number
 """
 
 
-class Walk:
-    """Goes round all lanes, from query to query."""
+class DueDestinations:
+    """Reads the due destinations in turn: each query begins where the last one ended."""
 
     def __init__(self) -> None:
         self.after = FIRST  # the user behind whom the next query begins
         self.starts: dict[UUID, str] = {}  # the last host read of users with more than MAX_HOSTS
 
-    def due(self, *, now: datetime) -> list[Lane]:
-        """The due lanes, those of the users behind `after` first, and then the others."""
+    def due(self, *, now: datetime) -> list[Destination]:
+        """The due destinations, those of the users behind `after` first, and then the others."""
         begin = self.after
         rows = self._read(begin, now)
         users = {user for user, *_ in rows}
@@ -69,7 +70,7 @@ class Walk:
         with connection.cursor() as cursor:
             times = connection.ops.adapt_datetimefield_value(now)
             values = [_adapted(after), MAX_USERS, *values, MAX_HOSTS, times]
-            cursor.execute(LANES.format(start=start), values)
+            cursor.execute(DESTINATIONS.format(start=start), values)
             rows = [(_uuid(user), *rest) for user, *rest in cursor.fetchall()]
         for user, host, number, _ in rows:
             self.starts.pop(user, None)
@@ -78,7 +79,7 @@ class Walk:
         return rows
 
     def _start(self) -> tuple[str, list[Any]]:
-        """SQL for the host behind which a user's lanes are read."""
+        """SQL for the host behind which a user's destinations are read."""
         if not self.starts:
             return "''", []
         values = [each for user, host in self.starts.items() for each in (_adapted(user), host)]

@@ -7,10 +7,10 @@ database's, so no row is rewritten and processes of the previous version insert 
 
 from django.db import migrations, models
 
-LANE = models.Index(
+INDEX = models.Index(
     fields=["user", "host", "next_try_at"],
     condition=models.Q(("next_try_at__isnull", False)),
-    name="delivery_lane",
+    name="delivery_by_destination",
 )
 
 
@@ -19,14 +19,16 @@ def concurrently(schema_editor):
 
 
 def drop(apps, schema_editor):
-    schema_editor.execute(f"DROP INDEX {concurrently(schema_editor)} IF EXISTS delivery_lane")
+    schema_editor.execute(
+        f"DROP INDEX {concurrently(schema_editor)} IF EXISTS delivery_by_destination"
+    )
 
 
 def create(apps, schema_editor):
     drop(apps, schema_editor)
     schema_editor.execute(
-        f"CREATE INDEX {concurrently(schema_editor)} delivery_lane ON jobs_webhookdelivery"
-        " (user_id, host, next_try_at) WHERE next_try_at IS NOT NULL"
+        f"CREATE INDEX {concurrently(schema_editor)} delivery_by_destination"
+        " ON jobs_webhookdelivery (user_id, host, next_try_at) WHERE next_try_at IS NOT NULL"
     )
 
 
@@ -37,7 +39,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunPython(create, drop)],
-            state_operations=[migrations.AddIndex("webhookdelivery", LANE)],
+            state_operations=[migrations.AddIndex("webhookdelivery", INDEX)],
         ),
         migrations.AddField(
             model_name="webhook",
