@@ -6,9 +6,7 @@ error that names it. `.env.example` lists all variables.
 """
 
 import hashlib
-import json
 import os
-import re
 import warnings
 from datetime import timedelta
 from difflib import get_close_matches
@@ -16,105 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from csp import constants as csp
-from environs import Env, EnvValidationError, ValidationError, validate
+from environs import EnvValidationError, validate
+
+from videostudio.core.environment import a_rate, an_address, at_least, between, reader
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 
-env = Env(eager=False)
+env = reader()
 env.read_env(str(BASE_DIR / ".env"), recurse=False)
-
-
-def at_least(minimum: int) -> Any:
-    return validate.Range(min=minimum, error=f"must be a whole number of at least {minimum}")
-
-
-def between(minimum: int, maximum: int) -> Any:
-    return validate.Range(minimum, maximum, error=f"must be {minimum:,} to {maximum:,}")
-
-
-def a_rate() -> Any:
-    return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
-
-
-def an_address(schemes: str, *, rest: str = r"\S") -> Any:
-    return validate.Regexp(rf"^$|^({schemes})://{rest}", error=f"must begin with {schemes}://")
-
-
-@env.parser_for("model_ids")
-def model_ids(value: str) -> dict[str, str]:
-    """ "name=id,name=id". The check jobs.E005 compares the names with the catalog."""
-    pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
-    if not all(name and id for name, _, id in pairs):
-        raise ValidationError("must look like name=id,name=id")
-    return {name: id for name, _, id in pairs}
-
-
-@env.parser_for("keys")
-def keys(value: str) -> list[str]:
-    return [key.strip() for key in value.split(",") if key.strip()]
-
-
-@env.parser_for("table")
-def table(value: str) -> dict[str, Any]:
-    """A JSON object without repeated names. The check jobs.E007 compares it with the catalog."""
-    if not value.strip():
-        return {}
-    try:
-        read = json.loads(value, object_pairs_hook=without_repeated_names)
-    except ValueError:
-        raise ValidationError("must be a table in JSON, as in .env.example") from None
-    if not isinstance(read, dict) or not read:
-        raise ValidationError("must be a table in JSON, as in .env.example")
-    return read
-
-
-def without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ValidationError(f"has {repeated!r} twice in one object")
-    return dict(pairs)
-
-
-@env.parser_for("allowed_hosts")
-def allowed_hosts(value: str) -> list[str]:
-    """ "studio.example.com,.example.org", "[::1]" or "*", as Django compares them."""
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    if not all(re.fullmatch(r"\*|\.?[\w-][\w.-]*|\[[0-9a-fA-F:.]+\]", name) for name in names):
-        raise ValidationError(
-            "must be host names such as studio.example.com, without https:// and without a port"
-        )
-    return names
-
-
-@env.parser_for("hosts")
-def hosts(value: str) -> list[str]:
-    """ "hooks.corp.example,10.0.0.7": names or addresses, without a port."""
-    names = [name.strip().lower().strip("[]") for name in value.split(",") if name.strip()]
-    if not all(re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", name) for name in names):
-        raise ValidationError("must be names of hosts, such as localhost, without a port")
-    return names
-
-
-def is_origin(name: str) -> bool:
-    """Whether a browser can send it: with no path, and with a port only where it is not default."""
-    if not ORIGIN.fullmatch(name):
-        return False
-    port = re.search(r":(\d+)$", name)
-    default = {"http": "80", "https": "443"}.get(name.partition(":")[0])
-    return port is None or (port[1] != default and int(port[1]) <= 65535)
-
-
-@env.parser_for("origins")
-def origins(value: str) -> list[str]:
-    """ "https://app.example.com,http://localhost:3000", or "*" for every origin.
-
-    In lower case, as browsers send them: the comparison is exact.
-    """
-    names = [name.strip().lower() for name in value.split(",") if name.strip()]
-    if names != ["*"] and not all(map(is_origin, names)):
-        raise ValidationError("must be *, or origins such as https://app.example.com")
-    return names
 
 
 # ---- Environment variables ----
