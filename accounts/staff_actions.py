@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 from django.utils.text import capfirst
 
@@ -84,11 +85,14 @@ def _logged(user: User) -> QuerySet[Any]:
     """
     rows = StaffAction.objects.filter(user__gte=user, user__lte=user)
     newest_first = rows.order_by("user_id", "-log_entry_id")
-    return newest_first.prefetch_related("log_entry__user", "log_entry__content_type")
+    return newest_first.prefetch_related("log_entry__user")
 
 
 def _read(rows: list[StaffAction]) -> Iterator[Action]:
     entries = [row.log_entry for row in rows]
+    for entry in entries:
+        if entry.content_type_id:  # Django caches content types in each process
+            entry.content_type = ContentType.objects.get_for_id(entry.content_type_id)
     existing = set(_existing(entries))
     for entry in entries:
         kind = capfirst(entry.content_type.name) if entry.content_type else ""

@@ -30,7 +30,9 @@ def run(*, now: datetime) -> dict[str, int]:
 def remove_videos(*, before: datetime, now: datetime) -> int:
     """Remove a batch of videos that were stored before `before`; return how many."""
     with transaction.atomic():
-        jobs = _locked(VideoJob.objects.with_video().filter(completed_at__lt=before))
+        jobs = _locked(
+            VideoJob.objects.with_video().filter(completed_at__lt=before), "completed_at"
+        )
         removals.remove_by_age(jobs=jobs, now=now)
     return len(jobs)
 
@@ -40,7 +42,8 @@ def delete_jobs(*, before: datetime, now: datetime) -> int:
     with transaction.atomic():
         # By the index of `created_at`: few of the oldest orders ended later than `before`.
         jobs = _locked(
-            VideoJob.objects.ended().filter(created_at__lt=before, completed_at__lt=before)
+            VideoJob.objects.ended().filter(created_at__lt=before, completed_at__lt=before),
+            "created_at",
         )
         stored = [job for job in jobs if job.video_url]
         removals.queue(jobs=stored, cause=VideoRemoval.Cause.AGE, now=now, is_bulk=True)
@@ -60,8 +63,8 @@ def _in_batches(go: Callable[..., int], days: int | None, now: datetime) -> int:
     return gone
 
 
-def _locked(jobs: VideoJobQuerySet) -> list[VideoJob]:
-    """A batch, without those that another transaction holds: the next hour finds them."""
+def _locked(jobs: VideoJobQuerySet, time: str) -> list[VideoJob]:
+    """The oldest by `time`, but none that another transaction holds: the next hour finds them."""
     skip_locked = connection.features.has_select_for_update_skip_locked
-    wanted = jobs.only("user_id", "status", "version", "video_url", "video_name")
+    wanted = jobs.order_by(time).only("user_id", "status", "version", "video_url", "video_name")
     return list(wanted.select_for_update(skip_locked=skip_locked)[:BATCH_SIZE])

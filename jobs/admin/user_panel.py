@@ -35,10 +35,11 @@ def facts(request: HttpRequest, user: User) -> Iterator[Fact]:
         page = reverse("admin:jobs_videojob_change", args=[newest.pk])
         yield Fact("Last order", formatting.ago(newest.created_at, timezone.now()), page)
     jobs = f"{reverse('admin:jobs_videojob_changelist')}?user={user.pk}"
-    yield Fact("Jobs", f"{job_totals.total(user_id=user.pk):,}", jobs)
+    counts = job_totals.of_user(user.pk)
+    yield Fact("Jobs", f"{counts.jobs:,}", jobs)
     for status in FINAL:
-        count = job_totals.total(user_id=user.pk, statuses=[status])
-        yield Fact(status, f"{count:,}", f"{jobs}&status__exact={status}")
+        number = getattr(counts, status.lower())
+        yield Fact(status, f"{number:,}", f"{jobs}&status__exact={status}")
 
 
 def webhook_panel(request: HttpRequest, user: User) -> str:

@@ -50,11 +50,15 @@ def _add(user_id: UUID, **numbers: int) -> int:
     return JobCount.objects.filter(user=user_id).update(**changes)
 
 
+def of_user(user_id: UUID) -> JobCount:
+    """The user's counts, all of which are 0 without a row."""
+    row = JobCount.objects.filter(user=user_id).first()
+    return row or JobCount(user_id=user_id, jobs=0)
+
+
 def total(*, user_id: UUID, statuses: Collection[str] = ()) -> int:
     """How many jobs of these statuses the user has; of all statuses if none is given."""
-    counts = JobCount.objects.filter(user=user_id).first()
-    if counts is None:
-        return 0
+    counts = of_user(user_id)
     if not statuses:
         return counts.jobs
     active = [status for status in statuses if status not in FINAL]

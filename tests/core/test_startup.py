@@ -38,7 +38,9 @@ from django.db import connections
 videostudio.gunicorn.on_starting(None)
 facts["connected"] = [each.alias for each in connections.all() if each.connection is not None]
 facts["heavy"], loaded = heavy(), set(sys.modules)
-paths = ("/healthz", "/docs", "/docs/openai", "/api/v1/video-jobs", "/admin/login/")
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+paths = ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/login/")
 facts["statuses"] = [ask("*/*", path) for path in paths]
 facts["loaded later"] = "jwt" in set(sys.modules) - loaded
 facts["heavy later"] = heavy()

@@ -56,7 +56,7 @@ def user(request, alice, bob):
 
 def test_user_page_reads_few_rows(support, user):
     assert len(shown(support, page_of(user))) == (10 if user.username == "alice" else 4)
-    assert costs(lambda: support.get(page_of(user))) < 300
+    assert costs(lambda: support.get(page_of(user))) < 250
 
 
 @pytest.mark.parametrize("page", ["1", "2"])

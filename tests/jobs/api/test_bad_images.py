@@ -259,23 +259,23 @@ class TestFiller:
     ]
 
     @pytest.mark.parametrize(("filler", "place"), CASES)
-    def test_filler_over_64_kb_is_refused_within_a_tenth_of_a_second(self, filler, place):
+    def test_filler_over_64_kb_is_refused_within_50_ms(self, filler, place):
         refusal_of(of_scans(10))  # what is imported and set up once
         file = with_filler(filler, place, size=9_900_000)
         start = process_time()
         assert refusal_of(file) == TOO_MUCH_FILLER
-        assert process_time() - start < 0.1
+        assert process_time() - start < 0.05
 
     @pytest.mark.parametrize(("filler", "place"), CASES)
     def test_filler_of_60_kb_is_accepted(self, filler, place):
         assert refusal_of(with_filler(filler, place, size=60_000)) in (None, DAMAGED)
 
-    def test_file_of_filler_alone_is_refused_within_a_tenth_of_a_second(self):
+    def test_file_of_filler_alone_is_refused_within_50_ms(self):
         refusal_of(of_scans(10))
         file = b"\xff\xd8\xff" + b"\xff" * 9_990_000
         start = process_time()
         assert refusal_of(file) == TOO_MUCH_FILLER
-        assert process_time() - start < 0.1
+        assert process_time() - start < 0.05
 
     def test_bytes_after_the_end_are_accepted(self):
         assert refusal_of(of_scans(10) + b"\xff" * 1_000_000) is None
