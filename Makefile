@@ -44,7 +44,7 @@ test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Ch
 	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
 $(CHECKS): $(VENV)/dev.stamp
-live-sqlite live-postgres test-sqlite test-postgres: node-tools
+in-process-sqlite in-process-postgres live-sqlite live-postgres test-sqlite test-postgres check: node-tools
 
 lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check

@@ -350,6 +350,7 @@ class TestManyReceivers:
             slow.answer = slowly(14)
             yield [slow.url.replace("127.0.0.1", host) for host in hosts]
 
+    @pytest.mark.alone
     def test_hundred_slow_hosts_of_one_user_delay_no_other_user(
         self, deliver, bobs, receiver, sender, slow_hosts, seconds_until_received
     ):
@@ -363,6 +364,7 @@ class TestManyReceivers:
         of_alice = sender.limits.users.total()
         assert webhook_limits.MAX_OPEN_SLOW / 5 <= of_alice <= webhook_limits.MAX_OPEN / 5
 
+    @pytest.mark.alone
     def test_many_slow_users_share_what_is_for_slow_receivers(
         self, deliver, many_users, receiver, sender, slow_hosts, seconds_until_received
     ):
