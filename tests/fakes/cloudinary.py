@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tests.fakes.assets import Asset, Assets
 from tests.fakes.multipart import Form
@@ -305,3 +306,16 @@ def _check(file: memoryview, resource_type: str, start: int, final: bool, receiv
     video = start or bytes(file[4:8]) == b"ftyp"
     if resource_type == "image" or (resource_type == "video" and not video):
         raise Refusal(400)
+
+
+def use_cloudinary(service: CloudinaryImitation, settings: Any) -> None:
+    """Store videos at `service` while the fixture `settings` lasts."""
+    settings.CLOUDINARY_STORAGE = {
+        "CLOUD_NAME": service.cloud_name,
+        "API_KEY": service.api_key,
+        "API_SECRET": service.api_secret,
+        "PREFIX": "",
+    }
+    settings.CLOUDINARY_UPLOAD_PREFIX, settings.USE_CLOUDINARY = service.url, True
+    backend = {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}
+    settings.STORAGES = settings.STORAGES | {"videos": backend}

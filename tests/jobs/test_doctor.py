@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from jobs import providers, readiness
 from jobs.models import Heartbeat, PeriodicTask, Tick
-from tests.fakes import CloudinaryImitation, VertexImitation
+from tests.fakes import CloudinaryImitation, VertexImitation, use_cloudinary
 
 pytestmark = pytest.mark.both
 PARTS = [
@@ -42,15 +42,7 @@ def disk(settings, tmp_path):
 @pytest.fixture
 def cloudinary(disk, settings):
     with CloudinaryImitation() as service:
-        settings.CLOUDINARY_STORAGE = {
-            "CLOUD_NAME": service.cloud_name,
-            "API_KEY": service.api_key,
-            "API_SECRET": service.api_secret,
-            "PREFIX": "",
-        }
-        settings.CLOUDINARY_UPLOAD_PREFIX, settings.USE_CLOUDINARY = service.url, True
-        backend = {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}
-        settings.STORAGES = settings.STORAGES | {"videos": backend}
+        use_cloudinary(service, settings)
         yield service
         assert service.errors == []
 

@@ -14,7 +14,7 @@ from jobs import lifecycle, removals
 from jobs.models import VideoJob
 from jobs.storage import videos
 from jobs.storage.base import video_name
-from tests.fakes import CloudinaryImitation
+from tests.fakes import CloudinaryImitation, use_cloudinary
 from tests.fakes.vertex import default_video
 from tests.uploads import encoded
 
@@ -52,15 +52,7 @@ def storage(request, settings, tmp_path):
         yield Disk(tmp_path / "media")
         return
     with CloudinaryImitation() as service:
-        settings.CLOUDINARY_STORAGE = {
-            "CLOUD_NAME": service.cloud_name,
-            "API_KEY": service.api_key,
-            "API_SECRET": service.api_secret,
-            "PREFIX": "",
-        }
-        settings.CLOUDINARY_UPLOAD_PREFIX, settings.USE_CLOUDINARY = service.url, True
-        backend = {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}
-        settings.STORAGES = settings.STORAGES | {"videos": backend}
+        use_cloudinary(service, settings)
         yield Cloud(service)
         assert service.errors == []
 

@@ -13,7 +13,7 @@ from jobs.models import VideoJob, VideoRemoval
 from jobs.storage import videos
 from jobs.storage.base import StoredVideo, video_name
 from jobs.worker import removals
-from tests.fakes import CloudinaryImitation
+from tests.fakes import CloudinaryImitation, use_cloudinary
 from tests.fakes.vertex import default_video
 from tests.job_states import kept
 from tests.uploads import encoded
@@ -32,15 +32,7 @@ def cloud():
 def at_cloudinary(cloud, settings):
     cloud.clear_faults()
     cloud.invalidated.clear()
-    settings.CLOUDINARY_STORAGE = {
-        "CLOUD_NAME": cloud.cloud_name,
-        "API_KEY": cloud.api_key,
-        "API_SECRET": cloud.api_secret,
-        "PREFIX": "",
-    }
-    settings.CLOUDINARY_UPLOAD_PREFIX, settings.USE_CLOUDINARY = cloud.url, True
-    backend = {"BACKEND": "jobs.storage.cloudinary.CloudinaryVideos"}
-    settings.STORAGES = settings.STORAGES | {"videos": backend}
+    use_cloudinary(cloud, settings)
     return cloud
 
 
