@@ -149,6 +149,7 @@ METRICS_TOKEN = env.str(
     validate=validate.Regexp(r"^$|^\S{16,}$", error="must be at least 16 characters, no spaces"),
 )
 METRICS_TOKEN_FALLBACKS: list[str] = env.keys("METRICS_TOKEN_FALLBACKS", "")
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
     "LOG_FORMAT",
