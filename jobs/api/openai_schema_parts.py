@@ -24,7 +24,7 @@ OPENAI_ORDER = {
     "mockMode": True,
     "private": False,
 }
-QUEUED = {
+QUEUED: dict[str, Any] = {
     "id": ID,
     "object": "video",
     "model": ORDER["model"],
@@ -76,8 +76,8 @@ class JsonVideoSerializer(OpenAIVideoRequestSerializer):
         help_text="First frame, as a data URI: `data:image/png;base64,…`, or an object whose "
         "`image_url` is one.",
     )
-    endFrame = JsonOrderSerializer().fields["endFrame"]
-    referenceImages = JsonOrderSerializer().fields["referenceImages"]
+    endFrame: Any = JsonOrderSerializer().fields["endFrame"]
+    referenceImages: Any = JsonOrderSerializer().fields["referenceImages"]
 
 
 @extend_schema_serializer(component_name="CreateOpenAIVideoMultipart")
