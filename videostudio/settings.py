@@ -537,6 +537,11 @@ SPECTACULAR_SETTINGS = {
         },
         {"name": "webhook", "description": "Have the end of each job sent to a URL of yours."},
         {"name": "tokens", "description": "Your token balance, and each change of it."},
+        {
+            "name": "OpenAI format",
+            "description": "The same jobs, for programs that use OpenAI's API.",
+            "externalDocs": {"url": "/docs/openai", "description": "OpenAI's format"},
+        },
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

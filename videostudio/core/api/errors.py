@@ -21,6 +21,7 @@ from django.core.exceptions import (
     TooManyFilesSent,
 )
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from django.utils.log import log_response
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -65,6 +66,8 @@ def handle(exc: Exception, context: dict) -> Response | None:
             response.error_code = response.data["code"]  # type: ignore[attr-defined]  # for metrics
             if is_openai(request.path):
                 response.data = in_openai_form(response.status_code, response.data)
+            if response.status_code >= 500:  # Django would log an expected 503 as an ERROR
+                log_response("%s", request.path, response=response, request=request, level="info")
             return response
     return None
 
