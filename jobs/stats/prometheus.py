@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from math import inf
 from platform import python_version
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
@@ -175,7 +176,9 @@ def _removals(now: datetime) -> Iterator[Metric]:
 def _tokens() -> Iterator[Metric]:
     sums = ledger_sums.by_kind()
     totals = (([kind], abs(sums[kind])) for kind in KINDS)
-    imbalance = caches["local"].get_or_set("imbalance", ledger_sums.imbalance, IMBALANCE_SECONDS)
+    imbalance: Any = caches["local"].get_or_set(
+        "imbalance", ledger_sums.imbalance, IMBALANCE_SECONDS
+    )
     outstanding = sum(sums.values()) + imbalance
     yield counts("tokens", "Tokens by kind of entry", ("kind",), totals)
     yield gauge("tokens_outstanding", "Tokens on all accounts", outstanding)

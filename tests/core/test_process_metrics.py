@@ -25,9 +25,13 @@ for metric in process_metrics.collect():
 
 
 @pytest.fixture
-def run(tmp_path):
+def folder(tmp_path):
+    return tmp_path / "metrics"
+
+
+@pytest.fixture
+def run(folder):
     """Runs Python code in a new process of the service; returns what it printed."""
-    folder = tmp_path / "metrics"
 
     def run(code: str, **environment: str) -> str:
         env = ENVIRONMENT | {
@@ -45,7 +49,6 @@ def run(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
 
-    run.folder = folder
     return run
 
 
@@ -67,19 +70,19 @@ def test_forks_are_added_up_even_if_they_were_killed(run):
     assert run(FORKS + SUM) == "31.0\n"
 
 
-def test_killed_processes_leave_the_files_to_the_next_one(run):
+def test_killed_processes_leave_the_files_to_the_next_one(run, folder):
     run(FORKS)
-    assert len(files(run.folder)) == 2 * 3  # of the parent, and of one child after the other
+    assert len(files(folder)) == 2 * 3  # of the parent, and of one child after the other
 
 
-def test_process_continues_the_files_of_one_that_has_ended(run):
+def test_process_continues_the_files_of_one_that_has_ended(run, folder):
     for _ in range(3):
         run("work('a', 2)")
     assert run(SUM) == "6.0\n"
-    assert files(run.folder) == ["counter_0.db", "gauge_mostrecent_0.db", "histogram_0.db"]
+    assert files(folder) == ["counter_0.db", "gauge_mostrecent_0.db", "histogram_0.db"]
 
 
-def test_files_are_removed_only_if_no_process_uses_them(run):
+def test_files_are_removed_only_if_no_process_uses_them(run, folder):
     run("work('a', 2)")
     start_another = """
 work("a", 1)
@@ -90,19 +93,19 @@ os.waitpid(child, 0)
 """
     assert run(start_another + SUM) == "3.0\n"
     run("process_metrics.remove_unused()")
-    assert files(run.folder) == []
+    assert files(folder) == []
 
 
-def test_service_works_without_its_metrics_if_the_folder_belongs_to_others(run):
-    run.folder.mkdir(mode=0o755)
+def test_service_works_without_its_metrics_if_the_folder_belongs_to_others(run, folder):
+    folder.mkdir(mode=0o755)
     said = run("work('a', 2); print('done')")
     assert "done" in said
     assert "the metrics of this process are not collected" in said
-    assert files(run.folder) == []
+    assert files(folder) == []
 
 
-def test_full_disk_does_not_kill_a_process(run):
+def test_full_disk_does_not_kill_a_process(run, folder):
     """A process that writes to a memory-mapped file without space on the disk gets SIGBUS."""
     run("work('a', 1)")
-    sizes = {os.stat(run.folder / name).st_blocks * 512 for name in files(run.folder)}
+    sizes = {os.stat(folder / name).st_blocks * 512 for name in files(folder)}
     assert min(sizes) >= 524_288
