@@ -150,6 +150,9 @@ lock: ## requirements*.txt, with hashes, from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
+pin-images: ## the digests of the images in Dockerfile and compose.yaml (needs docker with buildx)
+	$(or $(PYTHON),python3) tools/pin_images.py
+
 pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
 	env -u DATABASE_URL $(RUN) -m tests.pages.pictures
 
