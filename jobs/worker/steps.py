@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import cast
 
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import events, lifecycle, messages, model_availability, removals, wakeup
+from jobs import events, lifecycle, messages, model_availability, removals, stored_images, wakeup
 from jobs.failures import INTERNAL, Failure
-from jobs.input_images import Image
-from jobs.models import JobImage, Stage, Status, VideoJob
+from jobs.models import Stage, Status, VideoJob
 from jobs.providers import provider_for
-from jobs.providers.base import Finished, Inputs, ProviderError, Running
-from jobs.stats import waiting_line
+from jobs.providers.base import Finished, ProviderError, Running
+from jobs.stats import call_metrics, waiting_line
 from jobs.storage import mp4, videos
 from jobs.storage.base import StorageError, StoredVideo, video_name
 from jobs.worker import leases, outage, staging, step_failures, webhooks
@@ -83,11 +83,15 @@ class SubmitStep(Step):
         return leases.claim_pending(limit=limit, now=timezone.now())
 
     def call(self, job: VideoJob) -> Callable[[], str]:
-        spec, inputs = job.spec, _inputs(job)
+        spec, inputs = job.spec, stored_images.read(job=job)
         labels = {"job": str(job.pk), "user": str(job.user_id)}
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(
-            spec=spec, inputs=inputs, labels=labels
-        )
+
+        def submit() -> str:
+            with _observed("submit", job):
+                provider = provider_for(mock_mode=job.mock_mode)
+                return provider.submit(spec=spec, inputs=inputs, labels=labels)
+
+        return submit
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()
@@ -171,6 +175,11 @@ class StoreStep(Step):
         staging.delete(job.pk)
 
 
+def _observed(call: str, job: VideoJob) -> AbstractContextManager[None]:
+    """For the metrics of calls to Google."""
+    return nullcontext() if job.mock_mode else call_metrics.google(call, model=job.model)
+
+
 # ---- Submitting ----
 
 
@@ -215,26 +224,6 @@ def _fail_submission(job: VideoJob, failure: Failure) -> None:
         events.add_late_answer(job=job, what=what, detail=failure.detail, now=now, raw=True)
 
 
-def _inputs(job: VideoJob) -> Inputs:
-    if not job.has_input_images:
-        return Inputs()
-    by_role: dict[str, list[Image]] = {role: [] for role in JobImage.Role.values}
-    for row in job.images.order_by("role", "position"):
-        by_role[row.role].append(
-            Image(
-                content=bytes(row.content),
-                mime_type=row.mime_type,
-                width=row.width,
-                height=row.height,
-            )
-        )
-    return Inputs(
-        initial_image=next(iter(by_role[JobImage.Role.INITIAL]), None),
-        end_frame=next(iter(by_role[JobImage.Role.END]), None),
-        reference_images=by_role[JobImage.Role.REFERENCE],
-    )
-
-
 # ---- Polling and storing ----
 
 
@@ -255,8 +244,9 @@ def _poll(job: VideoJob) -> Running | Finished:
     """Poll the provider. If this returns Finished, the video has been checked and staged."""
     partial = staging.partial_path(job.pk)
     try:
-        provider = provider_for(mock_mode=job.mock_mode)
-        answer = provider.poll(operation=job.operation, into=partial)
+        with _observed("poll", job):
+            provider = provider_for(mock_mode=job.mock_mode)
+            answer = provider.poll(operation=job.operation, into=partial)
         if isinstance(answer, Finished):
             mp4.check(partial)
             if staging.is_full():
@@ -285,7 +275,8 @@ def _store(job: VideoJob) -> StoredVideo:
                 retryable=True,
             )
         poster = answer.poster
-    return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
+    with call_metrics.storage("upload"):
+        return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:
