@@ -13,7 +13,7 @@ from videostudio.core.api import errors
 TITLES = {403: "Permission denied", 404: "Not found"}
 
 
-def permission_denied(request: HttpRequest, exception: Exception | None = None) -> Any:
+def permission_denied(request: HttpRequest, exception: Exception) -> Any:
     if _is_admin(request):
         return _in_admin(request, 403)
     return defaults.permission_denied(request, exception)

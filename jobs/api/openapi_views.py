@@ -159,7 +159,7 @@ class SchemaView(StrictView, SpectacularAPIView):
 def introduction() -> str:
     """The document's description, as HTML whose tables scroll."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    html = parser.render(settings.SPECTACULAR_SETTINGS["DESCRIPTION"])
+    html = parser.render(str(settings.SPECTACULAR_SETTINGS["DESCRIPTION"]))
     html = html.replace("<table>", '<div class="table" tabindex="0"><table>')
     return mark_safe(html.replace("</table>", "</table></div>"))
 

@@ -32,7 +32,7 @@ PROMPTS = (
     *("海辺の灯台、夕暮れ", "W" * 300, LONG),
 )
 FIXED: dict[str, Callable[[], str]] = {
-    name: lambda name=name: reverse(name)  # type: ignore[misc]
+    name: lambda name=name: reverse(name)
     for name in ("home", "monitor", "guide", "guide-openai", "docs")
 } | {
     "monitor: wall": lambda: "/video-monitor?view=wall",

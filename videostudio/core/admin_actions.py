@@ -161,7 +161,10 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             raise PermissionDenied
         obj = get_object_or_404(self.get_queryset(request), pk=pk)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
-        kept = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        kept: dict[str, Any] = {
+            "preserved_filters": self.get_preserved_filters(request),
+            "opts": self.opts,
+        }
         back = add_preserved_filters(kept, back)
         selection = Selection(objects={pk: obj}, left_out=0, back=back, page_of=obj)
         return self._respond(request, action, selection, confirmed=request.method == "POST")
