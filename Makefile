@@ -68,7 +68,7 @@ check-deploy: ## Django's own review of production settings
 		$(RUN) manage.py check --deploy --fail-level WARNING
 
 # Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" debugs a single test.
-PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+PYTEST := $(RUN) -m pytest -n 2 --dist worksteal --durations=15 --durations-min=3
 ON_SQLITE := env -u DATABASE_URL
 ON_POSTGRES := $(RUN) -m tests.postgres --
 
