@@ -8,8 +8,8 @@ them later.
 from django.core.cache import caches
 from django.db import Error, connection, transaction
 
-# As Django compares for `icontains`. A job is indexed once, when it has ended. Most have no negative
-# prompt: they would lengthen the list of new entries, which each search reads.
+# As Django compares for `icontains`. A job is indexed once, when it has ended. Most have no
+# negative prompt: they would lengthen the list of new entries, which each search reads.
 INDEXES = {
     "job_prompt_words": (
         "jobs_videojob USING gin (UPPER(prompt) gin_trgm_ops) WHERE next_step_at IS NULL"
