@@ -88,7 +88,9 @@ class TestPlaces:
         service = unit(name)["Service"]
         assert f"useradd --system --home-dir {service['WorkingDirectory']} " in SHELL
         assert re.search(rf"useradd .* {service['User']}$", SHELL, re.MULTILINE)
-        assert service["Environment"] == f"MEDIA_ROOT={VARIABLES['MEDIA_ROOT']}"
+        environment = service["Environment"].split()
+        assert f"MEDIA_ROOT={VARIABLES['MEDIA_ROOT']}" in environment
+        assert f"PROMETHEUS_MULTIPROC_DIR=/run/{service['RuntimeDirectory']}" in environment
         writable = f"/var/lib/{service['StateDirectory']}/"
         for folder in (VARIABLES["MEDIA_ROOT"], VARIABLES["STAGING_DIR"]):
             assert folder.startswith(writable)
