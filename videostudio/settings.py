@@ -141,7 +141,12 @@ THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=between(0, 10))
 
 EMAIL_URL = env.str(
-    "EMAIL_URL", "", validate=an_address("smtp", "submission", "console", "file", "memory", rest="")
+    "EMAIL_URL",
+    "",
+    validate=validate.Regexp(
+        r"^$|^(console|file|memory)://|^(smtp|submission)://([^@\s]*@)?[^@:/?\s]+(:\d+)?([/?]|$)",
+        error="must look like submission://user:password@mail.example.com:587",
+    ),
 )
 EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
 

@@ -76,7 +76,7 @@ INVALID = {
         "postgres://h/x?bogus=1",
         "sqlite:///x?bogus=1",
     ],
-    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
+    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port", "smtp://", "smtp://a:b@:25"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
     "VEO_PERSON_GENERATION": ["nonsense", "ALLOW_ALL", "allow_adult "],
@@ -177,6 +177,14 @@ class TestValidValue:
                 "CSRF_TRUSTED_ORIGINS",
                 "https://a.test, http://b:8000,https://*.c.test",
                 ["https://a.test", "http://b:8000", "https://*.c.test"],
+            ),
+            *(
+                ("EMAIL_URL", url, url)
+                for url in (
+                    "smtp://mail",
+                    "submission://user:pass@mail.example.com:587?_default_from_email=a@example.com",
+                    "file:///var/mails",
+                )
             ),
             ("MEDIA_ROOT", "/srv/media", Path("/srv/media")),
             ("STAGING_DIR", "", ""),

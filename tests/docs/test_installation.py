@@ -3,7 +3,7 @@
 import re
 import shlex
 import subprocess
-from configparser import ConfigParser
+from collections import defaultdict
 
 import pytest
 from django.core.management import get_commands, load_command_class
@@ -29,11 +29,13 @@ VARIABLES = {
 }
 
 
-def unit(name: str) -> ConfigParser:
-    read = ConfigParser(interpolation=None, strict=False)
-    read.optionxform = str  # type: ignore[assignment, method-assign]
-    read.read(PROJECT / "deploy" / "systemd" / name)
-    return read
+def unit(name: str) -> dict[str, list[str]]:
+    """The values of each key, which may be given more than once."""
+    text = (PROJECT / "deploy" / "systemd" / name).read_text()
+    values: dict[str, list[str]] = defaultdict(list)
+    for key, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE):
+        values[key].append(value)
+    return values
 
 
 class TestCommands:
@@ -85,19 +87,22 @@ class TestSettings:
 class TestPlaces:
     @pytest.mark.parametrize("name", ["videostudio-web.service", "videostudio-worker.service"])
     def test_units_and_guide_name_the_same_user_and_folders(self, name):
-        service = unit(name)["Service"]
-        assert f"useradd --system --home-dir {service['WorkingDirectory']} " in SHELL
-        assert re.search(rf"useradd .* {service['User']}$", SHELL, re.MULTILINE)
-        environment = service["Environment"].split()
-        assert f"MEDIA_ROOT={VARIABLES['MEDIA_ROOT']}" in environment
-        assert f"PROMETHEUS_MULTIPROC_DIR=/run/{service['RuntimeDirectory']}" in environment
-        writable = f"/var/lib/{service['StateDirectory']}/"
+        service = unit(name)
+        [home], [user], [state] = (
+            service[key] for key in ("WorkingDirectory", "User", "StateDirectory")
+        )
+        assert f"useradd --system --home-dir {home} " in SHELL
+        assert re.search(rf"useradd .* {user}$", SHELL, re.MULTILINE)
+        assert f"MEDIA_ROOT={VARIABLES['MEDIA_ROOT']}" in service["Environment"]
+        [runtime] = service["RuntimeDirectory"]
+        assert f"PROMETHEUS_MULTIPROC_DIR=/run/{runtime}" in service["Environment"]
+        writable = f"/var/lib/{state}/"
         for folder in (VARIABLES["MEDIA_ROOT"], VARIABLES["STAGING_DIR"]):
             assert folder.startswith(writable)
             assert re.search(rf"^install -d .* {folder}$", SHELL, re.MULTILINE)
 
     def test_service_can_be_reached_on_this_machine_only(self):
-        port = unit("videostudio-web.socket")["Socket"]["ListenStream"].rpartition(":")[2]
+        port = unit("videostudio-web.socket")["ListenStream"][0].rpartition(":")[2]
         drop_in = FILES["/etc/systemd/system/videostudio-web.socket.d/local.conf"]
         assert drop_in.splitlines() == [
             "[Socket]",

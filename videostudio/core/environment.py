@@ -30,10 +30,10 @@ def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
 
-def an_address(*schemes: str, rest: str = r"\S") -> Any:
+def an_address(*schemes: str) -> Any:
     beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
     return validate.Regexp(
-        rf"^$|^({'|'.join(schemes)})://{rest}", error=f"must begin with {beginnings}"
+        rf"^$|^({'|'.join(schemes)})://\S", error=f"must begin with {beginnings}"
     )
 
 
