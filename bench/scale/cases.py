@@ -15,7 +15,7 @@ JOBS, TOKENS = "/api/v1/video-jobs", "/api/v1/tokens"
 LIST = "/admin/jobs/videojob/"
 LONG_AGO = timedelta(days=10_000)
 # The hourly ones read whole tables, the overview the jobs of a day, and once in half a minute.
-# The figures of /metrics add up the waiting jobs and all accounts, within a limit of its own.
+# /metrics counts the waiting jobs, within a limit of its own.
 GROWS = {
     *("pass: ledger check", "pass: housekeeping", "command: check_ledger"),
     *("staff: overview", "/metrics"),

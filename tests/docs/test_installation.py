@@ -94,6 +94,8 @@ class TestPlaces:
         assert f"useradd --system --home-dir {home} " in SHELL
         assert re.search(rf"useradd .* {user}$", SHELL, re.MULTILINE)
         assert f"MEDIA_ROOT={VARIABLES['MEDIA_ROOT']}" in service["Environment"]
+        [runtime] = service["RuntimeDirectory"]
+        assert f"PROMETHEUS_MULTIPROC_DIR=/run/{runtime}" in service["Environment"]
         writable = f"/var/lib/{state}/"
         for folder in (VARIABLES["MEDIA_ROOT"], VARIABLES["STAGING_DIR"]):
             assert folder.startswith(writable)
