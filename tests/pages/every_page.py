@@ -23,8 +23,8 @@ from rest_framework_simplejwt.tokens import RefreshToken
 
 from accounts import api_keys
 from accounts.models import User
-from jobs import job_creation, removals
-from jobs.models import IdempotencyKey, Status, Tally, VideoJob, WebhookDelivery
+from jobs import job_creation
+from jobs.models import IdempotencyKey, Status, Tally, VideoJob, VideoRemoval, WebhookDelivery
 from jobs.providers.base import Inputs
 from jobs.webhooks import registry
 from tests.pages import staff_scene
@@ -194,7 +194,13 @@ def _more_rows() -> None:
         last_error="There was no answer within 15 seconds.",
         created_at=now - timedelta(days=1),
     )
-    removable = VideoJob.objects.filter(status=Status.SUCCEEDED).exclude(pk=ended.pk).first()
-    assert removable
-    removals.take_down(job=removable, actor=root, reason="A complaint by a third party", now=now)
+    VideoRemoval.objects.create(
+        job_id=ended.pk,
+        name="ai_studio/videos/gone",
+        is_local=False,
+        cause=VideoRemoval.Cause.values[0],
+        created_at=now,
+        next_try_at=now + timedelta(days=1),
+        last_error="Cloudinary answered 401.",
+    )
     Tally.objects.get_or_create(name="requests", kind="test", value="1")
