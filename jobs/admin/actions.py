@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from jobs import lifecycle, model_availability, pricing, refunds, removals, reruns
 from jobs.catalog import MODELS
-from jobs.models import ACTIVE, VideoJob
+from jobs.models import ACTIVE, HELD, VideoJob
 from jobs.webhooks import registry
 from tokens_ledger import ledger
 from tokens_ledger.admin import NOTE_HELP_TEXT
@@ -93,6 +93,12 @@ def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str,
 
 
 @_domain_refusals()
+def _run(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    lifecycle.run_held(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
+    return "a worker starts it."
+
+
+@_domain_refusals()
 def _resend(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     count = registry.resend(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     return "1 event is sent again." if count == 1 else f"{count} events are sent again."
@@ -114,6 +120,8 @@ REFUND_REASONS = (
     "Goodwill",
 )
 END_REASONS = ("The customer asked for it", "Ordered twice by mistake", "Waited for too long")
+
+RUN_REASONS = ("Google did not make its video before the restore", "The customer still wants it")
 
 
 def _these(verb: str, noun: str = "job") -> Callable[[int, int], str]:
@@ -139,6 +147,10 @@ def _refund_refusal(job: VideoJob) -> str:
 
 def _end_refusal(job: VideoJob) -> str:
     return "" if job.status in ACTIVE else f"has already ended ({job.status})"
+
+
+def _run_refusal(job: VideoJob) -> str:
+    return "" if job.next_step_at == HELD else SENTENCES[lifecycle.NotHeld]
 
 
 def _retry_refusal(job: VideoJob) -> str:
@@ -233,6 +245,16 @@ ACTIONS = [
         token_change=_refund_token_change,
     ),
     _action(
+        name="run",
+        label="Run",
+        button=_these("Run"),
+        reasons=RUN_REASONS,
+        intro="Each job is submitted to Google. If it was submitted before the restore too, Google "
+        "charges for two videos. To refund it instead, use “Mark as failed and refund”.",
+        execute=_run,
+        refusal_reasons=_for_each(_run_refusal),
+    ),
+    _action(
         name="retry",
         label="Retry",
         button=_these("Retry"),
@@ -292,6 +314,7 @@ SENTENCES: dict[type[Exception], str] = {
     removals.NoVideo: "has no video",
     removals.AlreadyRemoved: "had its video removed before",
     reruns.NoOperation: "has no known operation at the provider",
+    lifecycle.NotHeld: "is not held",
     lifecycle.AlreadyFinished: "has already ended ({0})",
     reruns.AlreadyRerun: "was already repeated as job {0}",
     ledger.InsufficientTokens: "costs {0.cost} tokens, but the customer has {0.available}",

@@ -30,7 +30,8 @@ TEXTS = ("prompt", "negative_prompt")  # "" in the table, None in a VideoSpec
 class VideoJob(models.Model):
     """One requested video.
 
-    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished.
+    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished, and
+    HELD that workers must not start the PENDING job before staff have decided.
     `crash_count` is incremented when a step is claimed and reset when it ends, so it counts steps
     that killed their worker. `version` is incremented by every change that a client can see.
     """
@@ -173,6 +174,7 @@ class VideoJob(models.Model):
             ("export_videojob", "Can export jobs"),
             ("resend_videojob", "Can send a job's webhook again"),
             ("take_down_videojob", "Can take down a job's video"),
+            ("run_videojob", "Can run a held job"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),

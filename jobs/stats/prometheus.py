@@ -77,6 +77,7 @@ def _jobs(now: datetime) -> Iterator[Metric]:
         "Since the oldest of them was generated",
         active.oldest_unstored_age(now=now),
     )
+    yield _gauge("held_jobs", "PENDING jobs that staff must run or refund", active.held)
     yield _gauge("upstream_in_flight", "Jobs in flight at Google Veo", active.in_flight)
 
 

@@ -36,6 +36,7 @@ WORDS = {
     "GET",
     "POST",
     "DELETE",
+    "INSERT",
     "UPDATE",
     "SIGTERM",
     "OPTIONS",
