@@ -11,7 +11,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PORT=8000 \
     MEDIA_ROOT=/var/lib/videostudio/media
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin studio \
-    && install --directory --owner studio --group studio /var/lib/videostudio/media
+    && install --directory --owner studio --group studio /var/lib/videostudio/media \
+    && install --directory --owner studio --group studio --mode 700 /var/lib/videostudio/metrics
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /srv/videostudio
 COPY . .

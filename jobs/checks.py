@@ -12,6 +12,7 @@ from django.db import connection
 from jobs import pricing, providers
 from jobs.catalog import MODELS
 from jobs.providers.base import TIMEOUT_SECONDS
+from jobs.stats.database import connection_limit
 from jobs.worker import leases
 from jobs.worker.step import RENEW_SECONDS
 
@@ -82,23 +83,7 @@ def prices_are_complete(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-# What the role may use: superusers have some of `max_connections` to themselves.
-CONNECTION_LIMIT = """
-    SELECT least(current_setting('max_connections')::int
-                 - current_setting('superuser_reserved_connections')::int,
-                 nullif(rolconnlimit, -1), nullif(datconnlimit, -1))
-    FROM pg_roles, pg_database
-    WHERE rolname = current_user AND datname = current_database()
-"""
 CLUSTER_CONNECTIONS = 5  # of its processes other than workers, and of the webhooks' sender
-
-
-def connection_limit() -> int:
-    """How many connections PostgreSQL allows to this role."""
-    with connection.cursor() as cursor:
-        cursor.execute(CONNECTION_LIMIT)
-        [limit] = cursor.fetchone()
-    return limit
 
 
 @register(Tags.database)

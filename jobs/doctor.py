@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from shutil import disk_usage
 from tempfile import TemporaryFile, gettempdir
-from time import perf_counter
 from uuid import uuid4
 
 from django.conf import settings
@@ -15,9 +14,9 @@ from django.core.checks import CheckMessage, Tags, run_checks
 from django.db import connection
 from django.utils import timezone
 
-from jobs import checks, model_availability, readiness
+from jobs import model_availability, readiness
 from jobs.providers import veo_check
-from jobs.stats import periodic, processes
+from jobs.stats import database, periodic, processes
 from jobs.storage import trial
 from jobs.worker import staging
 from videostudio.core.logs import scrub
@@ -80,24 +79,12 @@ def _messages(messages: list[CheckMessage]) -> list[tuple[Level, str]]:
 
 
 def _database() -> Said:
-    connection.ensure_connection()
-    begun = perf_counter()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    milliseconds = (perf_counter() - begun) * 1000
+    milliseconds = database.round_trip_seconds() * 1000
     version = ".".join(map(str, connection.get_database_version()))
     yield Level.OK, f"{connection.display_name} {version} answers in {milliseconds:.0f} ms."
-    if connection.vendor == "postgresql":
-        yield Level.OK, f"It allows {checks.connection_limit()} connections; {_open()} are open."
+    if found := database.connections():
+        yield Level.OK, f"It allows {found.limit} connections; {found.open} are open."
     yield from _messages(run_checks(tags=[Tags.database], databases=["default"]))
-
-
-def _open() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        )
-        return cursor.fetchone()[0]
 
 
 def _ready(name: str, well: str) -> tuple[Level, str]:

@@ -20,7 +20,9 @@ MAX_SEGMENTS = 10_000
 # seconds. Within scans libjpeg reads a run of FF from its start whenever Pillow hands it more data.
 MAX_FILLER_BYTES = 65_536
 
-SOI, EOI, SOS, APP0, APP1, APP14, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
+PART = 65_536  # bytes that are searched for a marker at once
+
+RST0, SOI, EOI, SOS, APP0, APP1, APP14, COM = 0xD0, 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xFE
 METADATA = {*range(APP0 + 1, APP14), APP14 + 1, COM}  # APP0 and APP14 name the colour space
 # Arithmetic coding takes ten times as long as Huffman codes, and no browser knows it. The others
 # are lossless or hierarchical.
@@ -102,10 +104,17 @@ def _markers(content: bytes) -> Iterator[tuple[int, int, int, int]]:
     skips a segment by its length, and nothing if that is below 2. It treats RST and markers below
     C0 as part of a scan. Where libjpeg would stop with an error, this function continues, so it can
     only count too many scans, never too few.
+
+    Each PART without a marker comes as an RST0, so that the caller can refuse a file early.
     """
     kinds = content.translate(BYTE_KINDS)
     start = 2
-    while (at := kinds.find(b"\xff\x01", start)) >= 0:
+    while start < len(content):
+        at = kinds.find(b"\xff\x01", start, start + PART + 1)
+        if at < 0:
+            yield RST0, start, min(start + PART, len(content)), start + PART
+            start += PART
+            continue
         marker = content[at + 1]
         after = at + 2
         if marker not in WITHOUT_LENGTH:

@@ -44,6 +44,12 @@ def end(
     return bool(ended)
 
 
+def observe_since_order(name: str, job: VideoJob, now: datetime) -> None:
+    """By model; mock jobs as a model of their own."""
+    model = "mock" if job.mock_mode else job.model
+    counters.observe(name=name, kind=model, seconds=(now - job.created_at).total_seconds())
+
+
 def observe_duration(name: str, job: VideoJob, since: datetime | None, now: datetime) -> None:
     if since:
         provider = "mock" if job.mock_mode else "veo"

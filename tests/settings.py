@@ -10,7 +10,10 @@ from tests.run import ENVIRONMENT, run_folder
 
 for name in ("VIDEO_DEFAULT_MOCK_MODE", "VIDEO_MOCK_TOKENS"):
     os.environ.pop(name, None)
-os.environ |= ENVIRONMENT | {"MEDIA_ROOT": str(run_folder() / "media")}
+os.environ |= ENVIRONMENT | {
+    "MEDIA_ROOT": str(run_folder() / "media"),
+    "PROMETHEUS_MULTIPROC_DIR": str(run_folder() / f"metrics-{os.getpid()}"),
+}
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{run_folder() / 'db.sqlite3'}")
 
 from videostudio.settings import *  # noqa: E402, F403

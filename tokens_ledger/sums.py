@@ -34,27 +34,32 @@ def stored_and_newer(*, most: int) -> dict[str, int] | None:
     """The sum of each kind of entry; None if more than `most` entries are newer than the last
     completed check.
     """
-    until, stored = _stored()
+    until, _ = _stored()
     newer = Entry.objects.filter(id__gt=until).order_by()
-    if newer[: most + 1].count() > most:
-        return None
-    sums = dict(newer.values_list("kind").annotate(Sum("amount")))
-    return {kind: stored.get(kind, 0) + sums.get(kind, 0) for kind in Entry.Kind.values}
+    return None if newer[: most + 1].count() > most else by_kind()
 
 
-def by_kind() -> tuple[dict[str, int], int]:
-    """The sum of each kind of entry, and the sum of all balances at the same moment.
-
-    A service that has not completed a check yet adds up all entries.
-    """
+def by_kind() -> dict[str, int]:
+    """The sum of each kind of entry. Until a check is completed, all entries are added up."""
     until, stored = _stored()
     newer = Entry.objects.filter(id__gt=until).order_by().values_list("kind")
-    balances = Account.objects.annotate(what=Value("balances")).values_list("what")
+    found = dict(newer.annotate(Sum("amount")))
+    return {kind: stored.get(kind, 0) + found.get(kind, 0) for kind in Entry.Kind.values}
+
+
+def imbalance() -> int:
+    """The balances of all accounts minus the sum of all entries. Reads all accounts."""
+    until, stored = _stored()
+    newer = Entry.objects.filter(id__gt=until).order_by().annotate(what=Value("entries"))
+    balances = Account.objects.annotate(what=Value("balances"))
     # One statement, hence one snapshot: a charge between two would look like an imbalance.
-    rows = newer.annotate(Sum("amount")).union(balances.annotate(Sum("balance")), all=True)
+    rows = (
+        newer.values_list("what")
+        .annotate(Sum("amount"))
+        .union(balances.values_list("what").annotate(Sum("balance")), all=True)
+    )
     found = {name: number or 0 for name, number in rows}
-    total = found.pop("balances", 0)
-    return {kind: stored.get(kind, 0) + found.get(kind, 0) for kind in Entry.Kind.values}, total
+    return found.get("balances", 0) - found.get("entries", 0) - sum(stored.values())
 
 
 def _stored() -> tuple[int, dict[str, int]]:

@@ -16,6 +16,7 @@ from django.core.management.base import BaseCommand, SystemCheckError
 from django.db import Error, connections
 
 from videostudio import settings
+from videostudio.core import process_metrics
 from videostudio.core.memory import return_large_blocks
 from videostudio.web.worker import FINISH_SECONDS
 
@@ -45,6 +46,7 @@ def on_starting(master: Any) -> None:
     _check_database()
     import_module("jwt")
     if apps.is_installed("jobs"):  # not in `bench/floor.py`
+        process_metrics.remove_unused()
         import_module("jobs.api.openapi_views").documents()
         import_module("videostudio.guide").load()
     return_large_blocks()

@@ -149,6 +149,7 @@ METRICS_TOKEN = env.str(
     validate=validate.Regexp(r"^$|^\S{16,}$", error="must be at least 16 characters, no spaces"),
 )
 METRICS_TOKEN_FALLBACKS: list[str] = env.keys("METRICS_TOKEN_FALLBACKS", "")
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
     "LOG_FORMAT",
@@ -536,6 +537,11 @@ SPECTACULAR_SETTINGS = {
         },
         {"name": "webhook", "description": "Have the end of each job sent to a URL of yours."},
         {"name": "tokens", "description": "Your token balance, and each change of it."},
+        {
+            "name": "OpenAI format",
+            "description": "The same jobs, for programs that use OpenAI's API.",
+            "externalDocs": {"url": "/docs/openai", "description": "OpenAI's format"},
+        },
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

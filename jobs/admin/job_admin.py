@@ -67,7 +67,8 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     )
     search_fields = ("id",)  # enables the search box; search.py does the search
     search_help_text = (
-        "User, e-mail, beginning of an id, words of the prompt. All words must match."
+        "User, e-mail, beginning of an id, words of the prompt or negative prompt. "
+        "All words must match."
     )
     extra_lookups = ("user",)
     actions = ("export",)

@@ -1,4 +1,5 @@
-"""Search jobs by words of a customer's e-mail: name, address, beginning of an id, words of prompts.
+"""Search jobs by words of a customer's e-mail: name, address, beginning of an id, words of prompts
+and negative prompts.
 
 Each word must match in any field. A word that matches users is searched among these users' jobs
 and, separately, in prompts, ids and operations: each of these queries uses an index, which one
@@ -63,10 +64,10 @@ def _of_users(word: str) -> Q | None:
 
 
 def _in_job(word: str, oldest: datetime | None) -> Q:
-    prompt = Q(prompt__icontains=word)
+    prompts = Q(prompt__icontains=word) | Q(negative_prompt__icontains=word)
     if oldest:
-        prompt &= Q(created_at__gte=oldest)
-    found = Q(operation=word) | prompt
+        prompts &= Q(created_at__gte=oldest)
+    found = Q(operation=word) | prompts
     if ids := user_search.ids_beginning_with(word):
         found |= Q(pk__range=ids)
     return found

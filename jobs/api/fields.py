@@ -147,7 +147,8 @@ class ImageField(serializers.FileField):
         if upload.size > input_images.MAX_BYTES:
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
         try:
-            return input_images.prepare(upload=upload, size=upload.size)
+            with upload:  # frees its memory, or its disk space, while the request goes on
+                return input_images.prepare(upload=upload, size=upload.size)
         except image_files.InvalidImage as refusal:
             raise serializers.ValidationError(f"{self.what} {refusal}", "image") from refusal
 

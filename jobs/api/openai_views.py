@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from jobs import lifecycle
 from jobs.api import job_lists
+from jobs.api import openai_schema as schema
 from jobs.api.job_responses import RETRY_AFTER
 from jobs.api.openai_serializers import (
     NO_SUCH_VIDEO,
@@ -20,6 +21,7 @@ from jobs.api.openai_serializers import (
 from jobs.api.throttling import CreateThrottle
 from jobs.api.views import VideoJobViewSet, replayed, with_video
 from jobs.models import ACTIVE, VideoJob, VideoRemoval
+from videostudio.core.api.errors import Problem
 
 
 class OpenAIVideoViewSet(VideoJobViewSet):
@@ -31,19 +33,21 @@ class OpenAIVideoViewSet(VideoJobViewSet):
     }
     reads_body = {"create"}
     throttles_of = {"create": CreateThrottle}
-    schema = None
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
         """Clients send `Accept: application/binary` for a video."""
         return super().perform_content_negotiation(request, force=True)
 
+    @schema.create
     def create(self, request: Request) -> Response:
         created = self.order(OpenAIVideoRequestSerializer)
         return _response(created.job, replayed(created))
 
+    @schema.retrieve
     def retrieve(self, request: Request, pk: str) -> Response:
         return _response(self.get_object())
 
+    @schema.list_videos
     def list(self, request: Request) -> Response:
         query = self.query
         try:
@@ -59,13 +63,19 @@ class OpenAIVideoViewSet(VideoJobViewSet):
         page = {"object": "list", "data": [video(job) for job in jobs], "has_more": has_more}
         return Response(page | {"first_id": ids[0], "last_id": ids[-1]})
 
+    @schema.content
     def content(self, request: Request, pk: str) -> Response:
-        job = with_video(self.get_object())
+        job = self.get_object()
+        if job.status in ACTIVE:  # 409, which OpenAI's clients repeat, in place of our 400
+            headers = {"Retry-After": RETRY_AFTER}
+            raise Problem(409, "The video is not ready yet", "not_ready", headers=headers)
+        job = with_video(job)
         url = job.video_url if self.query["variant"] == "video" else job.poster_url
         if not url:
             raise NotFound("The video has no thumbnail.")
         return self.redirect(url)
 
+    @schema.destroy
     def destroy(self, request: Request, pk: str) -> Response:
         """The video goes too, as at OpenAI."""
         job = self.get_object()

@@ -42,6 +42,7 @@ ORDER_OF_USE = [
         f"{TOKENS}/entries",
         f"{TOKENS}/usage",
     ),
+    *("/v1/videos", "/v1/videos/{pk}", "/v1/videos/{pk}/content"),
 ]
 EXAMPLE_ORIGIN = b"https://studio.example.com"  # the settings' SERVERS, and the examples' URLs
 METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]

@@ -3,6 +3,7 @@
 Only for the documentation: CreateVideoJobSerializer reads the requests of each format.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -49,6 +50,11 @@ class OrderExtension(OpenApiSerializerExtension):
 
     target_class = CreateVideoJobSerializer
     match_subclasses = True
+    examples: Mapping[str, Any] = ORDER | {
+        "referenceImages": [],
+        "webhookUrl": "",
+        "negativePrompt": "",
+    }
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
         schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
@@ -59,8 +65,7 @@ class OrderExtension(OpenApiSerializerExtension):
             "description": properties["model"]["description"],
             "x-extensible-enum": list(catalog.MODELS),
         }
-        examples = ORDER | {"referenceImages": [], "webhookUrl": "", "negativePrompt": ""}
-        for name, value in examples.items():
+        for name, value in self.examples.items():
             properties[name]["example"] = value
         for name, field in properties.items():
             # A form has no null. Beside the reference to an enum OpenAPI 3.0 does not allow it.

@@ -34,6 +34,8 @@ def start(*, jobs: Sequence[VideoJob], lease: timedelta, now: datetime) -> None:
     )
     for job in jobs:
         job.status, job.stage, job.started_at = Status.RUNNING, Stage.SUBMITTING, now
+        if job.failure_count == 0:
+            transitions.observe_since_order(counters.WAIT, job, now)
     JobEvent.objects.bulk_create(
         JobEvent(job=job, message=message, created_at=now)
         for job in jobs
@@ -198,6 +200,7 @@ def succeed(*, job: VideoJob, video: StoredVideo, now: datetime) -> bool:
             return False
         events.add(job, f"✅ {messages.SUCCEEDED}", now)
         transitions.observe_duration(counters.STORAGE, job, job.generated_at, now)
+        transitions.observe_since_order(counters.VIDEO, job, now)
         job_totals.ended(job)
         outbox.job_ended(job, now)
     return True

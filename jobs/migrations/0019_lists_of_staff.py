@@ -1,17 +1,11 @@
-"""Indexes for the filters of the staff's list of jobs, and for the search of words.
+"""Indexes for the filters of the staff's list of jobs.
 
 On PostgreSQL they are made CONCURRENTLY, so that nobody waits for them. What an interrupted run
-left is dropped first, so that the migration can be run again. Where PostgreSQL refuses to install
-pg_trgm, the indexes for words are left out; `manage.py create_word_indexes` creates them later.
+left is dropped first, so that the migration can be run again. It used to make the indexes for the
+search of words too, which 0033_negative_prompt_words does now, since one is of a later column.
 """
 
-import logging
-
 from django.db import migrations, models
-
-from videostudio.core import word_index
-
-logger = logging.getLogger(__name__)
 
 NEWEST = ["-created_at", "-id"]
 INDEXES = {
@@ -55,16 +49,6 @@ def create(apps, schema_editor):
         schema_editor.execute(f"CREATE INDEX {how} {name} ON jobs_videojob {columns}")
 
 
-def create_word_indexes(apps, schema_editor):
-    if schema_editor.connection.vendor == "postgresql" and (refusal := word_index.create()):
-        logger.warning("no word indexes: %s", refusal)
-
-
-def drop_word_indexes(apps, schema_editor):
-    if schema_editor.connection.vendor == "postgresql":
-        word_index.drop()
-
-
 class Migration(migrations.Migration):
     atomic = False
     dependencies = [("jobs", "0018_roles_and_api_keys"), ("accounts", "0004_staff_action")]
@@ -77,5 +61,4 @@ class Migration(migrations.Migration):
             ],
             database_operations=[migrations.RunPython(create, drop)],
         ),
-        migrations.RunPython(create_word_indexes, drop_word_indexes),
     ]

@@ -30,8 +30,8 @@ TEXTS = ("prompt", "negative_prompt")  # "" in the table, None in a VideoSpec
 class VideoJob(models.Model):
     """One requested video.
 
-    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished, and
-    HELD that workers must not start the PENDING job before staff have decided.
+    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished, HELD
+    that staff must decide first.
     `crash_count` is incremented when a step is claimed and reset when it ends, so it counts steps
     that killed their worker. `version` is incremented by every change that a client can see.
     """

@@ -11,13 +11,13 @@ from jobs.monitor import public_jobs
 from jobs.monitor.cache import get_or_compute
 
 READ = 1_000  # of the active jobs and as many of the others
-KEPT_SECONDS = 10
+CACHE_SECONDS = 10
 MOST_CHARACTERS = 100
 
 
 def matching(*, query: str, now: datetime) -> list[UUID]:
     """The ids of the jobs whose prompts contain every word of `query`, the newest first."""
-    prompts = get_or_compute("prompts", lambda: _prompts(now), seconds=KEPT_SECONDS)
+    prompts = get_or_compute("prompts", lambda: _prompts(now), seconds=CACHE_SECONDS)
     words = query.casefold().split()
     return [id for id, prompt in prompts if all(word in prompt for word in words)]
 

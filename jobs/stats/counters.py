@@ -13,9 +13,13 @@ from jobs.models import Tally
 
 ANSWERS, ENDED, GENERATION, STORAGE = "answers", "ended", "generation", "storage"
 WEBHOOKS = "webhooks"
+RESTARTS = "restarts"  # of clusters
+WAIT, VIDEO = "wait", "video"  # from the order to the start, and to the stored video
 BUCKETS = {  # the histograms' upper bounds, in seconds
     GENERATION: (5, 15, 30, 45, 60, 90, 120, 180, 300, 600, 1200),
     STORAGE: (1, 2, 5, 10, 20, 30, 60, 120, 300),
+    WAIT: (1, 5, 15, 60, 300, 900, 3600, 14400),
+    VIDEO: (30, 60, 120, 180, 300, 600, 1200, 3600, 14400),
 }
 
 

@@ -16,7 +16,7 @@ from jobs.models import ACTIVE, Heartbeat, JobEvent, Status, UnavailableModel, V
 from jobs.stats import lateness, periodic, processes, queries
 from tokens_ledger.models import Entry, LedgerCheck
 
-KEPT_SECONDS = 30
+CACHE_SECONDS = 30
 REASONS = 5
 HOURS, DAYS = 24, 14
 SAMPLE = 5_000  # the newest jobs of a kind, for the durations
@@ -30,7 +30,7 @@ def for_user(*, user: Any, now: datetime) -> Figures:
     """The parts that `user` may see."""
     parts = {"jobs": ("jobs.view_videojob", jobs), "tokens": ("tokens_ledger.view_entry", tokens)}
     return {
-        name: _kept(name, compute, now)
+        name: _cached(name, compute, now)
         for name, (permission, compute) in parts.items()
         if user.has_perm(permission)
     }
@@ -93,12 +93,12 @@ def tokens(now: datetime) -> Figures:
 # ---- The parts ----
 
 
-def _kept(name: str, compute: Any, now: datetime) -> Figures:
+def _cached(name: str, compute: Any, now: datetime) -> Figures:
     key = f"overview:{name}"
-    if (kept := cache.get(key)) is None:
-        kept = compute(now)
-        cache.set(key, kept, KEPT_SECONDS)
-    return kept
+    if (figures := cache.get(key)) is None:
+        figures = compute(now)
+        cache.set(key, figures, CACHE_SECONDS)
+    return figures
 
 
 def _hour(hour: datetime, counts: Counter[str]) -> Figures:

@@ -20,7 +20,6 @@ from django.utils import timezone
 from jobs.models import LineSnapshot, Status, VideoJob
 
 FRONT = 100  # jobs of each kind, of which the next are chosen
-CHUNK = 25  # jobs that are read at a time
 MARKS = 200
 MAX_AGE = timedelta(seconds=3)  # of a snapshot; a process that finds an older one makes a new one
 CACHE_SECONDS = 1
@@ -73,17 +72,14 @@ def front(*, now: datetime) -> Iterable[Any]:
 
 def _with_rank(ids: Sequence[UUID]) -> Iterator[Any]:
     """Those jobs that still wait. Their ranks follow from the jobs that run now."""
-    ranks: dict[UUID, int] = {}
-    for start in range(0, len(ids), CHUNK):
-        chunk = ids[start : start + CHUNK]
-        # By id alone: PostgreSQL could answer further conditions by reading all waiting jobs.
-        found = VideoJob.objects.only(*COLUMNS).in_bulk(chunk)
-        jobs: list[Any] = [found[id] for id in chunk if id in found]
-        waiting = [job for job in jobs if job.status == Status.PENDING]
-        ranks = _running({job.user_id for job in waiting}) | ranks
-        for job in waiting:
-            ranks[job.user_id] = job.user_rank = ranks.get(job.user_id, 0) + 1
-            yield job
+    # By id alone: PostgreSQL could answer further conditions by reading all waiting jobs.
+    found: dict[UUID, Any] = VideoJob.objects.only(*COLUMNS).in_bulk(ids)
+    jobs = [found[id] for id in ids if id in found]
+    waiting = [job for job in jobs if job.status == Status.PENDING]
+    ranks = _running({job.user_id for job in waiting})
+    for job in waiting:
+        ranks[job.user_id] = job.user_rank = ranks.get(job.user_id, 0) + 1
+        yield job
 
 
 def _running(users: Collection[UUID]) -> dict[UUID, int]:

@@ -44,10 +44,11 @@ class LocalVideos(FileSystemStorage):
             raise StorageError.of(error) from error
 
     def stored_before(self, *, moment: datetime) -> Iterator[str]:
-        """Also of a video without poster, or a poster without video; each name once."""
+        """Also of one file alone, such as a small poster; each name once."""
         seen: set[str] = set()
         for path in Path(self.path(FOLDER)).glob("*.*"):
-            name = f"{FOLDER}/{path.stem}"
+            stem, _, _ = path.name.partition(".")  # the small poster ends in ".640.jpg"
+            name = f"{FOLDER}/{stem}"
             if job_of(name) and name not in seen and self._is_older(path, moment):
                 seen.add(name)
                 yield name

@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from jobs.models import VideoRemoval
+from jobs.stats import call_metrics
 from jobs.storage import videos_at
 from jobs.storage.base import DELETE_THREADS, StorageError
 from jobs.worker.shared import state
@@ -80,7 +81,8 @@ def _claim(*, now: datetime) -> list[VideoRemoval]:
 def _delete(removal: VideoRemoval) -> str:
     """In a thread, without the database. Returns why the video could not be deleted, or ""."""
     try:
-        videos_at(is_local=removal.is_local).delete_video(name=removal.name)
+        with call_metrics.storage("delete"):
+            videos_at(is_local=removal.is_local).delete_video(name=removal.name)
     except StorageError as error:
         return str(error)
     except Exception as error:

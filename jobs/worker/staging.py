@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from stat import S_ISDIR
 from uuid import UUID
 
 from django.conf import settings
 
+from videostudio.core.private_folder import private_folder
+from videostudio.core.process_metrics import gauge
+
 FILLING = 0.8  # of STAGING_MAX_BYTES; the rest is for videos that the provider is already making
+_sizes = gauge("staging_bytes", "Of the staging folder, and STAGING_MAX_BYTES", "size")
 
 
 def folder() -> Path:
@@ -19,14 +22,8 @@ def folder() -> Path:
 
     Raises PermissionError if another user made it, or if others can use it.
     """
-    path = Path(settings.STAGING_DIR or f"{tempfile.gettempdir()}/videostudio-{os.getuid()}")
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if not S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise PermissionError(f"the staging folder {path} is not this user's own folder")
-    if found.st_mode & 0o077:
-        raise PermissionError(f"the staging folder {path} is not private: its mode must be 700")
-    return path
+    path = settings.STAGING_DIR or f"{tempfile.gettempdir()}/videostudio-{os.getuid()}"
+    return private_folder(Path(path), what="staging folder")
 
 
 def is_full() -> bool:
@@ -36,7 +33,10 @@ def is_full() -> bool:
 
 def is_filling() -> bool:
     """Whether no further jobs may be submitted: the rest is for videos that are being made."""
-    return _bytes() >= FILLING * settings.STAGING_MAX_BYTES
+    size, limit = _bytes(), settings.STAGING_MAX_BYTES
+    _sizes.labels("used").set(size)
+    _sizes.labels("limit").set(limit)
+    return size >= FILLING * limit
 
 
 def video_path(job_id: UUID) -> Path:

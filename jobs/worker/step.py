@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from jobs.models import VideoJob
 from jobs.stats import counters
+from jobs.stats.call_metrics import result_of
 from jobs.worker import leases, outage
 from jobs.worker.shared import state
 
@@ -84,7 +85,7 @@ class Step:
         done, _ = wait(self.calls, timeout=0.25, return_when=FIRST_COMPLETED)
         for answer in done:
             job = self.calls.pop(answer)
-            self.answers[_outcome(answer)] += not job.mock_mode
+            self.answers[result_of(answer.exception())] += not job.mock_mode
             try:
                 outage.retry_while_database_is_down(partial(self.record, job, answer))
             except Exception:  # one answer that cannot be recorded must not lose the others
@@ -99,11 +100,3 @@ class Step:
 def log_unrecorded(job: VideoJob) -> None:
     """Log it. The job's lease will expire, and the next worker continues."""
     logger.exception("an answer was not recorded", extra={"job": str(job.pk)})
-
-
-def _outcome(call: Future) -> str:
-    """The metrics' label for an answer: "ok", an HTTP status, or the kind of error."""
-    error = call.exception()
-    if error is None:
-        return "ok"
-    return str(getattr(error, "status", None) or type(error).__name__)

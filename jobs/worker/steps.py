@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import cast
 
@@ -14,7 +15,7 @@ from jobs.input_images import Image
 from jobs.models import JobImage, Stage, Status, VideoJob
 from jobs.providers import provider_for
 from jobs.providers.base import Finished, Inputs, ProviderError, Running
-from jobs.stats import waiting_line
+from jobs.stats import call_metrics, waiting_line
 from jobs.storage import mp4, videos
 from jobs.storage.base import StorageError, StoredVideo, video_name
 from jobs.worker import leases, outage, staging, step_failures, webhooks
@@ -88,9 +89,13 @@ class SubmitStep(Step):
     def call(self, job: VideoJob) -> Callable[[], str]:
         spec, inputs = job.spec, _inputs(job)
         labels = {"job": str(job.pk), "user": str(job.user_id)}
-        return lambda: provider_for(mock_mode=job.mock_mode).submit(
-            spec=spec, inputs=inputs, labels=labels
-        )
+
+        def submit() -> str:
+            with _observed("submit", job):
+                provider = provider_for(mock_mode=job.mock_mode)
+                return provider.submit(spec=spec, inputs=inputs, labels=labels)
+
+        return submit
 
     def record(self, job: VideoJob, answer: "Future[str]") -> None:
         now, error = timezone.now(), answer.exception()
@@ -172,6 +177,11 @@ class StoreStep(Step):
             removals.stored_too_late(job=job, now=now)
             events.add_late_answer(job=job, what="Stored too late", detail=job.operation, now=now)
         staging.delete(job.pk)
+
+
+def _observed(call: str, job: VideoJob) -> AbstractContextManager[None]:
+    """For the metrics of calls to Google."""
+    return nullcontext() if job.mock_mode else call_metrics.google(call, model=job.model)
 
 
 # ---- Submitting ----
@@ -258,8 +268,9 @@ def _poll(job: VideoJob) -> Running | Finished:
     """Poll the provider. If this returns Finished, the video has been checked and staged."""
     partial = staging.partial_path(job.pk)
     try:
-        provider = provider_for(mock_mode=job.mock_mode)
-        answer = provider.poll(operation=job.operation, into=partial)
+        with _observed("poll", job):
+            provider = provider_for(mock_mode=job.mock_mode)
+            answer = provider.poll(operation=job.operation, into=partial)
         if isinstance(answer, Finished):
             mp4.check(partial)
             if staging.is_full():
@@ -288,7 +299,8 @@ def _store(job: VideoJob) -> StoredVideo:
                 retryable=True,
             )
         poster = answer.poster
-    return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
+    with call_metrics.storage("upload"):
+        return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:

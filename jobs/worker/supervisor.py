@@ -28,10 +28,12 @@ from django_q.signals import post_execute_in_worker, post_spawn, pre_execute
 
 from jobs.providers import provider_for, veo_is_configured
 from jobs.providers.base import NotConfigured
+from jobs.stats import counters
 from jobs.stats.processes import Heart, Kind
 from jobs.worker import cleanup, scheduler, shared
 from jobs.worker.shared import state
 from jobs.worker.watchdog import Watchdog
+from videostudio.core import process_metrics
 from videostudio.core.memory import return_large_blocks
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ def run() -> None:
     """Run clusters, one after the other, until SIGTERM or SIGINT."""
     supervisor = Supervisor()
     supervisor.listen()
+    process_metrics.remove_unused()
     heart = shared.heart = Heart(kind=Kind.CLUSTER)
     _load_before_fork()
     _end_children_with_parent()
@@ -94,6 +97,9 @@ class Supervisor:
                 cluster.stop()
         finally:
             self._kill_cluster()
+        if problem:
+            with suppress(DatabaseError):
+                counters.inc(name=counters.RESTARTS, kind=problem, value="")
 
     def _watch(self, cluster: Cluster) -> str:
         """Wait until the cluster must be replaced, and return why; "" when the supervisor stops."""

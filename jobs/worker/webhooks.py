@@ -20,6 +20,7 @@ from django.db import connection
 from django.utils import timezone
 
 from jobs.models import WebhookDelivery, WebhookSender
+from jobs.stats import call_metrics
 from jobs.webhooks import records, secrets, sending
 from jobs.webhooks.destinations import Destination, DueDestinations
 from jobs.worker import outage
@@ -233,4 +234,6 @@ def _attempt(delivery: WebhookDelivery) -> sending.Outcome:
     except secrets.UnreadableSecret:
         return sending.Outcome(None, "The secret cannot be read: make a new one by rotate.", 0)
     headers = secrets.headers(id=str(delivery.pk), now=now, body=body, secrets=keys)
-    return sending.post(url=delivery.url, body=body, headers=headers)
+    outcome = sending.post(url=delivery.url, body=body, headers=headers)
+    call_metrics.webhook_attempted(status=outcome.status, seconds=outcome.milliseconds / 1000)
+    return outcome

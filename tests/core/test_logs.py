@@ -9,7 +9,7 @@ from django.conf import settings as configured
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from jobs import lifecycle
+from jobs import lifecycle, model_availability
 from jobs.models import Stage, Status, VideoJob
 from tests.api import JOBS
 from videostudio.core import logs
@@ -28,6 +28,18 @@ class TestAccessLog:
         client.get(f"{JOBS}/nonsense")
         client.post(f"{JOBS}/nonsense/cancel")
         assert [line["level"] for line in of(lines, "videostudio.requests")] == ["INFO", "INFO"]
+
+    @pytest.mark.parametrize("path", [JOBS, "/v1/videos"])
+    def test_order_of_a_model_that_google_lacks_is_no_error(self, client, settings, lines, path):
+        settings.GOOGLE_API_KEY = "test-google-key"
+        google = "veo-3.1-fast-generate-001"
+        model_availability.close(google_id=google, cause="404", now=timezone.now())
+        order = {"prompt": "A kite", "model": "veo-3.1-fast-generate-preview", "mockMode": False}
+        ours = {"resolution": "720p", "aspectRatio": "16:9"} if path == JOBS else {}
+        answer = client.post(path, order | ours, format="json")
+        assert answer.status_code == 503
+        [line] = lines()
+        assert (line["level"], line["message"]) == ("INFO", f"POST {path} 503")
 
     def test_failed_readiness_is_one_warning(self, anonymous, db, lines):
         assert anonymous.get("/readyz").status_code == 503

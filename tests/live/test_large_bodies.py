@@ -17,8 +17,9 @@ pytestmark = pytest.mark.live
 
 ORDERS = 8
 MEGABYTE = 1_000_000
-# Eight bodies, one of them parsed, the pixels of two images, the encoded images of one insert.
-BOUND = (ORDERS * 25 + 100 + 2 * 40 + 60) * MEGABYTE
+# The files of eight orders, one body being parsed, the pixels of two images, the encoded images of
+# one insert.
+BOUND = (ORDERS * 20 + 100 + 2 * 40 + 60) * MEGABYTE
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The web server's limits on time and size, without Django: a real server within this process."""
 
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -213,6 +214,25 @@ class TestPipelining:
     def test_request_without_a_body_that_expects_100_is_answered(self, connect):
         expecting = HELLO.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
         assert answer(connect(expecting)).startswith("HTTP/1.1 200")
+
+
+class TestInvalidHead:
+    @pytest.mark.parametrize(
+        "head",
+        [
+            post("9" * 4_301),
+            post("9" * 5_000, path="/api/v1/video-jobs"),
+            post("-1"),
+            post("5x"),
+            HELLO.replace(b"/hello", b"http://["),
+        ],
+        ids=lambda head: head[:25].decode(),
+    )
+    def test_is_400_without_an_error_in_the_log(self, connect, caplog, head):
+        seen = answer(connect(head))
+        assert seen.startswith("HTTP/1.1 400 Bad Request")
+        assert "Connection: close" in seen
+        assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 class TestAnswerBeforeTheBody:

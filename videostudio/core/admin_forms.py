@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 
 MAX_REASON_LENGTH = 500
-FORM_KEPT_SECONDS = 24 * 3600
+FORM_LIFETIME_SECONDS = 24 * 3600
 
 
 class ReasonForm(forms.Form):
@@ -46,7 +46,7 @@ class SingleUseForm(ReasonForm):
 
     def is_first(self, pk: Any) -> bool:
         """Whether this form has not been used for this object before, in any process."""
-        return cache.add(f"form:{self.cleaned_data['once']}:{pk}", 1, FORM_KEPT_SECONDS)
+        return cache.add(f"form:{self.cleaned_data['once']}:{pk}", 1, FORM_LIFETIME_SECONDS)
 
     def renew(self) -> None:
         """Give the form a new id, so that it works once more, and keep the answers."""

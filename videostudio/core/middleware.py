@@ -1,4 +1,4 @@
-"""Middleware: request log, 503 without the database, fast path for the API, trailing slashes."""
+"""Middleware: request log and metrics, 503 without the database, fast path for the API, slashes."""
 
 import logging
 import re
@@ -15,6 +15,7 @@ from django.urls import resolve
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 
+from videostudio.core import http_metrics
 from videostudio.core.api.errors import is_api, json_error
 from videostudio.core.logs import request_id
 
@@ -23,7 +24,6 @@ logger = logging.getLogger("videostudio.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API_PATH = re.compile(r"/(api/v1/(video-jobs|video-models|tokens)|v1/videos)(/|\Z)")
 PROBES = ("/healthz", "/readyz")
-METRICS = "/metrics"
 DATABASE_DOWN = (OperationalError, InterfaceError)
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 SLOW_SECONDS = 1.0
@@ -32,7 +32,8 @@ SLOW_SECONDS = 1.0
 def request_log_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Add the request's id to all of its log lines (the client's own id, if that is valid).
+    """Count the request, and add its id to all of its log lines (the client's own id, if that is
+    valid).
 
     The request's own line has no query string; its duration ends when the response begins.
     """
@@ -45,8 +46,10 @@ def request_log_middleware(
             response["X-Request-ID"] = request_id.get()
             if request.method == "HEAD":
                 _remove_body(response)
+            seconds = perf_counter() - started
+            http_metrics.observe(request, response, seconds)
             if request.path not in PROBES:
-                _log(request, response, perf_counter() - started)
+                _log(request, response, seconds)
             return response
         finally:
             request_id.reset(token)
@@ -105,13 +108,11 @@ class DatabaseUnavailableMiddleware:
 
 
 def database_unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """JSON under /api/ and /v1/, an empty body for Prometheus, else a page."""
+    """JSON under /api/ and /v1/, else a page."""
     logger.error("the database does not respond", exc_info=exception)
     if is_api(request):
         detail = "The service is not available at the moment. Please try again."
         return json_error(request, 503, detail, "unavailable", RETRY_AFTER)
-    if request.path == METRICS:
-        return HttpResponse(status=503, content_type="text/plain", headers=RETRY_AFTER)
     # Without the request: a context processor would read the user from the database.
     page = render_to_string("503.html", {"reload": request.method in ("GET", "HEAD")})
     return HttpResponse(page, status=503, headers=RETRY_AFTER)

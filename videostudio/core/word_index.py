@@ -13,24 +13,28 @@ INDEXES = {
     "job_prompt_words": (
         "jobs_videojob USING gin (UPPER(prompt) gin_trgm_ops) WHERE next_step_at IS NULL"
     ),
+    "job_negative_prompt_words": (
+        "jobs_videojob USING gin (UPPER(negative_prompt) gin_trgm_ops) WHERE next_step_at IS NULL"
+    ),
     "user_name_words": "accounts_user USING gin (UPPER(username::text) gin_trgm_ops)",
     "user_email_words": "accounts_user USING gin (UPPER(email::text) gin_trgm_ops)",
 }
 # How frequent the parts are, for the planner: it reads the newest jobs for a frequent one.
 STATISTICS = {
     "job_prompt_words_statistics": "(UPPER(prompt)) FROM jobs_videojob",
+    "job_negative_prompt_words_statistics": "(UPPER(negative_prompt)) FROM jobs_videojob",
     "user_name_words_statistics": "(UPPER(username::text)) FROM accounts_user",
     "user_email_words_statistics": "(UPPER(email::text)) FROM accounts_user",
 }
 VALID = """
-    SELECT count(*) = %s FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+    SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE relname = ANY(%s) AND indisvalid
 """
 REMEMBERED_SECONDS = 60
 
 
 def create() -> str:
-    """Create the extension and the indexes without blocking writers; return why not, or "".
+    """Create the extension and missing indexes without blocking writers; return why not, or "".
 
     Not in a transaction. What an interrupted run left is replaced.
     """
@@ -42,11 +46,11 @@ def create() -> str:
                 cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         except Error as error:
             return str(error).strip()
-    if not _are_valid():
+    if missing := _missing():
         with connection.cursor() as cursor:
-            for name, definition in INDEXES.items():
+            for name in missing:
                 cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-                cursor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {definition}")
+                cursor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {INDEXES[name]}")
             for name, definition in STATISTICS.items():
                 cursor.execute(f"CREATE STATISTICS IF NOT EXISTS {name} ON {definition}")
             cursor.execute("ANALYZE jobs_videojob, accounts_user")
@@ -65,7 +69,8 @@ def exists() -> bool:
     """Whether words are found by index. A process remembers the answer for a minute."""
     if connection.vendor != "postgresql":
         return False
-    return bool(caches["local"].get_or_set("word-index", _are_valid, REMEMBERED_SECONDS))
+    missing = caches["local"].get_or_set("missing-word-indexes", _missing, REMEMBERED_SECONDS)
+    return not missing
 
 
 def _is_installed() -> bool:
@@ -74,7 +79,8 @@ def _is_installed() -> bool:
         return cursor.fetchone() == (1,)
 
 
-def _are_valid() -> bool:
+def _missing() -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(VALID, [len(INDEXES), list(INDEXES)])
-        return cursor.fetchone() == (True,)
+        cursor.execute(VALID, [list(INDEXES)])
+        valid = {name for (name,) in cursor}
+    return [name for name in INDEXES if name not in valid]

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 
 from videostudio.core.api.openai_form import is_openai
 
@@ -56,7 +56,10 @@ class Parser(HTTPRequestParser):
         elif header_plus.count(b"\r\n") > MAX_HEADERS + 2:
             self._refuse(431)
         else:
-            super().parse_header(header_plus)
+            try:
+                super().parse_header(header_plus)
+            except ValueError as error:  # a Content-Length of over 4,300 digits, or "http://["
+                raise ParsingError("A header is invalid") from error
             self._decide_about_body()
 
     def _decide_about_body(self) -> None:

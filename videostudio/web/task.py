@@ -8,6 +8,7 @@ from uuid import uuid4
 from waitress.task import ErrorTask, Task, WSGITask
 from waitress.utilities import build_http_date
 
+from videostudio.core import http_metrics
 from videostudio.core.api.openai_form import in_openai_form, is_openai
 
 logger = logging.getLogger("videostudio.requests")
@@ -90,6 +91,7 @@ class RefusalTask(_Task, ErrorTask):
     def execute(self) -> None:
         self.version = "1.1"
         status = self.request.error.code
+        http_metrics.refused_by_server(status)
         reason, code, detail = ERRORS.get(status, ERRORS[400])
         body, kind = f"{status} {reason}\n", "text/plain"
         path = self._path()

@@ -23,7 +23,7 @@ MANY = 3_000
 def full(alice, bob, new_job, monkeypatch):
     """Bob has one job, of before Alice had her many, all alike."""
     monkeypatch.setattr("jobs.admin.search.SAMPLE", 20)
-    old = new_job(Status.SUCCEEDED, user=bob, prompt="A zeppelin")
+    old = new_job(Status.SUCCEEDED, user=bob, prompt="A zeppelin", negative_prompt="hangar")
     ledger.grant(user=alice, amount=1_000_000, note="For many")
     model = new_job(Status.SUCCEEDED)
     database = connection.connection
@@ -74,7 +74,9 @@ class TestSearch:
     def test_mail_address_reads_few_rows(self, boss, full):
         assert rows_read(boss, "?q=bob@example.com", [full]) < self.most()
 
-    @pytest.mark.parametrize(("term", "is_found"), [("zeppelin", True), ("Oslo", False)])
+    @pytest.mark.parametrize(
+        ("term", "is_found"), [("zeppelin", True), ("hangar", True), ("Oslo", False)]
+    )
     def test_rare_word_reads_few_rows(self, boss, full, term, is_found):
         assert rows_read(boss, f"?q={term}", [full] if is_found else []) < self.most()
 
@@ -98,12 +100,13 @@ class TestRefusedExtension:
         with pytest.raises(CommandError, match="No word indexes"):
             call_command("create_word_indexes")
 
-    def test_words_are_found_without_it(self, boss, new_job, refused):
+    @pytest.mark.parametrize("term", ["zeppelin", "hangar"])
+    def test_words_are_found_without_it(self, boss, new_job, refused, term):
         with connection.cursor() as cursor:
             cursor.execute("RESET ROLE")
-        job = new_job(prompt="A zeppelin")
+        job = new_job(prompt="A zeppelin", negative_prompt="hangar")
         assert not word_index.exists()
-        found = boss.get(LIST, {"q": "zeppelin"})
+        found = boss.get(LIST, {"q": term})
         assert found.url == f"{LIST}{job.pk}/change/"  # the only result
 
 

@@ -87,6 +87,12 @@ class TestSearch:
         assert listed(support, q=str(alice.pk)) == [needle]
         assert listed(support, q=str(alice.pk)[:8]) == [needle]
 
+    def test_job_is_found_by_its_negative_prompt(self, support, needle, new_job):
+        job = new_job("SUCCEEDED", prompt="A barn", negative_prompt="Scarecrows and rain")
+        assert listed(support, q="scarecrow alice") == [job]
+        assert listed(support, q="barn rain") == [job]
+        assert listed(support, q="needle scarecrow") == []
+
     def test_job_is_found_by_its_operation(self, support, new_job):
         job = new_job("generating")
         assert listed(support, q=job.operation) == [job]

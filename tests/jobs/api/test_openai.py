@@ -290,11 +290,24 @@ class TestContent:
         assert videos.download_content(str(job.pk)).read() == b"film"
         assert videos.download_content(str(job.pk), variant="thumbnail").read() == b"still"
 
-    def test_before_the_end_is_400(self, videos, new_job):
-        refused = refusal(
-            lambda: videos.download_content(str(new_job().pk)), openai.BadRequestError
-        )
+    @pytest.mark.parametrize("state", [Status.PENDING, *Stage])
+    def test_409_until_it_is_completed(self, videos, new_job, state):
+        id = str(new_job(state).pk)
+        for variant in ("video", "thumbnail"):
+            refused = refusal(
+                lambda variant=variant: videos.download_content(id, variant=variant),
+                openai.ConflictError,
+            )
+            assert (refused.status_code, refused.code) == (409, "not_ready")
+            assert refused.type == "invalid_request_error"
+            assert refused.response.headers["Retry-After"] == "3"
+
+    @pytest.mark.parametrize("state", [Status.FAILED, Status.CANCELLED])
+    def test_400_of_a_video_that_will_never_be(self, videos, new_job, state):
+        id = str(new_job(state).pk)
+        refused = refusal(lambda: videos.download_content(id), openai.BadRequestError)
         assert refused.code == "not_ready"
+        assert f"the job ended as {state}" in refused.message
 
     def test_without_poster_is_404(self, videos, new_job):
         job = new_job(Status.SUCCEEDED)
@@ -340,6 +353,17 @@ class TestList:
     )
     def test_wrong_query_is_refused(self, videos, query, param):
         assert refusal(lambda: videos.list(**query), openai.BadRequestError).param == param
+
+    def test_after_a_video_of_somebody_else_or_a_deleted_one_is_refused(self, videos, new_job, bob):
+        others, deleted = new_job(Status.SUCCEEDED, user=bob), new_job(Status.SUCCEEDED)
+        new_job(Status.SUCCEEDED)
+        videos.delete(str(deleted.pk))
+        for job in (others, deleted):
+            refused = refusal(
+                lambda job=job: videos.list(after=str(job.pk)), openai.BadRequestError
+            )
+            assert (refused.param, refused.code) == ("after", "invalid")
+            assert "After must be the id of one of your videos" in refused.message
 
     def test_empty_list_has_no_ids(self, program):
         page = program().get(VIDEOS).json()

@@ -61,6 +61,13 @@ OPERATIONS = {
     ("/api/v1/keys", "post"): {"201", "400", "401", "403", "409", "429"},
     ("/api/v1/keys", "get"): {"200", "400", "401", "403"},
     ("/api/v1/keys/{id}", "delete"): {"204", "400", "401", "403", "404"},
+    ("/v1/videos", "post"): {
+        *("200", "400", "401", "402", "403", "404", "413", "415", "422", "429", "503")
+    },
+    ("/v1/videos", "get"): {"200", "400", "401"},
+    ("/v1/videos/{id}", "get"): {"200", "400", "401", "404"},
+    ("/v1/videos/{id}", "delete"): {"200", "400", "401", "403", "404"},
+    ("/v1/videos/{id}/content", "get"): {"200", "302", "400", "401", "404", "409", "410"},
 }
 
 OPERATION_IDS = {
@@ -72,6 +79,8 @@ OPERATION_IDS = {
     *("listWebhookDeliveries", "replayWebhookDelivery"),
     *("createApiKey", "listApiKeys", "revokeApiKey"),
     *("downloadVideo", "getTokens", "listTokenEntries", "getTokenUsage"),
+    *("createOpenAIVideo", "getOpenAIVideo", "listOpenAIVideos", "downloadOpenAIVideo"),
+    "deleteOpenAIVideo",
 }
 POLL = ("ETag", "Retry-After")
 LIMITS = ("RateLimit", "RateLimit-Policy")
@@ -113,7 +122,8 @@ class TestSchema:
 
     def test_calls_are_in_the_order_of_their_use(self, schema):
         tags = [tag["name"] for tag in schema["tags"]]
-        assert tags == ["auth", "keys", "video-models", "video-jobs", "webhook", "tokens"]
+        ours = ["auth", "keys", "video-models", "video-jobs", "webhook", "tokens"]
+        assert tags == [*ours, "OpenAI format"]
         paths = [path.removeprefix("/api/v1/") for path in schema["paths"]]
         auth = [path.removeprefix("auth/") for path in paths if path.startswith("auth/")]
         assert auth[:5] == ["register", "token", "token/refresh", "me", "logout"]

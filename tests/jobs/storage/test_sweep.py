@@ -114,6 +114,21 @@ class TestSweep:
         assert all(storage.has(name) for name in stay)
         assert sweep("--delete") == []
 
+    @pytest.mark.parametrize("ending", ["mp4", "jpg", "640.jpg"])
+    def test_file_that_is_left_alone_is_found(self, settings, tmp_path, db, ending):
+        settings.MEDIA_ROOT = tmp_path / "media"
+        settings.STORAGES = {**settings.STORAGES}
+        disk = Disk(tmp_path / "media")
+        name = video_name(uuid4())
+        file = disk.folder / f"{name}.{ending}"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"left")
+        assert sweep() == []
+        disk.backdate(name, days=2)
+        assert sweep() == [name]
+        assert sweep("--delete") == [name]
+        assert not file.exists()
+
     def test_more_than_a_page(self, storage, put, monkeypatch, db):
         monkeypatch.setattr("jobs.orphans.BATCH_SIZE", 2)
         monkeypatch.setattr("jobs.storage.cloudinary.PAGE_SIZE", 2)

@@ -21,6 +21,7 @@ from django.core.exceptions import (
     TooManyFilesSent,
 )
 from django.http import Http404, HttpRequest, JsonResponse, UnreadablePostError
+from django.utils.log import log_response
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -62,8 +63,11 @@ def handle(exc: Exception, context: dict) -> Response | None:
             request.accepted_renderer = JSONRenderer()
             request.accepted_media_type = JSONRenderer.media_type
             response = answer(_explained(exc, context))
+            response.error_code = response.data["code"]  # type: ignore[attr-defined]  # for metrics
             if is_openai(request.path):
                 response.data = in_openai_form(response.status_code, response.data)
+            if response.status_code >= 500:  # Django would log an expected 503 as an ERROR
+                log_response("%s", request.path, response=response, request=request, level="info")
             return response
     return None
 
@@ -208,7 +212,9 @@ def json_error(
     if is_openai(request.path):
         body = in_openai_form(status, body)
         headers |= no_retry(request.method, request.headers) if status >= 500 else {}
-    return JsonResponse(body, status=status, headers=headers)
+    response = JsonResponse(body, status=status, headers=headers)
+    response.error_code = code  # type: ignore[attr-defined]  # for metrics
+    return response
 
 
 @csrf_exempt  # it only returns 404

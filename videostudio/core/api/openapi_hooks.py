@@ -2,16 +2,19 @@
 
 A client may be older than the service. A value, an error code or a status that it does not know
 must not make it fail: enumerations in responses are open, and each operation has responses for all
-other errors, `4XX` and `5XX`.
+other errors, `4XX` and `5XX`, in its own form: ours, or OpenAI's under /v1/.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
+from videostudio.core.api.openai_form import in_openai_form, is_openai
+
 Document = dict[str, Any]
+Problem = Callable[[int, str, Document], Document]  # status, description, example: a response
 
 UNAVAILABLE = {
     "detail": "The service is not available at the moment. Please try again.",
@@ -54,10 +57,12 @@ def complete(result: Document, generator: Any, **options: Any) -> Document:
     _open_enums(components["schemas"])
     _drop_misread_keywords(components["schemas"])
     components["headers"] = HEADERS
-    for operation in _operations(result):
+    for path, operation in _operations(result):
         if not any(operation.get("security", [])):
             operation["security"] = []
-        operation["responses"] |= {"4XX": _other_refusals(operation), "5XX": _failures()}
+        problem = _openai_problem if is_openai(path) else _problem
+        others = {"4XX": _other_refusals(operation, problem), "5XX": _failures(problem)}
+        operation["responses"] |= others
         for response in operation["responses"].values():
             headers = response.setdefault("headers", {})
             headers["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}
@@ -65,31 +70,44 @@ def complete(result: Document, generator: Any, **options: Any) -> Document:
     return result
 
 
-def _operations(result: Document) -> Iterator[Document]:
-    for methods in result["paths"].values():
-        yield from methods.values()
+def _operations(result: Document) -> Iterator[tuple[str, Document]]:
+    for path, methods in result["paths"].items():
+        for operation in methods.values():
+            yield path, operation
 
 
-def _other_refusals(operation: Document) -> Document:
-    description = "405 (`method_not_allowed`), 406 (`not_acceptable`)"
+def _other_refusals(operation: Document, problem: Problem) -> Document:
+    description, form = "405 (`method_not_allowed`)", ""
+    if problem is _problem:
+        description, form = f"{description}, 406 (`not_acceptable`)", " as `ValidationProblem`"
     if "requestBody" in operation:
         description += (
-            "; and as `ValidationProblem` 411 (`length_required`), 413 (`too_large`), "
+            f"; and{form} 411 (`length_required`), 413 (`too_large`), "
             "415 (`unsupported_media_type`)"
         )
-    return _problem(f"{description}. A later version may add others.", METHOD)
+    return problem(405, f"{description}. A later version may add others.", METHOD)
 
 
-def _failures() -> Document:
-    response = _problem("500 (`internal`), or 503 (`unavailable`): try again.", UNAVAILABLE)
+def _failures(problem: Problem) -> Document:
+    response = problem(503, "500 (`internal`), or 503 (`unavailable`): try again.", UNAVAILABLE)
     return response | {"headers": {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}}
 
 
-def _problem(description: str, example: Document) -> Document:
-    examples = {example["code"]: {"value": example}}
-    schema = {"$ref": "#/components/schemas/Problem"}
-    content = {"application/json": {"schema": schema, "examples": examples}}
-    return {"description": description, "content": content}
+def _problem(status: int, description: str, example: Document) -> Document:
+    return _error_response("Problem", description, example["code"], example)
+
+
+def _openai_problem(status: int, description: str, example: Document) -> Document:
+    shown = in_openai_form(status, example)
+    return _error_response("OpenAIError", description, example["code"], shown)
+
+
+def _error_response(schema: str, description: str, name: str, value: Document) -> Document:
+    body = {
+        "schema": {"$ref": f"#/components/schemas/{schema}"},
+        "examples": {name: {"value": value}},
+    }
+    return {"description": description, "content": {"application/json": body}}
 
 
 def _name_members(schemas: Document) -> None:
@@ -133,10 +151,11 @@ def _drop_misread_keywords(schemas: Document) -> None:
 
 
 def _list_codes(result: Document) -> None:
-    """`code` of an error: any text; the codes of the examples are listed."""
+    """`code` of our own errors: any text; the codes of the examples are listed."""
     codes = {
         str(example["value"]["code"])
-        for operation in _operations(result)
+        for path, operation in _operations(result)
+        if not is_openai(path)
         for status, response in operation["responses"].items()
         if status >= "400"
         for content in response.get("content", {}).values()

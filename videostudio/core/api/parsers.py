@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from contextlib import suppress
+from decimal import Decimal
 from io import BytesIO
 from json import JSONDecodeError
 from typing import IO, Any, cast
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 60_000_000
 MAX_JSON_BYTES = 1_000_000
 MAX_JSON_NAMES = 1_000  # of one object
+MAX_DIGITS = 1_000  # of an int; no field has so many
 CHUNK_BYTES = 65_536
 
 
@@ -68,7 +70,9 @@ class BoundedJSONParser(BaseParser):
         try:
             # JSON is UTF-8 (RFC 8259), whatever charset the client names.
             text = body.decode("utf-8-sig")
-            data = json.loads(text, object_pairs_hook=_without_repeated_names)
+            data = json.loads(
+                text, object_pairs_hook=_without_repeated_names, parse_int=_whole_number
+            )
         except RecursionError as error:
             raise ParseError("The JSON body is nested too deeply") from error
         except UnicodeDecodeError as error:
@@ -147,6 +151,11 @@ class _Tail:
         self.seen += len(chunk)
         self.end = (self.end + chunk)[-self.KEPT :]
         return chunk
+
+
+def _whole_number(text: str) -> int | Decimal:
+    """Python makes an int of at most 4,300 digits. A Decimal is refused by the field, by name."""
+    return int(text) if len(text) <= MAX_DIGITS else Decimal(text)
 
 
 def _without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def add(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0032_roles_and_notes")]
+    dependencies = [("jobs", "0033_negative_prompt_words")]
 
     operations = [
         migrations.AlterModelOptions(

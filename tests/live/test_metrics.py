@@ -1,0 +1,145 @@
+"""`/metrics` of a service whose web, workers, Google, storage and receivers were at work."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests import receiver as receivers
+from tests.client import ApiClient
+from tests.fakes import CloudinaryImitation, VertexImitation
+from tests.stack import Stack, until
+
+pytestmark = pytest.mark.live
+
+TOKEN = "metrics-are-for-prometheus"
+MODEL = "veo-3.1-fast-generate-preview"
+JOBS = "/api/v1/video-jobs"
+
+
+@pytest.fixture(scope="module")
+def studio() -> Iterator[Stack]:
+    env = {"METRICS_TOKEN": TOKEN, "MOCK_SECONDS": "1", "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
+    with ExitStack() as opened:
+        google = opened.enter_context(VertexImitation(seconds=1))
+        cloudinary = opened.enter_context(CloudinaryImitation())
+        receiver = opened.enter_context(receivers.receiver())
+        stack = Stack(webs=2, google=google.url, cloudinary=cloudinary.url, env=env)
+        running = opened.enter_context(stack)
+        _use(running, receiver)
+        yield running
+
+
+def _use(studio: Stack, receiver: receivers.Receiver) -> None:
+    """Orders videos, removes one, is refused, and gets webhooks."""
+    alice = studio.user("alice", tokens=200)
+    assert alice.put("/api/v1/webhook", json={"url": receiver.url}).status_code in (200, 201)
+    made, mock = alice.order(mockMode="false")["id"], alice.order()["id"]
+    failed = alice.order(prompt="[[fail:provider]]")["id"]
+    assert alice.create(prompt="One too many").status_code == 429
+    ends = [alice.wait(job)["status"] for job in (made, mock, failed)]
+    assert ends == ["SUCCEEDED", "SUCCEEDED", "FAILED"]
+    assert alice.delete(f"{JOBS}/{mock}?video=true").status_code == 204
+    assert until(lambda: len(receiver.received) == 3, seconds=20)
+    wrong = {"username": "alice", "password": "wrong"}
+    assert ApiClient(studio.url).post("/api/v1/auth/token", json=wrong).status_code == 401
+    removed = 'storage_calls_total{call="delete",result="ok"}'
+    assert until(lambda: removed in _text(studio.url), seconds=20)
+
+
+def _text(url: str) -> str:
+    answer = ApiClient(url, TOKEN).get("/metrics")
+    assert answer.status_code == 200
+    return answer.text
+
+
+@pytest.fixture(scope="module")
+def served(studio) -> dict[str, Metric]:
+    """The metrics by name, without prefix."""
+    return {
+        metric.name.removeprefix("videostudio_"): metric
+        for metric in text_string_to_metric_families(_text(studio.url))
+    }
+
+
+def values(metric: Metric, **labels: str) -> dict[str, float]:
+    """The samples with these labels: the value by the end of the sample's name, and bucket."""
+    return {
+        sample.name.removeprefix(metric.name) + sample.labels.get("le", ""): sample.value
+        for sample in metric.samples
+        if labels.items() <= sample.labels.items()
+    }
+
+
+def test_calls_to_google_are_counted_by_model_and_result(served):
+    calls = served["google_calls"]
+    assert values(calls, call="submit", model=MODEL, result="ok")["_total"] == 1
+    assert values(calls, call="poll", model=MODEL, result="ok")["_total"] >= 1
+    seconds = values(served["google_call_duration_seconds"], call="submit", model=MODEL)
+    assert (seconds["_count"], seconds["_bucket+Inf"]) == (1, 1)
+    assert 0 < seconds["_sum"] < 10
+
+
+def test_calls_to_the_storage_are_counted(served):
+    for call, number in {"upload": 2, "delete": 1}.items():
+        assert values(served["storage_calls"], call=call, result="ok")["_total"] == number
+        assert values(served["storage_call_duration_seconds"], call=call)["_count"] == number
+
+
+def test_requests_to_receivers_are_counted(served):
+    assert values(served["webhook_attempts"], result="2xx")["_total"] == 3
+    assert values(served["webhook_attempt_duration_seconds"], result="2xx")["_count"] == 3
+
+
+def test_waits_and_times_to_the_video_are_counted_by_model(served):
+    for name in ("order_to_start_seconds", "order_to_video_seconds"):
+        assert values(served[name], model=MODEL)["_count"] == 1
+    assert values(served["order_to_start_seconds"], model="mock")["_count"] == 2
+    assert values(served["order_to_video_seconds"], model="mock")["_count"] == 1
+    seconds = values(served["order_to_video_seconds"], model=MODEL)
+    assert seconds["_bucket60"] == 1
+
+
+def test_refused_order_and_failed_login_are_counted(served):
+    errors = served["api_errors"]
+    assert values(errors, route=JOBS, code="too_many_active_jobs")["_total"] == 1
+    assert values(errors, route="/api/v1/auth/token", code="no_active_account")["_total"] == 1
+    assert values(served["login_failures"], at="api")["_total"] == 1
+
+
+def test_processes_show_memory_and_cpu(served):
+    for kind in ("web", "cluster"):
+        memory = values(served["process_resident_memory_bytes"], kind=kind)[""]
+        assert 50e6 < memory < 2e9
+        assert values(served["process_cpu_seconds"], kind=kind)["_total"] > 0.5
+
+
+def test_every_web_process_serves_the_requests_of_all(studio):
+    def count(url: str) -> float:
+        [line] = re.findall(r'http_requests_total\{.*route="/healthz".*\} (.*)', _text(url))
+        return float(line)
+
+    before = [count(url) for url in studio.urls]
+    for url in studio.urls:
+        for _ in range(5):
+            assert ApiClient(url).get("/healthz").status_code == 200
+    assert [count(url) for url in studio.urls] == [number + 10 for number in before]
+
+
+def test_request_that_the_web_server_refuses_is_counted(studio):
+    refused = 'http_requests_total{method="other",route="none",status="431"}'
+    assert refused not in _text(studio.url)
+    many = {f"X-Header-{n}": "x" for n in range(200)}
+    assert ApiClient(studio.url).get("/healthz", headers=many).status_code == 431
+    assert refused in _text(studio.url)
+
+
+def test_restart_of_a_cluster_is_counted(studio):
+    [cluster] = [each for log, each in studio.started.items() if log.name.startswith("cluster")]
+    sentinel, *_ = studio.descendants(cluster.pid)
+    studio.kill(sentinel)
+    restarts = 'cluster_restarts_total{reason="the sentinel died"} 1.0'
+    assert until(lambda: restarts in _text(studio.url), seconds=30)
