@@ -1,11 +1,13 @@
 # One image for all three processes: web by default, worker and release by command (see compose.yaml).
 #   docker build -t videostudio .
-FROM python:3.12-slim AS packages
+# `make pin-images` renews the digest.
+ARG PYTHON=python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
+FROM ${PYTHON} AS packages
 RUN python -m venv /opt/venv
 COPY requirements.txt .
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-FROM python:3.12-slim
+FROM ${PYTHON}
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PORT=8000 \

@@ -44,7 +44,7 @@ test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Ch
 	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
 $(CHECKS): $(VENV)/dev.stamp
-in-process-sqlite in-process-postgres live-sqlite live-postgres test-sqlite test-postgres check: node-tools
+in-process-sqlite in-process-postgres live-sqlite live-postgres test-sqlite test-postgres check: node-tools mcp-tools promtool
 
 lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check
@@ -68,7 +68,7 @@ check-deploy: ## Django's own review of production settings
 		$(RUN) manage.py check --deploy --fail-level WARNING
 
 # Half the time of one process on two cores; ARGS="-n 0 --pdb -k ledger" debugs a single test.
-PYTEST := $(RUN) -m pytest -n 2 --dist worksteal
+PYTEST := $(RUN) -m pytest -n 2 --dist worksteal --durations=15 --durations-min=3
 ON_SQLITE := env -u DATABASE_URL
 ON_POSTGRES := $(RUN) -m tests.postgres --
 
@@ -101,6 +101,12 @@ check: lint-ruff lint-format lint-imports ## while developing: lint, and the tes
 
 node-tools: $(VENV)/dev.stamp ## what the tests of generated clients need, by npm; without it they fail and say so
 	@$(RUN) -m tests.clients.node_tools || true
+
+mcp-tools: $(VENV)/dev.stamp ## what the test of the MCP server needs; without it that test fails and says so
+	@$(RUN) -m tests.clients.mcp_tools || true
+
+promtool: $(VENV)/dev.stamp ## what the tests of the alert rules need, from Debian's package; without it they fail and say so
+	@$(RUN) -m tests.promtool || true
 
 # ---- Under load: not part of `make test` ----
 
@@ -150,6 +156,9 @@ lock: ## requirements*.txt, with hashes, from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --python-version 3.11 --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
+pin-images: ## the digests of the images in Dockerfile and compose.yaml (needs docker with buildx)
+	$(or $(PYTHON),python3) tools/pin_images.py
+
 pictures: $(VENV)/dev.stamp ## docs/pictures, from the running product
 	env -u DATABASE_URL $(RUN) -m tests.pages.pictures
 
@@ -174,4 +183,4 @@ define install
 @$(if $(UV),uv pip install --quiet --compile-bytecode --python $(RUN),$(RUN) -m pip install --quiet --disable-pip-version-check) -r $<
 endef
 
-.PHONY: help demo manage test check test-sqlite test-postgres node-tools $(CHECKS) flight chaos bench bench-upgrade bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples
+.PHONY: help demo manage test check test-sqlite test-postgres node-tools mcp-tools promtool $(CHECKS) flight chaos bench bench-upgrade bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

@@ -48,7 +48,7 @@ def _refusals_of_users(users: list[User]) -> list[str]:
 REVOKE = ConfirmedAction(
     name="revoke",
     label="Revoke",
-    summary=lambda key: f"({key.name}, {key.user}) stops working with the next request, for good",
+    summary=lambda key: f"({key.name}, {key.user}) stops working at once and cannot be restored",
     reasons=("The key became known to others", "The customer asked for it"),
     permission=PERMISSION,
     execute=_revoke,

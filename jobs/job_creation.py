@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import Count, UUIDField
 
 from accounts.models import ApiKey
-from jobs import lifecycle, messages, model_availability, pricing, wakeup
+from jobs import lifecycle, messages, model_availability, pricing, stored_images, wakeup
 from jobs.catalog import OPERATION, VideoSpec
-from jobs.models import IdempotencyKey, JobEvent, JobImage, VideoJob
+from jobs.models import IdempotencyKey, JobEvent, VideoJob
 from jobs.providers.base import Inputs
 from jobs.stats import estimates, waiting_line
 from jobs.webhooks import registry
@@ -116,8 +116,7 @@ def create(
             key_limit.check(charge=charge, limit=api_key.daily_token_limit)
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
-        if images := _image_rows(job, inputs):
-            JobImage.objects.bulk_create(images)
+        stored_images.save(job=job, inputs=inputs)
         if idempotency_key:
             IdempotencyKey.objects.create(
                 user=user,
@@ -169,28 +168,6 @@ def _new_job(user: Any, spec: VideoSpec, api_key: ApiKey | None, now: datetime) 
         created_at=now,
         next_step_at=now,
     )
-
-
-def _image_rows(job: VideoJob, inputs: Inputs) -> list[JobImage]:
-    images = [
-        (JobImage.Role.INITIAL, 0, inputs.initial_image),
-        (JobImage.Role.END, 0, inputs.end_frame),
-        *((JobImage.Role.REFERENCE, i, image) for i, image in enumerate(inputs.reference_images)),
-    ]
-    return [
-        JobImage(
-            job=job,
-            role=role,
-            position=position,
-            content=image.content,
-            mime_type=image.mime_type,
-            width=image.width,
-            height=image.height,
-            sha256=image.sha256,
-        )
-        for role, position, image in images
-        if image
-    ]
 
 
 def max_active_jobs() -> int:

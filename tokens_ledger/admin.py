@@ -68,11 +68,12 @@ def _append(write: Any, user: User, actor: User, answers: dict[str, Any]) -> str
     try:
         entry = write(user=user, amount=amount, note=answers["reason"], actor=actor)
     except ledger.InsufficientTokens as short:
-        sentence = f"The account has only {short.available:,} tokens."
+        sentence = f"The account has only {formatting.format_tokens(short.available)}."
         raise ValidationError({"amount": sentence}) from short
     except ValueError as error:
         raise ValidationError({"amount": f"{error}."}) from error
-    return f"{amount:+,} tokens; the balance is {entry.balance_after:,}."
+    balance = formatting.number(entry.balance_after)
+    return f"{formatting.signed(amount)} tokens; the balance is {balance}."
 
 
 def _balance(user: User) -> str:
@@ -150,11 +151,11 @@ def facts(request: HttpRequest, user: User) -> Iterator[Fact]:
     """The balance, and what was granted, charged and refunded in all."""
     if not request.user.has_perm("tokens_ledger.view_entry"):
         return
-    yield Fact("Balance", f"{ledger.balance(user=user):,}")
+    yield Fact("Balance", formatting.number(ledger.balance(user=user)))
     entries = reverse("admin:tokens_ledger_entry_changelist")
     for kind, tokens in account_sums.by_kind(account=user.pk).items():
         url = f"{entries}?account={user.pk}&kind__exact={kind}"
-        yield Fact(f"{Entry.Kind(kind).label}s in all", formatting.signed(tokens), url)
+        yield Fact(f"Total {Entry.Kind(kind).label.lower()}s", formatting.signed(tokens), url)
 
 
 UserAdmin.panels.append(panel)
@@ -176,7 +177,7 @@ def _read(entries: list[Entry]) -> Iterator[staff_actions.Action]:
         yield staff_actions.Action(
             at=entry.created_at,
             actor="Command line or sign-up",
-            what=f"{entry.get_kind_display()}: {entry.amount:+,}. {entry.note}",
+            what=f"{entry.get_kind_display()}: {formatting.signed(entry.amount)}. {entry.note}",
             target=f"Account {entry.account}",
             url=reverse("admin:tokens_ledger_account_change", args=[entry.account_id]),
         )

@@ -72,7 +72,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="balance after")
     def balance(self, entry: Entry) -> str:
-        return f"{entry.balance_after:,}"
+        return formatting.number(entry.balance_after)
 
     @admin.display(description="job")
     def what_for(self, entry: Entry) -> str:

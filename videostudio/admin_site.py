@@ -20,7 +20,7 @@ from jobs.stats import dashboard
 HIDDEN = {"django_q", "otp_totp"}  # apps whose rows hold payloads and secrets
 FIRST = ("jobs", "tokens_ledger", "accounts", "admin")  # order of the apps
 MAIN = {"jobs": "VideoJob"}  # the model listed first in its app
-NAMES = {"admin": "What staff did", "axes": "Failed logins", "token_blacklist": "Refresh tokens"}
+NAMES = {"admin": "Staff actions", "axes": "Failed logins", "token_blacklist": "Refresh tokens"}
 
 
 class StaffAdminSite(admin.AdminSite):

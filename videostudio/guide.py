@@ -85,6 +85,7 @@ def _with_scrolling_parts(html: str) -> str:
     for tag, name in (("pre", "code"), ("table", "table")):
         html = html.replace(f"<{tag}>", f'<div class="{name}"><{tag}>')
         html = html.replace(f"</{tag}>", f"</{tag}></div>")
+    html = html.replace("<th></th>", "<td></td>")  # the corner of a table is no header
     return html.replace("<pre>", '<pre tabindex="0">').replace(
         '<div class="table">', '<div class="table" tabindex="0">'
     )

@@ -16,7 +16,14 @@ from typing import Any
 from csp import constants as csp
 from environs import EnvValidationError, validate
 
-from videostudio.core.environment import a_rate, an_address, at_least, between, reader
+from videostudio.core.environment import (
+    a_rate,
+    an_absolute_path,
+    an_address,
+    at_least,
+    between,
+    reader,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -30,9 +37,7 @@ DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.keys("SECRET_KEY_FALLBACKS", "")
 ALLOWED_HOSTS: list[str] = env.allowed_hosts("ALLOWED_HOSTS", "")
-CSRF_TRUSTED_ORIGINS: list[str] = env.list(
-    "CSRF_TRUSTED_ORIGINS", [], validate=lambda origins: [*map(an_address("https?"), origins)]
-)
+CSRF_TRUSTED_ORIGINS: list[str] = env.trusted_origins("CSRF_TRUSTED_ORIGINS", "")
 CORS_ALLOWED_ORIGINS: list[str] = env.origins("CORS_ALLOWED_ORIGINS", "")
 JWT_SIGNING_KEY = env.str("JWT_SIGNING_KEY", "")
 JWT_SIGNING_KEY_FALLBACKS: list[str] = env.keys("JWT_SIGNING_KEY_FALLBACKS", "")
@@ -42,7 +47,7 @@ DATABASE = env.dj_db_url(
     "DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
 )
 DATABASE_TRANSACTION_POOLING = env.bool("DATABASE_TRANSACTION_POOLING", False)
-REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis|rediss|unix"))
+REDIS_URL = env.str("REDIS_URL", "", validate=an_address("redis", "rediss", "unix"))
 PORT = env.int("PORT", 8000, validate=between(1, 65_535))
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=between(1, 128))
 WEB_THREADS = env.int("WEB_THREADS", 8, validate=between(1, 128))
@@ -56,14 +61,14 @@ GOOGLE_CLOUD_LOCATION = env.str(
     "us-central1",
     validate=validate.Regexp(r"^[a-z0-9-]*$", error="must look like us-central1"),
 )
-GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("https?"))
+GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("http", "https"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_API_VERSION = env.str(
     "VEO_API_VERSION",
     "",
     validate=validate.Regexp(r"^$|^v\d+((alpha|beta)\d*)?$", error="must look like v1 or v1beta1"),
 )
-VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=at_least(1))
+VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=between(1, 604_800))
 VEO_PERSON_GENERATION = env.str(
     "VEO_PERSON_GENERATION",
     "",
@@ -72,8 +77,8 @@ VEO_PERSON_GENERATION = env.str(
         error="must be dont_allow, allow_adult or allow_all",
     ),
 )
-VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=at_least(1))
-VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=at_least(1))
+VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=between(1, 100_000))
+VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=between(1, 100_000))
 # Of one worker process. Those that are open when it is killed are refunded, though Google may have
 # accepted them.
 VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=between(1, 128))
@@ -83,26 +88,26 @@ CLOUDINARY_CLOUD_NAME = env.str("CLOUDINARY_CLOUD_NAME", "")
 CLOUDINARY_API_KEY = env.str("CLOUDINARY_API_KEY", "")
 CLOUDINARY_API_SECRET = env.str("CLOUDINARY_API_SECRET", "")
 CLOUDINARY_UPLOAD_PREFIX = env.str(
-    "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("https?")
+    "CLOUDINARY_UPLOAD_PREFIX", "https://api.cloudinary.com", validate=an_address("http", "https")
 )
-MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media")
+MEDIA_ROOT = env.path("MEDIA_ROOT", BASE_DIR / "media", validate=an_absolute_path)
 STORE_THREADS = env.int("STORE_THREADS", 8, validate=between(1, 64))  # of one worker process
-STAGING_DIR = env.str("STAGING_DIR", "")
+STAGING_DIR = env.str("STAGING_DIR", "", validate=an_absolute_path)
 STAGING_MAX_BYTES = env.int("STAGING_MAX_BYTES", 5_000_000_000, validate=at_least(100_000_000))
 
 VIDEO_DEFAULT_MOCK_MODE = env.bool("VIDEO_DEFAULT_MOCK_MODE", None)
 VIDEO_DEFAULT_PRIVATE = env.bool("VIDEO_DEFAULT_PRIVATE", False)
 MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=between(0, 600))
 VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=between(1, 10_000))
-VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=at_least(0))
+VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=between(0, 10_000))
 VIDEO_JOB_DEADLINE_SECONDS = env.int(
     "VIDEO_JOB_DEADLINE_SECONDS",
     1200,
     validate=between(60, 86_400),
 )
 VIDEO_STORE_DEADLINE_HOURS = env.int("VIDEO_STORE_DEADLINE_HOURS", 24, validate=between(1, 720))
-VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=at_least(1))
-JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=at_least(1))
+VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=between(1, 36_500))
+JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=between(1, 36_500))
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}  # without VIDEO_PRICES
 VIDEO_PRICES = env.table("VIDEO_PRICES", "")
@@ -133,10 +138,15 @@ MONITOR_SHOW_PROMPTS = env.bool("MONITOR_SHOW_PROMPTS", True)
 THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
 THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())
 THROTTLE_CREATE = env.str("THROTTLE_CREATE", "60/min", validate=a_rate())
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=at_least(0))
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=between(0, 10))
 
 EMAIL_URL = env.str(
-    "EMAIL_URL", "", validate=an_address("smtp|submission|console|file|memory", rest="")
+    "EMAIL_URL",
+    "",
+    validate=validate.Regexp(
+        r"^$|^(console|file|memory)://|^(smtp|submission)://([^@\s]*@)?[^@:/?\s]+(:\d+)?([/?]|$)",
+        error="must look like submission://user:password@mail.example.com:587",
+    ),
 )
 EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
 
@@ -207,6 +217,8 @@ def _problems() -> list[str]:
         errors.append("SECRET_KEY_FALLBACKS: each must be at least 32 characters unless DEBUG=true")
     if not DEBUG and not ALLOWED_HOSTS:
         errors.append("ALLOWED_HOSTS: is required unless DEBUG=true")
+    if any(len(token) < 16 for token in METRICS_TOKEN_FALLBACKS):
+        errors.append("METRICS_TOKEN_FALLBACKS: each must be at least 16 characters")
     if JWT_SIGNING_KEY and len(JWT_SIGNING_KEY.encode()) < 32:
         errors.append("JWT_SIGNING_KEY: must be at least 32 bytes")
     if any(len(key.encode()) < 32 for key in JWT_SIGNING_KEY_FALLBACKS):

@@ -11,7 +11,7 @@ from accounts.api.urls import auth_urls, key_urls
 from jobs import account_deletion
 from jobs.storage import serve_video
 from tokens_ledger import ledger
-from videostudio import guide, health, metrics
+from videostudio import error_pages, guide, health, metrics
 from videostudio.core.api import errors
 
 urlpatterns = [
@@ -45,5 +45,6 @@ urlpatterns = [
 ]
 
 handler400 = errors.bad_request
-handler404 = errors.not_found
+handler403 = error_pages.permission_denied
+handler404 = error_pages.not_found
 handler500 = errors.server_error

@@ -13,8 +13,9 @@ TIMES = 7
 LONG_SECONDS = 1.0  # what takes longer is measured once
 JOBS, TOKENS = "/api/v1/video-jobs", "/api/v1/tokens"
 LIST = "/admin/jobs/videojob/"
+LONG_AGO = timedelta(days=10_000)
 # The hourly ones read whole tables, the overview the jobs of a day, and once in half a minute.
-# The figures of /metrics add up the waiting jobs and all accounts, within a limit of its own.
+# /metrics counts the waiting jobs, within a limit of its own.
 GROWS = {
     *("pass: ledger check", "pass: housekeeping", "command: check_ledger"),
     *("staff: overview", "/metrics"),
@@ -175,6 +176,7 @@ def _passes() -> dict[str, Case]:
     from django.core.management import call_command
     from django.utils import timezone
 
+    from jobs import retention
     from jobs.models import Stage
     from jobs.stats import job_totals
     from jobs.worker import cleanup, leases, scheduler
@@ -195,6 +197,14 @@ def _passes() -> dict[str, Case]:
             since=now() - timedelta(seconds=60), now=now()
         ),
         "pass: revive the tick": lambda: scheduler.restart_ticks(now=now()),
+        "pass: remove 500 old videos": lambda: retention.remove_videos(before=now(), now=now()),
+        "pass: remove videos, none is old": lambda: retention.remove_videos(
+            before=now() - LONG_AGO, now=now()
+        ),
+        "pass: delete 500 old jobs": lambda: retention.delete_jobs(before=now(), now=now()),
+        "pass: delete jobs, none is old": lambda: retention.delete_jobs(
+            before=now() - LONG_AGO, now=now()
+        ),
         "pass: housekeeping": housekeeping,
         "pass: ledger check": lambda: reconciliation.run(now=now()),
         "command: check_ledger": lambda: call_command("check_ledger", stdout=StringIO()),

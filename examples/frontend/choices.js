@@ -7,6 +7,7 @@ const FULL_LENGTH = 8; // seconds
 export function choicesFor(model, order) {
   const hasFrames = Boolean(order.initialImage || order.endFrame);
   const hasReferences = order.referenceImages.length > 0;
+  const hasNegative = Boolean(order.negativePrompt);
   const fullLength = lengthReason(order, hasReferences);
   return {
     resolution: model.resolutions,
@@ -14,12 +15,16 @@ export function choicesFor(model, order) {
     aspectRatio: hasReferences ? ['16:9'] : model.aspectRatios,
     initialImage: model.inputs.initialImage > 0 && !hasReferences,
     endFrame: model.inputs.endFrame > 0 && Boolean(order.initialImage) && !hasReferences,
-    referenceImages: hasFrames ? 0 : model.inputs.referenceImages,
+    referenceImages: hasFrames || hasNegative ? 0 : model.inputs.referenceImages,
+    negativePrompt: model.negativePrompt && !hasReferences,
+    seed: model.seed,
     hints: {
       durationSeconds: fullLength,
       aspectRatio: hasReferences ? 'Videos with reference images are 16:9.' : '',
       initialImage: hasReferences ? 'A first frame cannot be combined with reference images.' : '',
-      referenceImages: referenceReason(model, hasFrames)
+      referenceImages: referenceReason(model, hasFrames, hasNegative),
+      negativePrompt: negativeReason(model, hasReferences),
+      seed: model.seed ? '' : 'This model does not take a seed.'
     }
   };
 }
@@ -31,8 +36,14 @@ function lengthReason(order, hasReferences) {
   return '';
 }
 
-function referenceReason(model, hasFrames) {
+function negativeReason(model, hasReferences) {
+  if (!model.negativePrompt) return 'This model does not take a negative prompt.';
+  return hasReferences ? 'A negative prompt cannot be combined with reference images.' : '';
+}
+
+function referenceReason(model, hasFrames, hasNegative) {
   if (!model.inputs.referenceImages) return 'This model does not take reference images.';
   if (hasFrames) return 'Reference images cannot be combined with a first frame.';
+  if (hasNegative) return 'Reference images cannot be combined with a negative prompt.';
   return `Up to ${model.inputs.referenceImages} people or things that should appear.`;
 }

@@ -86,9 +86,10 @@ export class JobCard {
 }
 
 function facts(job) {
-  const { resolution, aspectRatio, durationSeconds, generateAudio, mockMode } = job;
-  const extras = [generateAudio && 'with sound', mockMode && 'sample', job.private && 'private'].filter(Boolean);
-  return [resolution, aspectRatio, `${durationSeconds} s`, ...extras].join(' · ');
+  const { resolution, aspectRatio, durationSeconds, generateAudio, mockMode, seed } = job;
+  const seeded = Number.isInteger(seed) && `seed ${seed}`;
+  const extras = [generateAudio && 'with sound', seeded, mockMode && 'sample', job.private && 'private'];
+  return [resolution, aspectRatio, `${durationSeconds} s`, ...extras].filter(Boolean).join(' · ');
 }
 
 /** The place in the queue and the estimate, as far as they are known. */

@@ -10,6 +10,7 @@ const LABELS = {
   '9:16': '9:16 (Portrait)'
 };
 const IMAGES = ['initialImage', 'endFrame', 'referenceImages'];
+const TEXTS = ['negativePrompt', 'seed']; // which some models do not take
 
 export class OrderForm {
   constructor(form, { onSubmit, onChange }) {
@@ -29,9 +30,7 @@ export class OrderForm {
 
   showModels(models) {
     this.models = models;
-    this.fields.model.replaceChildren(...models.map(({ id, available }) => (
-      Object.assign(new Option(modelName(id), id), { disabled: available === false })
-    )));
+    this.fields.model.replaceChildren(...models.map(({ id }) => new Option(modelName(id), id)));
     this.update();
   }
 
@@ -46,6 +45,8 @@ export class OrderForm {
     const { prompt, model, resolution, aspectRatio, durationSeconds } = this.fields;
     return {
       prompt: prompt.value.trim(),
+      negativePrompt: enabledText(this.fields.negativePrompt),
+      seed: enabledText(this.fields.seed),
       model: model.value,
       resolution: resolution.value,
       aspectRatio: aspectRatio.value,
@@ -102,8 +103,21 @@ export class OrderForm {
     this.fields[name].focus();
   }
 
+  /** Of a model that Google does not offer now, only sample videos can be made. */
+  offerModels() {
+    const select = this.fields.model;
+    const isReal = !this.fields.mockMode.checked;
+    const missing = this.models.filter(({ available }) => isReal && available === false);
+    for (const option of select.options) option.disabled = missing.some(({ id }) => id === option.value);
+    const offered = [...select.options].find(({ disabled }) => !disabled);
+    if (select.selectedOptions[0]?.disabled && offered) select.value = offered.value;
+    const names = missing.map(({ id }) => modelName(id)).join(', ');
+    this.form.querySelector('#model-hint').textContent = names && `Google does not offer ${names} at the moment.`;
+  }
+
   /** Offers what fits the model, the images and the resolution. */
   update() {
+    this.offerModels();
     const model = this.models.find(({ id }) => id === this.fields.model.value);
     if (!model) return;
     offer(this.fields.resolution, model.resolutions);
@@ -114,7 +128,7 @@ export class OrderForm {
     choices = choicesFor(model, this.order);
     offer(this.fields.durationSeconds, choices.durationSeconds, (seconds) => `${seconds} seconds`);
     offer(this.fields.aspectRatio, choices.aspectRatio);
-    for (const name of IMAGES) this.fields[name].disabled = !choices[name];
+    for (const name of [...IMAGES, ...TEXTS]) this.fields[name].disabled = !choices[name];
     this.fields.endFrame.closest('.field').hidden = !choices.endFrame;
     for (const [name, text] of Object.entries(choices.hints)) {
       this.form.querySelector(`#${name}-hint`).textContent = text;
@@ -172,6 +186,8 @@ function offer(select, values, label = (value) => LABELS[value] ?? value) {
   select.value = isOffered ? chosen : select.dataset.default ?? values.at(-1);
   if (select.selectedIndex < 0) select.selectedIndex = values.length - 1;
 }
+
+const enabledText = (field) => (field.disabled ? '' : field.value.trim());
 
 export const amount = (tokens) => (tokens === 1 ? '1 token' : `${tokens} tokens`);
 

@@ -227,7 +227,7 @@ ACTIONS = [
         button=_these("Send the webhook of"),
         reasons=("The customer's server was not reachable",),
         intro="The events that did not reach the customer's server are sent once "
-        "more: the same id, the same content.",
+        "more, with the same id and content.",
         execute=_resend,
         refusal_reasons=refusals.resend_refusals,
     ),

@@ -18,7 +18,7 @@ Jobs = QuerySet[VideoJob]
 
 
 class StatusFilter(admin.ChoicesFieldListFilter):
-    """The statuses by their names in the API."""
+    """The statuses by their names in the API, as everywhere."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         everything, *statuses = super().choices(changelist)

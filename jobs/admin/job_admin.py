@@ -72,10 +72,12 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     )
     extra_lookups = ("user",)
     actions = ("export",)
+    readonly_fields = ("status_name",)
     fieldsets = (
         ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
         ("Answered", {"fields": (
-            *("status", "status_message", "progress_percentage", "error_code", "error_message"),
+            *("status_name", "status_message", "progress_percentage"),
+            *("error_code", "error_message"),
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),
             *("created_at", "started_at", "completed_at"),
             *("video_url", "poster_url", "video_bytes"),
@@ -103,6 +105,11 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
         return export(request, queryset, EXPORT)
 
     # ---- The page of a job ----
+
+    @admin.display(description="status")
+    def status_name(self, job: VideoJob) -> str:
+        """The API's name, not the label of the choice."""
+        return job.status
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.utils.formats import date_format
+
 from jobs.models import ACTIVE, Status, VideoJob
 from videostudio.core import formatting
 
@@ -36,7 +38,8 @@ def _what(job: VideoJob, now: datetime) -> str:
 def _removed(job: VideoJob) -> str:
     if not job.video_removed_at:
         return ""
-    return f" It was removed on {job.video_removed_at:%d %b %Y}: {job.video_removed_reason}"
+    day = date_format(job.video_removed_at, "DATE_FORMAT")
+    return f" It was removed on {day}: {job.video_removed_reason}"
 
 
 def _sentence(text: str) -> str:

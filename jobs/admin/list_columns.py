@@ -25,12 +25,11 @@ class Columns(admin.ModelAdmin):
     @admin.display(description="ordered", ordering="created_at")
     def ordered(self, job: VideoJob) -> str:
         return format_html(
-            '<span class="visually-hidden">Job of {}, ordered </span>'
-            '<time datetime="{}">{}</time> <br><small>{}</small>',
+            '<span class="visually-hidden">Job of <bdi>{}</bdi>, ordered </span>'
+            "{} <br><small>{}</small>",
             job.user,
-            job.created_at.isoformat(),
-            f"{job.created_at:%d %b %H:%M:%S}",
-            formatting.ago(job.created_at, timezone.now()),
+            formatting.moment(job.created_at),
+            formatting.since(job.created_at),
         )
 
     @admin.display(description="status")
@@ -51,7 +50,10 @@ class Columns(admin.ModelAdmin):
     def customer(self, job: VideoJob) -> str:
         page = reverse("admin:accounts_user_change", args=[job.user_id])
         return format_html(
-            '<a href="{}">{}</a><br><small>{}</small>', page, job.user, job.user.email
+            '<a href="{}"><bdi>{}</bdi></a><br><small><bdi>{}</bdi></small>',
+            page,
+            job.user,
+            job.user.email,
         )
 
     @admin.display(description="prompt, model, id")
@@ -73,9 +75,10 @@ class Columns(admin.ModelAdmin):
     def tokens(self, job: VideoJob) -> str:
         if not job.tokens_consumed:
             return formatting.badge("free")
+        charged = formatting.number(job.tokens_consumed)
         if job.tokens_refunded:
-            return format_html("{} {}", job.tokens_consumed, formatting.badge("refunded"))
-        return str(job.tokens_consumed)
+            return format_html("{} {}", charged, formatting.badge("refunded"))
+        return charged
 
 
 def _late(job: VideoJob) -> Iterator[str]:

@@ -40,7 +40,7 @@ def of(*, job: VideoJob, now: datetime) -> Outlook | None:
     clocks = queries.clocks()
     if not clocks.workers_alive(now=now):
         ever = clocks.has_ticked(now=now)
-        since = f"since {_clock(clocks.last_tick, now)}" if ever else "yet"
+        since = f"since {formatting.clock(clocks.last_tick, now)}" if ever else "yet"
         return Outlook(f"No worker has responded {since}.", NO_TOKENS_LOST)
     if job.status == Status.RUNNING:
         return _of_running(job, now)
@@ -48,29 +48,29 @@ def of(*, job: VideoJob, now: datetime) -> Outlook | None:
 
 
 def _of_waiting(job: VideoJob, paused_until: datetime, now: datetime) -> Outlook:
-    if outlook := _without_model(job):
+    if outlook := _without_model(job, now):
         return outlook
     if outlook := _of_user(job):
         return outlook
     if paused_until > now and not job.mock_mode:
         return Outlook(
             f"Google asked us to slow down: nothing is submitted until "
-            f"{_clock(paused_until, now)}.",
+            f"{formatting.clock(paused_until, now)}.",
             "A worker submits the waiting jobs then.",
         )
     if job.next_step_at and job.next_step_at > now and job.failure_count:
         return Outlook(
             f"The last submission failed ({_failures(job)}).",
-            f"It is tried again at {_clock(job.next_step_at, now)}.",
+            f"It is tried again at {formatting.clock(job.next_step_at, now)}.",
         )
     return _in_line(job, now)
 
 
-def _without_model(job: VideoJob) -> Outlook | None:
+def _without_model(job: VideoJob, now: datetime) -> Outlook | None:
     for row in model_availability.unavailable():
         if model_availability.is_lost(job=job, row=row):
             return Outlook(
-                f"Google has not offered {job.model} since {row.since:%d %b %H:%M} UTC.",
+                f"Google has not offered {job.model} since {formatting.clock(row.since, now)}.",
                 "A worker ends the job as FAILED.",
             )
     return None
@@ -106,7 +106,7 @@ def _in_line(job: VideoJob, now: datetime) -> Outlook:
         f"Google takes at most {settings.VEO_MAX_IN_FLIGHT} of our videos at a time, and "
         f"{settings.VEO_CREATES_PER_MINUTE} new ones a minute."
     )
-    shown = formatting.format_duration(left)
+    shown = formatting.format_duration(round(left))
     return Outlook(f"{_ahead(position)} {limits}", f"It starts in about {shown}.")
 
 
@@ -127,7 +127,7 @@ def _of_running(job: VideoJob, now: datetime) -> Outlook | None:
     if job.failure_count:
         return Outlook(
             f"The last step failed ({_failures(job)}).",
-            f"It is tried again at {_clock(due, now)}.{_deadline(job, now)}",
+            f"It is tried again at {formatting.clock(due, now)}.{_deadline(job, now)}",
         )
     return Outlook("", f"{WORK[Stage(job.stage)]}{_deadline(job, now)}")
 
@@ -135,13 +135,8 @@ def _of_running(job: VideoJob, now: datetime) -> Outlook | None:
 def _deadline(job: VideoJob, now: datetime) -> str:
     if not job.deadline_at:
         return ""
-    return f" Without success it ends as FAILED at {_clock(job.deadline_at, now)}."
+    return f" Without success it ends as FAILED at {formatting.clock(job.deadline_at, now)}."
 
 
 def _failures(job: VideoJob) -> str:
     return f"{job.failure_count} time{'' if job.failure_count == 1 else 's'} in a row"
-
-
-def _clock(at: datetime, now: datetime) -> str:
-    day = "" if at.date() == now.date() else f"{at:%d %b} "
-    return f"{day}{at:%H:%M:%S} UTC"

@@ -64,7 +64,8 @@ def _of_users(word: str) -> Q | None:
 
 
 def _in_job(word: str, oldest: datetime | None) -> Q:
-    prompts = Q(prompt__icontains=word) | Q(negative_prompt__icontains=word)
+    negative = Q(negative_prompt__icontains=word) & ~Q(negative_prompt="")  # as its index
+    prompts = Q(prompt__icontains=word) | negative
     if oldest:
         prompts &= Q(created_at__gte=oldest)
     found = Q(operation=word) | prompts

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Q
+from django.template.defaultfilters import filesizeformat
 
 from jobs.models import JobEvent, Status, VideoJob, WebhookDelivery
 from tokens_ledger.models import Entry
@@ -73,7 +74,7 @@ def _events(job: VideoJob) -> Iterator[Moment]:
         earlier = events.filter(pk__lt=oldest.pk)
         left_out = earlier.filter(actor=None).count()
         shown[MAX_EVENTS:] = earlier.exclude(actor=None)
-        what = f"{left_out:,} earlier lines are not shown"
+        what = f"{formatting.number(left_out)} earlier lines are not shown"
         yield Moment(oldest.created_at, "log", what, internal=True)
     for event in reversed(shown):
         yield Moment(
@@ -98,7 +99,7 @@ def _upstream(job: VideoJob) -> Iterator[Moment]:
 
 def _storage(job: VideoJob) -> Iterator[Moment]:
     if job.completed_at and job.status == Status.SUCCEEDED:
-        size = f", {job.video_bytes:,} bytes" if job.video_bytes else ""
+        size = f", {filesizeformat(job.video_bytes)}" if job.video_bytes else ""
         what = f"Stored as {job.video_name or job.video_url}{size}"
         yield Moment(job.completed_at, "storage", what, job.video_url, internal=True)
 
@@ -122,5 +123,6 @@ def _tokens(job: VideoJob) -> Iterator[Moment]:
     refund = Q(kind=Entry.Kind.REFUND, reference=reference)
     entries = Entry.objects.filter(charge | refund).select_related("actor")
     for entry in entries.order_by("id"):
-        what = f"{entry.get_kind_display()} {entry.amount:+,}, balance {entry.balance_after:,}"
+        amount, balance = formatting.signed(entry.amount), formatting.number(entry.balance_after)
+        what = f"{entry.get_kind_display()} {amount}, balance {balance}"
         yield Moment(entry.created_at, "tokens", what, entry.note, actor=str(entry.actor or ""))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.admin import Fact, UserAdmin
 from accounts.models import User
@@ -33,13 +32,13 @@ def facts(request: HttpRequest, user: User) -> Iterator[Fact]:
     newest = VideoJob.objects.for_user(user).order_by("-created_at", "-id").first()
     if newest:
         page = reverse("admin:jobs_videojob_change", args=[newest.pk])
-        yield Fact("Last order", formatting.ago(newest.created_at, timezone.now()), page)
+        yield Fact("Last order", formatting.since(newest.created_at), page)
     jobs = f"{reverse('admin:jobs_videojob_changelist')}?user={user.pk}"
     counts = job_totals.of_user(user.pk)
-    yield Fact("Jobs", f"{counts.jobs:,}", jobs)
+    yield Fact("Jobs", formatting.number(counts.jobs), jobs)
     for status in FINAL:
         number = getattr(counts, status.lower())
-        yield Fact(status, f"{number:,}", f"{jobs}&status__exact={status}")
+        yield Fact(status, formatting.number(number), f"{jobs}&status__exact={status}")
 
 
 def webhook_panel(request: HttpRequest, user: User) -> str:

@@ -7,11 +7,14 @@ it for every request, which takes a second and fails if several threads do so fi
 import threading
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.safestring import mark_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
@@ -20,9 +23,11 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from markdown_it import MarkdownIt
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from videostudio.core.api.strict import StrictQuerySerializer, StrictView
 
@@ -150,8 +155,23 @@ class SchemaView(StrictView, SpectacularAPIView):
         return get_conditional_response(request, etag=etag, response=response)
 
 
+@cache
+def introduction() -> str:
+    """The document's description, as HTML whose tables scroll."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    html = parser.render(str(settings.SPECTACULAR_SETTINGS["DESCRIPTION"]))
+    html = html.replace("<table>", '<div class="table" tabindex="0"><table>')
+    return mark_safe(html.replace("</table>", "</table></div>"))
+
+
 class DocsView(StrictView, SpectacularSwaggerSplitView):
     title = "Try the API · Video Studio"
     http_method_names = ["get", "head"]
     content_negotiation_class = FormatParameter
     query_serializers = {"get": DocsQuerySerializer}
+    schema = None
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().get(request, *args, **kwargs)
+        response.data["introduction"] = introduction()
+        return response

@@ -27,6 +27,10 @@ SPEC_COLUMNS = {field.name: field.name for field in fields(VideoSpec)} | {
 TEXTS = ("prompt", "negative_prompt")  # "" in the table, None in a VideoSpec
 
 
+def _newest_first(name: str, **condition: Any) -> models.Index:
+    return models.Index(fields=["-created_at", "-id"], condition=Q(**condition), name=name)
+
+
 class VideoJob(models.Model):
     """One requested video.
 
@@ -259,26 +263,12 @@ class VideoJob(models.Model):
                 name="job_public_by_status",
             ),
             # For the filters of the staff's list.
-            models.Index(
-                fields=["-created_at", "-id"], condition=Q(private=True), name="job_private"
-            ),
+            _newest_first("job_private", private=True),
             models.Index(fields=["model", "-created_at", "-id"], name="job_of_model"),
-            models.Index(
-                fields=["-created_at", "-id"], condition=Q(tokens_consumed=0), name="job_free"
-            ),
-            models.Index(
-                fields=["-created_at", "-id"],
-                condition=Q(tokens_refunded__gt=0),
-                name="job_refunded",
-            ),
-            models.Index(
-                fields=["-created_at", "-id"], condition=Q(mock_mode=True), name="job_mock"
-            ),
-            models.Index(
-                fields=["-created_at", "-id"],
-                condition=Q(status=Status.CANCELLED),
-                name="job_cancelled",
-            ),
+            _newest_first("job_free", tokens_consumed=0),
+            _newest_first("job_refunded", tokens_refunded__gt=0),
+            _newest_first("job_mock", mock_mode=True),
+            _newest_first("job_cancelled", status=Status.CANCELLED),
             models.Index(
                 fields=["rerun_of"], condition=Q(rerun_of__isnull=False), name="job_made_again"
             ),

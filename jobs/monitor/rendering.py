@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 
 from jobs.models import ACTIVE, Status
 from jobs.monitor import figures as service_figures
-from jobs.monitor import formatting, public_jobs, search, status_message
+from jobs.monitor import public_jobs, search, status_message
 from jobs.monitor.cache import get_or_compute
 from jobs.monitor.figures import Figures, TypicalRun, origin
 from jobs.monitor.public_jobs import PAGE, Card
@@ -116,7 +116,7 @@ def _board(template: str, context: dict[str, Any], figures: Figures, now: dateti
     """With the service's status and figures."""
     context |= {
         "filters": [("", "All", figures.number("")[0])]
-        + [(name, formatting.named(name), n) for name, n in figures.counts.items()],
+        + [(name, name, n) for name, n in figures.counts.items()],
         "figures": figures,
         "silent": not figures.workers_alive,
         "typical_run": _typical_run(),

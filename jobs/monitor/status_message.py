@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.models import Status
-from jobs.monitor import formatting
 from jobs.monitor.figures import Figures
+from videostudio.core import formatting
 
 LONG_WAIT = timedelta(minutes=1)  # of a job that could start while workers are running
 FAILS_OFTEN = 3  # this many recent jobs, and at least as many as succeeded

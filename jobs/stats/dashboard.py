@@ -6,6 +6,7 @@ They are cached for half a minute for all staff, because the page is left open.
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import Count, Sum
@@ -14,6 +15,7 @@ from django.db.models.functions import TruncDay, TruncHour
 from jobs import model_availability
 from jobs.models import ACTIVE, Heartbeat, JobEvent, Status, UnavailableModel, VideoJob
 from jobs.stats import lateness, periodic, processes, queries
+from jobs.statuses import FINAL
 from tokens_ledger.models import Entry, LedgerCheck
 
 CACHE_SECONDS = 30
@@ -84,7 +86,11 @@ def tokens(now: datetime) -> Figures:
     sums = {(day, kind): abs(n) if kind == Entry.Kind.CHARGE else n for day, kind, n in rows}
     days = [since + timedelta(days=each) for each in range(DAYS)]
     table = [
-        (day, day + timedelta(days=1), [sums.get((day, kind), 0) for kind in Entry.Kind])
+        {
+            "at": day,
+            "query": _between("written", day, timedelta(days=1)),
+            "cells": [{"kind": kind.value, "sum": sums.get((day, kind), 0)} for kind in Entry.Kind],
+        }
         for day in days
     ]
     return {"days": table, "kinds": Entry.Kind.labels, "ledger": _ledger(now), "as_of": now}
@@ -103,15 +109,20 @@ def _cached(name: str, compute: Any, now: datetime) -> Figures:
 
 def _hour(hour: datetime, counts: Counter[str]) -> Figures:
     succeeded, failed = counts[Status.SUCCEEDED], counts[Status.FAILED]
+    cells = [{"count": counts[status], "query": f"status__exact={status}"} for status in FINAL]
+    cells += [{"count": counts["active"], "query": f"status__in={','.join(ACTIVE)}"}]
     return {
         "at": hour,
-        "end": hour + timedelta(hours=1),
-        "succeeded": succeeded,
-        "failed": failed,
-        "cancelled": counts[Status.CANCELLED],
-        "active": counts["active"],
+        "query": _between("ordered", hour, timedelta(hours=1)),
+        "cells": cells,
         "rate": queries.success_rate(succeeded=succeeded, failed=failed, digits=1),
     }
+
+
+def _between(word: str, start: datetime, length: timedelta) -> str:
+    """The query of a list's filter by period (`videostudio.core.admin_filters`)."""
+    moments = {f"{word}_from": start, f"{word}_to": start + length}
+    return urlencode({name: f"{at:%Y-%m-%dT%H:%M}" for name, at in moments.items()})
 
 
 def _durations(since: datetime, hours: list[datetime]) -> Figures:

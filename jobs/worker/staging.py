@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 
 from videostudio.core.private_folder import private_folder
-from videostudio.core.process_metrics import gauge
+from videostudio.core.process_metrics import gauge, harmless
 
 FILLING = 0.8  # of STAGING_MAX_BYTES; the rest is for videos that the provider is already making
 _sizes = gauge("staging_bytes", "Of the staging folder, and STAGING_MAX_BYTES", "size")
@@ -34,8 +34,9 @@ def is_full() -> bool:
 def is_filling() -> bool:
     """Whether no further jobs may be submitted: the rest is for videos that are being made."""
     size, limit = _bytes(), settings.STAGING_MAX_BYTES
-    _sizes.labels("used").set(size)
-    _sizes.labels("limit").set(limit)
+    with harmless():
+        _sizes.labels("used").set(size)
+        _sizes.labels("limit").set(limit)
     return size >= FILLING * limit
 
 

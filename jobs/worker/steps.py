@@ -9,12 +9,20 @@ from typing import cast
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import events, lifecycle, messages, model_availability, removals, restores, wakeup
+from jobs import (
+    events,
+    lifecycle,
+    messages,
+    model_availability,
+    removals,
+    restores,
+    stored_images,
+    wakeup,
+)
 from jobs.failures import INTERNAL, Failure
-from jobs.input_images import Image
-from jobs.models import JobImage, Stage, Status, VideoJob
+from jobs.models import Stage, Status, VideoJob
 from jobs.providers import provider_for
-from jobs.providers.base import Finished, Inputs, ProviderError, Running
+from jobs.providers.base import Finished, ProviderError, Running
 from jobs.stats import call_metrics, waiting_line
 from jobs.storage import mp4, videos
 from jobs.storage.base import StorageError, StoredVideo, video_name
@@ -87,7 +95,7 @@ class SubmitStep(Step):
         return leases.claim_pending(limit=limit, now=timezone.now())
 
     def call(self, job: VideoJob) -> Callable[[], str]:
-        spec, inputs = job.spec, _inputs(job)
+        spec, inputs = job.spec, stored_images.read(job=job)
         labels = {"job": str(job.pk), "user": str(job.user_id)}
 
         def submit() -> str:
@@ -226,26 +234,6 @@ def _fail_submission(job: VideoJob, failure: Failure) -> None:
     if not lifecycle.fail(job=job, failure=failure, now=now):
         what = f"Submission failed too late: {failure.code}"
         events.add_late_answer(job=job, what=what, detail=failure.detail, now=now, raw=True)
-
-
-def _inputs(job: VideoJob) -> Inputs:
-    if not job.has_input_images:
-        return Inputs()
-    by_role: dict[str, list[Image]] = {role: [] for role in JobImage.Role.values}
-    for row in job.images.order_by("role", "position"):
-        by_role[row.role].append(
-            Image(
-                content=bytes(row.content),
-                mime_type=row.mime_type,
-                width=row.width,
-                height=row.height,
-            )
-        )
-    return Inputs(
-        initial_image=next(iter(by_role[JobImage.Role.INITIAL]), None),
-        end_frame=next(iter(by_role[JobImage.Role.END]), None),
-        reference_images=by_role[JobImage.Role.REFERENCE],
-    )
 
 
 # ---- Polling and storing ----

@@ -73,3 +73,18 @@ def test_error_page_links_only_existing_paths(client, name):
         else:
             assert client.get(link).status_code == 200, link
     assert "style=" not in text  # the policy refuses inline styles
+
+
+class TestAdmin:
+    @pytest.mark.parametrize(
+        ("path", "status", "heading"),
+        [
+            ("nowhere/", 404, "There is nothing at this address."),
+            ("auth/group/add/", 403, "You do not have permission for this."),
+        ],
+    )
+    def test_page_has_the_frame_of_the_admin(self, support, path, status, heading):
+        answer = support.get(f"/admin/{path}")
+        assert answer.status_code == status
+        assert heading in answer.text
+        assert '<nav id="places"' in answer.text

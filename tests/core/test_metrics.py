@@ -1,14 +1,11 @@
 """`/metrics`: access, and correct figures."""
 
-import re
 from contextlib import suppress
 from datetime import timedelta
 from math import inf
 from uuid import uuid4
 
 import pytest
-import yaml
-from django.conf import settings
 from django.db import OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
@@ -340,24 +337,6 @@ class TestProcesses:
             ("housekeeping",): 0,
             ("ledger check",): 1,
         }
-
-
-class TestRules:
-    def test_rules_name_figures_and_tasks_that_exist(self, db):
-        rules = (settings.BASE_DIR / "deploy/prometheus/rules.yml").read_text()
-        [group] = yaml.safe_load(rules)["groups"]
-        expressions = " ".join(rule["expr"] for rule in group["rules"])
-        text = prometheus.text().decode()
-        for figure in set(re.findall(r"videostudio_\w+", expressions)):
-            assert re.search(rf"^# TYPE {figure} ", text, re.MULTILINE), figure
-        tasks = re.findall(r'task=~"([^"]+)"', expressions)
-        assert set("|".join(tasks).split("|")) == set(periodic.NAMES)
-
-    def test_guide_says_what_each_alert_means(self):
-        rules = (settings.BASE_DIR / "deploy/prometheus/rules.yml").read_text()
-        guide = (settings.BASE_DIR / "docs/operations.md").read_text()
-        for name in re.findall(r"alert: (\w+)", rules):
-            assert f"`{name}`" in guide
 
 
 QUERIES = 15 if connection.vendor == "sqlite" else 17

@@ -109,3 +109,21 @@ def test_full_disk_does_not_kill_a_process(run, folder):
     run("work('a', 1)")
     sizes = {os.stat(folder / name).st_blocks * 512 for name in files(folder)}
     assert min(sizes) >= 524_288
+
+
+def test_answer_of_a_paid_call_is_not_lost_if_it_cannot_be_counted(run, folder):
+    said = run("""
+import shutil
+from jobs.stats import call_metrics
+def submit(model):
+    with call_metrics.google("submit", model=model):
+        return "the operation's name"
+print(submit("a"))
+shutil.rmtree(process_metrics.folder())
+print(submit("b"))
+shutil.rmtree(process_metrics.folder())
+open(os.environ["PROMETHEUS_MULTIPROC_DIR"], "w").close()
+print(submit("c"))
+""")
+    assert said.count("the operation's name") == 3
+    assert "a metric could not be counted" in said

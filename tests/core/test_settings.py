@@ -4,6 +4,8 @@ import json
 import os
 import re
 import runpy
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -30,16 +32,12 @@ LEAST = {
     "PORT": 1,
     "WEB_DRAIN_SECONDS": 0,
     "WORKER_CONCURRENCY": 2,
-    "VEO_MAX_IN_FLIGHT": 1,
-    "VEO_CREATES_PER_MINUTE": 1,
     "MOCK_SECONDS": 0,
-    "VIDEO_MAX_WAITING_JOBS": 0,
     "VIDEO_JOB_DEADLINE_SECONDS": 60,
     "VIDEO_STORE_DEADLINE_HOURS": 1,
     "STAGING_MAX_BYTES": 100_000_000,
     "SIGNUP_GRANT_TOKENS": 0,
     "VIDEO_MOCK_TOKENS": 0,
-    "TRUSTED_PROXIES": 0,
     "STAFF_REFUND_DAILY_TOKENS": 0,
 }
 MOST = {
@@ -48,6 +46,11 @@ MOST = {
     "VEO_OPEN_SUBMISSIONS": 128,
     "STORE_THREADS": 64,
     "VIDEO_MAX_ACTIVE_JOBS": 10_000,
+    "VEO_MAX_IN_FLIGHT": 100_000,
+    "VEO_CREATES_PER_MINUTE": 100_000,
+    "VEO_REOPEN_SECONDS": 604_800,  # a week
+    "VIDEO_KEEP_DAYS": 36_500,  # what timedelta and dates can hold
+    "JOB_KEEP_DAYS": 36_500,
 }
 GOOD_PRICES = {"720p": {"perSecond": 4, "sound": 2}, "1080p": {"perSecond": 4, "sound": 2}}
 
@@ -60,7 +63,11 @@ INVALID = {
     **{name: ["maybe"] for name in BOOLEANS},
     **{name: ["nonsense", "1.5", str(least - 1)] for name, least in LEAST.items()},
     "PORT": ["0", "65536", "abc"],
-    **{name: ["0", str(most + 1)] for name, most in MOST.items()},
+    **{name: ["0", "1.5", str(most + 1)] for name, most in MOST.items()},
+    "VIDEO_MAX_WAITING_JOBS": ["-1", "10001"],
+    "TRUSTED_PROXIES": ["-1", "11"],
+    "MEDIA_ROOT": ["", "media", "./media"],
+    "STAGING_DIR": ["staging", "./staging"],
     **{name: ["20", "0/min", "20/fortnight"] for name in RATES},
     "DATABASE_URL": [
         "nonsense",
@@ -69,7 +76,7 @@ INVALID = {
         "postgres://h/x?bogus=1",
         "sqlite:///x?bogus=1",
     ],
-    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port"],
+    "EMAIL_URL": ["nonsense", "http://mail", "smtp://mail:port", "smtp://", "smtp://a:b@:25"],
     "REDIS_URL": ["nonsense", "http://cache"],
     "VEO_MODEL_IDS": ["nonsense", "=x", "veo-3.1-generate-001="],
     "VEO_PERSON_GENERATION": ["nonsense", "ALLOW_ALL", "allow_adult "],
@@ -77,7 +84,10 @@ INVALID = {
         *("nonsense", "4", "[]", "{}", "null"),
         prices(GOOD_PRICES).replace('"sound": 2', '"sound": 2, "sound": 2'),
     ],
-    "CSRF_TRUSTED_ORIGINS": ["https://a.example.com,b.example.com"],
+    "CSRF_TRUSTED_ORIGINS": [
+        *("https://a.example.com,b.example.com", "nonsense", "https://a.example.com/", "https://*"),
+        *("https://a.example.com:443", "capacitor://localhost", "https://a.*.example.com"),
+    ],
     "CORS_ALLOWED_ORIGINS": [
         *("nonsense", "app.example.com", "https://", "https://app.example.com/", "null"),
         *("https://*.example.com", "*,https://app.example.com", "https://a:b@app.example.com"),
@@ -99,6 +109,7 @@ INVALID = {
         *("*.example.com", "a b", "::1"),
     ],
     "METRICS_TOKEN": ["x", "x" * 15, "x" * 9 + " " + "x" * 9],
+    "METRICS_TOKEN_FALLBACKS": ["x" * 15, f"{'x' * 16},x"],
     "GOOGLE_CLOUD_LOCATION": ["us central1!", "US-central1"],
 }
 
@@ -125,7 +136,12 @@ class TestInvalidValue:
 
     @pytest.mark.parametrize(
         ("name", "hint"),
-        [("PORT", "must be a whole number"), ("HTTPS_ONLY", "must be true or false")],
+        [
+            ("PORT", "must be a whole number"),
+            ("HTTPS_ONLY", "must be true or false"),
+            ("GOOGLE_VERTEX_BASE_URL", "must begin with http:// or https://"),
+            ("MEDIA_ROOT", "must be an absolute path, such as /var/lib/videostudio/media"),
+        ],
     )
     def test_refusal_says_what_is_wanted(self, name, hint):
         assert refusal(**{name: "abc"}) == f"videostudio: {name}: {hint}"
@@ -157,7 +173,22 @@ class TestValidValue:
             ),
             ("GOOGLE_CLOUD_LOCATION", "global", "global"),
             ("METRICS_TOKEN", "x" * 16, "x" * 16),
-            ("CSRF_TRUSTED_ORIGINS", "https://a.test,http://b", ["https://a.test", "http://b"]),
+            (
+                "CSRF_TRUSTED_ORIGINS",
+                "https://a.test, http://b:8000,https://*.c.test",
+                ["https://a.test", "http://b:8000", "https://*.c.test"],
+            ),
+            *(
+                ("EMAIL_URL", url, url)
+                for url in (
+                    "smtp://mail",
+                    "submission://user:pass@mail.example.com:587?_default_from_email=a@example.com",
+                    "file:///var/mails",
+                )
+            ),
+            ("MEDIA_ROOT", "/srv/media", Path("/srv/media")),
+            ("STAGING_DIR", "", ""),
+            ("TRUSTED_PROXIES", "10", 10),
             (
                 "CORS_ALLOWED_ORIGINS",
                 "https://App.example.com, http://[::1]:3000,capacitor://localhost,",
@@ -295,8 +326,28 @@ class TestDefault:
         assert after["JWT_VERIFYING_KEYS"] == ["j" * 32, before]
 
 
-def test_every_variable_is_in_the_example():
-    source = (PROJECT / "videostudio" / "settings.py").read_text()
-    example = (PROJECT / ".env.example").read_text()
-    listed = set(re.findall(r"^(?:# )?([A-Z_]+)=", example, re.MULTILINE))
-    assert set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source)) <= listed
+class TestExample:
+    """.env.example documents each setting, with its default."""
+
+    EXAMPLE = (PROJECT / ".env.example").read_text()
+    SOURCE = (PROJECT / "videostudio" / "settings.py").read_text()
+
+    def test_example_lists_the_settings_that_are_read(self):
+        listed = re.findall(r"^(?:# )?([A-Z_]+)=", self.EXAMPLE, re.MULTILINE)
+        assert len(listed) == len(set(listed))
+        assert set(listed) == set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', self.SOURCE))
+
+    def test_each_line_has_a_comment(self):
+        lines = self.EXAMPLE.splitlines()
+        for before, line in pairwise(lines):
+            if re.match(r"(?:# )?[A-Z_]+=", line):
+                assert re.match(r"# [A-Z a-z]", before), line
+
+    def test_values_of_the_example_are_the_defaults(self):
+        values = dict(re.findall(r"^([A-Z_]+)=(.*)$", self.EXAMPLE, re.MULTILINE))
+        given, default = read(**values), read()
+        assert {name: given[name] for name in values} == {name: default[name] for name in values}
+
+    def test_values_that_are_commented_out_are_valid(self):
+        values = dict(re.findall(r"^# ([A-Z_]+)='?(.+?)'?$", self.EXAMPLE, re.MULTILINE))
+        assert read(**values)["UNKNOWN_NAMES"] == {}

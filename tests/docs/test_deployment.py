@@ -151,16 +151,64 @@ class TestPackages:
         for package in text.replace("\\\n", "").splitlines():
             assert re.match(pinned, package), package
 
-    @pytest.mark.parametrize("name", ["Dockerfile", "render.yaml", "docs/operations.md"])
+    @pytest.mark.parametrize("name", ["Dockerfile", "render.yaml", "docs/installation.md"])
     def test_each_installation_requires_the_hashes(self, name):
         installed = re.findall(r"pip install .*requirements\.txt", (PROJECT / name).read_text())
         assert installed
         assert all("--require-hashes" in command for command in installed)
 
 
+class TestImages:
+    def test_each_image_has_its_digest(self):
+        named = re.findall(r"^ARG PYTHON=(.+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)
+        named += [service["image"] for service in COMPOSE.values() if "build" not in service]
+        assert len(named) == 3
+        assert [name for name in named if not PINNED.fullmatch(name)] == []
+
+    def test_image_is_built_from_no_other(self):
+        dockerfile = (PROJECT / "Dockerfile").read_text()
+        assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON}"}
+
+    def test_new_digests_replace_the_old_ones_and_nothing_else(self, tmp_path):
+        done = pin(tmp_path, prints=f"sha256:{'5' * 64}")
+        assert done.returncode == 0, done.stderr
+        for name in IMAGE_FILES:
+            before = (PROJECT / name).read_text()
+            assert (tmp_path / name).read_text() == PINNED.sub(rf"\1@sha256:{'5' * 64}", before)
+        assert (tmp_path / "asked").read_text().split() == [
+            *("python:3.12-slim", "caddy:2", "postgres:17"),
+        ]
+
+    def test_nothing_is_replaced_if_docker_prints_no_digest(self, tmp_path):
+        done = pin(tmp_path, prints="<nil>")
+        assert done.stderr == "python:3.12-slim: docker printed no digest: '<nil>\\n'\n"
+        for name in IMAGE_FILES:
+            assert (tmp_path / name).read_text() == (PROJECT / name).read_text()
+
+
+PINNED = re.compile(r"([a-z]+:[\w.-]+)@sha256:[0-9a-f]{64}")
+IMAGE_FILES = ["Dockerfile", "compose.yaml"]
+
+
+def pin(folder: Path, *, prints: str) -> subprocess.CompletedProcess[str]:
+    """`make pin-images` in a folder, with a docker that answers `prints` for each image."""
+    docker = folder / "docker"
+    docker.write_text(f'#!/bin/sh\nfor tag; do :; done\necho "$tag" >> asked\necho "{prints}"\n')
+    docker.chmod(0o755)
+    for name in IMAGE_FILES:
+        (folder / name).write_text((PROJECT / name).read_text())
+    return subprocess.run(
+        [sys.executable, PROJECT / "tools" / "pin_images.py"],
+        cwd=folder,
+        env={"PATH": f"{folder}{os.pathsep}{os.defpath}"},
+        capture_output=True,
+        text=True,
+    )
+
+
 class TestStaticFiles:
     @pytest.mark.parametrize(
-        "name", ["Dockerfile", "render.yaml", "docs/operations.md", "Makefile"]
+        "name", ["Dockerfile", "render.yaml", "docs/installation.md", "Makefile"]
     )
     def test_static_files_are_collected_where_the_service_is_built(self, name):
         assert "manage.py collectstatic --noinput" in (PROJECT / name).read_text()

@@ -10,7 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests import receiver as receivers
 from tests.client import ApiClient
+from tests.docs.markdown import table
 from tests.fakes import CloudinaryImitation, VertexImitation
+from tests.promql import queries
+from tests.run import PROJECT
 from tests.stack import Stack, until
 
 pytestmark = pytest.mark.live
@@ -34,7 +37,7 @@ def studio() -> Iterator[Stack]:
 
 
 def _use(studio: Stack, receiver: receivers.Receiver) -> None:
-    """Orders videos, removes one, is refused, and gets webhooks."""
+    """Orders videos, removes one, is refused, gets webhooks, and kills a cluster."""
     alice = studio.user("alice", tokens=200)
     assert alice.put("/api/v1/webhook", json={"url": receiver.url}).status_code in (200, 201)
     made, mock = alice.order(mockMode="false")["id"], alice.order()["id"]
@@ -46,8 +49,12 @@ def _use(studio: Stack, receiver: receivers.Receiver) -> None:
     assert until(lambda: len(receiver.received) == 3, seconds=20)
     wrong = {"username": "alice", "password": "wrong"}
     assert ApiClient(studio.url).post("/api/v1/auth/token", json=wrong).status_code == 401
+    [cluster] = [each for log, each in studio.started.items() if log.name.startswith("cluster")]
+    studio.kill(studio.descendants(cluster.pid)[0])
     removed = 'storage_calls_total{call="delete",result="ok"}'
     assert until(lambda: removed in _text(studio.url), seconds=20)
+    assert until(lambda: "cluster_restarts_total{" in _text(studio.url), seconds=30)
+    studio.wait_until_ready()
 
 
 def _text(url: str) -> str:
@@ -137,9 +144,34 @@ def test_request_that_the_web_server_refuses_is_counted(studio):
     assert refused in _text(studio.url)
 
 
-def test_restart_of_a_cluster_is_counted(studio):
-    [cluster] = [each for log, each in studio.started.items() if log.name.startswith("cluster")]
-    sentinel, *_ = studio.descendants(cluster.pid)
-    studio.kill(sentinel)
-    restarts = 'cluster_restarts_total{reason="the sentinel died"} 1.0'
-    assert until(lambda: restarts in _text(studio.url), seconds=30)
+def test_restart_of_a_cluster_is_counted(served):
+    [reason] = {sample.labels["reason"] for sample in served["cluster_restarts"].samples}
+    assert reason in ("the sentinel died", "a process died")
+
+
+# ---- What the rules, the dashboard and the documentation need ----
+
+
+def labels_of(metric: Metric) -> set[str]:
+    return {label for sample in metric.samples for label in sample.labels} - {"le"}
+
+
+@pytest.mark.parametrize("query", [*queries()], ids=lambda query: query.where)
+def test_metrics_and_labels_of_each_query_are_served(served, query):
+    names = {sample.name for metric in served.values() for sample in metric.samples}
+    all_labels: set[str] = set()
+    for name, labels in query.metrics.items():
+        assert f"videostudio_{name}" in names
+        metric = served[re.sub(r"_(total|bucket|count|sum)$", "", name)]
+        assert labels <= labels_of(metric), name
+        all_labels |= labels_of(metric)
+    assert query.metrics == {} or query.groupings <= all_labels
+
+
+def test_documentation_lists_exactly_what_is_served(served):
+    documented = {
+        name: (kind, set(re.findall(r"`(\w+)`", labels)))
+        for names, kind, labels, _ in table(PROJECT / "docs/metrics.md", "metric")
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert documented == {name: (each.type, labels_of(each)) for name, each in served.items()}

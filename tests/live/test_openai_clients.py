@@ -6,16 +6,18 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import openai_sdk
 from tests.client import ApiClient
-from tests.clients import node_tools
+from tests.clients import mcp_tools, node_tools
 from tests.clients.node_tools import HERE
 from tests.docs.markdown import blocks
 from tests.openai_sdk import MOCK, VEO
+from tests.proxy import Proxy, lose_answer
 from tests.run import PROJECT
 from tests.uploads import picture
 
@@ -86,21 +88,64 @@ class TestPython:
 
 
 class TestDocumentation:
-    def test_example_makes_a_video(self, service, key, tmp_path):
-        example = next(block for block in blocks(PAGE) if block.language == "python")
-        program = tmp_path / "example.py"
-        program.write_text(example.text.replace("http://localhost:8000", service.url))
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", program],
-            cwd=tmp_path,
-            env={"PATH": os.defpath, "STUDIO_KEY": key, "NO_PROXY": "*"},
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert done.stdout == "completed 1280x720\n", done.stderr
+    @pytest.fixture
+    def program(self, service, tmp_path):
+        """Writes the page's example that contains `text`, as a program for the service at `url`."""
+
+        def program(text: str, url: str = service.url) -> Path:
+            [example] = [block.text for block in blocks(PAGE) if text in block.text]
+            file = tmp_path / "example.py"
+            file.write_text(example.replace("http://localhost:8000", url))
+            return file
+
+        return program
+
+    @pytest.fixture
+    def run(self, key, tmp_path):
+        def run(*command: str | Path) -> str:
+            done = subprocess.run(
+                command,
+                cwd=tmp_path,
+                env={"PATH": os.defpath, "STUDIO_KEY": key, "NO_PROXY": "*", "HOME": str(tmp_path)},
+                capture_output=True,
+                text=True,
+                timeout=100,
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        return run
+
+    def test_every_example_has_a_test(self):
+        python = [block.text for block in blocks(PAGE) if block.language == "python"]
+        names = ["create_and_poll", "uuid4", "FastMCP"]
+        assert [[name for name in names if name in text] for text in python] == [
+            [name] for name in names
+        ]
+
+    def test_example_makes_a_video(self, program, run, tmp_path):
+        seen = run(sys.executable, "-W", "ignore", program("create_and_poll"))
+        assert seen == "completed 1280x720\n"
         assert is_mp4((tmp_path / "video.mp4").read_bytes())
         assert is_jpeg((tmp_path / "poster.jpg").read_bytes())
+
+    def test_example_of_retries_orders_one_video_though_its_answer_is_lost(
+        self, service, alice, program, run
+    ):
+        with Proxy(service.url) as proxy:
+            proxy.once("POST /v1/videos", lose_answer)
+            seen = run(sys.executable, "-W", "ignore", program("uuid4", proxy.url))
+            assert [name for name, _ in proxy.seen] == ["POST /v1/videos"] * 2
+        [job] = alice.get("/api/v1/video-jobs").json()["jobs"]
+        assert seen == f"{job['id']}\n"
+
+    def test_example_of_mcp_makes_a_video(self, program, run):
+        server = program("FastMCP")
+        seen = json.loads(run(mcp_tools.python(), HERE / "mcp_video.py", server))
+        assert {"createVideoJob", "getVideoJob", "listVideoModels"} <= set(seen["tools"])
+        assert not [name for name in seen["tools"] if "OpenAI" in name]
+        assert seen["status"] == "SUCCEEDED"
+        assert seen["video"].endswith(".mp4")
 
     def test_error_is_what_the_service_sends(self, service, key):
         shown = next(block for block in blocks(PAGE) if block.language == "json")

@@ -87,7 +87,9 @@ def _front_end(browser: Browser, studio: Stack, origin: str) -> None:
     page.get_by_text("Use an access token").click()
     page.get_by_label("Access token").fill(user.headers["Authorization"].removeprefix("Bearer "))
     page.get_by_role("button", name="Use token").click()
-    page.get_by_label("Prompt").fill("A boat drifts out of the harbour, early morning light")
+    page.get_by_label("Prompt", exact=True).fill(
+        "A boat drifts out of the harbour, early morning light"
+    )
     page.get_by_label("First frame").set_input_files(first_frame)
     page.get_by_role("button", name="Generate Video").click()
     page.get_by_text("Video generation in progress...").first.wait_for()

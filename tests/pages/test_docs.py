@@ -92,7 +92,7 @@ class TestPage:
         page.goto(f"{service.url}/docs")
         colour = page.evaluate(ground)
         page.goto(f"{service.url}/api/v1/docs")
-        expect(page.get_by_text("Try it here.")).to_be_visible()
+        expect(page.get_by_text("Your token balance, and each change of it.")).to_be_visible()
         assert page.evaluate(ground) == colour
         assert page.locator("html").get_attribute("lang") == "en"
         assert not [each["id"] for each in Axe().run(page).response["violations"]]
@@ -108,7 +108,8 @@ class TestPage:
         assert all(request.get(f"{service.url}{link}").ok for link in links)
 
     def test_page_says_how_to_begin(self, docs):
-        expect(docs.get_by_text("Try it here.")).to_be_visible()
+        about = docs.get_by_role("region", name="About the API")
+        expect(about.get_by_text("Try it here.")).to_be_visible()
         expect(docs.get_by_text("Your token balance, and each change of it.")).to_be_visible()
 
     def test_policy_allows_only_our_own_script_files(self, docs, service):

@@ -80,12 +80,12 @@ def log_in(page: Page, name: str) -> None:
     page.get_by_label("Username", exact=True).fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_label("Prompt")).to_be_visible()
+    expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
 
 
 def order(page: Page, prompt: str) -> Locator:
     """Orders a video; its card."""
-    page.get_by_label("Prompt").fill(prompt)
+    page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("button", name="Generate Video").click()
     card = card_of(page, prompt)
     expect(card).to_be_visible()
@@ -170,7 +170,7 @@ class TestOrder:
     def test_by_double_click_is_paid_once(self, visit, account):
         carl = account("carl")
         page = visit("carl")
-        page.get_by_label("Prompt").fill("A kite")
+        page.get_by_label("Prompt", exact=True).fill("A kite")
         page.get_by_role("button", name="Generate Video").dblclick()
         expect(card_of(page, "A kite")).to_be_visible()
         page.get_by_role("button", name="Generate Video").click()  # after the response
@@ -209,7 +209,7 @@ class TestOrder:
             )
 
         page.route("**/api/v1/video-jobs", refuse)
-        page.get_by_label("Prompt").fill("A kite")
+        page.get_by_label("Prompt", exact=True).fill("A kite")
         page.get_by_role("button", name="Generate Video").click()
         message = page.locator("#order .form-message")
         expect(message).to_have_text("The request was refused (413).")
@@ -254,10 +254,71 @@ class TestForm:
         expect(page.get_by_role("img", name="first.png")).to_be_hidden()
         assert options_of(page, "Format") == ["16:9 (Landscape)", "9:16 (Portrait)"]
 
+    def test_sends_negative_prompt_and_seed(self, visit, account):
+        greta = account("greta")
+        page = visit("greta")
+        page.get_by_label("Negative prompt").fill("people, text")
+        page.get_by_label("Seed").fill("4294967295")
+        expect(page.get_by_label("Reference images")).to_be_disabled()
+        expect(order(page, "An empty beach")).to_contain_text("seed 4294967295")
+        [job] = jobs_of(greta)
+        assert (job["negativePrompt"], job["seed"]) == ("people, text", 4_294_967_295)
+
+    def test_negative_prompt_gives_way_to_reference_images(self, visit, account):
+        gunda = account("gunda")
+        page = visit("gunda")
+        negative = page.get_by_label("Negative prompt")
+        page.get_by_label("Reference images").set_input_files(picture())
+        expect(negative).to_be_disabled()
+        expect(negative).to_have_accessible_description(re.compile("cannot be combined"))
+        order(page, "A bear of that picture")
+        [job] = jobs_of(gunda)
+        assert (job["negativePrompt"], job["inputs"]["referenceImages"]) == (None, 1)
+        page.get_by_role("button", name="Remove the reference images").click()
+        expect(negative).to_be_enabled()
+
+    def test_shows_a_wrong_seed_at_its_field(self, visit, account):
+        hilda = account("hilda")
+        page = visit("hilda", tolerate=FAILED_REQUESTS)
+        page.get_by_label("Prompt", exact=True).fill("A kite")
+        page.get_by_label("Seed").fill("7.5")
+        page.get_by_role("button", name="Generate Video").click()
+        expect(page.get_by_label("Seed")).to_have_accessible_description(
+            re.compile("Seed must be a whole number from 0 to 4294967295")
+        )
+        assert jobs_of(hilda) == []
+
+    def test_model_that_google_lacks_is_disabled_for_real_videos_only(
+        self, open_page, front_end, account
+    ):
+        irma = account("irma")
+        page = open_page(tolerate=FAILED_REQUESTS)
+
+        def without_fast(route: Route) -> None:
+            response = route.fetch()
+            models = response.json()["models"]
+            for model in models:
+                model["available"] = model["id"] != FAST
+            route.fulfill(response=response, json={"models": models})
+
+        page.route("**/api/v1/video-models", without_fast)
+        page.goto(front_end.origin)
+        log_in(page, "irma")
+        model = page.get_by_label("Model", exact=True)
+        expect(model).to_have_value(FAST)
+        order(page, "A sample of it")
+        page.get_by_label("Sample video").uncheck()
+        expect(model.locator(f"option[value='{FAST}']")).to_be_disabled()
+        expect(model).to_have_value(STANDARD)
+        expect(page.get_by_text("Google does not offer Veo 3.1 Fast (Preview)")).to_be_visible()
+        page.get_by_label("Sample video").check()
+        expect(model.locator(f"option[value='{FAST}']")).to_be_enabled()
+        assert [job["model"] for job in jobs_of(irma)] == [FAST]
+
     def test_shows_a_400_at_its_field(self, visit, account):
         hugo = account("hugo")
         page = visit("hugo", tolerate=FAILED_REQUESTS)
-        page.get_by_label("Prompt").fill("A kite")
+        page.get_by_label("Prompt", exact=True).fill("A kite")
         text: Any = {"name": "a.png", "mimeType": "image/png", "buffer": b"no image"}
         page.get_by_label("First frame").set_input_files(text)
         page.get_by_role("button", name="Generate Video").click()
@@ -278,7 +339,7 @@ class TestForm:
         page = visit("iris", tolerate=FAILED_REQUESTS)
         for name in ("one", "two", "three"):
             order(page, f"[[slow:60]] Kite {name}")
-        page.get_by_label("Prompt").fill("Kite four")
+        page.get_by_label("Prompt", exact=True).fill("Kite four")
         page.get_by_role("button", name="Generate Video").click()
         message = page.locator("#order .form-message")
         expect(message).to_contain_text("Maximum 3 concurrent video jobs allowed.")
@@ -315,7 +376,7 @@ class TestSession:
     def test_asks_for_a_login_when_it_ends_and_keeps_the_form(self, visit, account, studio):
         karl = account("karl")
         page = visit("karl", tolerate=FAILED_REQUESTS)
-        page.get_by_label("Prompt").fill("A long and careful prompt")
+        page.get_by_label("Prompt", exact=True).fill("A long and careful prompt")
         activate = "UPDATE accounts_user SET is_active = %s WHERE username = 'karl'"
         studio.sql(activate, False)  # which ends all tokens at once
         page.get_by_role("button", name="Generate Video").click()
@@ -323,7 +384,7 @@ class TestSession:
         expect(page.get_by_label("Username", exact=True)).to_be_focused()
         studio.sql(activate, True)
         log_in(page, "karl")
-        expect(page.get_by_label("Prompt")).to_have_value("A long and careful prompt")
+        expect(page.get_by_label("Prompt", exact=True)).to_have_value("A long and careful prompt")
         page.get_by_role("button", name="Generate Video").click()
         expect(card_of(page, "A long and careful prompt")).to_be_visible()
         assert len(jobs_of(karl)) == 1
@@ -351,11 +412,11 @@ class TestSession:
         page.get_by_label("New password").fill(PASSWORD)
         page.get_by_role("button", name="Create account").click()
         expect(page.locator("#tokens")).to_have_text("200 tokens")
-        page.get_by_label("Prompt").fill("Nobody else reads this")
+        page.get_by_label("Prompt", exact=True).fill("Nobody else reads this")
         page.get_by_role("button", name="Log out").click()
-        expect(page.get_by_label("Prompt")).to_be_hidden()
+        expect(page.get_by_label("Prompt", exact=True)).to_be_hidden()
         log_in(page, "lena")
-        expect(page.get_by_label("Prompt")).to_have_value("")
+        expect(page.get_by_label("Prompt", exact=True)).to_have_value("")
 
     def test_begins_with_a_pasted_access_token(self, open_page, front_end, account):
         mona = account("mona")

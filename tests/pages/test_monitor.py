@@ -136,14 +136,14 @@ class TestCard:
             id = order(alice, "Two foxes in fresh snow [[slow:4]]")
             seen = [video.evaluate("video => video.currentTime")]
             place = video.bounding_box()
-            expect(chip(page, id)).to_have_text("Running")
+            expect(chip(page, id)).to_have_text("RUNNING")
             seen.append(video.evaluate("video => video.currentTime"))
             waiting = page.get_by_role("button", name="1 new")
             expect(waiting).to_be_visible()
             expect(card(page, id)).to_have_count(0)
             assert video.bounding_box() == pytest.approx(place, abs=1)
             waiting.click()
-            expect(chip(page, id)).to_have_text("Done")
+            expect(chip(page, id)).to_have_text("SUCCEEDED")
             expect(waiting).to_be_hidden()
             seen.append(video.evaluate("video => video.currentTime"))
             assert seen == sorted(set(seen))
@@ -171,18 +171,18 @@ class TestCard:
     def test_end_of_a_job_is_read_out(self, show, alice):
         page = show()
         id = order(alice, "A heron at the weir [[slow:3]]")
-        expect(chip(page, id)).to_have_text("Running")
-        expect(page.locator("#news")).to_have_text("Done: A heron at the weir [[slow:3]].")
+        expect(chip(page, id)).to_have_text("RUNNING")
+        expect(page.locator("#news")).to_have_text("SUCCEEDED: A heron at the weir [[slow:3]].")
 
     def test_waiting_job_is_shown_before_it_runs(self, show, studio, alice):
         page = show()
         with not_reloaded(page), without_workers(studio):
             id = order(alice, f"A paper boat {LONG}")
-            expect(chip(page, id)).to_have_text("Waiting")
+            expect(chip(page, id)).to_have_text("PENDING")
             expect(card(page, id).get_by_role("progressbar")).to_have_attribute("value", "0")
-        expect(chip(page, id)).to_have_text("Running", timeout=30_000)
+        expect(chip(page, id)).to_have_text("RUNNING", timeout=30_000)
         cancel(alice, id)
-        expect(chip(page, id)).to_have_text("Cancelled")
+        expect(chip(page, id)).to_have_text("CANCELLED")
 
     def test_progress_bar_moves(self, show, alice):
         id = order(alice, "A slow pan across a kitchen [[slow:20]]")
@@ -214,7 +214,7 @@ class TestCard:
         cancel(alice, id)
         page = show()
         expect(card(page, id).get_by_role("link").first).to_contain_text(words)
-        expect(chip(page, id)).to_have_text("Cancelled")
+        expect(chip(page, id)).to_have_text("CANCELLED")
 
 
 @contextmanager
@@ -235,7 +235,7 @@ class TestLog:
         log = card(page, id).locator("details")
         log.locator("summary").click()
         before = log.get_by_role("listitem").count()
-        expect(chip(page, id)).to_have_text("Done")
+        expect(chip(page, id)).to_have_text("SUCCEEDED")
         expect(log.get_by_text("completed").first).to_be_visible()
         assert log.get_by_role("listitem").count() > before
 
@@ -310,10 +310,10 @@ class TestPage:
 
     def test_filter_and_paging(self, show, many, lighthouse):
         page = show()
-        page.get_by_role("link", name="Cancelled").click()
+        page.get_by_role("link", name="CANCELLED").click()
         expect(page).to_have_url(f"{page.url.split('?')[0]}?status=CANCELLED")
         expect(page.locator("#filter-CANCELLED")).to_have_attribute("aria-current", "true")
-        assert {*page.locator(".card .chip").all_inner_texts()} == {"Cancelled"}
+        assert {*page.locator(".card .chip").all_inner_texts()} == {"CANCELLED"}
         first = page.locator(".card").first.get_attribute("id")
         page.get_by_role("link", name="Older").click()
         expect(page.get_by_text("Page 2 of")).to_be_visible()
@@ -384,8 +384,8 @@ class TestPage:
         alice.wait(id)
         page.wait_for_timeout(2_000)
         page.reload()
-        expect(chip(page, id)).to_have_text("Done")
-        page.get_by_role("link", name="Done", exact=False).first.click()
+        expect(chip(page, id)).to_have_text("SUCCEEDED")
+        page.get_by_role("link", name="SUCCEEDED", exact=False).first.click()
         expect(page.locator("#filter-SUCCEEDED")).to_have_attribute("aria-current", "true")
         card(page, id).locator("summary").click()
         expect(card(page, id).get_by_text("completed").first).to_be_visible()

@@ -101,7 +101,8 @@ class CappedModelAdmin(admin.ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         """A search with one result leads to that result."""
-        response = super().changelist_view(request, extra_context)
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        response = super().changelist_view(request, title | (extra_context or {}))
         found = getattr(response, "context_data", {}).get("cl") if request.method == "GET" else None
         if found and found.query and found.result_count == 1 and not found.is_popup:
             return redirect(found.url_for_result(found.result_list[0]))
@@ -134,12 +135,6 @@ class ReadOnlyAdmin(CappedModelAdmin):
     """No adding, changing or deleting, for superusers either."""
 
     actions: Any = None
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> Any:
-        title = {"title": capfirst(self.opts.verbose_name_plural)}
-        return super().changelist_view(request, title | (extra_context or {}))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -160,6 +161,11 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             raise PermissionDenied
         obj = get_object_or_404(self.get_queryset(request), pk=pk)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
+        kept: dict[str, Any] = {
+            "preserved_filters": self.get_preserved_filters(request),
+            "opts": self.opts,
+        }
+        back = add_preserved_filters(kept, back)
         selection = Selection(objects={pk: obj}, left_out=0, back=back, page_of=obj)
         return self._respond(request, action, selection, confirmed=request.method == "POST")
 
@@ -215,6 +221,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             "deleted": len(selection.objects) - len(rows),
             "left_out": selection.left_out,
             "back": selection.back,
+            "preserved_filters": self.get_preserved_filters(request),
             "objects_name": self.objects_name,
             "opts": self.opts,
             **self.get_preview_context(rows),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from environs import Env, ValidationError, validate
@@ -12,7 +13,7 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[1-9][
 def reader() -> Env:
     """Reads the environment. It collects the errors until `seal`, and can do so only once."""
     env = Env(eager=False)
-    for parser in (model_ids, keys, table, allowed_hosts, hosts, origins):
+    for parser in (model_ids, keys, table, allowed_hosts, hosts, origins, trusted_origins):
         env.add_parser(parser.__name__, parser)
     return env
 
@@ -29,8 +30,17 @@ def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
 
-def an_address(schemes: str, *, rest: str = r"\S") -> Any:
-    return validate.Regexp(rf"^$|^({schemes})://{rest}", error=f"must begin with {schemes}://")
+def an_address(*schemes: str) -> Any:
+    beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
+    return validate.Regexp(
+        rf"^$|^({'|'.join(schemes)})://\S", error=f"must begin with {beginnings}"
+    )
+
+
+def an_absolute_path(value: Path | str) -> None:
+    """A relative one would depend on the folder in which a process was started."""
+    if value != "" and not Path(value).is_absolute():
+        raise ValidationError("must be an absolute path, such as /var/lib/videostudio/media")
 
 
 def model_ids(value: str) -> dict[str, str]:
@@ -100,4 +110,13 @@ def origins(value: str) -> list[str]:
     names = [name.strip().lower() for name in value.split(",") if name.strip()]
     if names != ["*"] and not all(map(_is_origin, names)):
         raise ValidationError("must be *, or origins such as https://app.example.com")
+    return names
+
+
+def trusted_origins(value: str) -> list[str]:
+    """ "https://studio.example.com,https://*.example.org", as Django compares them."""
+    names = [name.lower() for name in keys(value)]
+    plain = [name.replace("://*.", "://", 1) for name in names]
+    if not all(name.startswith("http") and _is_origin(name) for name in plain):
+        raise ValidationError("must be origins such as https://studio.example.com")
     return names

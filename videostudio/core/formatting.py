@@ -1,30 +1,69 @@
-"""Formats of durations, amounts and labels on the staff's pages."""
+"""Formats of times, durations, amounts and labels, the same on all pages."""
 
 from datetime import datetime
 
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+# ---- Times ----
 
 
 def format_duration(value: float | None) -> str:
-    """ "0.4 s", "42 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"."""
+    """ "0.4 s", "8 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"; monitor.js has the same format."""
     if value is None:
         return ""
     if value < 9.95:
-        return f"{value:.1f} s"
+        return f"{max(0, value):.1f} s".replace(".0 s", " s")
     left = round(value)
-    for size, name in UNITS:
-        if left >= size:
-            whole, rest = divmod(left, size)
-            smaller, unit = {"d": (3_600, "h"), "h": (60, "min"), "min": (1, "s")}[name]
-            return f"{whole} {name}" + (f" {rest // smaller} {unit}" if rest >= smaller else "")
-    return f"{left} s"
+    first = next(number for number, (size, _) in enumerate(UNITS) if left >= size)
+    parts = []
+    for size, name in UNITS[first : first + 2]:
+        whole, left = divmod(left, size)
+        parts += [f"{whole} {name}"] if whole else []
+    return " ".join(parts)
 
 
 def ago(at: datetime, now: datetime) -> str:
-    passed = (now - at).total_seconds()
-    return f"{format_duration(max(0, round(passed)))} ago" if passed >= 1 else "now"
+    """ "12 s ago", "3 min ago", "2 h ago", "5 d ago"; monitor.js has the same format."""
+    passed = int((now - at).total_seconds())
+    for size, name in UNITS:
+        if passed >= size:
+            return f"{passed // size} {name} ago"
+    return "just now"
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """ "15:21 UTC", with the day before it if that is not today's."""
+    day = "" if at.date() == now.date() else f"{date_format(at, 'DATE_FORMAT')}, "
+    return f"{day}{at:%H:%M} UTC"
+
+
+def exact(at: datetime) -> str:
+    """ "2026-11-30 15:21:00 UTC", for tooltips."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(at: datetime | None) -> str:
+    """ "30 Nov 2026, 15:21:00", as in the admin's own columns, with the zone in the tooltip."""
+    if at is None:
+        return ""
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        exact(at),
+        date_format(at, "DATETIME_FORMAT"),
+    )
+
+
+def since(at: datetime) -> str:
+    """As `ago`, until now."""
+    return ago(at, timezone.now())
+
+
+# ---- Amounts ----
 
 
 def format_tokens(amount: int | None) -> str:
@@ -41,6 +80,9 @@ def number(amount: int) -> str:
 def signed(amount: int) -> str:
     """ "+1,000", "-50", "0"."""
     return f"{amount:+,}" if amount else "0"
+
+
+# ---- Labels ----
 
 
 def badge(value: str, text: str = "") -> str:

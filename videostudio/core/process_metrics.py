@@ -12,7 +12,8 @@ import fcntl
 import logging
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,18 @@ def remove_unused() -> None:
                 path.unlink(missing_ok=True)
     except OSError:
         pass
+
+
+@contextmanager
+def harmless() -> Iterator[None]:
+    """For all that counts: an error is logged and does not affect the caller.
+
+    Otherwise the answer to a paid call could be lost because a folder was deleted.
+    """
+    try:
+        yield
+    except Exception:
+        logger.exception("a metric could not be counted")
 
 
 # ---- Definitions: modules that observe something define their metrics with these ----
@@ -140,10 +153,11 @@ slot.is_needed = True
 
 def _value(*arguments: Any, **named: Any) -> Any:
     """A value in the files, or in memory if there is no slot."""
-    if slot() < 0:
-        return MutexValue(*arguments, **named)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder())  # read by prometheus_client
-    return _SharedValue(*arguments, **named)
+    with harmless():
+        if slot() >= 0:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder())  # read by prometheus_client
+            return _SharedValue(*arguments, **named)
+    return MutexValue(*arguments, **named)
 
 
 values.ValueClass = _value

@@ -8,13 +8,15 @@ them later.
 from django.core.cache import caches
 from django.db import Error, connection, transaction
 
-# As Django compares for `icontains`. A job is indexed once, when it has ended.
+# As Django compares for `icontains`. A job is indexed once, when it has ended. Most have no
+# negative prompt: they would lengthen the list of new entries, which each search reads.
 INDEXES = {
     "job_prompt_words": (
         "jobs_videojob USING gin (UPPER(prompt) gin_trgm_ops) WHERE next_step_at IS NULL"
     ),
     "job_negative_prompt_words": (
-        "jobs_videojob USING gin (UPPER(negative_prompt) gin_trgm_ops) WHERE next_step_at IS NULL"
+        "jobs_videojob USING gin (UPPER(negative_prompt) gin_trgm_ops) "
+        "WHERE next_step_at IS NULL AND negative_prompt <> ''"
     ),
     "user_name_words": "accounts_user USING gin (UPPER(username::text) gin_trgm_ops)",
     "user_email_words": "accounts_user USING gin (UPPER(email::text) gin_trgm_ops)",

@@ -14,14 +14,16 @@ function colour(name) {
 
 function numbers(rows, column) {
   return rows.map((row) => {
-    const text = row.cells[column].textContent.trim();
+    const text = row.cells[column].textContent.trim().replaceAll(",", "");
     return text === "" ? null : Number(text);
   });
 }
 
-/* The list of what a bar or a point counts. */
-function linkOf(row) {
-  return row.querySelector("a");
+/* The list of what a bar or a point counts: the cell's own, or that of the whole row. */
+function linkOf(chart, rows, event) {
+  const [found] = chart.getElementsAtEventForMode(event, "nearest", { intersect: false }, false);
+  const row = found && rows[found.index];
+  return row && (row.cells[found.datasetIndex + 1].querySelector("a") ?? row.querySelector("a"));
 }
 
 function follow(link) {
@@ -57,9 +59,9 @@ function draw(figure, animate) {
       })),
     },
     options: {
-      onClick: (event, [found]) => follow(found && linkOf(rows[found.index])),
-      onHover: (event, [found]) => {
-        canvas.style.cursor = found && linkOf(rows[found.index]) ? "pointer" : "default";
+      onClick: (event, found, chart) => follow(linkOf(chart, rows, event)),
+      onHover: (event, found, chart) => {
+        canvas.style.cursor = linkOf(chart, rows, event) ? "pointer" : "default";
       },
       animation: animate && !still ? { duration: 300 } : false,
       indexAxis: lying ? "y" : "x",

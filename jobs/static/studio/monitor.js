@@ -151,16 +151,16 @@
   document.addEventListener('htmx:afterSwap', () => {
     tick();
     const now = statuses();
-    const ended = [...now].filter(([id, status]) => before.has(id) && before.get(id) !== status && ENDINGS[status]);
+    const ended = [...now].filter(([id, status]) => before.has(id) && before.get(id) !== status && ENDINGS.includes(status));
     if (ended.length) news.textContent = ended.slice(0, 2).map(told).join(' ') + (ended.length > 2 ? ` And ${ended.length - 2} more.` : '');
     before = now;
     watchPictures();
   });
 
-  const ENDINGS = { SUCCEEDED: 'Done', FAILED: 'Failed', CANCELLED: 'Cancelled' };
+  const ENDINGS = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
   const told = ([id, status]) => {
     const prompt = document.querySelector(`#${id} .prompt`).textContent.trim();
-    return `${ENDINGS[status]}: ${prompt.slice(0, 60)}.`;
+    return `${status}: ${prompt.slice(0, 60)}.`;
   };
 
   // ---- Running times ----
@@ -174,18 +174,23 @@
     }
   };
 
+  // The formats of videostudio/core/formatting.py.
+  const UNITS = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
+
   const ago = (seconds) => {
-    const [minutes, hours, days] = [60, 3600, 86400].map((each) => Math.floor(seconds / each));
-    if (days > 0) return days === 1 ? '1 day ago' : `${days} days ago`;
-    if (hours > 0) return `${hours} h ago`;
-    return minutes > 0 ? `${minutes} min ago` : 'just now';
+    const unit = UNITS.find(([size]) => seconds >= size);
+    return unit ? `${Math.floor(seconds / unit[0])} ${unit[1]} ago` : 'just now';
   };
 
   const duration = (seconds) => {
-    const all = Math.max(0, Math.round(seconds));
-    const [hours, minutes] = [Math.floor(all / 3600), Math.floor(all / 60)];
-    if (hours) return `${hours} h ${minutes % 60} min`;
-    return minutes ? `${minutes} min ${all % 60} s` : `${all} s`;
+    let left = Math.max(0, Math.round(seconds));
+    const first = UNITS.findIndex(([size]) => left >= size);
+    const parts = first < 0 ? [] : UNITS.slice(first, first + 2).map(([size, name]) => {
+      const whole = Math.floor(left / size);
+      left -= whole * size;
+      return whole ? `${whole} ${name}` : '';
+    });
+    return parts.filter(Boolean).join(' ') || '0 s';
   };
 
   const serverTime = () => new Date(Date.now() - clockError);

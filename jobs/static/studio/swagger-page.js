@@ -15,7 +15,6 @@ const name = (selector, label, role) => {
 
 new MutationObserver(() => {
   name("#servers", "Server");
-  name(".information-container", "About the API", "region");
   name(".scheme-container", "Server and key", "region");
   const headings = document.querySelectorAll(":is(h3.opblock-tag, .models h4):not([aria-level])");
   for (const heading of headings) heading.setAttribute("aria-level", 2);

@@ -69,7 +69,7 @@ class TestRevoke:
     def test_key_stops_and_the_reason_is_in_the_log(self, support, alice, new_key):
         (row, key), (_, other) = new_key(alice), new_key(alice)
         page = f"{LIST}{row.pk}/revoke/"
-        assert f"{row.prefix} (Renderer, alice) stops working" in support.get(page).text
+        assert f"{row.prefix}</bdi> (Renderer, alice) stops working" in support.get(page).text
         answer = support.post(page, {"reason": "Seen on GitHub", "post": "yes"}, follow=True)
         assert said(answer) == [f"{row.prefix}: revoked."]
         assert by(key).get(ME).status_code == 401

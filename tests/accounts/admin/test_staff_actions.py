@@ -88,7 +88,7 @@ class TestActions:
     def test_actions_on_other_users_are_not_shown(self, page, operator, alice, carol, new_job):
         press(operator, "refund", new_job("SUCCEEDED"))
         assert shown(operator, page(carol)) == []
-        assert "Staff have done nothing to this user" in operator.get(page(carol)).text
+        assert "No staff actions on this user" in operator.get(page(carol)).text
 
     def test_each_kind_of_action_is_shown_once(self, operator, finance, alice, new_job):
         """An action writes to the log, to the job's events, and to the ledger."""
@@ -201,7 +201,7 @@ class TestPermissions:
         press(operator, "refund", new_job("SUCCEEDED"), reason="Black frame")
         answer = limited("view_user", "view_videojob", "view_entry").get(page(alice))
         assert answer.status_code == 200
-        assert "What staff did" not in answer.text
+        assert "Staff actions" not in answer.text
         assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
 
     @pytest.mark.parametrize("codenames", [("view_user",), ("view_user", "view_entry")])
@@ -213,7 +213,7 @@ class TestPermissions:
         call_command("grant_tokens", "carol", "500", "--note", "By transfer")
         text = limited(*codenames).get(history_of(carol)).text
         assert "You may not see what staff did to this user, their tokens and their jobs." in text
-        for claim in ("No member of staff", "Staff have done nothing", "Spam", "By transfer"):
+        for claim in ("No member of staff", "No staff actions", "Spam", "By transfer"):
             assert claim not in text
 
     def test_no_grant_by_command_without_permission_for_the_ledger(self, page, limited, carol):

@@ -42,18 +42,18 @@ class TestPage:
         assert last.url == f"{LIST}{job.pk}/change/"
         assert {label: fact.value for label, fact in facts.items()} == {
             "Balance": "950",
-            "Grants in all": "+1,000",
-            "Charges in all": "-150",
-            "Refunds in all": "+100",
-            "Adjustments in all": "0",
+            "Total grants": "+1,000",
+            "Total charges": "-150",
+            "Total refunds": "+100",
+            "Total adjustments": "0",
             "Jobs": "3",
             "SUCCEEDED": "1",
             "FAILED": "1",
             "CANCELLED": "1",
         }
-        for label in ("SUCCEEDED", "Charges in all"):
+        for label in ("SUCCEEDED", "Total charges"):
             rows = support.get(facts[label].url).context["cl"].result_count
-            assert rows == {"SUCCEEDED": 1, "Charges in all": 3}[label]
+            assert rows == {"SUCCEEDED": 1, "Total charges": 3}[label]
 
     def test_page_has_no_password_hash_and_no_dead_end(self, boss, alice, carol, new_job):
         new_job()

@@ -35,7 +35,7 @@ def test_list_marks_and_filters_them(operator, held, new_job):
 def test_overview_counts_them_apart_from_waiting_ones(operator, held):
     text = operator.get("/admin/").text
     assert '<dt>Held</dt><dd><a href="/admin/jobs/videojob/?held=yes">1</a>' in text
-    assert '<dt>Waiting</dt><dd><a href="/admin/jobs/videojob/?status__exact=PENDING">0</a>' in text
+    assert '<dt>PENDING</dt><dd><a href="/admin/jobs/videojob/?status__exact=PENDING">0</a>' in text
     assert "Waiting too long</dt><dd><a" in text
 
 

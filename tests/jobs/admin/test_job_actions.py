@@ -294,7 +294,7 @@ class TestEveryAction:
         VideoJob.objects.filter(pk=job.pk).delete()
         page = choose(operator, action, job)
         assert "1 of the jobs have been deleted" in page.text
-        assert "Nothing can be done here" in page.text
+        assert "This action is not possible here" in page.text
 
     @pytest.mark.parametrize("action", ["refund", "cancel", "fail", "retry", "fetch"])
     def test_form_without_csrf_token_is_403(self, member, new_job, action):

@@ -38,7 +38,7 @@ class TestTimeline:
             ("log", "✅ Video generation completed successfully!"),
             ("upstream", "Accepted by the mock"),
             ("upstream", "The video was delivered"),
-            ("storage", f"Stored as {video_name(job.pk)}.mp4, 123 bytes"),
+            ("storage", f"Stored as {video_name(job.pk)}.mp4, 123\xa0bytes"),
             ("tokens", "Charge -50, balance 950"),
             ("log", "💰 50 tokens refunded"),
             ("staff", "Refunded by operator"),
@@ -119,11 +119,11 @@ class TestTimeline:
 
 class TestSummary:
     @pytest.mark.parametrize(("state", "said"), [
-        ("PENDING", "Has waited to start for 2.0 s. 50 tokens are charged."),
-        ("generating", "Running for 2.0 s, generating: Video generation in progress..."),
-        ("SUCCEEDED", "The video was stored after 0.0 s. 50 tokens were charged and not "),
-        ("FAILED", "Failed after 0.0 s: The video was held back. (safety.output) The 50 tokens"),
-        ("CANCELLED", "Cancelled after 0.0 s, before it was submitted to the provider."),
+        ("PENDING", "Has waited to start for 2 s. 50 tokens are charged."),
+        ("generating", "Running for 2 s, generating: Video generation in progress..."),
+        ("SUCCEEDED", "The video was stored after 0 s. 50 tokens were charged and not "),
+        ("FAILED", "Failed after 0 s: The video was held back. (safety.output) The 50 tokens"),
+        ("CANCELLED", "Cancelled after 0 s, before it was submitted to the provider."),
     ])  # fmt: skip
     def test_summary_describes_the_state(self, new_job, state, said):
         job = kept(new_job(state, now=NOW))

@@ -1,7 +1,9 @@
 """The list of jobs: search, filters, export, and the same cost for many jobs as for few."""
 
 import csv
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -161,6 +163,20 @@ class TestFilters:
         start = f"{timezone.now() - timedelta(minutes=30):%Y-%m-%dT%H:%M}"
         assert listed(support, ordered_from=start) == [young]
         assert young not in listed(support, ordered_to=start)
+
+
+class TestWayBack:
+    def test_filters_are_kept_on_the_page_of_a_job_and_of_an_action(self, operator, new_job):
+        new_job("FAILED")
+        new_job("FAILED")
+        filtered = f"{LIST}?status__exact=FAILED"
+        [first, *_] = re.findall(r'href="([^"]+/change/[^"]+)"', operator.get(filtered).text)
+        page = operator.get(unescape(first)).text
+        assert f'<a href="{filtered}">Video jobs</a>' in page
+        [retry] = re.findall(r'href="([^"]+/retry/[^"]+)"', page)
+        confirmation = operator.get(unescape(retry)).text
+        assert f'<a href="{filtered}">Video jobs</a>' in confirmation
+        assert f'<a class="closelink" href="{first}">Back</a>' in confirmation
 
 
 class TestLate:

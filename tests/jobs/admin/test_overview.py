@@ -1,6 +1,8 @@
 """The admin's front page: correct, limited by permissions, and cheap enough to leave open."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.core.cache import cache
@@ -35,12 +37,19 @@ class TestJobs:
         new_job(now=timezone.now() - timedelta(hours=30))
         figures = jobs()
         hour = figures["hours"][-1]
-        assert (hour["succeeded"], hour["failed"], hour["cancelled"], hour["active"]) == (
-            *(2, 1, 1, 1),
-        )
+        assert [cell["count"] for cell in hour["cells"]] == [2, 1, 1, 1]
         assert figures["total"]["rate"] == hour["rate"] == 66.7
         assert len(figures["hours"]) == 24
         assert figures["codes"] == [("safety.output", 1)]
+
+    def test_each_figure_links_to_the_jobs_that_it_counts(self, support, new_job):
+        for state in ("SUCCEEDED", "SUCCEEDED", "FAILED", "CANCELLED", "generating", "PENDING"):
+            new_job(state)
+        cells = re.findall(r'<td><a href="([^"]+)">(\d+)</a></td>', support.get(FRONT).text)
+        links = {unescape(link): int(count) for link, count in cells if "status__" in link}
+        assert sorted(links.values()) == [1, 1, 2, 2]
+        for link, count in links.items():
+            assert support.get(link).context_data["cl"].result_count == count, link
 
     def test_durations_are_median_and_95th_percentile(self, new_job, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 100
@@ -117,12 +126,22 @@ class TestProcesses:
 
 
 class TestTokens:
+    def test_each_sum_links_to_its_entries(self, support, alice, new_job):
+        new_job("FAILED")
+        ledger.adjust(user=alice, amount=-7, note="")
+        cells = re.findall(r'<td><a href="([^"]+)">(-?[\d,]+)</a></td>', support.get(FRONT).text)
+        sums = {unescape(link): text for link, text in cells if "kind__" in link}
+        assert sorted(sums.values()) == ["-7", "1,000", "50", "50"]
+        for link, text in sums.items():
+            shown = dict(support.get(link).context_data["sums"])["Total"]
+            assert shown.lstrip("+-") == text.lstrip("-")
+
     def test_tokens_are_summed_by_day_and_kind(self, alice, new_job):
         new_job("FAILED")
         ledger.adjust(user=alice, amount=-7, note="")
         figures = tokens()
         assert figures["kinds"] == ["Grant", "Charge", "Refund", "Adjustment"]
-        assert figures["days"][-1][2] == [1000, 50, 50, -7]
+        assert [cell["sum"] for cell in figures["days"][-1]["cells"]] == [1000, 50, 50, -7]
         assert len(figures["days"]) == 14
 
 

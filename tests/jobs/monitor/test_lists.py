@@ -107,7 +107,7 @@ class TestJob:
         job = new_job("SUCCEEDED")
         ended = timezone.now() - timedelta(days=3)
         VideoJob.objects.filter(pk=job.pk).update(completed_at=ended)
-        assert f">{ended.day} {ended:%B, %H:%M} UTC</time>" in look(f"{MONITOR}/{job.pk}").text
+        assert f">{ended.day} {ended:%b %Y, %H:%M} UTC</time>" in look(f"{MONITOR}/{job.pk}").text
 
 
 class TestFeed:
@@ -126,7 +126,7 @@ class TestHome:
         job = new_job("SUCCEEDED", prompt="A red kite")
         text = look("/").text
         assert job.video_url in text
-        assert "Done, last 24 h" in text
+        assert "SUCCEEDED, last 24 h" in text
         assert text.count("<pre") == 3
         assert "http://testserver/api/v1/auth/token" in text
         VideoJob.objects.update(private=True)

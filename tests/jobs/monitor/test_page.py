@@ -6,7 +6,6 @@ import pytest
 from django.core.cache import caches
 
 from jobs import lifecycle, messages
-from jobs.monitor import formatting
 from jobs.storage.base import video_name
 from tests.api import Client
 from tests.job_states import OPERATION, STATES, stored
@@ -44,7 +43,7 @@ class TestMonitor:
         job = new_job(state, prompt="A red balloon")
         text = page()
         assert "A red balloon" in text
-        assert f">{formatting.named(job.status)}</span>" in text
+        assert f">{job.status}</span>" in text
         shows_progress = f'max="100" value="{job.progress_percentage}"' in text
         assert shows_progress == (job.completed_at is None)
         assert (job.error_message or job.status_message).split("...")[0] in text

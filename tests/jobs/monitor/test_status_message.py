@@ -11,10 +11,11 @@ from django.utils.html import strip_tags
 
 from jobs import failures, lifecycle, model_availability
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
-from jobs.monitor import figures, formatting, status_message
+from jobs.monitor import figures, status_message
 from jobs.stats.queries import PERIOD
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.job_states import bring
+from videostudio.core import formatting
 
 HOUR = timedelta(hours=1)
 AWAY = failures.Failure(code="provider.unavailable", message="Google is away.", detail="")

@@ -1,11 +1,8 @@
 """Template filters and tags for the staff's pages."""
 
-from datetime import datetime
 from typing import Any
 
 from django import template
-from django.utils import timezone
-from django.utils.html import format_html
 
 from videostudio.core import formatting
 
@@ -14,20 +11,8 @@ register.filter("seconds", formatting.format_duration)
 register.filter("tokens", formatting.format_tokens)
 register.filter("signed", formatting.signed)
 register.filter("number", formatting.number)
-
-
-@register.filter
-def moment(at: datetime | None) -> str:
-    """A time to the second, with its date and zone in the tooltip."""
-    if at is None:
-        return ""
-    shown = f"{at:%d %b %H:%M:%S}"
-    return format_html('<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(), at, shown)
-
-
-@register.filter
-def ago(at: datetime) -> str:
-    return formatting.ago(at, timezone.now())
+register.filter("moment", formatting.moment)
+register.filter("ago", formatting.since)
 
 
 @register.simple_tag

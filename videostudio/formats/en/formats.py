@@ -1,3 +1,4 @@
 """The date and time formats of the staff's pages: 24-hour clock, with seconds."""
 
-DATETIME_FORMAT = "j M Y, H:i:s"
+DATE_FORMAT = "j M Y"
+DATETIME_FORMAT = f"{DATE_FORMAT}, H:i:s"
