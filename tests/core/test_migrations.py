@@ -4,7 +4,7 @@ So no migration takes away what the predecessor uses, and every new column can b
 INSERT (docs/operations.md, Upgrades).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ TAKE_AWAY = (
 CONTRACTIONS: dict[str, str] = {}
 
 
-def in_database(found: list[Any]) -> Iterator[Any]:
+def in_database(found: Iterable[Any]) -> Iterator[Any]:
     """The operations that change the database."""
     for operation in found:
         if isinstance(operation, operations.SeparateDatabaseAndState):
