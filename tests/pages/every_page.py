@@ -12,8 +12,10 @@ from typing import Any
 
 from axes.models import AccessAttempt
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.auth.tokens import default_token_generator
+from django.contrib.contenttypes.models import ContentType
 from django.test import RequestFactory
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
@@ -24,6 +26,7 @@ from accounts.models import User
 from jobs import job_creation, removals
 from jobs.models import IdempotencyKey, Status, Tally, VideoJob, WebhookDelivery
 from jobs.providers.base import Inputs
+from jobs.webhooks import registry
 from tests.pages import staff_scene
 
 LONG = "A very long prompt about a lighthouse in the fog. " * 40
@@ -155,6 +158,14 @@ def _more_rows() -> None:
     User.objects.create_user("gone", "gone@example.com", is_active=False)
     maria.notes.create(author=root, text="يطلب الفاتورة كل شهر", created_at=now)
     api_keys.create(user=maria, name="مفتاح الخادم", now=now)
+    LogEntry.objects.create(
+        user=root,
+        object_repr="maria",
+        object_id=str(maria.pk),
+        action_flag=CHANGE,
+        content_type=ContentType.objects.get_for_model(User),
+        change_message="Deactivated: أساء الاستخدام",
+    )
     RefreshToken.for_user(maria).blacklist()
     AccessAttempt.objects.create(
         username="mallory", ip_address="192.0.2.7", attempt_time=now, failures_since_start=3
@@ -168,11 +179,13 @@ def _more_rows() -> None:
     IdempotencyKey.objects.create(user=lucia, key="k" * 8, job_id=job.pk, created_at=now)
     ended = VideoJob.objects.filter(status=Status.SUCCEEDED).order_by("created_at").first()
     assert ended
+    url = "https://shop.example/hook"
+    registry.put(user=ended.user, url=url, events=["video_job.succeeded"], now=now)
     WebhookDelivery.objects.create(
         user=ended.user,
         job_id=ended.pk,
         type="video_job.succeeded",
-        url="https://shop.example/hook",
+        url=url,
         host="shop.example",
         from_order=False,
         body="{}",

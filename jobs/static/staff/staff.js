@@ -12,3 +12,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (document.activeElement === document.body) document.querySelector(".messagelist")?.focus();
+
+/* Django's widget for many choices gives names to spans, which have no role. */
+addEventListener("load", () => setTimeout(() => {
+  document.querySelectorAll(".help-tooltip[aria-label]").forEach((each) => { each.role = "img"; });
+}));
