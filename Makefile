@@ -124,6 +124,9 @@ bench: $(VENV)/dev.stamp ## speed, compared with a floor and the last saved resu
 chaos: $(VENV)/dev.stamp ## kill -9 at random while videos are made (ARGS="--seed 7")
 	$(RUN) -m bench.chaos $(ARGS)
 
+bench-upgrade: $(VENV)/dev.stamp ## an upgrade from an older revision and back, under load (ARGS="--from v1.2")
+	$(RUN) -m bench.upgrade $(ARGS)
+
 bench-admin: $(VENV)/dev.stamp ## the staff's pages with 100,000 jobs in the tables
 	$(RUN) -m tests.postgres -- $(RUN) -m bench.admin $(ARGS)
 
@@ -180,4 +183,4 @@ define install
 @$(if $(UV),uv pip install --quiet --compile-bytecode --python $(RUN),$(RUN) -m pip install --quiet --disable-pip-version-check) -r $<
 endef
 
-.PHONY: help demo manage test check test-sqlite test-postgres node-tools mcp-tools promtool $(CHECKS) flight chaos bench bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples
+.PHONY: help demo manage test check test-sqlite test-postgres node-tools mcp-tools promtool $(CHECKS) flight chaos bench bench-upgrade bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

@@ -15,14 +15,15 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import requests
 
+from bench import guarantees
 from bench.ends import Ends
 from bench.flight import LIMITS
+from bench.guarantees import COST, JOBS
 from tests.client import ApiClient
 from tests.fakes.cloudinary import CloudinaryImitation
 from tests.fakes.vertex import VertexImitation
@@ -30,10 +31,8 @@ from tests.postgres import Server
 from tests.receiver import receiver
 from tests.stack import Stack
 
-COST = 50
 USERS = 10
 QUIET_SECONDS = 150  # limit for 100 jobs to end, once no more processes are killed
-JOBS = "SELECT id, prompt, status, operation, submitted_at, error_code FROM jobs_videojob"
 
 
 def main() -> None:
@@ -74,10 +73,19 @@ def run(*, seed: int, jobs: int, kills: int, say=lambda line: None) -> list[str]
         with _kept_alive(stack), _clients(users, jobs) as accepted:
             _havoc(stack, postgres, chance, kills, say)
         _wait_until_over(stack, ends, jobs)
-        say(f"killed, restarted, over: {_counts(stack)}, {len(hooks.received)} webhooks")
+        say(f"killed, restarted, over: {guarantees.counts(stack)}, {len(hooks.received)} webhooks")
         statuses = {str(row[0]): row[2] for row in stack.sql(JOBS)}
+        missing = [f"{jobs} orders, {len(accepted)} answered"] if len(accepted) != jobs else []
         return [
-            *_broken_promises(stack, google, cloudinary, accepted, jobs),
+            *missing,
+            *guarantees.broken(
+                stack,
+                google,
+                cloudinary,
+                accepted=accepted,
+                granted=USERS * COST * jobs,
+                may_be_unknown=jobs // 4,
+            ),
             *ends.broken_promises(statuses),
         ]
 
@@ -169,50 +177,6 @@ def _wait_until_over(stack: Stack, ends: Ends, jobs: int) -> None:
     active = "SELECT count(*) FROM jobs_videojob WHERE completed_at IS NULL"
     while (stack.sql(active)[0][0] or ends.are_pending()) and time.monotonic() < end:
         time.sleep(1)
-
-
-# ---- Guarantees ----
-
-
-def _broken_promises(
-    stack: Stack,
-    google: VertexImitation,
-    cloudinary: CloudinaryImitation,
-    accepted: dict[str, str],
-    jobs: int,
-) -> Iterator[str]:
-    rows = {str(row[0]): row for row in stack.sql(JOBS)}
-    if set(accepted.values()) != set(rows) or len(rows) != jobs:
-        yield f"{jobs} orders, {len(accepted)} answered, {len(rows)} jobs"
-    creates = Counter(record.prompt for record in google.records if record.operation)
-    yield from (f"{prompt} was submitted {n} times" for prompt, n in creates.items() if n > 1)
-    for id, prompt, status, operation, _, code in rows.values():
-        if status not in ("SUCCEEDED", "FAILED"):
-            yield f"job {id} is still {status}"
-        if status == "SUCCEEDED":
-            stored = [
-                cloudinary.content_of(name) for name in cloudinary.public_ids if str(id) in name
-            ]
-            if stored != [google.video_of(operation)]:
-                yield f"job {id} succeeded, but its video is not the one that was made"
-        if status == "FAILED" and code != "provider.unknown_submission":
-            yield f"job {id} ({prompt}) failed with {code}"
-    unknown = sum(code == "provider.unknown_submission" for *_, code in rows.values())
-    if unknown > jobs // 4:
-        yield f"{unknown} submissions are unknown"
-    audit = stack.manage("check_ledger", check=False)
-    if audit.returncode:
-        yield f"check_ledger: {audit.stdout.strip()}"
-    succeeded = sum(row[2] == "SUCCEEDED" for row in rows.values())
-    spent = USERS * COST * jobs - stack.sql("SELECT sum(balance) FROM tokens_ledger_account")[0][0]
-    if spent != COST * succeeded:
-        yield f"{succeeded} videos cost {spent} tokens"
-    if left := stack.sql("SELECT count(*) FROM jobs_jobimage")[0][0]:
-        yield f"{left} input images were left"
-
-
-def _counts(stack: Stack) -> dict[str, int]:
-    return dict(Counter(f"{row[2]} {row[5]}".strip() for row in stack.sql(JOBS)))
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection, models
 
-from jobs.statuses import ACTIVE, Status
+from jobs.statuses import ACTIVE, HELD
 
 if TYPE_CHECKING:
     from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 #                  first waiting job was created.
 # In SQL, because the ORM does not support nested window functions. The running jobs are counted for
 # the first waiting job of each user only, so that PostgreSQL uses the index of active jobs even
-# with stale statistics.
-ALL_WAITING = "status = 'PENDING' AND stage = '' AND next_step_at IS NOT NULL"
-WAITING_OF_USERS = "status = 'PENDING' AND user_id IN ({users})"
+# with stale statistics. Held jobs are not in the line.
+NOT_HELD = f"next_step_at < '{HELD:%Y-%m-%d}'"
+ALL_WAITING = f"status = 'PENDING' AND stage = '' AND {NOT_HELD}"
+WAITING_OF_USERS = f"status = 'PENDING' AND {NOT_HELD} AND user_id IN ({{users}})"
 
 
 def waiting_jobs(condition: str = ALL_WAITING) -> str:
@@ -91,7 +92,7 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
 
     def in_line(self) -> Any:  # the type checker does not know the annotation
-        """All PENDING jobs in the order in which they start, each with its `user_rank`.
+        """The waiting jobs in the order in which they start, each with its `user_rank`.
 
         A user's first job comes before any other user's second, running jobs included. Users with
         as many running jobs take turns: the one that was served longest ago is next. So a user's
@@ -101,8 +102,16 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         return self.model.objects.raw(IN_LINE)
 
     def waiting(self) -> "VideoJobQuerySet":
-        """PENDING jobs, by conditions that PostgreSQL answers from the index of due jobs."""
-        return self.filter(status=Status.PENDING, stage="", next_step_at__isnull=False)
+        """The line: PENDING jobs that are not held.
+
+        By these two columns alone, which the constraints allow only to PENDING jobs: `status` is
+        not in the index of due jobs, in which thousands may be counted.
+        """
+        return self.filter(stage="", next_step_at__lt=HELD)
+
+    def held(self) -> "VideoJobQuerySet":
+        """PENDING jobs that workers must not start before staff have decided."""
+        return self.filter(stage="", next_step_at=HELD)
 
     def places(self, ids: Sequence[UUID]) -> dict[UUID, int]:
         """The queue position of each PENDING job among `ids`: how many of its kind come first.

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from jobs import restores
 from jobs.models import Status, VideoJob
 from jobs.stats import queries
 from jobs.worker import leases
@@ -60,6 +61,11 @@ def _waiting() -> None:
         raise NotReady("a waiting job that could start does not")
 
 
+def _restore() -> None:
+    if restores.is_unconfirmed():
+        raise NotReady("the database was restored: run manage.py after_restore")
+
+
 def _temporary_folder() -> None:
     """Of this web process: uploads above 2.5 MB are written to it."""
     try:
@@ -78,5 +84,6 @@ CHECKS = {
     "workers": _workers,
     "running": _running,
     "waiting": _waiting,
+    "restore": _restore,
     "temporaryFolder": _temporary_folder,
 }

@@ -1,5 +1,7 @@
 """The statuses of a job, and the stages of a running job."""
 
+from datetime import UTC, datetime
+
 from django.db.models import TextChoices
 
 
@@ -18,6 +20,8 @@ class Status(TextChoices):
 
 
 ACTIVE = (Status.PENDING, Status.RUNNING)
+# The `next_step_at` of a PENDING job that is held: it is never due, so no worker claims it.
+HELD = datetime(9999, 1, 1, tzinfo=UTC)
 FINAL = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 

@@ -91,7 +91,7 @@ class Server:
             "env": {"PATH": os.defpath},
             "start_new_session": True,  # Ctrl-C reaches the tests only; the server stops after them
         }
-        self.programs = _programs()
+        self.programs = programs()
         if os.geteuid() == 0:
             self._leave_root()
         password = secrets.token_hex(16)
@@ -168,7 +168,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _programs() -> Path:
+def programs() -> Path:
     spec = find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         sys.exit(f"PostgreSQL: set TEST_DATABASE_URL, or install {PACKAGE} (requirements-dev.txt)")

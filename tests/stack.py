@@ -28,6 +28,7 @@ import requests
 
 from tests.client import ApiClient
 from tests.postgres import free_port
+from tests.processes import alive, parent, pids
 from tests.run import ENVIRONMENT, PROJECT, fresh_database, run_folder, sqlite_file
 
 Process = subprocess.Popen[bytes]
@@ -83,6 +84,7 @@ class Stack:
             self.env |= FAST_PASSWORDS
         self.env |= _google(google) | _cloudinary(cloudinary) | dict(env or {})
         self.urls: list[str] = []
+        self.inherited: tuple[int, ...] = ()  # open files of ours that new processes inherit
         self.started: dict[Path, Process] = {}
         self.commands: dict[Path, tuple[tuple[str, ...], dict[str, str]]] = {}
 
@@ -113,16 +115,16 @@ class Stack:
 
     def start_web(self) -> Process:
         port = free_port()
-        web = self._start(
+        log = self.start(
             *("web", "-m", "gunicorn", "-c", "python:videostudio.gunicorn", "videostudio.wsgi"),
             env={"PORT": str(port)},
         )
         self.urls.append(f"http://127.0.0.1:{port}")
-        self._wait_for(f"{self.urls[-1]}/healthz", [web])
-        return web
+        self._wait_for(f"{self.urls[-1]}/healthz", [self.started[log]])
+        return self.started[log]
 
     def start_cluster(self) -> Process:
-        return self._start("cluster", "manage.py", "qcluster")
+        return self.started[self.start("cluster", "manage.py", "qcluster")]
 
     def wait_until_ready(self) -> None:
         """Wait until the first web process finds a migrated database and live workers."""
@@ -178,7 +180,7 @@ class Stack:
 
     def descendants(self, pid: int) -> list[int]:
         """The children of `pid`, each followed by its own children."""
-        parents = {each: _parent(each) for each in _pids()}
+        parents = {each: parent(each) for each in pids()}
 
         def of(one: int) -> list[int]:
             children = [child for child, parent in parents.items() if parent == one]
@@ -219,12 +221,20 @@ class Stack:
             self._run(log)
         return len(ended)
 
-    def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
+    def restart(self, log: Path, seconds: float = 60) -> None:
+        """SIGTERM one process, wait for its normal end, and start it again."""
+        self.started[log].terminate()
+        assert self.started[log].wait(seconds) == 0, self.output()
+        self._run(log)
+
+    def start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Path:
+        """Start a Python process; return its log, which is its key in `started`."""
         log = self.folder / f"{name}-{len(self.started)}.log"
         self.commands[log] = arguments, dict(env or {})
-        return self._run(log)
+        self._run(log)
+        return log
 
-    def _run(self, log: Path) -> Process:
+    def _run(self, log: Path) -> None:
         arguments, env = self.commands[log]
         with log.open("ab") as output:
             self.started[log] = subprocess.Popen(
@@ -235,8 +245,8 @@ class Stack:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C goes to the tests, which then stop the stack
+                pass_fds=self.inherited,
             )
-        return self.started[log]
 
     def _wait_for(self, url: str, needed: list[Process]) -> None:
         def answers() -> bool:
@@ -247,15 +257,6 @@ class Stack:
             return False
 
         assert until(answers, seconds=60), f"{url} never answered 200\n{self.output()}"
-
-
-def alive(mark: str) -> dict[int, str]:
-    """The command line of each process whose environment has `mark`, a "NAME=value"."""
-    return {
-        pid: _proc(pid, "cmdline").replace(b"\0", b" ").decode().strip()
-        for pid in _pids()
-        if mark.encode() in _proc(pid, "environ").split(b"\0")
-    }
 
 
 def _google(url: str) -> dict[str, str]:
@@ -278,20 +279,3 @@ def until(done: Callable[[], object], seconds: float) -> bool:
             return False
         time.sleep(0.05)
     return True
-
-
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _parent(pid: int) -> int:
-    stat = _proc(pid, "stat")  # "12 (name) S 11 …"; the name may contain anything, even brackets
-    return int(stat.rpartition(b")")[2].split()[1]) if stat else 0
-
-
-def _proc(pid: int, name: str) -> bytes:
-    """A file of /proc; empty if the process has ended or is another user's."""
-    try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return b""

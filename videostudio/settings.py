@@ -159,7 +159,7 @@ METRICS_TOKEN = env.str(
     validate=validate.Regexp(r"^$|^\S{16,}$", error="must be at least 16 characters, no spaces"),
 )
 METRICS_TOKEN_FALLBACKS: list[str] = env.keys("METRICS_TOKEN_FALLBACKS", "")
-PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "")
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "", validate=an_absolute_path)
 SENTRY_DSN = env.str("SENTRY_DSN", "")
 LOG_FORMAT = env.str(
     "LOG_FORMAT",

@@ -3,8 +3,7 @@
 The preview names the refusals that the rows show. What happens after it is reported for each job.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,15 +11,13 @@ from django import forms
 from django.utils import timezone
 
 from accounts.models import User
-from jobs import lifecycle, model_availability, pricing, refunds, removals, reruns
-from jobs.catalog import MODELS
-from jobs.models import ACTIVE, VideoJob
+from jobs import lifecycle, pricing, refunds, removals, reruns
+from jobs.admin import refusals
+from jobs.models import VideoJob
 from jobs.webhooks import registry
-from tokens_ledger import ledger
 from tokens_ledger.admin import NOTE_HELP_TEXT
-from tokens_ledger.refund_limit import DailyLimitReached
 from videostudio.core import formatting
-from videostudio.core.admin_actions import ActionRefused, ConfirmedAction
+from videostudio.core.admin_actions import ConfirmedAction
 from videostudio.core.admin_forms import ReasonForm
 
 
@@ -48,21 +45,13 @@ class RerunForm(ReasonForm):
 # ---- What each action does ----
 
 
-@contextmanager
-def _domain_refusals() -> Iterator[None]:
-    try:
-        yield
-    except tuple(SENTENCES) as refusal:
-        raise ActionRefused(SENTENCES[type(refusal)].format(refusal)) from refusal
-
-
-@_domain_refusals()
+@refusals.domain_refusals()
 def _refund(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     tokens = refunds.refund(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     return f"{formatting.format_tokens(tokens)} refunded."
 
 
-@_domain_refusals()
+@refusals.domain_refusals()
 def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     before = VideoJob.objects.select_for_update().get(pk=job.pk).tokens_refunded
     job = lifecycle.cancel(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
@@ -71,7 +60,7 @@ def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     return f"cancelled{_refund_note(job, job.tokens_refunded - before)}"
 
 
-@_domain_refusals()
+@refusals.domain_refusals()
 def _fail(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     tokens = lifecycle.force_fail(
         job=job, actor=actor, reason=answers["reason"], now=timezone.now()
@@ -85,20 +74,26 @@ def _refund_note(job: VideoJob, tokens: int) -> str:
     return "; it was already refunded." if job.tokens_consumed else "; it was free."
 
 
-@_domain_refusals()
+@refusals.domain_refusals()
 def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     charged = answers["price"] == "charged"
     new = order(job=job, actor=actor, reason=answers["reason"], charged=charged, now=timezone.now())
     return f"{done} as job {new.pk}, for {formatting.format_tokens(new.tokens_consumed)}."
 
 
-@_domain_refusals()
+@refusals.domain_refusals()
+def _run(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+    lifecycle.run_held(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
+    return "a worker starts it."
+
+
+@refusals.domain_refusals()
 def _resend(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     count = registry.resend(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     return "1 event is sent again." if count == 1 else f"{count} events are sent again."
 
 
-@_domain_refusals()
+@refusals.domain_refusals()
 def _take_down(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     removals.take_down(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
     return "its video is taken down."
@@ -115,6 +110,8 @@ REFUND_REASONS = (
 )
 END_REASONS = ("The customer asked for it", "Ordered twice by mistake", "Waited for too long")
 
+RUN_REASONS = ("Google did not make its video before the restore", "The customer still wants it")
+
 
 def _these(verb: str, noun: str = "job") -> Callable[[int, int], str]:
     return lambda count, tokens: f"{verb} {f'this {noun}' if count == 1 else f'{count} {noun}s'}"
@@ -124,57 +121,7 @@ def _refund_button(count: int, tokens: int) -> str:
     return f"Refund {formatting.format_tokens(tokens)}"
 
 
-# ---- Refusals that the rows show ----
-
-
-def _for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
-    return lambda jobs: [refusal(job) for job in jobs]
-
-
-def _refund_refusal(job: VideoJob) -> str:
-    if not job.tokens_consumed:
-        return "was never charged"
-    return "was already refunded" if job.tokens_refunded else ""
-
-
-def _end_refusal(job: VideoJob) -> str:
-    return "" if job.status in ACTIVE else f"has already ended ({job.status})"
-
-
-def _retry_refusal(job: VideoJob) -> str:
-    if job.status in ACTIVE:
-        return SENTENCES[reruns.JobStillActive]
-    if job.model not in MODELS:
-        return SENTENCES[reruns.ModelRetired]
-    if job.has_input_images:
-        return SENTENCES[reruns.InputImagesDeleted]
-    return ""
-
-
-def _fetch_refusals(jobs: list[VideoJob]) -> list[str]:
-    operations = reruns.operations_of(jobs=jobs)
-
-    def refusal(job: VideoJob) -> str:
-        if job.status in ACTIVE:
-            return SENTENCES[reruns.JobStillActive]
-        if job.video_removed_at:
-            return SENTENCES[reruns.VideoRemoved]
-        return "" if operations[job.pk] else SENTENCES[reruns.NoOperation]
-
-    return [refusal(job) for job in jobs]
-
-
-def _take_down_refusal(job: VideoJob) -> str:
-    if job.status in ACTIVE:
-        return SENTENCES[removals.StillActive]
-    if job.video_removed_at:
-        return SENTENCES[removals.AlreadyRemoved]
-    return "" if job.video_url else SENTENCES[removals.NoVideo]
-
-
-def _resend_refusals(jobs: list[VideoJob]) -> list[str]:
-    failed = registry.failed_of([job.pk for job in jobs])
-    return ["" if failed[job.pk] else SENTENCES[registry.NothingToResend] for job in jobs]
+# ---- What an action changes ----
 
 
 def _refund_token_change(job: VideoJob) -> int:
@@ -207,7 +154,7 @@ ACTIONS = [
         intro="The charge of each job is refunded to its user, at most once.",
         form=RefundForm,
         execute=_refund,
-        refusal_reasons=_for_each(_refund_refusal),
+        refusal_reasons=refusals.for_each(refusals.refund_refusal),
         token_change=_refund_token_change,
     ),
     _action(
@@ -218,7 +165,7 @@ ACTIONS = [
         intro="Each job ends now. As when a customer cancels, it is refunded "
         "unless it was already submitted to the provider, which charges for it.",
         execute=_cancel,
-        refusal_reasons=_for_each(_end_refusal),
+        refusal_reasons=refusals.for_each(refusals.end_refusal),
         token_change=_cancel_token_change,
     ),
     _action(
@@ -229,8 +176,18 @@ ACTIONS = [
         intro="Each job ends now as FAILED, and its charge is refunded.",
         form=RefundForm,
         execute=_fail,
-        refusal_reasons=_for_each(_end_refusal),
+        refusal_reasons=refusals.for_each(refusals.end_refusal),
         token_change=_refund_token_change,
+    ),
+    _action(
+        name="run",
+        label="Run",
+        button=_these("Run"),
+        reasons=RUN_REASONS,
+        intro="Each job is submitted to Google. If it was submitted before the restore too, Google "
+        "charges for two videos. To refund it instead, use “Mark as failed and refund”.",
+        execute=_run,
+        refusal_reasons=refusals.for_each(refusals.run_refusal),
     ),
     _action(
         name="retry",
@@ -239,7 +196,7 @@ ACTIONS = [
         reasons=REFUND_REASONS,
         intro="A new job with the same order is created.",
         execute=partial(_rerun, reruns.retry, "retried"),
-        refusal_reasons=_for_each(_retry_refusal),
+        refusal_reasons=refusals.for_each(refusals.retry_refusal),
         **RERUN,
     ),
     _action(
@@ -250,7 +207,7 @@ ACTIONS = [
         intro="A new job fetches the provider's finished video, "
         "without a new generation. Google keeps finished videos for about two days.",
         execute=partial(_rerun, reruns.fetch_again, "fetched again"),
-        refusal_reasons=_fetch_refusals,
+        refusal_reasons=refusals.fetch_refusals,
         **RERUN,
     ),
     _action(
@@ -262,7 +219,7 @@ ACTIONS = [
         "seconds. The job stays, and no tokens are refunded. This cannot be undone.",
         form=TakeDownForm,
         execute=_take_down,
-        refusal_reasons=_for_each(_take_down_refusal),
+        refusal_reasons=refusals.for_each(refusals.take_down_refusal),
     ),
     _action(
         name="resend",
@@ -272,29 +229,6 @@ ACTIONS = [
         intro="The events that did not reach the customer's server are sent once "
         "more, with the same id and content.",
         execute=_resend,
-        refusal_reasons=_resend_refusals,
+        refusal_reasons=refusals.resend_refusals,
     ),
 ]
-
-# Formatted with the exception as {0}.
-SENTENCES: dict[type[Exception], str] = {
-    ledger.AccountClosed: "belongs to a deleted account",
-    ledger.AlreadyRefunded: "was already refunded",
-    ledger.NothingToRefund: "was never charged",
-    VideoJob.DoesNotExist: "has been deleted",
-    reruns.JobStillActive: "has not ended yet",
-    reruns.InputImagesDeleted: "had images, which are deleted now: the customer must order again",
-    reruns.ModelRetired: "used a model that is no longer available",
-    model_availability.ModelUnavailable: "uses a model that Google does not offer at the moment",
-    registry.NothingToResend: "has no failed webhook delivery",
-    reruns.VideoRemoved: "had its video removed, which cannot be undone",
-    removals.StillActive: "has not ended yet",
-    removals.NoVideo: "has no video",
-    removals.AlreadyRemoved: "had its video removed before",
-    reruns.NoOperation: "has no known operation at the provider",
-    lifecycle.AlreadyFinished: "has already ended ({0})",
-    reruns.AlreadyRerun: "was already repeated as job {0}",
-    ledger.InsufficientTokens: "costs {0.cost} tokens, but the customer has {0.available}",
-    DailyLimitReached: "would exceed your daily limit of {0.limit:,} tokens ({0.left:,} left "
-    "today): ask an Operator",
-}

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from jobs.catalog import MODELS
 from jobs.failures import ERROR_CODES
-from jobs.models import Status, VideoJob, WebhookDelivery
+from jobs.models import HELD, Status, VideoJob, WebhookDelivery
 from jobs.stats import lateness
 from videostudio.core.admin_filters import PeriodFilter
 
@@ -93,6 +93,16 @@ class Late(admin.SimpleListFilter):
             case "waiting":
                 return lateness.limits(now=now).waiting(queryset, now=now)
         return queryset
+
+
+class Held(admin.SimpleListFilter):
+    title, parameter_name = "held", "held"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Held after a restore")]
+
+    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
+        return queryset.filter(stage="", next_step_at=HELD) if self.value() else queryset
 
 
 class Ordered(PeriodFilter):

@@ -56,7 +56,13 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     change_form_template = "admin/jobs/videojob/job.html"
     ordering = ("-created_at", "-id")
     list_filter = (
-        *(("status", filters.StatusFilter), filters.Late, filters.ErrorCode, filters.Ordered),
+        *(
+            ("status", filters.StatusFilter),
+            filters.Late,
+            filters.Held,
+            filters.ErrorCode,
+            filters.Ordered,
+        ),
         *(filters.Refunded, filters.Model, "mock_mode", "private", filters.FailedWebhook),
     )
     search_fields = ("id",)  # enables the search box; search.py does the search

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.conf import settings
 
 from jobs import model_availability
-from jobs.models import Stage, Status, VideoJob
+from jobs.models import HELD, Stage, Status, VideoJob
 from jobs.stats import estimates, lateness, queries, waiting_line
 from videostudio.core import formatting
 
@@ -25,10 +25,18 @@ class Outlook:
     next: str
 
 
+HELD_AFTER_RESTORE = Outlook(
+    "The service was restored from a backup, and Google may have this job already.",
+    "Run it, or mark it as failed and refund it: no worker starts it before.",
+)
+
+
 def of(*, job: VideoJob, now: datetime) -> Outlook | None:
     """None if the job has ended. The first cause that holds the job up is named."""
     if not job.next_step_at:
         return None
+    if job.next_step_at == HELD:
+        return HELD_AFTER_RESTORE
     clocks = queries.clocks()
     if not clocks.workers_alive(now=now):
         ever = clocks.has_ticked(now=now)
@@ -73,7 +81,7 @@ def _of_user(job: VideoJob) -> Outlook | None:
     limit = settings.VIDEO_MAX_ACTIVE_JOBS
     of_user = VideoJob.objects.for_user(job.user_id)
     running = of_user.filter(status=Status.RUNNING).count()
-    earlier = of_user.filter(status=Status.PENDING, created_at__lt=job.created_at)
+    earlier = of_user.waiting().filter(created_at__lt=job.created_at)
     if running + earlier.order_by()[:limit].count() < limit:
         return None
     jobs = "1 job" if running == 1 else f"{running} jobs"

@@ -5,6 +5,7 @@ refund. If the update matches no row, another process was first: the functions f
 change nothing and return False. No network call is made here.
 """
 
+from jobs.lifecycle.holds import NotHeld, hold_unsubmitted, run_held
 from jobs.lifecycle.requests import (
     AlreadyFinished,
     cancel,
@@ -27,6 +28,7 @@ from jobs.lifecycle.steps import (
 
 __all__ = [
     "AlreadyFinished",
+    "NotHeld",
     "cancel",
     "create",
     "create_generating",
@@ -34,8 +36,10 @@ __all__ = [
     "fail",
     "force_fail",
     "generated",
+    "hold_unsubmitted",
     "progressed",
     "requeue",
+    "run_held",
     "set_private",
     "start",
     "step_failed",

@@ -13,10 +13,11 @@ from jobs.models.removals import VideoRemoval
 from jobs.models.video_job import SPEC_COLUMNS, VideoJob
 from jobs.models.waiting_line import LineSnapshot, Turn
 from jobs.models.webhooks import Webhook, WebhookDelivery, WebhookSender
-from jobs.statuses import ACTIVE, Stage, Status
+from jobs.statuses import ACTIVE, HELD, Stage, Status
 
 __all__ = [
     "ACTIVE",
+    "HELD",
     "SPEC_COLUMNS",
     "Heartbeat",
     "IdempotencyKey",

@@ -20,6 +20,12 @@ class SubmissionGate(models.Model):
     looked_at = models.DateTimeField(
         null=True, help_text="When a worker last checked which jobs can start."
     )
+    database = models.CharField(
+        max_length=32,
+        default="",
+        db_default="",
+        help_text="The tables for which it is open: others are a restored copy. See `restores`.",
+    )
 
     def __str__(self) -> str:
         return f"open from {self.opens_at}"

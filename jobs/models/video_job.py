@@ -34,7 +34,8 @@ def _newest_first(name: str, **condition: Any) -> models.Index:
 class VideoJob(models.Model):
     """One requested video.
 
-    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished.
+    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished, HELD
+    that staff must decide first.
     `crash_count` is incremented when a step is claimed and reset when it ends, so it counts steps
     that killed their worker. `version` is incremented by every change that a client can see.
     """
@@ -177,6 +178,7 @@ class VideoJob(models.Model):
             ("export_videojob", "Can export jobs"),
             ("resend_videojob", "Can send a job's webhook again"),
             ("take_down_videojob", "Can take down a job's video"),
+            ("run_videojob", "Can run a held job"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=Status.values), name="job_status_known"),

@@ -140,7 +140,7 @@ def _rows(now: datetime) -> Iterable[Any]:
             n=Count("pk"),
             n_private=Count("pk", filter=Q(private=True)),
             oldest_pending=queries.OLDEST_PENDING,
-            for_veo=Count("pk", filter=Q(status=Status.PENDING, mock_mode=False)),
+            for_veo=Count("pk", filter=queries.WAITING & Q(mock_mode=False)),
             submit_retries=Count("pk", filter=SUBMIT_RETRY),
             poll_retries=Count("pk", filter=POLL_RETRY),
             store_retries=Count("pk", filter=STORE_RETRY),

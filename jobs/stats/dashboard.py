@@ -155,6 +155,7 @@ def _queue(now: datetime) -> Figures:
     active = queries.active_jobs()
     return {
         "waiting": active.pending,
+        "held": active.held,
         "running": active.running,
         "oldest_wait": active.oldest_wait(now=now),
         **lateness.counts(now=now),
@@ -167,7 +168,7 @@ def _queue(now: datetime) -> Figures:
 
 def _wait_reasons() -> list[tuple[str, int]]:
     """What the owners of PENDING jobs read, and how many do."""
-    pending = VideoJob.objects.filter(status=Status.PENDING).order_by()
+    pending = VideoJob.objects.waiting().order_by()
     rows = pending.values_list("status_message").annotate(n=Count("pk"))
     return list(rows.order_by("-n", "status_message")[:REASONS])
 

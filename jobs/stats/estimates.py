@@ -54,7 +54,7 @@ def progress(*, job: VideoJob, now: datetime) -> int:
 
 
 def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetime) -> int | None:
-    """Seconds until an active job ends; None when unknown or ended.
+    """Seconds until an active job ends; None when unknown, held or ended.
 
     In steps of five, from ten minutes in whole minutes. A waiting job's time to start follows from
     Google's limits alone, not from that of its user. Returns None once a job has run longer than
@@ -63,12 +63,12 @@ def remaining_seconds(*, job: VideoJob, queue_position: int | None, now: datetim
     if job.expected_seconds is None or job.status not in (Status.PENDING, Status.RUNNING):
         return None
     if job.status == Status.PENDING:
+        if queue_position is None:  # it is held
+            return None
         left = job.expected_seconds
         if not job.mock_mode:  # the mock has no limits
             left += round(
-                seconds_to_start(
-                    position=queue_position or 0, run_seconds=job.expected_seconds, now=now
-                )
+                seconds_to_start(position=queue_position, run_seconds=job.expected_seconds, now=now)
             )
     else:
         left = round(job.expected_seconds - (now - (job.started_at or now)).total_seconds())

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.core.cache import caches
 from django.db.models import Q, QuerySet
 
-from jobs.models import Stage, Status, VideoJob
+from jobs.models import HELD, Stage, Status, VideoJob
 from jobs.stats import queries
 
 SAMPLE, MIN_SAMPLE = 200, 20  # jobs; with fewer, the 95th percentile means nothing
@@ -17,7 +17,7 @@ LONG_WAIT = timedelta(minutes=5)  # while workers are running
 CACHE_SECONDS = 5
 MOST = 5_000  # jobs that are counted
 
-STUCK, WAITS_LONG = "stuck", "long wait"
+STUCK, WAITS_LONG, HELD_BY_RESTORE = "stuck", "long wait", "held"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Limits:
     wait: timedelta
 
     def label(self, *, job: VideoJob, now: datetime) -> str:
-        """STUCK, WAITS_LONG, or "" if `job` is not late."""
+        """STUCK, WAITS_LONG, HELD_BY_RESTORE, or "" if `job` is not late."""
+        if job.next_step_at == HELD:
+            return HELD_BY_RESTORE
         if job.status == Status.PENDING:
             return WAITS_LONG if job.created_at < now - self.wait else ""
         if job.status != Status.RUNNING or not job.next_step_at:
@@ -50,7 +52,7 @@ class Limits:
     def waiting(self, jobs: QuerySet[VideoJob], *, now: datetime) -> QuerySet[VideoJob]:
         """Those of `jobs` that wait for too long, by the condition of an index."""
         late = Q(created_at__lt=now - self.wait)
-        return jobs.filter(late, stage="", next_step_at__isnull=False)
+        return jobs.filter(late, stage="", next_step_at__lt=HELD)
 
 
 def limits(*, now: datetime) -> Limits:

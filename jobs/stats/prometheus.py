@@ -118,6 +118,7 @@ def _jobs(now: datetime) -> Iterator[Metric]:
         "Since the oldest of them was generated",
         active.oldest_unstored_age(now=now),
     )
+    yield gauge("held_jobs", "PENDING jobs that staff must run or refund", active.held)
     yield gauge("upstream_in_flight", "Jobs in flight at Google Veo", active.in_flight)
     limit = settings.VEO_MAX_IN_FLIGHT
     yield gauge("upstream_in_flight_limit", "VEO_MAX_IN_FLIGHT of this web process", limit)

@@ -10,13 +10,14 @@ from django.conf import settings
 from django.db.models import Count, Min, Q, Subquery
 from django_q.models import OrmQ
 
-from jobs.models import Stage, Status, SubmissionGate, Tick, VideoJob, VideoRemoval
+from jobs.models import HELD, Stage, Status, SubmissionGate, Tick, VideoJob, VideoRemoval
 
 PERIOD = timedelta(seconds=1)  # between two ticks
 MAX_TICK_AGE = timedelta(seconds=15)  # if the last tick is older, no cluster is running
 EVER = timedelta(days=3650)  # before the first tick, the row has a date in the last century
 TYPICAL_SAMPLE = 20  # jobs whose median is the typical run time
-OLDEST_PENDING = Min("created_at", filter=Q(status=Status.PENDING))
+WAITING = Q(status=Status.PENDING, next_step_at__lt=HELD)
+OLDEST_PENDING = Min("created_at", filter=WAITING)
 UNSTORED = Q(stage=Stage.STORING, failure_count__gt=0)
 IN_FLIGHT = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 
@@ -46,6 +47,7 @@ class ActiveJobs:
     oldest_pending: datetime | None
     unstored: int  # finished videos that could not be stored yet
     oldest_unstored: datetime | None  # when the oldest of them was generated
+    held: int  # PENDING jobs, not counted in `counts`, about which staff must decide
 
     @property
     def pending(self) -> int:
@@ -94,17 +96,20 @@ def active_jobs() -> ActiveJobs:
         )
     )
     counts: dict[tuple[str, str], int] = {(Status.RUNNING, stage): n for stage, n, *_ in running}
-    # By these two columns alone, which the constraints allow only to PENDING jobs: `status` is not
-    # in the index.
-    waiting = VideoJob.objects.filter(stage="", next_step_at__isnull=False)
-    if pending := waiting.count():
-        counts[Status.PENDING, ""] = pending
+    # By these two columns alone: `status` is not in the index.
+    pending = VideoJob.objects.filter(stage="", next_step_at__isnull=False).aggregate(
+        waiting=Count("stage", filter=Q(next_step_at__lt=HELD)),
+        held=Count("stage", filter=Q(next_step_at=HELD)),
+    )
+    if pending["waiting"]:
+        counts[Status.PENDING, ""] = pending["waiting"]
     return ActiveJobs(
         counts=counts,
         in_flight=sum(in_flight for _, _, in_flight, *_ in running),
-        oldest_pending=waiting.aggregate(oldest=Min("created_at"))["oldest"],
+        oldest_pending=VideoJob.objects.waiting().aggregate(oldest=Min("created_at"))["oldest"],
         unstored=sum(unstored for *_, unstored, _ in running),
         oldest_unstored=min((generated for *_, generated in running if generated), default=None),
+        held=pending["held"],
     )
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 
-from jobs import lifecycle
+from jobs import lifecycle, restores
 from jobs.models import Stage, Status, SubmissionGate, VideoJob
 from jobs.stats import waiting_line
 
@@ -23,13 +23,16 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
     """Start up to `limit` PENDING jobs and lease them to the caller for submission.
 
     Fair across users. Respects each user's limit of running jobs and, for jobs that go to Veo, the
-    installation's upstream limits. Callers are serialized by a row lock.
+    installation's upstream limits. Starts nothing in a restored database (`restores`). Callers are
+    serialized by a row lock.
     """
     if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now).exists():
         return []
     with transaction.atomic():
         gate = SubmissionGate.objects.select_for_update().get()
         SubmissionGate.objects.update(looked_at=now)
+        if restores.is_unconfirmed():
+            return []
         slots, no_slot_reason = _free_upstream_slots(gate, now)
         chosen = _choose(limit, slots, no_slot_reason, now)
         jobs = list(

@@ -9,7 +9,16 @@ from typing import cast
 from django.conf import settings
 from django.utils import timezone
 
-from jobs import events, lifecycle, messages, model_availability, removals, stored_images, wakeup
+from jobs import (
+    events,
+    lifecycle,
+    messages,
+    model_availability,
+    removals,
+    restores,
+    stored_images,
+    wakeup,
+)
 from jobs.failures import INTERNAL, Failure
 from jobs.models import Stage, Status, VideoJob
 from jobs.providers import provider_for
@@ -43,8 +52,11 @@ def tick() -> None:
 def fail_unknown_submissions() -> None:
     """Fail and refund jobs whose worker died before the provider's answer was recorded.
 
-    They are never submitted a second time: the provider may have accepted the first.
+    They are never submitted a second time: the provider may have accepted the first. In a restored
+    database staff decide about them.
     """
+    if restores.is_unconfirmed():
+        return
     now = timezone.now()
     failure = replace(UNKNOWN_SUBMISSION, detail="no answer was recorded within the lease")
     for job in leases.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):

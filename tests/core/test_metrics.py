@@ -75,7 +75,7 @@ class TestEndpoint:
         for name in (
             *("queue_depth", "oldest_wait_seconds", "upstream_in_flight"),
             *("unstored_videos", "oldest_unstored_seconds", "webhook_oldest_due_seconds"),
-            *("gate_closed_seconds", "ledger_imbalance_tokens"),
+            *("gate_closed_seconds", "ledger_imbalance_tokens", "held_jobs"),
             *("ledger_check_completed", "ledger_check_findings"),
         ):
             assert found[name] == 0, name

@@ -68,6 +68,7 @@ INVALID = {
     "TRUSTED_PROXIES": ["-1", "11"],
     "MEDIA_ROOT": ["", "media", "./media"],
     "STAGING_DIR": ["staging", "./staging"],
+    "PROMETHEUS_MULTIPROC_DIR": ["metrics"],
     **{name: ["20", "0/min", "20/fortnight"] for name in RATES},
     "DATABASE_URL": [
         "nonsense",

@@ -36,6 +36,7 @@ WORDS = {
     "GET",
     "POST",
     "DELETE",
+    "INSERT",
     "UPDATE",
     "SIGTERM",
     "OPTIONS",
@@ -46,7 +47,7 @@ ROOMS = "\n".join(
     for room in ("accounts", "jobs", "tokens_ledger", "videostudio")
     for file in PROJECT.glob(f"{room}/**/*.py")
 )
-OF_THE_MACHINE = ("/srv/", "/etc/", "/var/", "/proc/", "/usr/", "/tmp")
+OF_THE_MACHINE = ("/srv/", "/etc/", "/var/", "/run/", "/proc/", "/usr/", "/tmp")
 JOB = "550e8400-e29b-41d4-a716-446655440000"
 
 

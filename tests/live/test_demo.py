@@ -17,8 +17,9 @@ from jobs.providers.mock import SAMPLES
 from tests.client import ApiClient
 from tests.fakes import VertexImitation
 from tests.postgres import free_port
+from tests.processes import alive
 from tests.run import PROJECT
-from tests.stack import alive, until
+from tests.stack import until
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
 

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import itertools
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,17 +14,10 @@ import pytest
 import requests
 
 from tests.client import ApiClient
+from tests.shared_socket import SharedSocket
 from tests.stack import until
 
 pytestmark = pytest.mark.live
-
-SERVER = ("-m", "gunicorn", "-c", "python:videostudio.gunicorn", "videostudio.wsgi")
-ACTIVATE = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
 
 
 class Balancer:
@@ -115,31 +107,13 @@ def test_webs_behind_a_load_balancer_restart_in_turn_without_a_failed_request(st
 
 def test_single_server_keeps_its_port_while_it_restarts(stack):
     running = stack(webs=0)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    log = running.folder / "web-of-a-socket.log"
-
-    def start():
-        with log.open("ab") as output:
-            running.started[log] = subprocess.Popen(
-                [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *SERVER],
-                cwd=running.project,
-                env=running.env,
-                pass_fds=[listener.fileno()],
-                stdout=output,
-                stderr=output,
-            )
-
-    with listener:
-        start()  # the requests below wait until it serves
-        running.urls.append(url)
+    with SharedSocket(running) as shared:
+        log = shared.start_web()
         alice = running.user("alice", tokens=1_000_000)
-        with load(alice, lambda: url) as statuses:
+        with load(alice, lambda: running.url) as statuses:
             for _ in range(2):
                 assert until(more_than(statuses, len(statuses)), 20)
-                running.started[log].terminate()
-                assert running.started[log].wait(40) == 0
-                start()
+                shared.restart(log)
                 assert until(more_than(statuses, len(statuses) + 2), 20)
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import User
+from jobs import restores
 from jobs.input_images import Image
 from jobs.models import JobImage, VideoJob, Webhook, WebhookDelivery
 from jobs.providers.base import Inputs
@@ -14,12 +15,12 @@ from tests.job_states import kept
 from tests.staff_site import LIST, ROLES, page_of, press
 from tokens_ledger.models import Entry
 
-JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail", "take_down", "resend"}
+JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail", "take_down", "resend", "run"}
 TOKEN_ACTIONS = {"grant", "adjust"}
 MAY = {
     "Support": {"refund", "cancel", "take_down", "resend", "revoke_keys"},
     "Operator": {
-        *("refund", "cancel", "retry", "fetch", "fail", "take_down", "resend"),
+        *("refund", "cancel", "retry", "fetch", "fail", "take_down", "resend", "run"),
         *("deactivate", "revoke_keys"),
     },
     "Finance": {"grant", "adjust", "export"},
@@ -98,7 +99,8 @@ class TestActions:
     def test_object_pages_link_permitted_actions_only(self, browser, role, new_job, alice):
         if role == "nobody":
             return
-        jobs = [new_job("SUCCEEDED"), new_job("generating")]
+        jobs = [new_job("SUCCEEDED"), new_job("generating"), new_job(mock_mode=False)]
+        restores.after_restore(now=timezone.now())
         api_keys.create(user=alice, name="Renderer", now=timezone.now())
         failed_delivery(jobs[0])
         pages = [page_of(job) for job in jobs] + [f"/admin/accounts/user/{alice.pk}/change/"]

@@ -1,0 +1,66 @@
+"""Restored databases. A backup shows jobs as waiting that were submitted after it was made.
+
+The row `SubmissionGate` names the tables for which it is open. In a database that was restored from
+a dump the tables are others, so workers submit nothing until `manage.py after_restore` has held the
+jobs that Google might be asked for a second time. A restored copy of the server's files has the
+same tables: there, run the command before the workers start.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from jobs import lifecycle
+from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob, WebhookDelivery
+
+# PostgreSQL gives each table a number once, which a dump does not contain and pg_upgrade keeps.
+TABLES = "SELECT 'jobs_submissiongate'::regclass::oid || '/' || 'jobs_videojob'::regclass::oid"
+
+
+@dataclass(frozen=True)
+class Report:
+    newest_event: datetime | None  # what happened later is not in the database
+    held_now: int
+    held: int
+    in_flight: int  # jobs that go on, because the provider's operation is known
+    webhooks: int  # events that are sent, some of them for the second time
+
+
+def after_restore(*, now: datetime) -> Report:
+    """Hold the jobs that might be submitted for a second time, and let workers submit the others.
+
+    Nothing changes for jobs that are held already.
+    """
+    with transaction.atomic():
+        SubmissionGate.objects.select_for_update().get()
+        newest = JobEvent.objects.order_by("-id").values_list("created_at", flat=True).first()
+        held_now = lifecycle.hold_unsubmitted(now=now)
+        SubmissionGate.objects.update(database=_tables())
+    return Report(
+        newest_event=newest,
+        held_now=held_now,
+        held=VideoJob.objects.held().count(),
+        in_flight=VideoJob.objects.filter(
+            status=Status.RUNNING, stage__in=(Stage.GENERATING, Stage.STORING)
+        ).count(),
+        webhooks=WebhookDelivery.objects.filter(next_try_at__isnull=False).count(),
+    )
+
+
+def is_unconfirmed() -> bool:
+    """Whether the database was restored from a dump, and `after_restore` has not been run yet."""
+    gate = SubmissionGate.objects.get()
+    if not gate.database:  # a new database, or one that an older release has used
+        SubmissionGate.objects.filter(database="").update(database=_tables())
+        return False
+    return gate.database != _tables()
+
+
+def _tables() -> str:
+    """ "" on SQLite, whose copies cannot be told from the original."""
+    if connection.vendor != "postgresql":
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        return cursor.fetchone()[0]
