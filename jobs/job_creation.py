@@ -11,7 +11,7 @@ from django.db.models import Count, UUIDField
 from accounts.models import ApiKey
 from jobs import lifecycle, messages, model_availability, pricing, stored_images, wakeup
 from jobs.catalog import OPERATION, VideoSpec
-from jobs.models import IdempotencyKey, JobEvent, VideoJob
+from jobs.models import HELD, IdempotencyKey, JobEvent, VideoJob
 from jobs.providers.base import Inputs
 from jobs.stats import estimates, waiting_line
 from jobs.webhooks import registry
@@ -184,7 +184,9 @@ def _check_active_jobs(user: Any, now: datetime) -> None:
         return
     others = VideoJob.objects.for_user(user).active()
     waits = [
-        estimates.remaining_seconds(job=other, queue_position=None, now=now) for other in others
+        estimates.remaining_seconds(job=other, queue_position=0, now=now)
+        for other in others
+        if other.next_step_at != HELD
     ]
     known = [wait for wait in waits if wait is not None]
     raise TooManyActiveJobs(active=active, limit=limit, wait_seconds=min(known) if known else None)

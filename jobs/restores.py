@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
 
 from jobs import lifecycle
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob, WebhookDelivery
 
 # PostgreSQL gives each table a number once, which a dump does not contain and pg_upgrade keeps.
-TABLES = "SELECT 'jobs_submissiongate'::regclass::oid || '/' || 'jobs_videojob'::regclass::oid"
+# Copies of an SQLite database cannot be told from the original.
+TABLES = {
+    "postgresql": "'jobs_submissiongate'::regclass::oid || '/' || 'jobs_videojob'::regclass::oid",
+    "sqlite": "''",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ def after_restore(*, now: datetime) -> Report:
         SubmissionGate.objects.select_for_update().get()
         newest = JobEvent.objects.order_by("-id").values_list("created_at", flat=True).first()
         held_now = lifecycle.hold_unsubmitted(now=now)
-        SubmissionGate.objects.update(database=_tables())
+        _, present = _tables()
+        SubmissionGate.objects.update(database=present)
     return Report(
         newest_event=newest,
         held_now=held_now,
@@ -50,17 +56,14 @@ def after_restore(*, now: datetime) -> Report:
 
 def is_unconfirmed() -> bool:
     """Whether the database was restored from a dump, and `after_restore` has not been run yet."""
-    gate = SubmissionGate.objects.get()
-    if not gate.database:  # a new database, or one that an older release has used
-        SubmissionGate.objects.filter(database="").update(database=_tables())
+    confirmed, present = _tables()
+    if present and not confirmed:  # a new database, or one that an older release has used
+        SubmissionGate.objects.filter(database="").update(database=present)
         return False
-    return gate.database != _tables()
+    return confirmed != present
 
 
-def _tables() -> str:
-    """ "" on SQLite, whose copies cannot be told from the original."""
-    if connection.vendor != "postgresql":
-        return ""
-    with connection.cursor() as cursor:
-        cursor.execute(TABLES)
-        return cursor.fetchone()[0]
+def _tables() -> tuple[str, str]:
+    """The tables for which the gate is open, and those of this database."""
+    present = RawSQL(TABLES[connection.vendor], ())
+    return SubmissionGate.objects.values_list("database", present).get()

@@ -167,4 +167,4 @@ class TestPages:
 
     def test_readiness(self, asks, anonymous, new_job):
         Tick.objects.update(next_at=timezone.now() + queries.PERIOD)
-        asks("/readyz", 11, by=anonymous)  # two for heartbeats and periodic tasks
+        asks("/readyz", 12, by=anonymous)  # two for heartbeats and periodic tasks, one for restores
