@@ -34,9 +34,14 @@ BAD_TOKEN = ("401", "TokenNotValid")
 
 
 def shown() -> Iterator[tuple[str, str, str, str, str, Any]]:
-    """The operation, method, path, status, name and body of each example of an error."""
+    """The operation, method, path, status, name and body of each example of an error.
+
+    `test_openai_schema` has those of the OpenAI format.
+    """
     schema = json.loads(documents()["json"].body)
     for path, methods in schema["paths"].items():
+        if not path.startswith("/api/"):
+            continue
         for method, operation in methods.items():
             for status, response in operation["responses"].items():
                 content = response.get("content", {}).get("application/json", {})
