@@ -8,7 +8,7 @@ entry, which the triggers refuse, is found by the next check.
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, Sum, Value
+from django.db.models import Q, QuerySet, Sum, Value
 
 from tokens_ledger.models import Account, Entry, LedgerCheck
 
@@ -34,17 +34,15 @@ def stored_and_newer(*, most: int) -> dict[str, int] | None:
     """The sum of each kind of entry; None if more than `most` entries are newer than the last
     completed check.
     """
-    until, _ = _stored()
+    until, stored = _stored()
     newer = Entry.objects.filter(id__gt=until).order_by()
-    return None if newer[: most + 1].count() > most else by_kind()
+    return None if newer[: most + 1].count() > most else _added_up(stored, newer)
 
 
 def by_kind() -> dict[str, int]:
     """The sum of each kind of entry. Until a check is completed, all entries are added up."""
     until, stored = _stored()
-    newer = Entry.objects.filter(id__gt=until).order_by().values_list("kind")
-    found = dict(newer.annotate(Sum("amount")))
-    return {kind: stored.get(kind, 0) + found.get(kind, 0) for kind in Entry.Kind.values}
+    return _added_up(stored, Entry.objects.filter(id__gt=until).order_by())
 
 
 def imbalance() -> int:
@@ -60,6 +58,11 @@ def imbalance() -> int:
     )
     found = {name: number or 0 for name, number in rows}
     return found.get("balances", 0) - found.get("entries", 0) - sum(stored.values())
+
+
+def _added_up(stored: dict[str, int], newer: QuerySet[Entry]) -> dict[str, int]:
+    found = dict(newer.values_list("kind").annotate(Sum("amount")))
+    return {kind: stored.get(kind, 0) + found.get(kind, 0) for kind in Entry.Kind.values}
 
 
 def _stored() -> tuple[int, dict[str, int]]:
