@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from jobs.storage.base import StorageError
 from videostudio.core.private_folder import private_folder
 from videostudio.core.process_metrics import gauge, harmless
 
@@ -26,9 +27,11 @@ def folder() -> Path:
     return private_folder(Path(path), what="staging folder")
 
 
-def is_full() -> bool:
-    """Whether another video would exceed STAGING_MAX_BYTES."""
-    return _bytes() >= settings.STAGING_MAX_BYTES
+def keep(job_id: UUID) -> None:
+    """Keep the video at `partial_path`. Raises StorageError if STAGING_MAX_BYTES are in use."""
+    if _bytes() >= settings.STAGING_MAX_BYTES:
+        raise StorageError("the staging folder is full", retryable=True, needs_operator=True)
+    partial_path(job_id).replace(video_path(job_id))
 
 
 def is_filling() -> bool:

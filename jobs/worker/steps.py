@@ -261,11 +261,7 @@ def _poll(job: VideoJob) -> Running | Finished:
             answer = provider.poll(operation=job.operation, into=partial)
         if isinstance(answer, Finished):
             mp4.check(partial)
-            if staging.is_full():
-                raise StorageError(
-                    "the staging folder is full", retryable=True, needs_operator=True
-                )
-            partial.replace(staging.video_path(job.pk))
+            staging.keep(job.pk)
         return answer
     except OSError as error:  # for example, a full disk
         raise StorageError.of(error) from error
