@@ -123,7 +123,7 @@ def test_web_process_without_a_database_is_up_but_unready(stack):
             running.env["DATABASE_URL"] = f"postgres://studio:hunter2@{address}/studio"
             running.start_web()
             status, wrong, seconds = readiness(running.urls[-1])
-            assert (status, len(wrong)) == (503, 6)
+            assert (status, len(wrong)) == (503, 7)
             assert seconds < patience
     assert "Traceback" not in running.output()
     assert "hunter2" not in running.output()
@@ -137,7 +137,7 @@ def test_web_process_is_unready_at_once_when_its_database_is_dropped(stack):
     running.kill(cluster.pid)  # it would wait
     drop_database(running.server, running.database_url)
     status, wrong, seconds = readiness(running.url)
-    assert (status, len(wrong)) == (503, 6)
+    assert (status, len(wrong)) == (503, 7)
     assert seconds < 2
     assert "Traceback" not in running.output()
     answer = ApiClient(running.url, TOKEN).get("/metrics")
