@@ -24,7 +24,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from accounts import api_keys
 from accounts.models import User
 from jobs import job_creation
-from jobs.models import IdempotencyKey, Status, Tally, VideoJob, VideoRemoval, WebhookDelivery
+from jobs.models import HELD, IdempotencyKey, Status, Tally, VideoJob, VideoRemoval, WebhookDelivery
 from jobs.providers.base import Inputs
 from jobs.webhooks import registry
 from tests.pages import staff_scene
@@ -177,6 +177,9 @@ def _more_rows() -> None:
     job = VideoJob.objects.filter(user=lucia).order_by("created_at").first()
     assert job
     IdempotencyKey.objects.create(user=lucia, key="k" * 8, job_id=job.pk, created_at=now)
+    held = VideoJob.objects.waiting().filter(user=maria).order_by("created_at").first()
+    assert held
+    VideoJob.objects.filter(pk=held.pk).update(next_step_at=HELD)
     ended = VideoJob.objects.filter(status=Status.SUCCEEDED).order_by("created_at").first()
     assert ended
     url = "https://shop.example/hook"

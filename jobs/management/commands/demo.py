@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ TOKENS = 500
 KEY_NAME = "Demo"
 START_SECONDS = 30
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
+interrupted = threading.Event()
 ORDER = {
     "prompt": "A cinematic shot of a sunset over mountains",
     "model": "veo-3.1-fast-generate-preview",
@@ -53,7 +55,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, port: int, once: bool, no_mock: bool, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for signum in ENDINGS:
+            signal.signal(signum, _interrupt)
         _refuse_busy(port)
         if no_mock and not veo_is_configured():
             raise CommandError("MOCK=0 needs GOOGLE_API_KEY or GOOGLE_CLOUD_PROJECT")
@@ -102,10 +105,11 @@ class Services:
             )
 
     def fail_if_ended(self) -> None:
+        if interrupted.is_set():  # Python drops an exception that is raised within a callback
+            raise KeyboardInterrupt
         if self.process.poll() is not None:
-            raise CommandError(
-                f"web or worker ended:\n{self.log.read_text(errors='replace')[-2000:]}"
-            )
+            log = self.log.read_text(errors="replace")
+            raise CommandError(f"web or worker ended:\n{log[-2000:]}")
 
     def wait(self) -> None:
         while True:
@@ -146,16 +150,13 @@ class Client:
 
     def make_a_video(self, *, mock: bool) -> None:
         order = ORDER | {"mockMode": "true" if mock else "false"}
-        job = self._call(
-            "POST", "video-jobs", data=order, files={"initialImage": ("first.png", _picture())}
-        )
+        files = {"initialImage": ("first.png", _picture())}
+        job = self._call("POST", "video-jobs", data=order, files=files)
         self.say(f"Job {job['id']}: {order['prompt']}")
         job = self._watch(job)
         if job["status"] != "SUCCEEDED":
             raise CommandError(f"{job['status']}: {job['errorMessage']} ({job['errorCode']})")
-        size = self._check_download(job)
-        self.say(f"An MP4 of {size:,} bytes:")
-        self.say(f"  {job['cloudinaryUrl']}")
+        self.say(f"An MP4 of {self._check_download(job):,} bytes:\n  {job['cloudinaryUrl']}")
 
     def show_ledger(self) -> None:
         self.say("\nThe ledger's last lines:")
@@ -174,8 +175,7 @@ class Client:
             seen = len(job["logs"])
             if job["completedAt"]:
                 return job
-            bar = _bar(job)
-            if bar != drawn:
+            if (bar := _bar(job)) != drawn:
                 self._draw(bar)
                 drawn = bar
             time.sleep(0.5)
@@ -232,6 +232,11 @@ def _services(port: int, extra_settings: dict[str, str]) -> Iterator[Services]:
             services.stop()
 
 
+def _interrupt(*_: Any) -> None:
+    interrupted.set()
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
     """Delay Ctrl-C until the end of a fork: Python drops an exception that is raised within."""
@@ -254,10 +259,8 @@ def _refuse_busy(port: int) -> None:
         try:
             probe.bind(("0.0.0.0", port))
         except (OSError, OverflowError) as error:
-            other = 8002 if port == 8001 else 8001
-            raise CommandError(
-                f"Port {port} cannot be used ({error}). Choose another: make demo PORT={other}"
-            ) from error
+            advice = f"Choose another: make demo PORT={8002 if port == 8001 else 8001}"
+            raise CommandError(f"Port {port} cannot be used ({error}). {advice}") from error
 
 
 def _user(name: str, *, staff: bool) -> str:
