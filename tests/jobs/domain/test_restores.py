@@ -4,6 +4,7 @@ import io
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from jobs import restores
@@ -19,9 +20,9 @@ UNTOUCHED = ("generating", "storing", "SUCCEEDED", "FAILED", "CANCELLED")
 @pytest.fixture
 def restored(db, monkeypatch):
     """Makes the database look restored: it has other tables than those that workers have seen."""
-    monkeypatch.setattr("jobs.restores._tables", lambda: "1/2")
+    monkeypatch.setitem(restores.TABLES, connection.vendor, "'1/2'")
     restores.is_unconfirmed()
-    monkeypatch.setattr("jobs.restores._tables", lambda: "3/4")
+    monkeypatch.setitem(restores.TABLES, connection.vendor, "'3/4'")
 
 
 def after_restore():
