@@ -67,7 +67,7 @@ def main() -> None:
             assert user.put("/api/v1/webhook", json={"url": hooks.url}).status_code == 201
         _run(stack, ORDER, options.jobs // USERS)
         _run(stack, CANCEL, *range(END_PROCESSES))
-        job = user.get("/api/v1/video-jobs").json()["results"][0]["id"]
+        job = user.get("/api/v1/video-jobs").json()["jobs"][0]["id"]
         started = time.monotonic()
         for _ in range(2):
             stack.start_cluster()
