@@ -1,9 +1,9 @@
 """Restored databases. A backup shows jobs as waiting that were submitted after it was made.
 
-The row `SubmissionGate` names the tables for which it is open. In a database that was restored from
-a dump the tables are others, so workers submit nothing until `manage.py after_restore` has held the
-jobs that Google might be asked for a second time. A restored copy of the server's files has the
-same tables: there, run the command before the workers start.
+The row `SubmissionGate` names the server and the table for which it is open. A dump that is restored
+makes another table, or the same on another server. So workers submit nothing until
+`manage.py after_restore` has held the jobs that Google might be asked for a second time. A restored
+copy of the server's files has the same table: there, run the command before the workers start.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,15 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 
-from jobs import lifecycle
+from jobs import lifecycle, messages
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob, WebhookDelivery
 
-# PostgreSQL gives each table a number once, which a dump does not contain and pg_upgrade keeps.
+# A dump contains neither the number of its server (pg_control_system) nor that of its table.
 # Copies of an SQLite database cannot be told from the original.
 TABLES = {
-    "postgresql": "'jobs_submissiongate'::regclass::oid || '/' || 'jobs_videojob'::regclass::oid",
+    "postgresql": (
+        "(pg_control_system()).system_identifier || '/' || 'jobs_submissiongate'::regclass::oid"
+    ),
     "sqlite": "''",
 }
 
@@ -39,7 +41,8 @@ def after_restore(*, now: datetime) -> Report:
     """
     with transaction.atomic():
         SubmissionGate.objects.select_for_update().get()
-        newest = JobEvent.objects.order_by("-id").values_list("created_at", flat=True).first()
+        events = JobEvent.objects.exclude(message__endswith=messages.HELD).order_by("-id")
+        newest = events.values_list("created_at", flat=True).first()
         held_now = lifecycle.hold_unsubmitted(now=now)
         _, present = _tables()
         SubmissionGate.objects.update(database=present)

@@ -141,7 +141,7 @@ class TestInvalidValue:
             ("PORT", "must be a whole number"),
             ("HTTPS_ONLY", "must be true or false"),
             ("GOOGLE_VERTEX_BASE_URL", "must begin with http:// or https://"),
-            ("MEDIA_ROOT", "must be an absolute path, such as /var/lib/videostudio/media"),
+            ("MEDIA_ROOT", "must be an absolute path: it begins with /"),
         ],
     )
     def test_refusal_says_what_is_wanted(self, name, hint):

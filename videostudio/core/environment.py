@@ -40,7 +40,7 @@ def an_address(*schemes: str) -> Any:
 def an_absolute_path(value: Path | str) -> None:
     """A relative one would depend on the folder in which a process was started."""
     if value != "" and not Path(value).is_absolute():
-        raise ValidationError("must be an absolute path, such as /var/lib/videostudio/media")
+        raise ValidationError("must be an absolute path: it begins with /")
 
 
 def model_ids(value: str) -> dict[str, str]:
