@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 #   user_rank      its rank among its user's running and waiting jobs;
 #   waiting_since  when a job of its user was last started or, if that is later, when the user's
 #                  first waiting job was created.
-# In SQL, because the ORM does not support nested window functions. The running jobs are counted for
-# the first waiting job of each user only, so that PostgreSQL uses the index of active jobs even
-# with stale statistics. Held jobs are not in the line.
+# This is SQL because a window function of the ORM cannot use the result of another one. Running
+# jobs are counted only for the first waiting job of each user, so that PostgreSQL uses the index of
+# active jobs even with stale statistics. Held jobs are not in the line.
 NOT_HELD = f"next_step_at < '{HELD:%Y-%m-%d}'"
 ALL_WAITING = f"status = 'PENDING' AND stage = '' AND {NOT_HELD}"
 WAITING_OF_USERS = f"status = 'PENDING' AND {NOT_HELD} AND user_id IN ({{users}})"

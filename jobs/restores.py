@@ -16,7 +16,7 @@ from jobs import lifecycle, messages
 from jobs.models import JobEvent, Stage, Status, SubmissionGate, VideoJob, WebhookDelivery
 
 # A dump contains neither the number of its server (pg_control_system) nor that of its table.
-# Copies of an SQLite database cannot be told from the original.
+# SQLite has no such numbers, so a restored copy of its file is not detected.
 TABLES = {
     "postgresql": (
         "(pg_control_system()).system_identifier || '/' || 'jobs_submissiongate'::regclass::oid"

@@ -11,7 +11,7 @@ import sys
 
 from playwright.sync_api import sync_playwright
 
-# The shell has no windows and toolbars to draw, and takes less CPU.
+# The headless shell comes first because it uses less CPU: it has no user interface of its own.
 NAMES = (
     *("chromium-headless-shell", "chromium", "chromium-browser"),
     *("google-chrome", "google-chrome-stable"),

@@ -189,7 +189,7 @@ partial_update = extend_schema(
     summary="Hide a video job, or show it",
     description="The public monitor counts a private job and shows nothing else of it: the job's "
     "page there is 404 at once, and its lists change within five seconds. The video's URL stays "
-    "the same and needs no login: whoever has the URL can still watch the video.",
+    "the same and needs no login, so anyone who has the URL can still watch the video.",
     request={JSON: ChangeVideoJobSerializer},
     examples=[sent({"private": True}, "Hide the job from the monitor", media_type=JSON)],
     parameters=[JOB_ID, etag(200), retry_after(POLL_AGAIN, 200)],

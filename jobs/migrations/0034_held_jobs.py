@@ -40,8 +40,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 db_default="",
                 default="",
-                help_text="The tables for which it is open: others are a restored copy. "
-                "See `restores`.",
+                help_text="Numbers of the server and this table. Others mean a restored database.",
                 max_length=32,
             ),
         ),

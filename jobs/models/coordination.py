@@ -24,7 +24,7 @@ class SubmissionGate(models.Model):
         max_length=32,
         default="",
         db_default="",
-        help_text="The tables for which it is open: others are a restored copy. See `restores`.",
+        help_text="Numbers of the server and this table. Others mean a restored database.",
     )
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""`/metrics` of a service whose web, workers, Google, storage and receivers were at work."""
+"""`/metrics` after the service has made a video: it called Google, the storage and a webhook."""
 
 import re
 from collections.abc import Iterator
