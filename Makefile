@@ -9,9 +9,6 @@ unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX DJANGO_SETTINGS_MODULE
 # Compiled files are saved: otherwise each process of the tests compiles all modules itself.
 unexport PYTHONDONTWRITEBYTECODE
 export BROWSER
-ifndef FAILED
-.NOTPARALLEL:
-endif
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -24,9 +21,11 @@ demo: .demo.key $(VENV)/run.stamp ## the whole service on this machine (PORT=800
 manage: .demo.key $(VENV)/run.stamp ## a command on the demo's database (ARGS="grant_tokens demo 500")
 	@$(DEMO) $(ARGS)
 
-DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOSTS:-localhost,127.0.0.1} \
-	HTTPS_ONLY=$${HTTPS_ONLY:-false} LOG_FORMAT=$${LOG_FORMAT:-text} \
-	DATABASE_URL=$${DATABASE_URL:-sqlite:///demo.sqlite3} $(RUN) -u manage.py
+# exec, so that a signal to make ends the command and not only its shell.
+DEMO = exec env "SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)}" \
+	"ALLOWED_HOSTS=$${ALLOWED_HOSTS:-localhost,127.0.0.1}" "HTTPS_ONLY=$${HTTPS_ONLY:-false}" \
+	"LOG_FORMAT=$${LOG_FORMAT:-text}" "DATABASE_URL=$${DATABASE_URL:-sqlite:///demo.sqlite3}" \
+	$(RUN) -u manage.py
 
 .demo.key: $(VENV)/run.stamp
 	@test -s $@ || $(RUN) -c 'import secrets; print(secrets.token_hex(32))' > $@
@@ -34,17 +33,26 @@ DEMO = SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)} ALLOWED_HOSTS=$${ALLOWED_HOS
 
 # ---- Tests: each check is a target; `make test` runs all of them, even after a failure ----
 
-CHECKS := lint-ruff lint-format lint-imports lint-types check-migrations check-deploy \
-	in-process-sqlite in-process-postgres live-postgres live-sqlite alone
+LINTS := lint-types lint-ruff lint-format lint-imports check-migrations check-deploy
+TOOLS := node-tools mcp-tools promtool
+CHECKS := lint in-process-sqlite in-process-postgres live alone
+SIDE_BY_SIDE := --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-test: $(VENV)/dev.stamp ## every check below (BROWSER=0 leaves out what needs Chromium)
+test: $(VENV)/dev.stamp ## lint and all tests (BROWSER=0 leaves out what needs Chromium)
 	@$(RUN) -m tests.chromium
-	@failed=; for check in $(CHECKS); do \
+	@$(ON_POSTGRES) $(MAKE) --no-print-directory all-checks
+
+# Within one PostgreSQL, whose migrated database all of them copy.
+all-checks:
+	@failed=; $(MAKE) --no-print-directory $(SIDE_BY_SIDE) lint $(TOOLS) || failed=" lint"; \
+	for check in $(filter-out lint,$(CHECKS)); do \
 		$(MAKE) --no-print-directory $$check || failed="$$failed $$check"; done; \
 	if [ "$$failed" ]; then echo "Failed:$$failed"; exit 1; fi; echo "All checks passed: $(CHECKS)"
 
-$(CHECKS): $(VENV)/dev.stamp
-in-process-sqlite in-process-postgres live-sqlite live-postgres test-sqlite test-postgres check: node-tools mcp-tools promtool
+$(CHECKS) $(LINTS): $(VENV)/dev.stamp
+in-process-sqlite in-process-postgres live test-sqlite test-postgres: $(TOOLS)
+
+lint: $(LINTS) ## every check that is not a test
 
 lint-ruff: ## lint with ruff
 	$(RUN) -m ruff check
@@ -78,14 +86,12 @@ in-process-sqlite: ## tests that start no server, on SQLite: what needs no datab
 in-process-postgres: ## the same on PostgreSQL: all that need a database
 	$(ON_POSTGRES) $(PYTEST) -m "not live and not alone" $(ARGS)
 
-# More processes than cores, because they wait; a module's tests share its servers.
-LIVE := -n 3 --dist loadfile -m "live and not alone"
-
-live-sqlite: ## pages, documentation and a smoke test on real servers, on SQLite
-	$(ON_SQLITE) $(PYTEST) $(LIVE) $(ARGS)
-
-live-postgres: ## servers and workers, on PostgreSQL: TEST_DATABASE_URL, or one started for the run
-	$(ON_POSTGRES) $(PYTEST) $(LIVE) $(ARGS)
+# More processes than cores, because they wait; a module's tests share its servers. Only the modules
+# with live tests are collected; those that take longest run first, so that all processes end together.
+live: ## servers, workers and pages, on PostgreSQL (TEST_DATABASE_URL, or one started for the run) and SQLite
+	$(ON_POSTGRES) $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "live and not alone" \
+		$$(for folder in tests/pages tests/docs tests; do \
+			grep -rl --include='test_*.py' 'mark\.live' $$folder | sort; done) $(ARGS)
 
 alone: ## tests that measure time, on PostgreSQL
 	$(ON_POSTGRES) $(PYTEST) -n 0 -m alone $(ARGS)
@@ -96,8 +102,8 @@ test-sqlite: ## every test that SQLite can run (ARGS="-k ledger")
 test-postgres: ## every test that PostgreSQL can run
 	$(ON_POSTGRES) $(PYTEST) $(ARGS)
 
-check: lint-ruff lint-format lint-imports ## while developing: lint, and the tests that start no server, on SQLite
-	$(ON_SQLITE) $(PYTEST) -m "not live" $(ARGS)
+check: lint-ruff lint-format lint-imports ## while developing: lint, and the fast tests on SQLite
+	$(ON_SQLITE) $(PYTEST) -m "not live and not alone and not slow" $(ARGS)
 
 node-tools: $(VENV)/dev.stamp ## what the tests of generated clients need, by npm; without it they fail and say so
 	@$(RUN) -m tests.clients.node_tools || true
@@ -183,4 +189,4 @@ define install
 @$(if $(UV),uv pip install --quiet --compile-bytecode --python $(RUN),$(RUN) -m pip install --quiet --disable-pip-version-check) -r $<
 endef
 
-.PHONY: help demo manage test check test-sqlite test-postgres node-tools mcp-tools promtool $(CHECKS) flight chaos bench bench-upgrade bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples
+.PHONY: help demo manage test all-checks check test-sqlite test-postgres $(CHECKS) $(LINTS) $(TOOLS) flight chaos bench bench-upgrade bench-admin bench-monitor bench-images bench-line scale static format lock pictures samples

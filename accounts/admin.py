@@ -1,6 +1,7 @@
 """The admin of users and of refresh tokens. No page shows or searches the tokens themselves."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from axes.models import AccessAttempt
@@ -42,12 +43,12 @@ def _set_active(user: User, actor: User, active: bool) -> str:
     return "reactivated." if active else "deactivated."
 
 
-def _refusals_of_inactive(users: list[User]) -> list[str]:
-    return ["" if user.is_active else "is inactive already" for user in users]
-
-
-def _refusals_of_active(users: list[User]) -> list[str]:
-    return ["is active already" if user.is_active else "" for user in users]
+def _refusals(users: list[User], actor: User, *, active: bool) -> list[str]:
+    already = f"is {'active' if active else 'inactive'} already"
+    return [
+        already if user.is_active == active else deactivation.refusal(user=user, actor=actor)
+        for user in users
+    ]
 
 
 ACTIONS = [
@@ -61,7 +62,7 @@ ACTIONS = [
         ),
         permission="accounts.deactivate_user",
         execute=lambda user, actor, answers: _set_active(user, actor, active=False),
-        refusal_reasons=_refusals_of_inactive,
+        refusal_reasons=partial(_refusals, active=False),
         log_message="Deactivated: {reason}",
     ),
     ConfirmedAction(
@@ -71,7 +72,7 @@ ACTIONS = [
         summary=lambda user: "can log in and use the API again",
         permission="accounts.deactivate_user",
         execute=lambda user, actor, answers: _set_active(user, actor, active=True),
-        refusal_reasons=_refusals_of_active,
+        refusal_reasons=partial(_refusals, active=True),
         log_message="Reactivated: {reason}",
     ),
     key_admin.REVOKE_ALL,
@@ -107,6 +108,7 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
     search_fields = ("username", "email", "id")
     search_help_text = "User name, e-mail, beginning of an id."
     ordering = ("-date_joined", "id")
+    sortable_by = ("username", "date_joined")  # the others have no index
     fieldsets = (
         (None, {"fields": ("username", "email", "first_name", "last_name")}),
         ("Roles", {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
@@ -140,11 +142,6 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
             context |= {
                 "panels": [panel(request, user) for panel in panels],
                 "facts": [fact for facts in self.facts for fact in facts(request, user)],
-                "actions": [
-                    action
-                    for action in self.confirmed_actions
-                    if action.is_available(user, request.user)
-                ],
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -205,7 +202,8 @@ class OutstandingTokenAdmin(ReadOnlyAdmin):
     list_display = ("jti", "user", "created_at", "expires_at")
     list_select_related = ("user",)
     search_fields = ("jti", "user__username", "user__email")
-    ordering = ("-created_at", "id")
+    ordering = ("-id",)
+    sortable_by = ()
 
 
 @admin.register(BlacklistedToken)
@@ -214,7 +212,8 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     list_display = ("token", "blacklisted_at")
     list_select_related = ("token__user",)
     search_fields = ("token__jti", "token__user__username", "token__user__email")
-    ordering = ("-blacklisted_at", "id")
+    ordering = ("-id",)
+    sortable_by = ()
 
 
 @admin.register(LogEntry)
@@ -225,7 +224,8 @@ class LogEntryAdmin(ReadOnlyAdmin):
     list_filter = ("action_flag",)
     list_select_related = ("user", "content_type")
     search_fields = ("user__username", "object_id", "object_repr", "change_message")
-    ordering = ("-action_time", "-id")
+    ordering = ("-id",)  # the time has no index
+    sortable_by = ()
 
 
 @admin.register(AccessAttempt)

@@ -9,13 +9,23 @@ from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 from accounts.models import ApiKey, User, UserNote
 
 
+def anonymous_name(user: User) -> str:
+    return f"deleted-{user.pk.hex}"
+
+
+def is_erased(user: User) -> bool:
+    return user.username == anonymous_name(user)
+
+
 def erase(*, user: User) -> None:
     """Deactivate `user` for good, without name, address, password, roles, keys and tokens.
 
-    Runs in the caller's transaction. The row is changed first: the creation of a key locks it, and
-    then finds the user inactive.
+    Runs in the caller's transaction. The row is changed before the keys are deleted: the creation
+    of a key locks it, and then finds the user inactive.
     """
-    username, anonymous = user.username, f"deleted-{user.pk.hex}"
+    username, anonymous = user.username, anonymous_name(user)
+    # A refresh locks its token and then, by the checks of foreign keys at its end, the user.
+    list(OutstandingToken.objects.select_for_update().filter(user=user).order_by("pk"))
     User.objects.filter(pk=user.pk).update(
         username=anonymous,
         email="",
@@ -31,7 +41,7 @@ def erase(*, user: User) -> None:
     user.user_permissions.clear()
     for rows in (ApiKey.objects, OutstandingToken.objects, TOTPDevice.objects, UserNote.objects):
         rows.filter(user=user).delete()
-    # The log names users and their accounts as they were called at that time.
+    # The admin log contains the names of users and accounts at the time of each action.
     logged = LogEntry.objects.filter(staff_action__user=user, object_id=str(user.pk))
     names = {username, user.email, *logged.values_list("object_repr", flat=True)} - {""}
     logged.update(object_repr=anonymous)

@@ -1,4 +1,4 @@
-"""Single-use refresh tokens. A unique constraint decides which of simultaneous refreshes succeeds.
+"""Single-use refresh tokens. A unique constraint lets only one of simultaneous refreshes succeed.
 
 The tokens are simplejwt's own. Its refresh view is not used: it lets several simultaneous refreshes
 succeed, and responds with 500 to the token of a deleted user.
@@ -25,6 +25,7 @@ from rest_framework_simplejwt.exceptions import (
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
+from accounts import user_names
 from accounts.jwt_keys import RefreshToken, UntypedToken
 from accounts.models import User
 
@@ -40,11 +41,16 @@ class TokenPair(NamedTuple):
 
 
 def log_in(*, request: HttpRequest, username: str, password: str) -> TokenPair:
-    """Check the password and return a pair. Raises 401 `no_active_account` for any failure."""
+    """Check the password and return a pair. The case of the name does not matter.
+
+    Raises 401 `no_active_account` for any failure.
+    """
     refused = AuthenticationFailed(
         "No active account with this username and password.", code="no_active_account"
     )
-    user = authenticate(request, username=username, password=password)
+    named = user_names.find(username=username)
+    name = named.username if named else username  # unknown names take as long as known ones
+    user = authenticate(request, username=name, password=password)
     if user is None:
         raise refused
     with transaction.atomic():
@@ -55,7 +61,7 @@ def log_in(*, request: HttpRequest, username: str, password: str) -> TokenPair:
 
 
 def issue(*, user: AbstractBaseUser) -> TokenPair:
-    """A new access token and refresh token; the latter is recorded as outstanding."""
+    """A new access token, and a refresh token that is recorded as outstanding."""
     refresh = RefreshToken.for_user(user)
     return TokenPair(access=str(refresh.access_token), refresh=str(refresh))
 
@@ -71,7 +77,7 @@ def rotate(*, refresh: str) -> TokenPair:
 
 
 def revoke(*, refresh: str) -> None:
-    """Invalidate a refresh token. Raises 401 `token_not_valid` if it is not valid any more."""
+    """Invalidate a refresh token. Raises 401 `token_not_valid` if it is no longer valid."""
     with _used_once(refresh):
         pass
 

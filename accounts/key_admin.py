@@ -6,7 +6,7 @@ Staff see keys by their prefix. No page shows or searches the hash.
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -35,11 +35,7 @@ def _revoke_all(user: User, actor: User, answers: dict[str, Any]) -> str:
     return f"{count} API key{'' if count == 1 else 's'} revoked."
 
 
-def _refusals_of_keys(keys: list[ApiKey]) -> list[str]:
-    return [REVOKED if key.revoked_at else "" for key in keys]
-
-
-def _refusals_of_users(users: list[User]) -> list[str]:
+def _refusals_of_users(users: list[User], actor: User) -> list[str]:
     found = ApiKey.objects.filter(user__in=users, revoked_at=None)
     owners = set(found.values_list("user", flat=True))
     return ["" if user.pk in owners else NO_KEYS for user in users]
@@ -52,7 +48,7 @@ REVOKE = ConfirmedAction(
     reasons=("The key became known to others", "The customer asked for it"),
     permission=PERMISSION,
     execute=_revoke,
-    refusal_reasons=_refusals_of_keys,
+    refusal=lambda key: REVOKED if key.revoked_at else "",
 )
 REVOKE_ALL = ConfirmedAction(
     name="revoke_keys",
@@ -85,13 +81,7 @@ class ApiKeyAdmin(StaffLogMixin, ConfirmedActionsMixin, ReadOnlyAdmin):
     search_fields = ("prefix__startswith", "user__username", "user__email", "name")
     search_help_text = "Beginning of the key, user name, e-mail, name of the key."
     ordering = ("-created_at", "id")
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        key = context["original"]
-        context["actions"] = [REVOKE] if REVOKE.is_available(key, request.user) else []
-        return super().render_change_form(request, context, *args, **kwargs)
+    sortable_by = ("prefix", "created_at")  # the others have no index
 
 
 def panel(request: HttpRequest, user: User) -> str:

@@ -6,13 +6,13 @@ from django.contrib.auth.signals import user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from videostudio.core.process_metrics import counter, harmless
+from videostudio.core.process_metrics import counter, log_errors
 
 failures = counter("login_failures", "Failed logins", "at")
 
 
 @receiver(user_login_failed)
-@harmless()
+@log_errors()
 def count(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
     from videostudio.core.api.errors import is_api  # not in workers, where it costs memory
 

@@ -10,12 +10,14 @@ from videostudio.core.compiled_query import CompiledQuery, Param
 
 
 class User(AbstractUser):
-    """A user with a UUID key. Names and e-mails are unique whatever their case."""
+    """A user with a UUID key. Names and e-mail addresses are unique, ignoring case."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
 
     class Meta(AbstractUser.Meta):
         permissions = [("deactivate_user", "Can deactivate and reactivate users")]
+        # For the list in the admin.
+        indexes = [models.Index(fields=["-date_joined", "id"], name="user_newest_first")]
         constraints = [
             models.UniqueConstraint(
                 Lower("username"),
@@ -72,14 +74,16 @@ class ApiKey(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(scope__in=["full", "read"]), name="api_key_scope_known"
-            ),
+            )
         ]
         indexes = [
             models.Index(
                 fields=["revoked_at"],
                 condition=models.Q(revoked_at__isnull=False),
                 name="api_key_revoked",
-            )
+            ),
+            # For the list in the admin.
+            models.Index(fields=["-created_at", "id"], name="api_key_newest_first"),
         ]
 
     def __str__(self) -> str:
@@ -87,7 +91,7 @@ class ApiKey(models.Model):
 
 
 class UserNote(models.Model):
-    """What a member of staff wrote about a user, for staff alone."""
+    """A note that a member of staff wrote about a user, for staff only."""
 
     LENGTH = 2_000
 

@@ -7,11 +7,13 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts import erasure
 from accounts.models import User, UserNote
-from videostudio.core.admin_actions import ConfirmedAction
+from videostudio.core.admin_actions import ActionRefused, ConfirmedAction
 from videostudio.core.admin_forms import SingleUseForm
 
 SHOWN = 20  # notes on a user's page
+ERASED = "has deleted the account"
 
 
 class NoteForm(SingleUseForm):
@@ -24,6 +26,10 @@ class NoteForm(SingleUseForm):
 
 
 def _add(user: User, actor: User, answers: dict[str, Any]) -> str:
+    # The lock makes it wait for a deletion of the account, which would miss the note.
+    locked = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    if locked is None or erasure.is_erased(locked):
+        raise ActionRefused(ERASED)
     UserNote.objects.create(
         user=user, author=actor, text=answers["reason"], created_at=timezone.now()
     )
@@ -37,6 +43,7 @@ ADD_NOTE = ConfirmedAction(
     permission="accounts.write_usernote",
     form=NoteForm,
     execute=_add,
+    refusal=lambda user: ERASED if erasure.is_erased(user) else "",
     log_message="Added a note.",  # without its text, because the log outlives the account
 )
 

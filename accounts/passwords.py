@@ -1,8 +1,8 @@
 """Change of a password, and reset of a lost one by mail.
 
-Each writes the new hash only if the hash that it checked is still there, so of simultaneous calls
-with one password, or one link, exactly one succeeds. Every access and refresh token holds a digest
-of the hash, so a new one ends all tokens. API keys stay.
+Each writes the new hash only if the hash that it checked is still there, so exactly one of
+simultaneous calls with one password, or one link, succeeds. Every access and refresh token holds a
+digest of the hash, so a new hash ends all tokens. API keys stay.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ def register(
 ) -> User:
     """Create a user from clean values; `welcome(user=…)` runs in the same transaction.
 
-    Raises AlreadyRegistered, also if a simultaneous registration was first.
+    Raises AlreadyRegistered, also if a simultaneous registration came first.
     """
     user = User(username=username, email=email)
     user.set_password(password)  # slow by design, so before the transaction

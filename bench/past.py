@@ -78,11 +78,20 @@ def write(*, database_url: str, owners: list, jobs: int, events: int) -> None:
     """Insert `jobs` ended jobs of the users `owners` (ids without an account yet), with `events`
     each.
     """
-    values = {"owners": owners, "jobs": jobs, "events": events, "days": DAYS, "prompt": PROMPT}
+    write_shares(database_url=database_url, shares=[(owners, jobs)], events=events)
+
+
+def write_shares(*, database_url: str, shares: list[tuple[list, int]], events: int) -> None:
+    """The same for several groups of users. The ids of all entries are in the order of time."""
     with psycopg.connect(database_url) as connection:
         # Without triggers and foreign keys' checks, which run for every row.
         connection.execute("SET session_replication_role = replica")
-        for statement in (JOBS, EVENTS, ENTRIES, ACCOUNTS, COUNTS):
-            connection.execute(statement, values)
+        for owners, jobs in shares:
+            values = {"owners": owners, "jobs": jobs, "events": events}
+            connection.execute(JOBS, values | {"days": DAYS, "prompt": PROMPT})
+            connection.execute(EVENTS, values)
+        everyone = {"owners": [owner for owners, _ in shares for owner in owners]}
+        for statement in (ENTRIES, ACCOUNTS, COUNTS):
+            connection.execute(statement, everyone)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")

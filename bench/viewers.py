@@ -6,7 +6,7 @@ It uses real gunicorn, `qcluster` and PostgreSQL, whose log counts the statement
 gunicorn. Viewers keep their connections and refresh every two seconds, like the page. Meanwhile a
 user polls a job, and another gunicorn receives new jobs. It prints a table. The exit code is 1 if
 the monitor sends more queries than QUERIES_A_SECOND: each of two web processes caches the figures
-and two pages, with up to three queries each, for two seconds.
+and two pages, with three or four queries each, for two seconds.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Delete a user's account, for the user: jobs, keys and everything that identifies the person.
+"""Delete an account at its user's request: jobs, keys and everything that identifies the person.
 
-The ledger's entries stay, of a user row without a name, and so does what staff wrote about them.
+The ledger entries stay, with the reasons that staff wrote, for a user row without a name.
 The first transaction closes the account under the lock that every order takes, so no order follows.
-Then the jobs are deleted, each batch in a transaction of its own, in the order of locks that
-workers and staff use too: the job, then the account.
+Then the jobs are deleted, each batch in its own transaction. It locks the job, then the account,
+as workers and staff do.
 """
 
 from datetime import datetime
@@ -13,15 +13,9 @@ from django.db import transaction
 from accounts import erasure
 from accounts.models import User
 from jobs import lifecycle, removals
-from jobs.models import (
-    IdempotencyKey,
-    JobCount,
-    VideoJob,
-    VideoRemoval,
-    Webhook,
-    WebhookDelivery,
-)
+from jobs.models import IdempotencyKey, JobCount, VideoJob, VideoRemoval, Webhook, WebhookDelivery
 from jobs.statuses import FINAL
+from jobs.webhooks import registry
 from tokens_ledger import ledger
 
 BATCH_SIZE = 200  # jobs, with their events and images
@@ -57,18 +51,21 @@ def _delete_jobs(user: User, now: datetime) -> None:
         lifecycle.delete(job=job, now=now, video_too=VideoRemoval.Cause.ACCOUNT)
     while _delete_ended(user, now):
         pass
-    WebhookDelivery.objects.filter(user=user).delete()  # of a webhook that was put meanwhile
+    with transaction.atomic():
+        registry.lock(users=[user.pk])
+        WebhookDelivery.objects.filter(user=user).delete()  # of a webhook that was set meanwhile
     JobCount.objects.filter(user=user).delete()
 
 
 def _delete_ended(user: User, now: datetime) -> int:
-    """Delete one batch, with the videos. No counts are kept: their row is deleted in the end."""
+    """Delete one batch, with the videos. The counts are not updated: their row is deleted too."""
     ended = VideoJob.objects.for_user(user).filter(status__in=FINAL).order_by("pk")
     with transaction.atomic():
         batch = list(ended.select_for_update().only("video_url", "video_name")[:BATCH_SIZE])
         stored = [job for job in batch if job.video_url]
         removals.queue(jobs=stored, cause=VideoRemoval.Cause.ACCOUNT, now=now, is_bulk=True)
         ids = [job.pk for job in batch]
+        registry.lock(users=[user.pk])  # as the sender does before it changes several deliveries
         WebhookDelivery.objects.filter(job_id__in=ids).delete()
         VideoJob.objects.filter(pk__in=ids).delete()
     return len(batch)

@@ -1,6 +1,6 @@
 """A user's data as a ZIP file: each table as JSON and as CSV, with the names of the HTTP API.
 
-Rows are read and written one batch at a time, however many there are. No secret is included.
+Rows are read and written in batches. No secret is included.
 """
 
 import csv

@@ -1,8 +1,8 @@
 """What clients can request: models, lengths, sizes and the combinations that Veo 3.1 accepts.
 
-Constants and one function. The API's validation, its documentation, `/video-models` and the Veo
-provider all read them, so they cannot disagree. Source of the rules: Google's "Generate
-videos with Veo 3.1" pages (durations, 1080p, last frame and reference images at 8 seconds only).
+The API's validation, its documentation, `/video-models` and the Veo provider all read it, so they
+cannot disagree. Source of the rules: Google's "Generate videos with Veo 3.1" pages (durations,
+1080p, last frame and reference images at 8 seconds only).
 """
 
 from collections.abc import Iterator, Mapping

@@ -88,7 +88,7 @@ CLUSTER_CONNECTIONS = 5  # of its processes other than workers, and of the webho
 
 @register(Tags.database)
 def connections_suffice(app_configs: Any, databases: Any, **kwargs: Any) -> list[CheckMessage]:
-    """One web and one cluster must fit into PostgreSQL. `migrate` and the start of web ask this."""
+    """PostgreSQL must allow the connections of a web and a cluster. `migrate` and web check it."""
     is_pooled = settings.DATABASE_TRANSACTION_POOLING
     if "default" not in (databases or []) or connection.vendor != "postgresql" or is_pooled:
         return []
@@ -119,7 +119,7 @@ def reset_links_have_a_host_in_production(app_configs: Any, **kwargs: Any) -> li
 
 
 def _reset_links(kind: type[Error | Warning], id: str) -> list[CheckMessage]:
-    """Without PUBLIC_URL, the link in the mail has the host of the request that asks for it."""
+    """Without PUBLIC_URL, the link in the mail has the host of the request."""
     wildcards = [host for host in settings.ALLOWED_HOSTS if host.startswith((".", "*"))]
     if not settings.EMAIL_URL or settings.PUBLIC_URL or not wildcards:
         return []

@@ -58,7 +58,7 @@ def examine() -> Iterator[Finding]:
 def _said(check: Callable[[], Said]) -> Said:
     try:
         yield from check()
-    except Exception as error:  # whatever it is, it is the finding
+    except Exception as error:  # any exception is a finding
         yield Level.FAILED, f"{type(error).__name__}: {error}"
 
 
@@ -128,6 +128,7 @@ def _workers() -> Said:
     yield _ready("workers", "A cluster works.")
     yield _ready("running", "No running job is late.")
     yield _ready("waiting", "No job waits that could start.")
+    yield _ready("restore", "No restored database waits for after_restore.")
     now = timezone.now()
     found = processes.current(now=now)
     for kind in processes.Kind.values:

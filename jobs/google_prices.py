@@ -1,6 +1,6 @@
 """Google's prices of a second of video, for the table that `manage.py price_table` suggests.
 
-Nothing is charged by them. Update PRICES and READ_ON together.
+The service does not charge these prices. Update PRICES and READ_ON together.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
-from jobs.catalog import MODELS, RESOLUTIONS
+from jobs.catalog import MODELS, RESOLUTIONS, google_id
 from jobs.pricing import Table
 
 SOURCE = "https://cloud.google.com/vertex-ai/generative-ai/pricing"  # Veo, online
@@ -28,18 +28,9 @@ def _price(silent: str, with_sound: str) -> Price:
 
 # By Google's model id and the resolution.
 PRICES: dict[str, dict[str, Price]] = {
-    "veo-3.1-generate-001": {
-        "720p": _price("0.20", "0.40"),
-        "1080p": _price("0.20", "0.40"),
-    },
-    "veo-3.1-fast-generate-001": {
-        "720p": _price("0.08", "0.10"),
-        "1080p": _price("0.10", "0.12"),
-    },
-    "veo-3.1-lite-generate-001": {
-        "720p": _price("0.03", "0.05"),
-        "1080p": _price("0.05", "0.08"),
-    },
+    "veo-3.1-generate-001": {"720p": _price("0.20", "0.40"), "1080p": _price("0.20", "0.40")},
+    "veo-3.1-fast-generate-001": {"720p": _price("0.08", "0.10"), "1080p": _price("0.10", "0.12")},
+    "veo-3.1-lite-generate-001": {"720p": _price("0.03", "0.05"), "1080p": _price("0.05", "0.08")},
 }
 
 
@@ -58,7 +49,7 @@ def suggest(*, margin: Decimal, token_price: Decimal, model_ids: Mapping[str, st
         return int((dollars * margin / token_price).to_integral_value(ROUND_CEILING))
 
     def prices(name: str, resolution: str) -> dict[str, int]:
-        id = model_ids.get(name, MODELS[name].veo_id)
+        id = google_id(name=name, overrides=model_ids)
         if id not in PRICES:
             raise UnknownPrice(id)
         silent, with_sound = map(tokens, PRICES[id][resolution])

@@ -29,10 +29,7 @@ METADATA = {*range(APP0 + 1, APP14), APP14 + 1, COM}  # APP0 and APP14 name the 
 UNUSUAL_FRAMES = {*range(0xC3, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # Pillow searches the segments of C8 and F0 to FD for markers, byte by byte; libjpeg refuses them.
 WITHOUT_LENGTH = {SOI, EOI, 0xC8, *range(0xF0, 0xFE)}
-MARKERS = {
-    *range(0xC0, 0xD0),
-    *range(0xD8, 0xFF),
-}  # RST0 to RST7 occur inside scans
+MARKERS = {*range(0xC0, 0xD0), *range(0xD8, 0xFF)}  # RST0 to RST7 occur inside scans
 BYTE_KINDS = bytes(0xFF if byte == 0xFF else byte in MARKERS for byte in range(256))
 
 EXIF_HEADER = b"Exif\0\0"

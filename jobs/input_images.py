@@ -2,8 +2,8 @@
 
 Only the content counts: the name and the declared type of an upload cannot be trusted. Every image
 is decoded and encoded again, which proves that it is complete, strips EXIF and GPS, applies the
-rotation in the EXIF data, and leaves a JPEG of at most 1920 pixels on a side, the most that
-Veo makes use of.
+rotation in the EXIF data, and makes a JPEG of at most 1920 pixels on a side, the most that
+Veo uses.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Image:
 
 @contextmanager
 def of_one_request() -> Iterator[None]:
-    """The images prepared within have a limit in all, since each may take a second."""
+    """Limits the total size of the images prepared within, because each may take a second."""
     token = _pixels_before.set([])
     try:
         yield
@@ -105,7 +105,7 @@ def _check_pixels(picture: Any, file: Picture) -> None:
     before.append(pixels + 2 * min(pixels, MAX_SIDE * MAX_SIDE))
     if len(before) > 1 and sum(before) > MAX_PIXELS_OF_A_REQUEST:
         raise InvalidImage(
-            "is too large beside the others: send several images with at most 10 megapixels each"
+            "is too large with the others: send several images with at most 10 megapixels each"
         )
 
 

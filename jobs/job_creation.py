@@ -30,14 +30,13 @@ NUMBER_OF_ACTIVE_JOBS = CompiledQuery(
 )
 
 
+@dataclass(eq=False, kw_only=True)
 class TooManyActiveJobs(Exception):
-    """The user has `active` of `limit` jobs. One may end in `wait_seconds`; None if unknown."""
+    """The user has `active` of `limit` jobs. One should end in `wait_seconds`; None if unknown."""
 
-    def __init__(self, *, active: int, limit: int, wait_seconds: int | None) -> None:
-        super().__init__(f"{active} of {limit} jobs are active")
-        self.active = active
-        self.limit = limit
-        self.wait_seconds = wait_seconds
+    active: int
+    limit: int
+    wait_seconds: int | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class CreatedJob:
 
 @dataclass(frozen=True)
 class Quote:
-    """What an order would cost, beside the user's balance."""
+    """The price of an order, and the user's balance."""
 
     tokens: int
     available_tokens: int
@@ -113,7 +112,8 @@ def create(
             api_key=api_key.pk if api_key else None,
         )
         if charge and api_key and api_key.daily_token_limit is not None:
-            key_limit.check(charge=charge, limit=api_key.daily_token_limit)
+            limit = api_key.daily_token_limit
+            key_limit.check(charge=charge, key=api_key.pk, limit=limit)
         _check_active_jobs(user, now)
         event = lifecycle.create(job=job, now=now)
         stored_images.save(job=job, inputs=inputs)
@@ -126,7 +126,7 @@ def create(
                 created_at=now,
             )
         wakeup.wake("submit_due")
-    # A worker may have started the job since.
+    # A worker may have started the job meanwhile.
     place = waiting_line.positions([job]).get(job.pk, 0)
     return CreatedJob(job, [event], place)
 

@@ -1,4 +1,4 @@
-"""A job as JSON: in every response of the API, and in what a webhook sends."""
+"""A job as JSON, for the responses of the API and for webhooks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +11,14 @@ from rest_framework import serializers
 from jobs.failures import ERROR_CODES
 from jobs.models import JobEvent, Status, VideoJob
 from jobs.stats import estimates
-
-ERROR_CODE = {"type": "string", "nullable": True, "x-extensible-enum": list(ERROR_CODES)}
+from videostudio.core.api.fields import TextOrNull
 
 SEED = {"type": "integer", "format": "int64", "nullable": True}
+
+
+@extend_schema_field({"type": "string", "x-extensible-enum": list(ERROR_CODES)})
+class ErrorCodeField(TextOrNull):
+    """Open: a later version may add codes."""
 
 
 @extend_schema_serializer(component_name="VideoJobInputs")
@@ -39,7 +43,7 @@ class LogLineSerializer(serializers.Serializer):
 
 @dataclass(frozen=True)
 class ShownJob:
-    """A job, and what its JSON needs besides the row. `position` is that of a PENDING job.
+    """A job, and the other data of its JSON. `position` is the queue position of a PENDING job.
 
     The job has `log`: the lines that clients may see. `absolute` makes an absolute URL of a path.
     """
@@ -60,14 +64,12 @@ class VideoJobSerializer(serializers.Serializer):
 
     id = serializers.UUIDField(help_text="The last part of the job's path.")
     userId = serializers.CharField(source="user_id", help_text="The job's owner.")
-    clientReference = serializers.SerializerMethodField(
-        help_text="As requested, trimmed; null if none was sent."
+    clientReference = TextOrNull(
+        source="client_reference", help_text="As requested, trimmed; null if none was sent."
     )
-    prompt = serializers.SerializerMethodField(
-        help_text="As requested, trimmed; null if only an image was sent."
-    )
-    negativePrompt = serializers.SerializerMethodField(
-        help_text="As requested, trimmed; null if none was sent."
+    prompt = TextOrNull(help_text="As requested, trimmed; null if only an image was sent.")
+    negativePrompt = TextOrNull(
+        source="negative_prompt", help_text="As requested, trimmed; null if none was sent."
     )
     model = serializers.CharField(help_text="As requested.")
     resolution = serializers.CharField(help_text="`720p` or `1080p`.")
@@ -102,8 +104,8 @@ class VideoJobSerializer(serializers.Serializer):
         help_text="The video, once SUCCEEDED and until it is removed."
     )
     posterUrl = serializers.SerializerMethodField(help_text="A JPEG of the first frame.")
-    errorMessage = serializers.SerializerMethodField(help_text="Why it FAILED, for a person.")
-    errorCode = serializers.SerializerMethodField(help_text="Why it FAILED, for a program.")
+    errorMessage = TextOrNull(source="error_message", help_text="Why it FAILED, for a person.")
+    errorCode = ErrorCodeField(source="error_code", help_text="Why it FAILED, for a program.")
     queuePosition = serializers.SerializerMethodField(help_text="0 is next; only while PENDING.")
     estimatedSecondsRemaining = serializers.SerializerMethodField(
         help_text="From the median of recent jobs; null when unknown."
@@ -113,24 +115,15 @@ class VideoJobSerializer(serializers.Serializer):
         source="started_at", allow_null=True, help_text="When a worker started it."
     )
     completedAt = serializers.DateTimeField(
-        source="completed_at", allow_null=True, help_text="When it ended, whatever the status."
+        source="completed_at", allow_null=True, help_text="When the job ended, with any status."
     )
 
     videoRemovedAt = serializers.DateTimeField(
         source="video_removed_at", allow_null=True, help_text="When its video was removed."
     )
-    videoRemovedReason = serializers.SerializerMethodField(
-        help_text="`owner`, `age`, or the reason that support gave."
+    videoRemovedReason = TextOrNull(
+        source="video_removed_reason", help_text="`owner`, `age`, or the reason that support gave."
     )
-
-    def get_clientReference(self, shown: ShownJob) -> str | None:
-        return shown.job.client_reference or None
-
-    def get_prompt(self, shown: ShownJob) -> str | None:
-        return shown.job.prompt or None
-
-    def get_negativePrompt(self, shown: ShownJob) -> str | None:
-        return shown.job.negative_prompt or None
 
     @extend_schema_field(SEED)
     def get_seed(self, shown: ShownJob) -> int | None:
@@ -141,16 +134,6 @@ class VideoJobSerializer(serializers.Serializer):
 
     def get_posterUrl(self, shown: ShownJob) -> str | None:
         return shown.absolute(shown.job.poster_url) if shown.job.poster_url else None
-
-    def get_videoRemovedReason(self, shown: ShownJob) -> str | None:
-        return shown.job.video_removed_reason or None
-
-    def get_errorMessage(self, shown: ShownJob) -> str | None:
-        return shown.job.error_message or None
-
-    @extend_schema_field(ERROR_CODE)
-    def get_errorCode(self, shown: ShownJob) -> str | None:
-        return shown.job.error_code or None
 
     def get_queuePosition(self, shown: ShownJob) -> int | None:
         return shown.position

@@ -1,18 +1,17 @@
 """Which models Google no longer has: orders of them are refused until Google accepts one.
 
 A model is identified by Google's id: another id in VEO_MODEL_IDS makes it available at once.
-A job that was created after the row was inserted has passed `admit`: its outcome decides.
+A job created after the row was inserted has passed `admit`, so its outcome counts.
 """
 
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
 
 from jobs import catalog
-from jobs.models import ACTIVE, Status, UnavailableModel, VideoJob
+from jobs.models import Status, UnavailableModel, VideoJob
 
 CLOCKS_DIFFER = timedelta(minutes=1)  # of two machines, at most
 
@@ -53,10 +52,10 @@ def refused_names(*, now: datetime) -> set[str]:
 
 
 def admit(*, job: VideoJob, now: datetime) -> None:
-    """Raise ModelUnavailable, unless Google has the model or this new job shall try it.
+    """Raise ModelUnavailable, unless Google has the model or this new job is the probe.
 
-    Call it in the transaction that creates the job. Of simultaneous callers one job is the probe:
-    the others wait for the row's lock, and then find it changed.
+    Call it in the transaction that creates the job. One of simultaneous callers becomes the
+    probe. The others wait for the row's lock, and then find the row changed.
     """
     if job.mock_mode:
         return
@@ -85,7 +84,7 @@ def close(*, google_id: str, cause: str, now: datetime) -> None:
 
 
 def reopen(*, accepted: Iterable[VideoJob]) -> None:
-    """Accept orders of the models of these jobs: Google has taken them."""
+    """Accept orders of the models of these jobs, because Google accepted the jobs."""
     jobs = [job for job in accepted if not job.mock_mode]
     for row in UnavailableModel.objects.all() if jobs else ():
         if any(_is_of(job, row) and _was_admitted(job, row) for job in jobs):
@@ -112,16 +111,12 @@ def _was_admitted(job: VideoJob, row: UnavailableModel) -> bool:
 def _may_probe(row: UnavailableModel, now: datetime) -> bool:
     """Whether a new order may try the model: it is time, or the last probe ended undecided.
 
-    A time beyond the interval is of a clock that was ahead, or of a longer VEO_REOPEN_SECONDS.
+    A time beyond the interval was written by a fast clock, or with a longer VEO_REOPEN_SECONDS.
     """
     interval = timedelta(seconds=settings.VEO_REOPEN_SECONDS)
     if not now < row.next_probe_at <= now + interval + CLOCKS_DIFFER:
         return True
-    return row.probe is not None and not _is_active(row.probe)
-
-
-def _is_active(probe: UUID) -> bool:
-    return VideoJob.objects.filter(pk=probe, status__in=ACTIVE).exists()
+    return row.probe is not None and not VideoJob.objects.active().filter(pk=row.probe).exists()
 
 
 def _wait_seconds(row: UnavailableModel, now: datetime) -> int | None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import connection, models
 
-from jobs.statuses import ACTIVE, HELD
+from jobs.statuses import ACTIVE, HELD, Stage, Status
 
 if TYPE_CHECKING:
     from jobs.models import VideoJob  # noqa: F401  # for the base class's type argument
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 #   user_rank      its rank among its user's running and waiting jobs;
 #   waiting_since  when a job of its user was last started or, if that is later, when the user's
 #                  first waiting job was created.
-# This is SQL because a window function of the ORM cannot use the result of another one. Running
-# jobs are counted only for the first waiting job of each user, so that PostgreSQL uses the index of
-# active jobs even with stale statistics. Held jobs are not in the line.
+# The query is raw SQL, because the ORM cannot nest window functions. Held jobs are not in the line.
+# The running jobs are counted once for each user, in the row of the user's first waiting job. So
+# PostgreSQL uses the index of active jobs, even with outdated statistics.
 NOT_HELD = f"next_step_at < '{HELD:%Y-%m-%d}'"
 ALL_WAITING = f"status = 'PENDING' AND stage = '' AND {NOT_HELD}"
 WAITING_OF_USERS = f"status = 'PENDING' AND {NOT_HELD} AND user_id IN ({{users}})"
@@ -72,6 +72,12 @@ NUMBERED = f"""
 """
 
 
+# The jobs that take a slot at Google Veo.
+IN_FLIGHT = models.Q(
+    mock_mode=False, status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING)
+)
+
+
 class VideoJobQuerySet(models.QuerySet["VideoJob"]):
     def for_user(self, user: Any) -> "VideoJobQuerySet":
         return self.filter(user=user)
@@ -91,13 +97,22 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
         """Jobs whose next step is due, those due longest first."""
         return self.filter(next_step_at__lte=now).order_by("next_step_at", "id")
 
+    def running(self) -> "VideoJobQuerySet":
+        """RUNNING jobs, by the columns of the index of due jobs."""
+        return self.filter(
+            status=Status.RUNNING, stage__in=Stage.values, next_step_at__isnull=False
+        )
+
+    def in_flight(self) -> "VideoJobQuerySet":
+        return self.filter(IN_FLIGHT)
+
     def in_line(self) -> Any:  # the type checker does not know the annotation
         """The waiting jobs in the order in which they start, each with its `user_rank`.
 
         A user's first job comes before any other user's second, running jobs included. Users with
         as many running jobs take turns: the one that was served longest ago is next. So a user's
         first job waits for at most one job of each other user, however many those have ordered.
-        Columns that WAITING does not select are deferred.
+        Columns that `waiting_jobs` does not select are deferred.
         """
         return self.model.objects.raw(IN_LINE)
 

@@ -10,7 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from jobs import restores
-from jobs.models import Status, VideoJob
+from jobs.models import VideoJob
 from jobs.stats import queries
 from jobs.worker import leases
 
@@ -29,7 +29,7 @@ def outcome(check: Callable[[], None]) -> str:
         check()
     except NotReady as reason:
         return str(reason)
-    except Exception:  # not ready, whatever the cause
+    except Exception:  # any failure means not ready
         return UNKNOWN
     return "ok"
 
@@ -51,7 +51,7 @@ def _workers() -> None:
 
 
 def _running() -> None:
-    if VideoJob.objects.filter(status=Status.RUNNING).due(now=timezone.now() - LATE).exists():
+    if VideoJob.objects.running().due(now=timezone.now() - LATE).exists():
         raise NotReady("a running job's next step is late")
 
 

@@ -9,10 +9,11 @@ from accounts.models import User
 from jobs import events
 from jobs.models import VideoJob
 from tokens_ledger import ledger, refund_limit
+from videostudio.core import formatting
 
 
 def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
-    """Refund `job`, whatever its status, on behalf of a staff member; return the amount.
+    """Refund `job`, in any status, on behalf of a staff member; return the amount.
 
     Raises ledger.AlreadyRefunded, ledger.NothingToRefund, refund_limit.DailyLimitReached, and
     VideoJob.DoesNotExist if it was deleted meanwhile.
@@ -41,11 +42,11 @@ def _refund_charge(job: VideoJob, note: str, now: datetime, actor: User | None) 
     """
     entry = ledger.refund(reference=str(job.pk), note=note, actor=actor)
     if actor:
-        refund_limit.check(actor=actor, now=now)
+        refund_limit.check(actor=actor, amount=entry.amount, now=now)
     VideoJob.objects.filter(pk=job.pk).update(
         tokens_refunded=entry.amount, version=F("version") + 1
     )
     job.tokens_refunded = entry.amount
     job.version += 1
-    events.add(job, f"💰 {entry.amount} tokens refunded", now)
+    events.add(job, f"💰 {formatting.format_tokens(entry.amount)} refunded", now)
     return entry.amount

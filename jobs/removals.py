@@ -1,4 +1,4 @@
-"""Take videos away: what the job says from then on, and the outbox row for the storage.
+"""Remove videos: clear the job's URLs, and write the outbox row for the storage.
 
 Every cause writes the row with `queue`, in the transaction that changes or deletes the job. Workers
 delete the files (`jobs/worker/removals.py`). A removal cannot be undone, and changes no tokens.
@@ -18,7 +18,7 @@ from jobs.storage.base import video_name
 
 Cause = VideoRemoval.Cause
 OWNER, AGE = "owner", "age"  # reasons; staff's is a sentence
-# A worker may still be uploading the video of a job that was ended by somebody else.
+# A worker may still upload the video of a job that another process ended.
 STORE_MAY_TAKE = timedelta(minutes=10)
 
 

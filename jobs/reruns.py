@@ -42,7 +42,7 @@ def retry(*, job: VideoJob, actor: User, reason: str, charged: bool, now: dateti
     today's price.
 
     Returns the new job. It waits in line, but the limit of active jobs does not apply. Raises
-    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, ModelUnavailable,
+    JobStillActive, AlreadyRerun, InputImagesDeleted, ModelRetired, ModelUnavailable, AccountClosed,
     InsufficientTokens, and VideoJob.DoesNotExist if the job was deleted meanwhile.
     """
     with transaction.atomic():
@@ -66,8 +66,8 @@ def fetch_again(
     """Fetch the video of an ended job with a new job that polls the same provider operation.
 
     Returns the new job. Raises JobStillActive, AlreadyRerun (by any job that has the operation and
-    is active or succeeded), VideoRemoved, NoOperation, InsufficientTokens, VideoJob.DoesNotExist;
-    ModelRetired if it is charged and has no price any more.
+    is active or succeeded), VideoRemoved, NoOperation, AccountClosed, InsufficientTokens,
+    VideoJob.DoesNotExist; ModelRetired if it is charged and has no price any more.
     """
     operation = operations_of(jobs=[job])[job.pk]
     with transaction.atomic():
@@ -95,7 +95,7 @@ def operations_of(*, jobs: list[VideoJob]) -> dict[UUID, str]:
     """
     unnamed = [job.pk for job in jobs if not job.operation]
     notes = JobEvent.objects.filter(job__in=unnamed, internal=True)
-    late = notes.filter(message=events.ACCEPTED_LATE).order_by("-id")  # the first one wins
+    late = notes.filter(message=events.ACCEPTED_LATE).order_by("-id")  # the first counts
     names = dict(late.values_list("job_id", "detail"))
     return {job.pk: job.operation or names.get(job.pk, "") for job in jobs}
 

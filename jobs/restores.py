@@ -1,8 +1,8 @@
-"""Restored databases. A backup shows jobs as waiting that were submitted after it was made.
+"""Restored databases. Jobs that wait in a backup may have been submitted after it was made.
 
 The row `SubmissionGate` names the server and the table for which it is open. Restoring a dump makes
 another table, or the same on another server. So workers submit nothing until
-`manage.py after_restore` has held the jobs that Google might be asked for a second time. A restored
+`manage.py after_restore` has held the jobs that might be submitted a second time. A restored
 copy of the server's files has the same table: there, run the command before the workers start.
 """
 

@@ -1,7 +1,7 @@
-"""What goes by age: videos after VIDEO_KEEP_DAYS, ended jobs after JOB_KEEP_DAYS.
+"""Removal by age: videos after VIDEO_KEEP_DAYS, ended jobs after JOB_KEEP_DAYS.
 
-Each batch is a short transaction that finds its rows by an index, and each run does a limited
-number: the next hour continues. The ledger's entries and the metrics' counters stay.
+Each batch is a short transaction that finds its rows by an index. Each run does a limited number
+of batches, and the next hour's run continues. The ledger's entries and the metrics' counters stay.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def _in_batches(go: Callable[..., int], days: int | None, now: datetime) -> int:
 
 
 def _locked(jobs: VideoJobQuerySet, time: str) -> list[VideoJob]:
-    """The oldest by `time`, but none that another transaction holds: the next hour finds them."""
+    """The oldest by `time`, except rows locked by others, which the next run finds."""
     skip_locked = connection.features.has_select_for_update_skip_locked
     wanted = jobs.order_by(time).only("user_id", "status", "version", "video_url", "video_name")
     return list(wanted.select_for_update(skip_locked=skip_locked)[:BATCH_SIZE])

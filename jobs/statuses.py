@@ -20,7 +20,7 @@ class Status(TextChoices):
 
 
 ACTIVE = (Status.PENDING, Status.RUNNING)
-# The `next_step_at` of a PENDING job that is held: it is never due, so no worker claims it.
+# The `next_step_at` of a held PENDING job: it is never due, so no worker claims it.
 HELD = datetime(9999, 1, 1, tzinfo=UTC)
 FINAL = (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 

@@ -1,4 +1,4 @@
-"""The tasks' names of the previous release, whose processes may still queue them."""
+"""The task names of the previous release, whose processes may still queue tasks with them."""
 
 from jobs.worker.tasks import check_ledger, store_due, submit_due, tick
 from jobs.worker.tasks import purge_expired as tidy_up

@@ -12,10 +12,12 @@ from jobs.models import ACTIVE, JobImage, Stage, Status, VideoJob
 from jobs.stats import counters
 
 
-def move(job: VideoJob, seen: str, /, **changes: Any) -> bool:
-    """Change a RUNNING job if it is still at the stage `seen`; otherwise return False."""
+def move(job: VideoJob, seen: str, /, *conditions: Q, **changes: Any) -> bool:
+    """Change a RUNNING job if it is still at the stage `seen`, and all `conditions` hold; otherwise
+    return False.
+    """
     changes = {"version": F("version") + 1, "crash_count": 0} | changes
-    return bool(at_stage(seen, [job.pk]).update(**changes))
+    return bool(at_stage(seen, [job.pk]).filter(*conditions).update(**changes))
 
 
 def at_stage(stage: str, ids: Sequence[UUID]) -> QuerySet[VideoJob]:

@@ -1,4 +1,4 @@
-"""Wake up the workers. The jobs' rows hold what is due; a task only triggers a look at them."""
+"""Wake up the workers. The jobs' rows say what is due; a task only makes a worker read them."""
 
 from time import monotonic
 

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     Page,
     Playwright,
     expect,
@@ -44,7 +43,7 @@ FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
     "--mute-audio",
 ]
-PATIENCE = 15_000  # milliseconds, for machines that have more to do
+PATIENCE = 20_000  # milliseconds, for machines that have more to do
 OpenPage = Callable[..., Page]
 
 
@@ -77,42 +76,49 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     started.close()
 
 
+def new_page(
+    browser: Browser,
+    problems: list[str],
+    *,
+    width: int = MIDDLE,
+    height: int = 900,
+    dark: bool = False,
+    calm: bool = False,
+    javascript: bool = True,
+    tolerate: str = r"(?!)",
+    **options: Any,
+) -> Page:
+    """A page with cookies and a cache of its own, which adds what goes wrong to `problems`.
+
+    `tolerate` is a pattern of console errors that the test provokes; `options` go to Playwright's
+    `new_context`.
+    """
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce" if calm else "no-preference",
+        java_script_enabled=javascript,
+        **options,
+    )
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    _watch(page, problems, re.compile(tolerate))
+    return page
+
+
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens pages, each with cookies and a cache of its own.
-
-    `open_page(width=390, height=844, dark=True, javascript=False, calm=True)`; more options go to
-    Playwright's `new_context`. `tolerate` is a pattern of console errors that the test provokes.
-    """
-    contexts: list[BrowserContext] = []
+    """Opens pages, with the options of `new_page`."""
+    pages: list[Page] = []
     problems: list[str] = []
 
-    def open_page(
-        *,
-        width: int = MIDDLE,
-        height: int = 900,
-        dark: bool = False,
-        calm: bool = False,
-        javascript: bool = True,
-        tolerate: str = r"(?!)",
-        **options: Any,
-    ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-            reduced_motion="reduce" if calm else "no-preference",
-            java_script_enabled=javascript,
-            **options,
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        _watch(page, problems, re.compile(tolerate))
-        return page
+    def open_page(**options: Any) -> Page:
+        pages.append(new_page(browser, problems, **options))
+        return pages[-1]
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
     assert not problems, "\n".join(problems)
 
 

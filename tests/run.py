@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 PROJECT = Path(__file__).parent.parent
+SQLITE = "sqlite:///"
 
 
 def _defaults() -> dict[str, str]:
@@ -74,14 +75,14 @@ def is_postgres(url: str) -> bool:
 
 def _template(server: str) -> str:
     """The URL of a migrated database, made by the first process of the run that needs it."""
-    key = sha256(server.encode()).hexdigest()[:8]
+    key = sha256((server if is_postgres(server) else SQLITE).encode()).hexdigest()[:8]
     note = run_folder() / f"{key}.template"
     with (run_folder() / f"{key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not note.exists():
             url = _create(server, f"template_{secrets.token_hex(6)}")
             subprocess.run(
-                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+                [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"],
                 cwd=PROJECT,
                 env=ENVIRONMENT | {"DATABASE_URL": url},
                 check=True,

@@ -19,3 +19,5 @@ os.environ.setdefault("DATABASE_URL", f"sqlite:///{run_folder() / 'db.sqlite3'}"
 from videostudio.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, not safe
+# Each test client loads the middleware again; WhiteNoise would list all static files each time.
+WHITENOISE_AUTOREFRESH = True

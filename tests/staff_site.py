@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import uuid4
 
 from django.utils.html import strip_tags
 
@@ -21,6 +22,7 @@ def choose(browser: Client, action: str, *jobs: Any, query: str = "", **form: st
 
 def press(browser: Client, action: str, *jobs: Any, reason: str = "Never came", **form: str) -> Any:
     """Fill in and send the form on the confirmation page of an action."""
+    form.setdefault("once", str(uuid4()))
     return choose(browser, action, *jobs, post="yes", reason=reason, **form)
 
 

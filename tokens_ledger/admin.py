@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from accounts import staff_actions
 from accounts.admin import Fact, UserAdmin
 from accounts.models import User
-from tokens_ledger import account_sums, entry_admin, ledger
+from tokens_ledger import account_totals, entry_admin, ledger
 from tokens_ledger.models import Account, Entry, LedgerCheck
 from videostudio.core import formatting
 from videostudio.core.admin import ReadOnlyAdmin
@@ -73,7 +73,8 @@ def _append(write: Any, user: User, actor: User, answers: dict[str, Any]) -> str
     except ValueError as error:
         raise ValidationError({"amount": f"{error}."}) from error
     balance = formatting.number(entry.balance_after)
-    return f"{formatting.signed(amount)} tokens; the balance is {balance}."
+    tokens = "token" if abs(amount) == 1 else "tokens"
+    return f"{formatting.signed(amount)} {tokens}; the balance is {balance}."
 
 
 def _balance(user: User) -> str:
@@ -122,15 +123,7 @@ class AccountAdmin(ReadOnlyAdmin):
 
 @admin.register(LedgerCheck)
 class LedgerCheckAdmin(ReadOnlyAdmin):
-    list_display = [
-        "ran_at",
-        "completed",
-        "findings",
-        "accounts",
-        "entries",
-        "tokens",
-        "seconds",
-    ]
+    list_display = ["ran_at", "completed", "findings", "accounts", "entries", "tokens", "seconds"]
     ordering = ["-id"]
 
 
@@ -139,11 +132,7 @@ def panel(request: HttpRequest, user: User) -> str:
     if not request.user.has_perm("tokens_ledger.view_entry"):
         return ""
     entries = Entry.objects.filter(account=user.pk).select_related("actor").order_by("-id")
-    context = {
-        "customer": user,
-        "entries": entries[:SHOWN],
-        "shown": SHOWN,
-    }
+    context = {"customer": user, "entries": entries[:SHOWN], "shown": SHOWN}
     return render_to_string("admin/accounts/user/tokens.html", context, request)
 
 
@@ -153,7 +142,7 @@ def facts(request: HttpRequest, user: User) -> Iterator[Fact]:
         return
     yield Fact("Balance", formatting.number(ledger.balance(user=user)))
     entries = reverse("admin:tokens_ledger_entry_changelist")
-    for kind, tokens in account_sums.by_kind(account=user.pk).items():
+    for kind, tokens in account_totals.by_kind(account=user.pk).items():
         url = f"{entries}?account={user.pk}&kind__exact={kind}"
         yield Fact(f"Total {Entry.Kind(kind).label.lower()}s", formatting.signed(tokens), url)
 

@@ -9,7 +9,7 @@ from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
-from tokens_ledger import account_sums, sums
+from tokens_ledger import account_totals, sums
 from tokens_ledger.models import Entry
 from videostudio.core import formatting
 from videostudio.core.admin import ReadOnlyAdmin, export
@@ -101,7 +101,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Export selected entries as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[Entry]) -> HttpResponseBase:
-        return export(request, queryset, self.EXPORT)
+        return export(request, queryset, self.EXPORT, self.users_in(request))
 
 
 def _job_link(entry: Entry, shown: str) -> str:
@@ -118,25 +118,47 @@ def _sums(request: HttpRequest, cl: Any) -> list[tuple[str, str]] | None:
     found = _by_kind(request, cl)
     if found is None:
         return None
-    kind = request.GET.get("kind__exact")
-    shown = [(each.label, found[each]) for each in Entry.Kind if kind in (None, each.value)]
+    kinds = _kinds(cl.get_filters_params())
+    shown = [(each.label, found[each]) for each in Entry.Kind if each.value in kinds]
     total = sum(tokens for _, tokens in shown)
     return [(name, formatting.signed(tokens)) for name, tokens in (*shown, ("Total", total))]
 
 
+def _kinds(params: dict[str, list[str]]) -> set[str]:
+    """The kinds that the filters let through."""
+    kinds = set(Entry.Kind.values)
+    for name, values in params.items():
+        if name in ("kind", "kind__exact"):
+            kinds.intersection_update(values)
+        if name == "kind__in":
+            kinds.intersection_update(",".join(values).split(","))
+    return kinds
+
+
 def _by_kind(request: HttpRequest, cl: Any) -> dict[str, int] | None:
-    """Reads at most MOST entries of the period; without a period, sums that the checks stored."""
-    account = request.GET.get("account")
+    """Sums that the checks stored, or of at most MOST entries, which are read.
+
+    With a period, its entries are counted before a search, which reads all of them.
+    """
+    params = cl.get_filters_params()
+    account = request.GET.get("account") if len(params.get("account", ())) == 1 else None
     [written] = (spec for spec in cl.filter_specs if isinstance(spec, Written))
     if written.is_set:
         of_period = written.queryset(request, Entry.objects.order_by())
         if account:
             of_period = of_period.filter(account=account)
-        if of_period[: MOST + 1].count() > MOST:
-            return None
-        return account_sums.add_up(cl.queryset.order_by())
+        return _added_up(cl.queryset, counted=of_period)
     if cl.query:
         return None
-    if account:
-        return account_sums.by_kind(account=account)
-    return sums.stored_and_newer(most=MOST)
+    rest = {*params} - {"kind__exact", *written.expected_parameters()}
+    if not rest:
+        return sums.stored_and_newer(most=MOST)
+    if account and rest == {"account"}:
+        return account_totals.by_kind(account=account)
+    return _added_up(cl.queryset, counted=cl.queryset.order_by())
+
+
+def _added_up(entries: QuerySet[Entry], *, counted: QuerySet[Entry]) -> dict[str, int] | None:
+    if counted[: MOST + 1].count() > MOST:
+        return None
+    return account_totals.add_up(entries.order_by())

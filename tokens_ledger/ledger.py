@@ -1,4 +1,4 @@
-"""The only writer of balances and entries. It knows what is paid for only as a reference.
+"""The only writer of balances and entries. What is paid for is only a reference here.
 
 Every change locks the account's row, reads the balance, writes the entry, then the balance, in this
 order. All functions run in the caller's transaction and are rolled back with it.
@@ -53,7 +53,7 @@ def balance(*, user: User) -> int:
 def lock(*, user: User) -> Account:
     """The account of `user`, created if missing, locked until the caller's transaction ends.
 
-    The lock serializes all changes of one user's balance, and whatever else callers protect with
+    The lock serializes all changes of one user's balance, and other data that callers protect with
     it (the limit of active jobs). Needs a transaction. Lock once per transaction, as late as
     possible. Raises AccountClosed.
     """
@@ -75,12 +75,7 @@ def close(*, user: User) -> None:
 
 
 def charge(
-    *,
-    account: Account,
-    operation: str,
-    tokens: int,
-    reference: str,
-    api_key: UUID | None = None,
+    *, account: Account, operation: str, tokens: int, reference: str, api_key: UUID | None = None
 ) -> Entry | None:
     """Charge `tokens` for `operation` to an account that `lock` returned; 0 writes no entry.
 

@@ -63,6 +63,7 @@ class Entry(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
+        db_index=False,
         help_text="The member of staff; empty if the service wrote it.",
     )
     api_key = models.UUIDField(
@@ -88,6 +89,11 @@ class Entry(models.Model):
                 fields=["api_key", "created_at"],
                 condition=Q(api_key__isnull=False),
                 name="entry_of_api_key_by_time",
+            ),
+            models.Index(
+                fields=["actor", "created_at"],
+                condition=Q(actor__isnull=False),
+                name="entry_of_actor_by_time",
             ),
             # Finds grants by command without reading the charges.
             models.Index(
@@ -124,7 +130,7 @@ class Entry(models.Model):
 
 
 class EntryCount(models.Model):
-    """How many entries an account has up to the entry `until`. See `entry_counts`."""
+    """How many entries an account has up to the entry `until`. See `account_totals`."""
 
     account = models.OneToOneField(
         Account, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -137,7 +143,7 @@ class EntryCount(models.Model):
 
 
 class AccountSums(models.Model):
-    """The sum of each kind of entry of an account up to the entry `until`. See `account_sums`."""
+    """The sum of each kind of entry of an account up to the entry `until`. See `account_totals`."""
 
     account = models.OneToOneField(
         Account, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -153,6 +159,22 @@ class AccountSums(models.Model):
 
     def __str__(self) -> str:
         return f"sums until {self.until}"
+
+
+class KeyDay(models.Model):
+    """What an API key's orders of a day have cost up to the entry `until`. See `key_limit`."""
+
+    # Not a foreign key: the previous version deletes keys and does not know this table.
+    api_key = models.UUIDField(primary_key=True)
+    day = models.DateField()
+    tokens = models.BigIntegerField()
+    until = models.BigIntegerField(help_text="The id of an entry.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.tokens} on {self.day}"
 
 
 class LedgerCheck(models.Model):

@@ -23,11 +23,12 @@ def left(*, actor: User, now: datetime) -> int | None:
     """The tokens that `actor` may still refund today (UTC); None if unlimited."""
     if actor.has_perm(UNLIMITED):
         return None
-    return settings.STAFF_REFUND_DAILY_TOKENS - _refunded_today(actor, now)
+    return max(0, settings.STAFF_REFUND_DAILY_TOKENS - _refunded_today(actor, now))
 
 
-def check(*, actor: User, now: datetime) -> None:
-    """Call inside the refund's transaction, after the entry is written; raising rolls it back.
+def check(*, actor: User, amount: int, now: datetime) -> None:
+    """Call inside the transaction of a refund of `amount` tokens, after the entry is written;
+    raising rolls it back.
 
     The lock on the actor serializes one person's refunds, so that simultaneous refunds cannot
     exceed the limit together. Raises DailyLimitReached.
@@ -37,8 +38,7 @@ def check(*, actor: User, now: datetime) -> None:
     User.objects.select_for_update(no_key=True).get(pk=actor.pk)
     limit, refunded = settings.STAFF_REFUND_DAILY_TOKENS, _refunded_today(actor, now)
     if refunded > limit:
-        last = Entry.objects.filter(kind=Entry.Kind.REFUND, actor=actor).latest("id")
-        raise DailyLimitReached(limit=limit, left=limit - refunded + last.amount)
+        raise DailyLimitReached(limit=limit, left=limit - refunded + amount)
 
 
 def _refunded_today(actor: User, now: datetime) -> int:

@@ -23,9 +23,9 @@ from mdit_py_plugins.anchors import anchors_plugin
 
 from jobs import pricing
 from jobs.catalog import MODELS, VideoSpec
+from videostudio.core.formatting import format_tokens
 
 FOLDER = settings.BASE_DIR / "docs"
-PAGES = {"api.md": "/docs", "openai.md": "/docs/openai"}
 PLACE_OF_PRICES = "<!-- prices -->"
 EXAMPLE_ORIGINS = ("http://localhost:8000", "https://studio.example.com")
 
@@ -65,10 +65,11 @@ def _prices() -> str:
         table = "\n".join([head, "|---|---|---|---|---|", *filter(None, rows)])
         text = f"The prices of this service:\n\n{table}"
     else:
-        text = f"On this service a video costs {pricing.highest()} tokens."
+        text = f"On this service a video costs {format_tokens(pricing.highest())}."
     if settings.VIDEO_MOCK_TOKENS is None:
         return text
-    return f"{text}\n\nOn this service a mock video costs {settings.VIDEO_MOCK_TOKENS} tokens."
+    mock = format_tokens(settings.VIDEO_MOCK_TOKENS)
+    return f"{text}\n\nOn this service a mock video costs {mock}."
 
 
 def _price_row(spec: VideoSpec) -> str:

@@ -55,7 +55,7 @@ def on_starting(master: Any) -> None:
 
 
 def post_fork(master: Any, worker: Any) -> None:
-    """Let the others know of this process. `bench/floor.py` has no table for it."""
+    """Record this process's heartbeats. `bench/floor.py` has no table for it."""
     if apps.is_installed("jobs"):
         processes = import_module("jobs.stats.processes")
         worker.heart = processes.beat_in_thread(kind=processes.Kind.WEB)

@@ -30,8 +30,8 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when every check passes, else 503; `checks` says which failed.
 
-    A silent process and a late periodic task are shown and change nothing, because the others go
-    on. When no cluster is left, the ticks stop, and the check `workers` fails.
+    A silent process and a late periodic task do not change the status, because the others continue.
+    When no cluster is left, the ticks stop, and the check `workers` fails.
     """
     if shutdown.requested:
         return _stopping()
@@ -43,7 +43,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     body: dict[str, Any] = {"status": "ok", "checks": checks}
     with suppress(DatabaseError):
         if checks["database"] == "ok":
-            body["oldestWaitingSeconds"] = _oldest_waiting()
+            oldest = queries.active_jobs().oldest_wait(now=timezone.now())
+            body["oldestWaitingSeconds"] = int(oldest)
             body["processes"] = _processes()
             body["periodicTasks"] = _periodic_tasks()
     failed = [name for name, said in checks.items() if said != "ok"]
@@ -55,20 +56,15 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def _stopping() -> JsonResponse:
-    """No load balancer sends more requests to this process, which is asked to end."""
+    """No load balancer sends more requests to this process, which is shutting down."""
     response = JsonResponse({"status": "stopping"}, status=503)
-    _log(response, "this process is asked to end", "info")
+    _log(response, "this process is shutting down", "info")
     return response
 
 
 def _log(response: JsonResponse, why: str, level: str) -> None:
     """Replaces Django's own line, which would be an ERROR at every probe."""
     log_response("not ready: %s", why, response=response, logger=logger, level=level)
-
-
-def _oldest_waiting() -> int:
-    """The seconds that the oldest PENDING job has waited; 0 if there is none."""
-    return int(queries.active_jobs().oldest_wait(now=timezone.now()))
 
 
 def _processes() -> dict[str, Any]:

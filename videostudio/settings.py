@@ -22,6 +22,8 @@ from videostudio.core.environment import (
     an_address,
     at_least,
     between,
+    like,
+    one_of,
     reader,
 )
 
@@ -57,25 +59,16 @@ WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2, validate=between(2, 32))
 GOOGLE_API_KEY = env.str("GOOGLE_API_KEY", "")
 GOOGLE_CLOUD_PROJECT = env.str("GOOGLE_CLOUD_PROJECT", "")
 GOOGLE_CLOUD_LOCATION = env.str(
-    "GOOGLE_CLOUD_LOCATION",
-    "us-central1",
-    validate=validate.Regexp(r"^[a-z0-9-]*$", error="must look like us-central1"),
+    "GOOGLE_CLOUD_LOCATION", "us-central1", validate=like("us-central1", r"[a-z0-9-]+$")
 )
 GOOGLE_VERTEX_BASE_URL = env.str("GOOGLE_VERTEX_BASE_URL", "", validate=an_address("http", "https"))
 VEO_MODEL_IDS: dict[str, str] = env.model_ids("VEO_MODEL_IDS", "")
 VEO_API_VERSION = env.str(
-    "VEO_API_VERSION",
-    "",
-    validate=validate.Regexp(r"^$|^v\d+((alpha|beta)\d*)?$", error="must look like v1 or v1beta1"),
+    "VEO_API_VERSION", "", validate=like("v1 or v1beta1", r"v\d+((alpha|beta)\d*)?$")
 )
 VEO_REOPEN_SECONDS = env.int("VEO_REOPEN_SECONDS", 600, validate=between(1, 604_800))
 VEO_PERSON_GENERATION = env.str(
-    "VEO_PERSON_GENERATION",
-    "",
-    validate=validate.OneOf(
-        ["", "dont_allow", "allow_adult", "allow_all"],
-        error="must be dont_allow, allow_adult or allow_all",
-    ),
+    "VEO_PERSON_GENERATION", "", validate=one_of("", "dont_allow", "allow_adult", "allow_all")
 )
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=between(1, 100_000))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=between(1, 100_000))
@@ -101,9 +94,7 @@ MOCK_SECONDS = env.int("MOCK_SECONDS", 8, validate=between(0, 600))
 VIDEO_MAX_ACTIVE_JOBS = env.int("VIDEO_MAX_ACTIVE_JOBS", 3, validate=between(1, 10_000))
 VIDEO_MAX_WAITING_JOBS = env.int("VIDEO_MAX_WAITING_JOBS", 0, validate=between(0, 10_000))
 VIDEO_JOB_DEADLINE_SECONDS = env.int(
-    "VIDEO_JOB_DEADLINE_SECONDS",
-    1200,
-    validate=between(60, 86_400),
+    "VIDEO_JOB_DEADLINE_SECONDS", 1200, validate=between(60, 86_400)
 )
 VIDEO_STORE_DEADLINE_HOURS = env.int("VIDEO_STORE_DEADLINE_HOURS", 24, validate=between(1, 720))
 VIDEO_KEEP_DAYS = env.int("VIDEO_KEEP_DAYS", None, validate=between(1, 36_500))
@@ -111,29 +102,17 @@ JOB_KEEP_DAYS = env.int("JOB_KEEP_DAYS", None, validate=between(1, 36_500))
 VIDEO_REFUND_FAILED_JOBS = env.bool("VIDEO_REFUND_FAILED_JOBS", True)
 VIDEO_TOKEN_COSTS = {"video_generation": 50}  # without VIDEO_PRICES
 VIDEO_PRICES = env.table("VIDEO_PRICES", "")
-VIDEO_MOCK_TOKENS = env.int(
-    "VIDEO_MOCK_TOKENS",
-    None,
-    validate=between(0, 1_000_000),
-)
+VIDEO_MOCK_TOKENS = env.int("VIDEO_MOCK_TOKENS", None, validate=between(0, 1_000_000))
 
 # An origin, without a path.
 PUBLIC_URL = env.str(
-    "PUBLIC_URL",
-    "",
-    validate=validate.Regexp(
-        r"^$|^https?://[^/\s]+/?$", error="must look like https://studio.example.com"
-    ),
+    "PUBLIC_URL", "", validate=like("https://studio.example.com", r"https?://[^/\s]+/?$")
 )
 WEBHOOK_ALLOWED_HOSTS: list[str] = env.hosts("WEBHOOK_ALLOWED_HOSTS", "")
 
 REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", True)
 TOKENS_HELP = env.str("TOKENS_HELP", "")
-SIGNUP_GRANT_TOKENS = env.int(
-    "SIGNUP_GRANT_TOKENS",
-    0,
-    validate=between(0, 1_000_000_000),
-)
+SIGNUP_GRANT_TOKENS = env.int("SIGNUP_GRANT_TOKENS", 0, validate=between(0, 1_000_000_000))
 MONITOR_SHOW_PROMPTS = env.bool("MONITOR_SHOW_PROMPTS", True)
 THROTTLE_AUTH = env.str("THROTTLE_AUTH", "20/min", validate=a_rate())
 THROTTLE_LOGIN_NAME = env.str("THROTTLE_LOGIN_NAME", "10/min", validate=a_rate())
@@ -143,9 +122,9 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=between(0, 10))
 EMAIL_URL = env.str(
     "EMAIL_URL",
     "",
-    validate=validate.Regexp(
-        r"^$|^(console|file|memory)://|^(smtp|submission)://([^@\s]*@)?[^@:/?\s]+(:\d+)?([/?]|$)",
-        error="must look like submission://user:password@mail.example.com:587",
+    validate=like(
+        "submission://user:password@mail.example.com:587",
+        r"(console|file|memory)://|(smtp|submission)://([^@\s]*@)?[^@:/?\s]+(:\d+)?([/?]|$)",
     ),
 )
 EMAIL: dict[str, Any] = env.dj_email_url("EMAIL_URL", "")
@@ -161,18 +140,8 @@ METRICS_TOKEN = env.str(
 METRICS_TOKEN_FALLBACKS: list[str] = env.keys("METRICS_TOKEN_FALLBACKS", "")
 PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", "", validate=an_absolute_path)
 SENTRY_DSN = env.str("SENTRY_DSN", "")
-LOG_FORMAT = env.str(
-    "LOG_FORMAT",
-    "text" if DEBUG else "json",
-    validate=validate.OneOf(["json", "text"], error="must be json or text"),
-)
-LOG_LEVEL = env.str(
-    "LOG_LEVEL",
-    "INFO",
-    validate=validate.OneOf(
-        ["DEBUG", "INFO", "WARNING", "ERROR"], error="must be DEBUG, INFO, WARNING or ERROR"
-    ),
-)
+LOG_FORMAT = env.str("LOG_FORMAT", "text" if DEBUG else "json", validate=one_of("json", "text"))
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=one_of("DEBUG", "INFO", "WARNING", "ERROR"))
 
 
 WORDS = {
@@ -180,7 +149,7 @@ WORDS = {
     "Not a valid boolean.": "must be true or false",
 }
 OPTIONS_OF_DJANGO = {
-    *("assume_role", "isolation_level", "pool", "prepare_threshold", "server_side_binding"),
+    *("assume_role", "isolation_level", "pool", "prepare_threshold", "server_side_binding")
 }
 
 
@@ -239,7 +208,7 @@ OUR_PREFIXES = ("CLOUDINARY_", "STAGING_", "THROTTLE_", "VEO_", "VIDEO_", "WEBHO
 
 
 def _unknown_names() -> dict[str, str]:
-    """Variables that look like a setting and are none, each with the nearest setting, or ""."""
+    """Variables whose name resembles a setting, each with the most similar setting, or ""."""
     known = set(env.dump())
     unknown = {
         name: next(iter(get_close_matches(name, known, n=1, cutoff=0.85)), "")
@@ -336,6 +305,7 @@ if DATABASE and DATABASE["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif DATABASE:
+    DATABASE["ENGINE"] = "videostudio.core.postgresql"
     # Without a time-out libpq, and so /readyz, would wait for minutes for a server that is down. A
     # standby that is not promoted yet counts as down, because nothing can be written to it.
     defaults = {"connect_timeout": 5, "target_session_attrs": "read-write"}
@@ -470,7 +440,7 @@ AUTHENTICATION_BACKENDS = [
 LOGIN_REDIRECT_URL = "admin:index"
 OTP_TOTP_ISSUER = "Video Studio"
 AXES_HANDLER = "accounts.lockout.StaffLockout"
-AXES_ONLY_ADMIN_SITE = True  # the API's log-in has its own throttles
+AXES_ONLY_ADMIN_SITE = True  # the API's login has its own throttles
 AXES_USERNAME_CALLABLE = "accounts.lockout.name"
 AXES_CLIENT_IP_CALLABLE = "accounts.lockout.address"
 # In this order, for accounts.lockout.
@@ -511,7 +481,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
-    "DEFAULT_SCHEMA_CLASS": "videostudio.core.api.openapi_hooks.Schema",
+    "DEFAULT_SCHEMA_CLASS": "videostudio.core.api.auto_schema.Schema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
     # No field of a body has this name in an error: `names.printable` replaces control characters.
@@ -543,12 +513,9 @@ SPECTACULAR_SETTINGS = {
         {"name": "auth", "description": "Accounts, access tokens and refresh tokens."},
         {"name": "keys", "description": "API keys for programs."},
         {"name": "video-models", "description": "The models to choose from."},
-        {
-            "name": "video-jobs",
-            "description": "Create videos, follow their progress, download them.",
-        },
-        {"name": "webhook", "description": "Have the end of each job sent to a URL of yours."},
-        {"name": "tokens", "description": "Your token balance, and each change of it."},
+        {"name": "video-jobs", "description": "Create, follow and download videos."},
+        {"name": "webhook", "description": "Send an event to your URL when a job ends."},
+        {"name": "tokens", "description": "Your token balance and its changes."},
         {
             "name": "OpenAI format",
             "description": "The same jobs, for programs that use OpenAI's API.",
@@ -570,7 +537,7 @@ SPECTACULAR_SETTINGS = {
     "EXTERNAL_DOCS": {"url": "/docs", "description": "API guide"},
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SORT_OPERATIONS": False,
-    "PREPROCESSING_HOOKS": ["jobs.api.openapi_views.in_order_of_use"],
+    "PREPROCESSING_HOOKS": ["jobs.api.openapi_views.by_method"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "videostudio.core.api.openapi_hooks.complete",
@@ -630,13 +597,9 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # These write whole URLs and request bodies at INFO and DEBUG.
-        "httpx": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},
-        "httpcore": {"level": "WARNING"},
-        "httpcore2": {"level": "WARNING"},
-        "google_genai": {"level": "WARNING"},
-        "urllib3": {"level": "WARNING"},
-        # At INFO it logs every step of a log-in; a lock-out is a WARNING.
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpx2", "httpcore", "httpcore2")},
+        **{name: {"level": "WARNING"} for name in ("google_genai", "urllib3")},
+        # At INFO it logs every step of a login; a lock-out is a WARNING.
         "axes": {"level": "WARNING"},
         # An invalid Host header gets a 400, which the request log shows.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

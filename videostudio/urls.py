@@ -18,7 +18,6 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("studio/icon.svg"))),
     path("api/v1/auth/", include(auth_urls(welcome=ledger.welcome, erase=account_deletion.delete))),
     path("api/v1/", include(key_urls)),
-    path("api/v1/", include("tokens_ledger.api.urls")),
     path("api/v1/", include("jobs.api.urls")),
     path("api/<path:unknown>", errors.not_found),
     path("v1/", include("jobs.api.openai_urls")),

@@ -2,7 +2,6 @@
 
 import unicodedata
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
@@ -23,6 +22,10 @@ def _printable(name: str) -> None:
 
 
 class NewKeySerializer(StrictSerializer):
+    """A new API key."""
+
+    # The validated values are the arguments of `api_keys.create`.
+
     name = StringField(
         max_length=ApiKey.NAME_LENGTH,
         validators=[_printable],
@@ -36,12 +39,14 @@ class NewKeySerializer(StrictSerializer):
     )
     expiresAt = DateField(
         "Expires at",
+        source="expires_at",
         required=False,
         allow_null=True,
         default=None,
         help_text="When the key stops working; by default never.",
     )
     dailyTokenLimit = serializers.IntegerField(
+        source="daily_token_limit",
         required=False,
         allow_null=True,
         default=None,
@@ -56,15 +61,6 @@ class NewKeySerializer(StrictSerializer):
         if value and value <= timezone.now():
             raise serializers.ValidationError("Expires at must be in the future", code="past")
         return value
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of `api_keys.create`."""
-        return {
-            "name": attrs["name"],
-            "scope": attrs["scope"],
-            "expires_at": attrs["expiresAt"],
-            "daily_token_limit": attrs["dailyTokenLimit"],
-        }
 
 
 class KeySerializer(serializers.Serializer):

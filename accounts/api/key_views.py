@@ -1,7 +1,6 @@
 """The user's API keys. Only a person with an access token makes, lists and revokes them."""
 
-from typing import Any, cast
-from uuid import UUID
+from typing import cast
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -10,27 +9,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import api_keys
-from accounts.api import key_schema
-from accounts.api.key_serializers import (
-    CreatedKeySerializer,
-    KeyListSerializer,
-    NewKeySerializer,
-)
+from accounts.api import schema
+from accounts.api.key_serializers import CreatedKeySerializer, KeyListSerializer, NewKeySerializer
 from accounts.api.throttling import NewKeyThrottle
 from accounts.models import User
 from videostudio.core.api.errors import Problem
-from videostudio.core.api.strict import StrictView, read
+from videostudio.core.api.strict import StrictView, id_in_path, read
 
 
 @extend_schema(tags=["keys"])
 class KeysView(StrictView):
     session_required = ("GET", "HEAD", "POST")
     reads_body = {"post"}
+    throttles_of = {"post": NewKeyThrottle}
 
-    def get_throttles(self) -> Any:
-        return [NewKeyThrottle()] if self.request.method == "POST" else []
-
-    @key_schema.create
+    @schema.create_key
     def post(self, request: Request) -> Response:
         values = read(NewKeySerializer, request.data)
         try:
@@ -43,7 +36,7 @@ class KeysView(StrictView):
         row.key = key  # type: ignore[attr-defined]  # only for this response
         return Response(CreatedKeySerializer(row).data, status=201)
 
-    @key_schema.list_keys
+    @schema.list_keys
     def get(self, request: Request) -> Response:
         keys = api_keys.of_user(user=cast(User, request.user))
         return Response(KeyListSerializer({"keys": keys}).data)
@@ -52,17 +45,11 @@ class KeysView(StrictView):
 @extend_schema(tags=["keys"])
 class KeyView(StrictView):
     session_required = ("DELETE",)
+    noun = "key"
 
-    @key_schema.revoke
+    @schema.revoke_key
     def delete(self, request: Request, pk: str) -> Response:
         user = cast(User, request.user)
-        if not api_keys.revoke_own(user=user, id=_uuid(pk), now=timezone.now()):
+        if not api_keys.revoke_own(user=user, id=id_in_path(pk), now=timezone.now()):
             raise NotFound
         return Response(status=204)
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise NotFound from error

@@ -113,3 +113,34 @@ class UserSerializer(serializers.ModelSerializer):
     class Meta:
         model = User
         fields = ["id", "username", "email", "dateJoined"]
+
+
+# ---- Passwords ----
+
+CURRENT_PASSWORD = PASSWORD | {"help_text": "Your password."}
+
+
+class ChangePasswordSerializer(StrictSerializer):
+    """The current password, and a new one."""
+
+    currentPassword = StringField(source="current", **CURRENT_PASSWORD)
+    newPassword = StringField(source="new", **PASSWORD)
+
+
+class RequestResetSerializer(StrictSerializer):
+    """Whose password was lost."""
+
+    email = AddressField(max_length=254, help_text="The address of the account.")
+
+
+class ResetSerializer(StrictSerializer):
+    """The token of a mailed link, and a new password."""
+
+    token = StringField(max_length=200, help_text="The `token` of the link in the mail.")
+    newPassword = StringField(source="new", **PASSWORD)
+
+
+class DeleteAccountSerializer(StrictSerializer):
+    """The password, to confirm the deletion."""
+
+    password = StringField(**CURRENT_PASSWORD)

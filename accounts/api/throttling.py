@@ -1,4 +1,4 @@
-"""Throttles of registration, log-in and new API keys."""
+"""Throttles of registration, login and new API keys."""
 
 from rest_framework.request import Request
 
@@ -10,22 +10,22 @@ class AddressThrottle(WindowThrottle):
     """Log-in, refresh and registration together, per address."""
 
     scope = "auth"
-    counted = "log-ins, refreshes and registrations from one address"
+    counted = "logins, refreshes and registrations from one address"
 
 
 class LoginNameThrottle(WindowThrottle):
-    """Failed log-ins with one name from one address.
+    """Failed logins with one name from one address.
 
-    Every log-in is counted before the password is checked, so that simultaneous guesses cannot
-    exceed the limit; the view takes a successful one back. Guesses from another address do not
+    Every login is counted before the password is checked, so that simultaneous guesses cannot
+    exceed the limit; the view does not count a successful one. Guesses from another address do not
     count, so nobody can lock a user out.
     """
 
     scope = "login_name"
-    counted = "failed log-ins with one name from one address"
+    counted = "failed logins with one name from one address"
 
     def identity(self, request: Request) -> str | None:
-        """The address, and the name as log-in compares it: trimmed, normalized, in one case."""
+        """The address, and the name as the login compares it: trimmed, normalized, in one case."""
         name = self.submitted_name(request)
         if not isinstance(name, str):
             return None  # the serializer will refuse it
@@ -38,7 +38,7 @@ class LoginNameThrottle(WindowThrottle):
 
 
 class OwnPasswordThrottle(LoginNameThrottle):
-    """Wrong passwords of a user who is logged in count as failed log-ins with that name."""
+    """Wrong passwords of a user who is logged in count as failed logins with that name."""
 
     def submitted_name(self, request: Request) -> object:
         return request.user.get_username()

@@ -4,10 +4,8 @@ from collections.abc import Callable
 
 from django.urls import URLPattern, path
 
-from accounts.api.account_views import MeView
+from accounts.api import views
 from accounts.api.key_views import KeysView, KeyView
-from accounts.api.password_views import PasswordView, RequestResetView, ResetView
-from accounts.api.views import LoginView, LogoutView, RefreshView, RegisterView
 
 
 def auth_urls(*, welcome: Callable[..., None], erase: Callable[..., None]) -> list[URLPattern]:
@@ -15,18 +13,15 @@ def auth_urls(*, welcome: Callable[..., None], erase: Callable[..., None]) -> li
     an account.
     """
     return [
-        path("register", RegisterView.as_view(welcome=welcome)),
-        path("token", LoginView.as_view()),
-        path("token/refresh", RefreshView.as_view()),
-        path("logout", LogoutView.as_view()),
-        path("password", PasswordView.as_view()),
-        path("password/reset", RequestResetView.as_view()),
-        path("password/reset/confirm", ResetView.as_view()),
-        path("me", MeView.as_view(erase=erase)),
+        path("register", views.RegisterView.as_view(welcome=welcome)),
+        path("token", views.LoginView.as_view()),
+        path("token/refresh", views.RefreshView.as_view()),
+        path("me", views.MeView.as_view(erase=erase)),
+        path("logout", views.LogoutView.as_view()),
+        path("password", views.PasswordView.as_view()),
+        path("password/reset", views.RequestResetView.as_view()),
+        path("password/reset/confirm", views.ResetView.as_view()),
     ]
 
 
-key_urls = [
-    path("keys", KeysView.as_view()),
-    path("keys/<pk>", KeyView.as_view()),
-]
+key_urls = [path("keys", KeysView.as_view()), path("keys/<pk>", KeyView.as_view())]

@@ -53,10 +53,9 @@ def fill(*, database_url: str, size: Size) -> None:
     made = (User(username=name, email=f"{name}@example.com") for name in names)
     users = [user.pk for user in User.objects.bulk_create(made, batch_size=5_000)]
     User.objects.create_superuser("boss", "boss@example.com", None)
-    shares = {HEAVY: (users[:1], size.jobs // 10), "": (users[1:], size.jobs - size.jobs // 10)}
+    shares = [(users[:1], size.jobs // 10), (users[1:], size.jobs - size.jobs // 10)]
     with _without_indexes(database_url):
-        for owners, jobs in shares.values():
-            past.write(database_url=database_url, owners=owners, jobs=jobs, events=EVENTS)
+        past.write_shares(database_url=database_url, shares=shares, events=EVENTS)
         with psycopg.connect(database_url) as connection:
             values: dict[str, Any] = {"number": size.waiting - 1, "pattern": _waiting_job()}
             connection.execute("SET session_replication_role = replica")

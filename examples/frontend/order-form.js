@@ -87,7 +87,7 @@ export class OrderForm {
     if (field.name !== 'prompt') this.onChange(this.order);
   }
 
-  /** The cost on the button, and below the form; or why there is none. */
+  /** The cost on the button; below it why there is none, so that no click misses the button. */
   showQuote(quote, problem) {
     const submit = this.form.querySelector('[type=submit]');
     submit.textContent = quote ? `Generate Video (${amount(quote.tokens)})` : 'Generate Video';
@@ -171,7 +171,7 @@ function showFieldError(form, name, message) {
   const field = name && form.elements[name];
   const error = name && form.querySelector(`[data-error="${CSS.escape(name)}"]`);
   if (!field || !error) return false;
-  if (message && error.textContent) error.textContent += ` ${message}`;
+  if (message && error.textContent) error.textContent += `. ${message}`;
   else error.textContent = message;
   if (message) field.setAttribute('aria-invalid', 'true');
   else field.removeAttribute('aria-invalid');

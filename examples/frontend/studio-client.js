@@ -1,7 +1,6 @@
-// StudioClient adds to the integration guide's VideoGenerationClient (video-generation.js) what a
-// page needs in production: idempotent orders, errors by field, renewal of the access token, and
-// polling that survives restarts. Its methods take the same arguments, so code for the guide's class
-// runs with it.
+// StudioClient extends VideoGenerationClient (video-generation.js) for production: idempotent orders,
+// errors by field, renewal of the access token, and polling that survives restarts. Its methods take
+// the same arguments, so code for VideoGenerationClient runs with it.
 
 const FINAL = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 const POLL_SECONDS = 3; // where the response has no Retry-After

@@ -15,10 +15,11 @@ from jobs import lifecycle, pricing, refunds, removals, reruns
 from jobs.admin import refusals
 from jobs.models import VideoJob
 from jobs.webhooks import registry
+from tokens_ledger import refund_limit
 from tokens_ledger.admin import NOTE_HELP_TEXT
 from videostudio.core import formatting
 from videostudio.core.admin_actions import ConfirmedAction
-from videostudio.core.admin_forms import ReasonForm
+from videostudio.core.admin_forms import ReasonForm, SingleUseForm
 
 
 class RefundForm(ReasonForm):
@@ -31,7 +32,7 @@ class TakeDownForm(ReasonForm):
     reason_help_text = "The customer reads this sentence in the job. Taking down cannot be undone."
 
 
-class RerunForm(ReasonForm):
+class RerunForm(SingleUseForm):
     price = forms.ChoiceField(
         label="Who pays",
         choices=[
@@ -42,16 +43,22 @@ class RerunForm(ReasonForm):
     )
 
 
-# ---- What each action does ----
+# ---- Execution ----
 
 
-@refusals.domain_refusals()
-def _refund(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    tokens = refunds.refund(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
-    return f"{formatting.format_tokens(tokens)} refunded."
+def _do(change: Callable[..., Any], done: Callable[[Any], str]) -> Callable[..., str]:
+    """Makes the call `change`, and says by its result what was done."""
+
+    def execute(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
+        return done(change(job=job, actor=actor, reason=answers["reason"], now=timezone.now()))
+
+    return execute
 
 
-@refusals.domain_refusals()
+def _resent(count: int) -> str:
+    return "1 event is sent again." if count == 1 else f"{count} events are sent again."
+
+
 def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     before = VideoJob.objects.select_for_update().get(pk=job.pk).tokens_refunded
     job = lifecycle.cancel(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
@@ -60,7 +67,6 @@ def _cancel(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     return f"cancelled{_refund_note(job, job.tokens_refunded - before)}"
 
 
-@refusals.domain_refusals()
 def _fail(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     tokens = lifecycle.force_fail(
         job=job, actor=actor, reason=answers["reason"], now=timezone.now()
@@ -74,32 +80,13 @@ def _refund_note(job: VideoJob, tokens: int) -> str:
     return "; it was already refunded." if job.tokens_consumed else "; it was free."
 
 
-@refusals.domain_refusals()
 def _rerun(order: Any, done: str, job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
     charged = answers["price"] == "charged"
     new = order(job=job, actor=actor, reason=answers["reason"], charged=charged, now=timezone.now())
     return f"{done} as job {new.pk}, for {formatting.format_tokens(new.tokens_consumed)}."
 
 
-@refusals.domain_refusals()
-def _run(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    lifecycle.run_held(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
-    return "a worker starts it."
-
-
-@refusals.domain_refusals()
-def _resend(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    count = registry.resend(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
-    return "1 event is sent again." if count == 1 else f"{count} events are sent again."
-
-
-@refusals.domain_refusals()
-def _take_down(job: VideoJob, actor: User, answers: dict[str, Any]) -> str:
-    removals.take_down(job=job, actor=actor, reason=answers["reason"], now=timezone.now())
-    return "its video is taken down."
-
-
-# ---- What the buttons say, and usual reasons ----
+# ---- Labels and common reasons ----
 
 REFUND_REASONS = (
     "The video was unusable",
@@ -121,11 +108,15 @@ def _refund_button(count: int, tokens: int) -> str:
     return f"Refund {formatting.format_tokens(tokens)}"
 
 
-# ---- What an action changes ----
+# ---- Effects ----
 
 
 def _refund_token_change(job: VideoJob) -> int:
     return 0 if job.tokens_refunded else job.tokens_consumed
+
+
+def _tokens_left_today(actor: User) -> int | None:
+    return refund_limit.left(actor=actor, now=timezone.now())
 
 
 def _cancel_token_change(job: VideoJob) -> int:
@@ -133,15 +124,18 @@ def _cancel_token_change(job: VideoJob) -> int:
 
 
 def _rerun_token_change(job: VideoJob) -> int:
-    """What the customer would pay; 0 if there is no price any more, and so no charge."""
+    """The price for the customer; 0 if there is no price any more, so nothing is charged."""
     try:
         return -pricing.tokens(job.spec)
     except pricing.NoPrice:
         return 0
 
 
-def _action(*, name: str, **options: Any) -> ConfirmedAction:
-    return ConfirmedAction(name=name, permission=f"jobs.{name}_videojob", **options)
+def _action(*, name: str, execute: Callable[..., str], **options: Any) -> ConfirmedAction:
+    refusing = refusals.domain_refusals()(execute)
+    return ConfirmedAction(
+        name=name, permission=f"jobs.{name}_videojob", execute=refusing, **options
+    )
 
 
 RERUN: dict[str, Any] = {"form": RerunForm, "token_change": _rerun_token_change}
@@ -153,9 +147,10 @@ ACTIONS = [
         reasons=REFUND_REASONS,
         intro="The charge of each job is refunded to its user, at most once.",
         form=RefundForm,
-        execute=_refund,
-        refusal_reasons=refusals.for_each(refusals.refund_refusal),
+        execute=_do(refunds.refund, lambda tokens: f"{formatting.format_tokens(tokens)} refunded."),
+        refusal=refusals.refund_refusal,
         token_change=_refund_token_change,
+        tokens_left=_tokens_left_today,
     ),
     _action(
         name="cancel",
@@ -165,7 +160,7 @@ ACTIONS = [
         intro="Each job ends now. As when a customer cancels, it is refunded "
         "unless it was already submitted to the provider, which charges for it.",
         execute=_cancel,
-        refusal_reasons=refusals.for_each(refusals.end_refusal),
+        refusal=refusals.end_refusal,
         token_change=_cancel_token_change,
     ),
     _action(
@@ -176,8 +171,9 @@ ACTIONS = [
         intro="Each job ends now as FAILED, and its charge is refunded.",
         form=RefundForm,
         execute=_fail,
-        refusal_reasons=refusals.for_each(refusals.end_refusal),
+        refusal=refusals.end_refusal,
         token_change=_refund_token_change,
+        tokens_left=_tokens_left_today,
     ),
     _action(
         name="run",
@@ -186,8 +182,8 @@ ACTIONS = [
         reasons=RUN_REASONS,
         intro="Each job is submitted to Google. If it was submitted before the restore too, Google "
         "charges for two videos. To refund it instead, use “Mark as failed and refund”.",
-        execute=_run,
-        refusal_reasons=refusals.for_each(refusals.run_refusal),
+        execute=_do(lifecycle.run_held, lambda _: "a worker starts it."),
+        refusal=refusals.run_refusal,
     ),
     _action(
         name="retry",
@@ -196,12 +192,13 @@ ACTIONS = [
         reasons=REFUND_REASONS,
         intro="A new job with the same order is created.",
         execute=partial(_rerun, reruns.retry, "retried"),
-        refusal_reasons=refusals.for_each(refusals.retry_refusal),
+        refusal=refusals.retry_refusal,
         **RERUN,
     ),
     _action(
         name="fetch",
         label="Fetch again",
+        in_list="Fetch selected jobs again",
         button=_these("Fetch", "video"),
         reasons=("The video could not be stored",),
         intro="A new job fetches the provider's finished video, "
@@ -215,20 +212,21 @@ ACTIONS = [
         label="Take down",
         button=_these("Take down", "video"),
         reasons=("A complaint by a third party", "Breaks our rules"),
-        intro="Video and poster are deleted at the storage within "
+        intro="Video and poster are deleted from the storage within "
         "seconds. The job stays, and no tokens are refunded. This cannot be undone.",
         form=TakeDownForm,
-        execute=_take_down,
-        refusal_reasons=refusals.for_each(refusals.take_down_refusal),
+        execute=_do(removals.take_down, lambda _: "its video is taken down."),
+        refusal=refusals.take_down_refusal,
     ),
     _action(
         name="resend",
         label="Send webhook again",
+        in_list="Send webhooks of selected jobs again",
         button=_these("Send the webhook of"),
         reasons=("The customer's server was not reachable",),
         intro="The events that did not reach the customer's server are sent once "
         "more, with the same id and content.",
-        execute=_resend,
+        execute=_do(registry.resend, _resent),
         refusal_reasons=refusals.resend_refusals,
     ),
 ]

@@ -1,10 +1,11 @@
 """The filters of the list of jobs. Their choices need no query."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,10 +16,13 @@ from jobs.stats import lateness
 from videostudio.core.admin_filters import PeriodFilter
 
 Jobs = QuerySet[VideoJob]
+FAILED_DELIVERY = WebhookDelivery.objects.filter(
+    job_id=OuterRef("pk"), status=WebhookDelivery.Status.FAILED
+)
 
 
 class StatusFilter(admin.ChoicesFieldListFilter):
-    """The statuses by their names in the API, as everywhere."""
+    """The statuses, with their names in the API."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         everything, *statuses = super().choices(changelist)
@@ -26,57 +30,52 @@ class StatusFilter(admin.ChoicesFieldListFilter):
         yield from (choice | {"display": choice["display"].upper()} for choice in statuses)
 
 
-class ErrorCode(admin.SimpleListFilter):
-    title, parameter_name = "error code", "error_code"
+class ConditionFilter(admin.SimpleListFilter):
+    """`conditions` has the label and the condition of each choice, by its value in the URL."""
+
+    conditions: Mapping[str, tuple[str, Q | Exists]]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(code, code) for code in ERROR_CODES]
-
-    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
-        code = self.value()
-        return queryset.filter(status=Status.FAILED, error_code=code) if code else queryset
-
-
-class Model(admin.SimpleListFilter):
-    title, parameter_name = "model", "model"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(model, model) for model in MODELS]
-
-    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
-        return queryset.filter(model=self.value()) if self.value() else queryset
-
-
-class Refunded(admin.SimpleListFilter):
-    title, parameter_name = "tokens", "tokens"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("refunded", "Refunded"), ("kept", "Not refunded"), ("free", "Free of charge")]
-
-    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
-        match self.value():
-            case "refunded":
-                return queryset.filter(tokens_refunded__gt=0)
-            case "kept":
-                return queryset.filter(tokens_consumed__gt=0, tokens_refunded=0)
-            case "free":
-                return queryset.filter(tokens_consumed=0)
-        return queryset
-
-
-class FailedWebhook(admin.SimpleListFilter):
-    title, parameter_name = "webhook", "webhook"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "Not delivered")]
+        return [(value, label) for value, (label, _) in self.conditions.items()]
 
     def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
         if not self.value():
             return queryset
-        failed = WebhookDelivery.objects.filter(
-            job_id=OuterRef("pk"), status=WebhookDelivery.Status.FAILED
-        )
-        return queryset.filter(Exists(failed))
+        _, condition = self.conditions.get(self.value() or "", ("", Q(pk=None)))
+        return queryset.filter(condition)
+
+
+class ErrorCode(ConditionFilter):
+    title, parameter_name = "error code", "error_code"
+    conditions = {code: (code, Q(status=Status.FAILED, error_code=code)) for code in ERROR_CODES}
+
+
+class Model(ConditionFilter):
+    title, parameter_name = "model", "model"
+    conditions = {model: (model, Q(model=model)) for model in MODELS}
+
+    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
+        """Models that are no longer in the catalog can be asked for too."""
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class Refunded(ConditionFilter):
+    title, parameter_name = "tokens", "tokens"
+    conditions = {
+        "refunded": ("Refunded", Q(tokens_refunded__gt=0)),
+        "kept": ("Not refunded", Q(tokens_consumed__gt=0, tokens_refunded=0)),
+        "free": ("Free of charge", Q(tokens_consumed=0)),
+    }
+
+
+class FailedWebhook(ConditionFilter):
+    title, parameter_name = "webhook", "webhook"
+    conditions = {"failed": ("Not delivered", Exists(FAILED_DELIVERY))}
+
+
+class Held(ConditionFilter):
+    title, parameter_name = "held", "held"
+    conditions = {"yes": ("Held after a restore", Q(stage="", next_step_at=HELD))}
 
 
 class Late(admin.SimpleListFilter):
@@ -85,24 +84,15 @@ class Late(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("stuck", "Stuck"), ("waiting", "Waiting too long")]
 
-    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if not (chosen := self.value()):
+            return queryset
         now = timezone.now()
-        match self.value():
-            case "stuck":
-                return lateness.limits(now=now).stuck(queryset, now=now)
-            case "waiting":
-                return lateness.limits(now=now).waiting(queryset, now=now)
-        return queryset
-
-
-class Held(admin.SimpleListFilter):
-    title, parameter_name = "held", "held"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Held after a restore")]
-
-    def queryset(self, request: HttpRequest, queryset: Jobs) -> Jobs:
-        return queryset.filter(stage="", next_step_at=HELD) if self.value() else queryset
+        limits = lateness.limits(now=now)
+        late = {"stuck": limits.stuck, "waiting": limits.waiting}.get(chosen)
+        if not late:
+            raise IncorrectLookupParameters
+        return late(queryset, now=now)
 
 
 class Ordered(PeriodFilter):

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +21,12 @@ from jobs.templatetags.job_links import job_links
 from tokens_ledger import ledger
 from tokens_ledger.models import Account
 from videostudio.core.admin import ReadOnlyAdmin, export
-from videostudio.core.admin_actions import ConfirmedActionsMixin, PreviewRow, Result
+from videostudio.core.admin_actions import (
+    ConfirmedAction,
+    ConfirmedActionsMixin,
+    Result,
+)
+from videostudio.core.admin_preview import OVER_LIMIT, PreviewRow
 
 EXPORT = {
     "id": lambda job: str(job.pk),
@@ -102,7 +108,7 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     @admin.action(description="Export selected jobs as CSV", permissions=["export"])
     def export(self, request: HttpRequest, queryset: QuerySet[VideoJob]) -> HttpResponseBase:
         """Exports all selected jobs, however many."""
-        return export(request, queryset, EXPORT)
+        return export(request, queryset, EXPORT, self.users_in(request))
 
     # ---- The page of a job ----
 
@@ -114,22 +120,24 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context |= self._page(request, context["original"])
+        context |= self._page(context["original"], request.user)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VideoJob]:
         return super().get_queryset(request).select_related("user")
 
-    def _page(self, request: HttpRequest, job: VideoJob) -> dict[str, Any]:
-        now = timezone.now()
+    def _page(self, job: VideoJob, viewer: Any) -> dict[str, Any]:
+        """With what `viewer` may see."""
+        now, moments = timezone.now(), timeline.of(job)
+        sees_tokens = viewer.has_perm("tokens_ledger.view_entry")
+        images = job.images.defer("content").order_by("role", "position")
         return {
             "job": job,
             "title": "Job",
             "story": job_summary.of(job, now),
-            "timeline": timeline.of(job),
-            "images": job.images.defer("content").order_by("role", "position"),
-            "balance": ledger.balance(user=job.user),
-            "actions": [action for action in ACTIONS if action.is_available(job, request.user)],
+            "timeline": [each for each in moments if sees_tokens or each.kind != "tokens"],
+            "images": images if viewer.has_perm("jobs.view_jobimage") else [],
+            "balance": ledger.balance(user=job.user) if sees_tokens else None,
             "reruns": job.reruns.order_by("created_at")[:20],
             "late": lateness.limits(now=now).label(job=job, now=now) if job.next_step_at else "",
             "outlook": outlook.of(job=job, now=now),
@@ -138,11 +146,24 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
 
     # ---- The actions ----
 
-    def get_preview_context(self, rows: list[PreviewRow]) -> dict[str, Any]:
-        return {"balances": _balances(rows)}
+    def get_preview_context(
+        self, action: ConfirmedAction, actor: Any, rows: list[PreviewRow]
+    ) -> dict[str, Any]:
+        return {"balances": _balances(rows), "daily_limit": _daily_limit(action, actor, rows)}
 
     def result_message(self, result: Result) -> str:
         return job_links(f"Job {super().result_message(result)}")
+
+
+def _daily_limit(
+    action: ConfirmedAction, actor: User, rows: list[PreviewRow]
+) -> dict[str, Any] | None:
+    """For refunds: the person's daily limit and what is left of it; None if there is none."""
+    left = action.tokens_left(actor)
+    if left is None:
+        return None
+    is_exceeded = any(row.refusal == OVER_LIMIT for row in rows)
+    return {"limit": settings.STAFF_REFUND_DAILY_TOKENS, "left": left, "is_exceeded": is_exceeded}
 
 
 def _balances(rows: list[PreviewRow]) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(VideoRemoval)
 class VideoRemovalAdmin(ReadOnlyAdmin):
-    """Videos that are to be deleted at the storage; those that failed have an error."""
+    """Videos that must be deleted from the storage; `error` says why a deletion failed."""
 
     list_display = ("created_at", "job_id", "cause", "attempts", "last_error", "next_try_at")
     ordering = ("id",)

@@ -11,10 +11,10 @@ from jobs.stats import estimates, lateness, queries, waiting_line
 from videostudio.core import formatting
 
 AFTER_START = "A worker starts it within seconds."
-NO_TOKENS_LOST = "It goes on when a worker is back; no tokens are lost."
+NO_TOKENS_LOST = "It continues when a worker responds again; no tokens are lost."
 WORK = {
     Stage.SUBMITTING: "A worker submits it to the provider.",
-    Stage.GENERATING: "The provider makes the video; a worker asks for it every few seconds.",
+    Stage.GENERATING: "The provider makes the video, and a worker polls it every few seconds.",
     Stage.STORING: "A worker stores the finished video.",
 }
 
@@ -27,12 +27,12 @@ class Outlook:
 
 HELD_AFTER_RESTORE = Outlook(
     "The service was restored from a backup, and Google may have this job already.",
-    "Run it, or mark it as failed and refund it: no worker starts it before.",
+    "Run it, or mark it as failed and refund it. Until then no worker starts it.",
 )
 
 
 def of(*, job: VideoJob, now: datetime) -> Outlook | None:
-    """None if the job has ended. The first cause that holds the job up is named."""
+    """None if the job has ended. Names the first cause that delays the job."""
     if not job.next_step_at:
         return None
     if job.next_step_at == HELD:
@@ -77,7 +77,7 @@ def _without_model(job: VideoJob, now: datetime) -> Outlook | None:
 
 
 def _of_user(job: VideoJob) -> Outlook | None:
-    """If the jobs of the same user that come first use up the user's limit."""
+    """If earlier jobs of the same user use up the user's limit."""
     limit = settings.VIDEO_MAX_ACTIVE_JOBS
     of_user = VideoJob.objects.for_user(job.user_id)
     running = of_user.filter(status=Status.RUNNING).count()
@@ -129,7 +129,9 @@ def _of_running(job: VideoJob, now: datetime) -> Outlook | None:
             f"The last step failed ({_failures(job)}).",
             f"It is tried again at {formatting.clock(due, now)}.{_deadline(job, now)}",
         )
-    return Outlook("", f"{WORK[Stage(job.stage)]}{_deadline(job, now)}")
+    slow = lateness.limits(now=now).label(job=job, now=now) == lateness.STUCK
+    cause = "It has run for longer than 95% of earlier jobs." if slow else ""
+    return Outlook(cause, f"{WORK[Stage(job.stage)]}{_deadline(job, now)}")
 
 
 def _deadline(job: VideoJob, now: datetime) -> str:

@@ -1,8 +1,9 @@
 """Why an action skips a job: sentences without their subject and full stop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from accounts.models import User
 from jobs import lifecycle, model_availability, removals, reruns
 from jobs.catalog import MODELS
 from jobs.models import ACTIVE, HELD, VideoJob
@@ -30,7 +31,7 @@ SENTENCES: dict[type[Exception], str] = {
     lifecycle.NotHeld: "is not held",
     lifecycle.AlreadyFinished: "has already ended ({0})",
     reruns.AlreadyRerun: "was already repeated as job {0}",
-    ledger.InsufficientTokens: "costs {0.cost} tokens, but the customer has {0.available}",
+    ledger.InsufficientTokens: "costs {0.cost:,} tokens, but the customer has {0.available:,}",
     DailyLimitReached: "would exceed your daily limit of {0.limit:,} tokens ({0.left:,} left "
     "today): ask an Operator",
 }
@@ -47,14 +48,10 @@ def domain_refusals() -> Iterator[None]:
 # ---- Refusals that the rows show, before the confirmation ----
 
 
-def for_each(refusal: Callable[[VideoJob], str]) -> Callable[[list[VideoJob]], list[str]]:
-    return lambda jobs: [refusal(job) for job in jobs]
-
-
 def refund_refusal(job: VideoJob) -> str:
     if not job.tokens_consumed:
-        return "was never charged"
-    return "was already refunded" if job.tokens_refunded else ""
+        return SENTENCES[ledger.NothingToRefund]
+    return SENTENCES[ledger.AlreadyRefunded] if job.tokens_refunded else ""
 
 
 def end_refusal(job: VideoJob) -> str:
@@ -75,7 +72,7 @@ def retry_refusal(job: VideoJob) -> str:
     return ""
 
 
-def fetch_refusals(jobs: list[VideoJob]) -> list[str]:
+def fetch_refusals(jobs: list[VideoJob], actor: User) -> list[str]:
     operations = reruns.operations_of(jobs=jobs)
 
     def refusal(job: VideoJob) -> str:
@@ -96,6 +93,6 @@ def take_down_refusal(job: VideoJob) -> str:
     return "" if job.video_url else SENTENCES[removals.NoVideo]
 
 
-def resend_refusals(jobs: list[VideoJob]) -> list[str]:
+def resend_refusals(jobs: list[VideoJob], actor: User) -> list[str]:
     failed = registry.failed_of([job.pk for job in jobs])
     return ["" if failed[job.pk] else SENTENCES[registry.NothingToResend] for job in jobs]

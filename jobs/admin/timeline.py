@@ -74,8 +74,9 @@ def _events(job: VideoJob) -> Iterator[Moment]:
         earlier = events.filter(pk__lt=oldest.pk)
         left_out = earlier.filter(actor=None).count()
         shown[MAX_EVENTS:] = earlier.exclude(actor=None)
-        what = f"{formatting.number(left_out)} earlier lines are not shown"
-        yield Moment(oldest.created_at, "log", what, internal=True)
+        what = "1 earlier line is" if left_out == 1 else f"{left_out:,} earlier lines are"
+        if left_out:
+            yield Moment(oldest.created_at, "log", f"{what} not shown", internal=True)
     for event in reversed(shown):
         yield Moment(
             at=event.created_at,

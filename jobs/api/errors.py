@@ -17,7 +17,7 @@ from jobs.models import VideoJob
 from tokens_ledger import key_limit, ledger
 from videostudio.core.api.errors import Problem
 
-NO_WEBHOOK = "Webhook URL needs a webhook: make one first, its secret signs"
+NO_WEBHOOK = "Webhook URL needs a webhook, whose secret signs the request: make one first"
 RETRY_UNKNOWN_WAIT = 30  # seconds, if it is unknown when a job ends
 
 
@@ -38,7 +38,7 @@ class IdempotencyKeyReused(ValidationError):
 
 
 def api_exception(exc: Exception) -> Exception:
-    """The APIException for an exception of the domain; any other exception unchanged."""
+    """The APIException for a domain exception; other exceptions unchanged."""
     for kind, translate in TRANSLATIONS.items():
         if isinstance(exc, kind):
             return translate(exc)

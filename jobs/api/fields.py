@@ -112,9 +112,9 @@ class DurationField(serializers.Field):
     {"type": "integer", "format": "int64", "minimum": 0, "maximum": catalog.MAX_SEED}
 )
 class SeedField(serializers.Field):
-    """A whole number from 0 to MAX_SEED, in ASCII digits alone: a number or a text."""
+    """A whole number from 0 to MAX_SEED, in ASCII digits only: a number or a text."""
 
-    MESSAGE = f"Seed must be a whole number from 0 to {catalog.MAX_SEED}, in digits alone"
+    MESSAGE = f"Seed must be a whole number from 0 to {catalog.MAX_SEED}, digits only"
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, int | str) and re.fullmatch(r"[0-9]{1,10}", str(data)):

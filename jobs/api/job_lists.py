@@ -2,7 +2,7 @@
 
 A page reads the keys of as many rows as it returns, and of those that `offset` skips, however many
 jobs the user has. The total of a status is a stored count; that of a date or a client's reference
-is counted for the first page, and its cursor takes it to the next ones.
+is counted for the first page, and the cursor carries it to the next pages.
 """
 
 from collections.abc import Mapping, Sequence

@@ -94,10 +94,7 @@ def _render(
     texts = {}
     for job in jobs:
         shown = ShownJob(
-            job=job,
-            position=positions.get(job.pk),
-            now=now,
-            absolute=request.build_absolute_uri,
+            job=job, position=positions.get(job.pk), now=now, absolute=request.build_absolute_uri
         )
         texts[job.pk] = JSONRenderer().render(SERIALIZER.to_representation(shown))
     ended = {job.pk: job.version for job in jobs if job.status not in ACTIVE}

@@ -1,24 +1,19 @@
-"""Examples, requests, responses and errors of `/v1/videos`, for the OpenAPI document."""
+"""Examples, requests and responses of `/v1/videos`, for the OpenAPI document."""
 
 from typing import Any
 
-from drf_spectacular.utils import (
-    OpenApiResponse,
-    extend_schema_field,
-    extend_schema_serializer,
-)
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from jobs import catalog
+from jobs.api import schema_examples
 from jobs.api.openai_serializers import OpenAIVideoRequestSerializer
-from jobs.api.order_schema import JsonOrderSerializer, OrderExtension
-from jobs.api.schema_examples import HELD_BACK, ID, ORDER
-from videostudio.core.api.openai_form import in_openai_form
-from videostudio.core.api.openapi import example
+from jobs.api.schema_examples import HELD_BACK, ID
+from jobs.api.schema_parts import JsonOrderSerializer, OrderExtension
 
-OPENAI_ORDER = {
-    "prompt": ORDER["prompt"],
-    "model": ORDER["model"],
+ORDER = {
+    "prompt": schema_examples.ORDER["prompt"],
+    "model": schema_examples.ORDER["model"],
     "size": "1280x720",
     "seconds": "4",
     "mockMode": True,
@@ -27,13 +22,13 @@ OPENAI_ORDER = {
 QUEUED: dict[str, Any] = {
     "id": ID,
     "object": "video",
-    "model": ORDER["model"],
+    "model": schema_examples.ORDER["model"],
     "status": "queued",
     "progress": 0,
     "created_at": 1768473000,
     "completed_at": None,
     "expires_at": None,
-    "prompt": ORDER["prompt"],
+    "prompt": schema_examples.ORDER["prompt"],
     "seconds": "4",
     "size": "1280x720",
     "remixed_from_video_id": None,
@@ -86,12 +81,12 @@ class MultipartVideoSerializer(OpenAIVideoRequestSerializer):
 
 
 class OpenAIOrderExtension(OrderExtension):
-    """Also that `seconds` is text, as OpenAI's clients send it."""
+    """Documents `seconds` as text, as OpenAI's clients send it."""
 
     target_class = OpenAIVideoRequestSerializer
     match_subclasses = True
     priority = 1
-    examples = OPENAI_ORDER
+    examples = ORDER
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
         schema = super().map_serializer(auto_schema, direction)
@@ -128,7 +123,7 @@ class VideoSerializer(serializers.Serializer):
     progress = serializers.IntegerField(help_text="0 to 100, an estimate until the end.")
     created_at = serializers.IntegerField(help_text="In seconds since 1970.")
     completed_at = serializers.IntegerField(
-        allow_null=True, help_text="When it ended, whatever the status."
+        allow_null=True, help_text="When the job ended, with any status."
     )
     expires_at = serializers.IntegerField(
         allow_null=True, help_text="When the video was or will be removed."
@@ -158,28 +153,3 @@ class DeletedVideoSerializer(serializers.Serializer):
     id = serializers.UUIDField(help_text="The job's id.")
     object = serializers.CharField(help_text="`video.deleted`.")
     deleted = serializers.BooleanField(help_text="`true`.")
-
-
-@extend_schema_serializer(component_name="OpenAIErrorDetail")
-class ErrorDetailSerializer(serializers.Serializer):
-    message = serializers.CharField(help_text="A sentence for a person.")
-    type = serializers.CharField(help_text="The kind of error, by its status.")
-    param = serializers.CharField(allow_null=True, help_text="The field, or null.")
-    code = serializers.CharField(help_text="An identifier for a program.")
-
-
-@extend_schema_serializer(component_name="OpenAIError")
-class ErrorSerializer(serializers.Serializer):
-    """An error in OpenAI's format."""
-
-    error = ErrorDetailSerializer(help_text="What is wrong.")
-
-
-def refused(status: int, description: str, *bodies: dict[str, Any]) -> OpenApiResponse:
-    """An error; each of `bodies` is that of our own API."""
-    examples = [example(body["code"], in_openai_form(status, body)) for body in bodies]
-    return OpenApiResponse(ErrorSerializer, description, examples=examples)
-
-
-def problem(detail: str, code: str, field: str | None = None) -> dict[str, Any]:
-    return {"detail": detail, "code": code, "field": field}

@@ -23,7 +23,7 @@ SIZES = {
     "1920x1080": ("1080p", "16:9"),
 }
 SIZE_OF = {spec: size for size, spec in SIZES.items()}
-# What OpenAI documents for a request without them.
+# OpenAI's documented defaults.
 DEFAULT_RESOLUTION, DEFAULT_RATIO = SIZES["720x1280"]
 DEFAULT_SECONDS = 4
 NAMES = {"durationSeconds": "seconds", "aspectRatio": "size", "resolution": "size"}
@@ -39,7 +39,7 @@ IMAGE_URL = "input_reference[image_url]"  # openai-python's notation of the obje
 
 
 class OpenAIVideoRequestSerializer(CreateVideoJobSerializer):
-    """OpenAI's fields, and those of our own that it does not have."""
+    """OpenAI's fields, and our additional ones."""
 
     durationSeconds = None  # type: ignore[assignment]
     initialImage = None  # type: ignore[assignment]
@@ -106,7 +106,7 @@ class OpenAIListQuerySerializer(StrictQuerySerializer):
     )
     after = serializers.UUIDField(
         required=False,
-        help_text="The `last_id` of the page before.",
+        help_text="The `last_id` of the previous page.",
         error_messages=same_message(NO_SUCH_VIDEO),
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,14 +25,13 @@ from jobs.models import ACTIVE, VideoJob, VideoRemoval
 from videostudio.core.api.errors import Problem
 
 
+@extend_schema(tags=["OpenAI format"])
 class OpenAIVideoViewSet(VideoJobViewSet):
     """The jobs of the authenticated user."""
 
-    query_serializers = {
-        "list": OpenAIListQuerySerializer,
-        "content": OpenAIContentQuerySerializer,
-    }
+    query_serializers = {"list": OpenAIListQuerySerializer, "content": OpenAIContentQuerySerializer}
     reads_body = {"create"}
+    noun = "video"
     throttles_of = {"create": CreateThrottle}
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:

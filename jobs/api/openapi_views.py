@@ -31,24 +31,6 @@ from rest_framework.response import Response
 
 from videostudio.core.api.strict import StrictQuerySerializer, StrictView
 
-AUTH, JOBS, TOKENS = "/api/v1/auth/", "/api/v1/video-jobs", "/api/v1/tokens"
-WEBHOOK = "/api/v1/webhook"
-KEYS = "/api/v1/keys"
-ORDER_OF_USE = [
-    *(f"{AUTH}register", f"{AUTH}token", f"{AUTH}token/refresh", f"{AUTH}me", f"{AUTH}logout"),
-    *(f"{AUTH}password", f"{AUTH}password/reset", f"{AUTH}password/reset/confirm"),
-    *(KEYS, f"{KEYS}/{{pk}}"),
-    *("/api/v1/video-models", f"{JOBS}/quote", JOBS, f"{JOBS}/{{pk}}", f"{JOBS}/{{pk}}/download"),
-    *(f"{JOBS}/{{pk}}/cancel", WEBHOOK, f"{WEBHOOK}/test", f"{WEBHOOK}/deliveries"),
-    *(
-        f"{WEBHOOK}/deliveries/{{pk}}/replay",
-        f"{WEBHOOK}/rotate",
-        TOKENS,
-        f"{TOKENS}/entries",
-        f"{TOKENS}/usage",
-    ),
-    *("/v1/videos", "/v1/videos/{pk}", "/v1/videos/{pk}/content"),
-]
 EXAMPLE_ORIGIN = b"https://studio.example.com"  # the settings' SERVERS, and the examples' URLs
 METHODS = ["POST", "PUT", "GET", "PATCH", "DELETE"]
 Endpoint = tuple[str, str, str, Any]  # path, regular expression, method, view
@@ -79,18 +61,10 @@ def documents() -> Mapping[str, Document]:
     return _documents
 
 
-def in_order_of_use(endpoints: list[Endpoint]) -> list[Endpoint]:
-    """A hook of drf-spectacular's: the order in which a newcomer needs the calls.
-
-    Those that ORDER_OF_USE does not name come last.
-    """
-
-    def place(endpoint: Endpoint) -> tuple[int, str, int]:
-        path, _, method, _ = endpoint
-        number = ORDER_OF_USE.index(path) if path in ORDER_OF_USE else len(ORDER_OF_USE)
-        return number, path, METHODS.index(method)
-
-    return sorted(endpoints, key=place)
+def by_method(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """A hook of drf-spectacular's: the paths as in `urls.py`, and of each path METHODS in order."""
+    paths = list(dict.fromkeys(path for path, *_ in endpoints))
+    return sorted(endpoints, key=lambda each: (paths.index(each[0]), METHODS.index(each[2])))
 
 
 def _generate() -> dict[str, Document]:

@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from jobs import catalog
 from videostudio.core.api.parsers import BoundedJSONParser
 
 IMAGE_FIELDS = ("initialImage", "endFrame")
@@ -21,7 +22,8 @@ _parsing = threading.Lock()
 class ImageJSONParser(BoundedJSONParser):
     """JSON of at most 20 MB, whose images become uploaded files, as those of a form.
 
-    A text that is not a valid data URI stays as it is, for the field to refuse.
+    A text that is not a valid data URI stays as it is, for the field to refuse; so does a list of
+    too many images.
     """
 
     max_bytes = 20_000_000
@@ -36,8 +38,9 @@ class ImageJSONParser(BoundedJSONParser):
             if name in data:
                 data[name] = uploaded(data[name])
         for name in IMAGE_LISTS:
-            if isinstance(data.get(name), list):
-                data[name] = [uploaded(each) for each in data[name]]
+            images = data.get(name)
+            if isinstance(images, list) and len(images) <= catalog.MAX_REFERENCE_IMAGES:
+                data[name] = [uploaded(each) for each in images]
         return data
 
 

@@ -1,4 +1,4 @@
-"""The serializer for a request to create a video: the contract's names, `catalog`'s rules."""
+"""The serializer for a request to create a video, with the rules of `catalog`."""
 
 import hashlib
 import json
@@ -57,11 +57,7 @@ class ValidatedRequest:
     @property
     def fingerprint(self) -> str:
         """Equal for two requests if, and only if, all their fields and files are equal."""
-        pictures = (
-            self.inputs.initial_image,
-            self.inputs.end_frame,
-            *self.inputs.reference_images,
-        )
+        pictures = (self.inputs.initial_image, self.inputs.end_frame, *self.inputs.reference_images)
         # Later fields only if they are set: fingerprints made before they existed stay valid.
         later = {"negative_prompt", "seed"}
         spec = {
@@ -129,7 +125,7 @@ class CreateVideoJobSerializer(StrictSerializer):
         "Private",
         required=False,
         allow_null=True,
-        help_text="true: the public monitor counts the job and shows nothing else of it. The "
+        help_text="true: the public monitor counts the job and shows nothing else about it. The "
         "default is false unless the operator has set another.",
     )
     webhookUrl = WebhookUrlField(
@@ -137,8 +133,8 @@ class CreateVideoJobSerializer(StrictSerializer):
         required=False,
         allow_null=True,
         allow_blank=True,
-        help_text="Send this job's end here, not to your webhook's URL. Needs a webhook, whose "
-        "secret signs. It is not returned.",
+        help_text="Receives this job's event instead of your webhook's URL. Needs a webhook, whose "
+        "secret signs the request. It is not returned.",
     )
     initialImage = ImageField(
         "Initial image",
@@ -200,8 +196,7 @@ class ChangeVideoJobSerializer(StrictSerializer):
     """What can be changed of a job."""
 
     private = StrictBooleanField(
-        "Private",
-        help_text="true hides the job from the public monitor, false shows it.",
+        "Private", help_text="true hides the job from the public monitor, false shows it."
     )
 
 

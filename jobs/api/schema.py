@@ -1,65 +1,58 @@
-"""The OpenAPI documentation of the video jobs."""
+"""The OpenAPI documentation of the video jobs, the models, and the balance."""
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
+from jobs.api import schema_examples as examples
+from jobs.api import serializers
 from jobs.api.request_serializers import ChangeVideoJobSerializer
-from jobs.api.schema_examples import (
-    CANCELLED,
-    CURSOR,
-    FAILED,
-    MODEL,
-    NO_TOKENS,
-    ORDER,
-    PENDING,
-    PIXEL,
-    QUOTE,
-    REMOVED,
-    RUNNING,
-    SUCCEEDED,
-    THROTTLED,
-    TOO_MANY,
-)
 from jobs.api.schema_parts import (
-    INVALID_ORDER,
-    INVALID_QUERY,
-    JOB_ID,
+    BODY_REFUSALS,
     KEY,
-    KEY_FAULT,
-    KNOWN,
-    NOT_FOUND,
-    ORDER_BODY,
-    OTHER_TYPE,
-    POLL_AGAIN,
-    QUOTE_THROTTLED,
-    TOO_LARGE,
+    ORDER_REFUSALS,
     VIDEO,
-    etag,
-)
-from jobs.api.serializers import (
-    DeleteQuerySerializer,
-    ListQuerySerializer,
-    ModelListSerializer,
-    QuoteSerializer,
-    ShortOfTokensSerializer,
-    TooManyActiveJobsSerializer,
-    VideoJobListSerializer,
+    VIDEO_REMOVED,
+    JsonOrderSerializer,
+    MultipartOrderSerializer,
+    replayed,
 )
 from jobs.job_json import VideoJobSerializer
 from videostudio.core.api.openapi import (
+    FORM,
     JSON,
-    READ_ONLY_KEY,
-    RETRY_AFTER,
-    UNAUTHORIZED,
-    UNKNOWN,
     answer,
     at_fault,
     example,
     header,
-    rate_limits,
     refused,
     retry_after,
     sent,
 )
+
+ORDER_BODY = {JSON: JsonOrderSerializer, FORM: MultipartOrderSerializer}
+INVALID_ORDER = at_fault(
+    "The request is invalid: `field` is the first error's, `errors` lists all.",
+    ("aspect_ratio", "Unknown field 'aspect_ratio': did you mean 'aspectRatio'?", "unknown_field"),
+    ("resolution", "Resolution must be '720p' or '1080p'", "invalid_choice"),
+    ("aspectRatio", "Aspect ratio is required", "required"),
+)
+INVALID_QUERY = at_fault(
+    "The query is invalid.",
+    ("status", "Unknown query parameter 'status': did you mean 'status_filter'?", "unknown_field"),
+    ("limit", "Limit must be a whole number from 1 to 100", "max_value"),
+)
+KNOWN = OpenApiParameter(
+    "If-None-Match", location="header", description="The `ETag` of your last response."
+)
+
+
+def etag(*statuses: int) -> OpenApiParameter:
+    return header("ETag", "Changes whenever the response does.", *statuses)
+
+
+def poll_again(*statuses: int) -> OpenApiParameter:
+    text = "Seconds to wait before the next poll; only while the job is active."
+    return retry_after(text, *statuses)
+
 
 create = extend_schema(
     operation_id="createVideoJob",
@@ -70,57 +63,32 @@ create = extend_schema(
     "`[[fail:safety]]`, `[[fail:provider]]`, `[[slow:30]]`.",
     request=ORDER_BODY,
     examples=[
-        sent(ORDER, "A sample video from text", media_type=JSON),
-        sent(ORDER | {"initialImage": PIXEL}, "A sample video from an image", media_type=JSON),
-        sent(ORDER | {"prompt": "[[fail:safety]] A kite"}, "A job that fails", media_type=JSON),
-        sent(ORDER, "A sample video from text", media_type="multipart/form-data"),
+        sent(examples.ORDER, "A sample video from text", media_type=JSON),
+        sent(
+            examples.ORDER | {"initialImage": examples.PIXEL},
+            "A sample video from an image",
+            media_type=JSON,
+        ),
+        sent(
+            examples.ORDER | {"prompt": "[[fail:safety]] A kite"},
+            "A job that fails",
+            media_type=JSON,
+        ),
+        sent(examples.ORDER, "A sample video from text", media_type=FORM),
     ],
     parameters=[
         KEY,
-        retry_after("Seconds to wait before a poll or another attempt.", 202, 429, 503),
+        retry_after("Seconds to wait before a poll.", 202),
         etag(202),
         header("Location", "The job's URL.", 202),
-        *rate_limits(202, 400, 402, 404, 413, 415, 422, 429, 503),
-        header("Idempotency-Replayed", "`true` if the key was used before.", 202),
+        replayed(202),
     ],
     responses={
         202: answer(
-            VideoJobSerializer,
-            "The new job, or the job created with this key.",
-            PENDING,
-            "A job in the queue",
+            VideoJobSerializer, "The new job, or the job created with this key.", examples.PENDING
         ),
         400: INVALID_ORDER,
-        401: UNAUTHORIZED,
-        403: READ_ONLY_KEY,
-        402: OpenApiResponse(
-            ShortOfTokensSerializer,
-            "Not enough tokens; nothing was charged.",
-            examples=[example("insufficient_tokens", NO_TOKENS)],
-        ),
-        404: refused("The job created with this key was deleted.", not_found="Not found."),
-        413: TOO_LARGE,
-        415: OTHER_TYPE,
-        422: at_fault(
-            "The key was used with other content.",
-            code="idempotency_mismatch",
-            faults=[("Idempotency-Key", KEY_FAULT, "idempotency_mismatch")],
-        ),
-        429: OpenApiResponse(
-            TooManyActiveJobsSerializer,
-            "Too many active jobs, or too many requests; nothing was charged.",
-            examples=[
-                example("too_many_active_jobs", TOO_MANY),
-                example("throttled", THROTTLED),
-            ],
-        ),
-        503: refused(
-            "Google does not offer the model (`model_unavailable`), or the database is down "
-            "(`unavailable`); nothing was charged.",
-            model_unavailable="Google does not offer model 'veo-3.1-generate-preview' at the "
-            "moment. Nothing was charged. Choose a model that is available in "
-            "GET /api/v1/video-models.",
-        ),
+        **ORDER_REFUSALS,
     },
 )
 quote = extend_schema(
@@ -131,18 +99,13 @@ quote = extend_schema(
     "the model, the limit of the API key and the limit of active jobs are not checked.",
     request=ORDER_BODY,
     examples=[
-        sent(ORDER, "A sample video from text", media_type=JSON),
-        sent(ORDER, "A sample video from text", media_type="multipart/form-data"),
+        sent(examples.ORDER, "A sample video from text", media_type=JSON),
+        sent(examples.ORDER, "A sample video from text", media_type=FORM),
     ],
-    parameters=[RETRY_AFTER, *rate_limits(200, 400, 413, 415, 429)],
     responses={
-        200: answer(QuoteSerializer, "The cost, and your balance.", QUOTE, "Affordable"),
+        200: answer(serializers.QuoteSerializer, "The cost, and your balance.", examples.QUOTE),
         400: INVALID_ORDER,
-        401: UNAUTHORIZED,
-        403: READ_ONLY_KEY,
-        413: TOO_LARGE,
-        415: OTHER_TYPE,
-        429: refused("Too many requests.", throttled=QUOTE_THROTTLED),
+        **BODY_REFUSALS,
     },
 )
 retrieve = extend_schema(
@@ -150,20 +113,14 @@ retrieve = extend_schema(
     summary="Get a video job",
     description="The job as it is now. Poll every 3 to 5 seconds while it is PENDING or RUNNING; "
     "send `If-None-Match` to get 304 while nothing has changed.",
-    parameters=[JOB_ID, KNOWN, etag(200, 304), retry_after(POLL_AGAIN, 200, 304)],
+    parameters=[KNOWN, etag(200, 304), poll_again(200, 304)],
     responses={
         200: OpenApiResponse(
             VideoJobSerializer,
             "The whole job.",
-            examples=[
-                example(str(job["status"]), job)
-                for job in (RUNNING, PENDING, SUCCEEDED, FAILED, CANCELLED)
-            ],
+            examples=[example(str(job["status"]), job) for job in examples.JOBS],
         ),
         304: OpenApiResponse(description="Nothing has changed."),
-        400: UNKNOWN,
-        401: UNAUTHORIZED,
-        404: NOT_FOUND,
     },
 )
 list_jobs = extend_schema(
@@ -172,42 +129,36 @@ list_jobs = extend_schema(
     description="Newest first. `total` counts all jobs that match the filter. For the next page "
     "send `nextCursor` as `after`: no job is missed or returned twice, even if jobs are created or "
     "deleted meanwhile.",
-    parameters=[ListQuerySerializer],
     responses={
         200: answer(
-            VideoJobListSerializer,
+            serializers.VideoJobListSerializer,
             "A page of your jobs.",
-            {"jobs": [SUCCEEDED], "total": 42, "nextCursor": CURSOR, "hasMore": True},
-            "The first of 42 jobs",
+            {
+                "jobs": [examples.SUCCEEDED],
+                "total": 42,
+                "nextCursor": examples.CURSOR,
+                "hasMore": True,
+            },
         ),
         400: INVALID_QUERY,
-        401: UNAUTHORIZED,
     },
 )
 partial_update = extend_schema(
     operation_id="updateVideoJob",
     summary="Hide a video job, or show it",
-    description="The public monitor counts a private job and shows nothing else of it: the job's "
+    description="The public monitor counts a private job and shows nothing else about it: its "
     "page there is 404 at once, and its lists change within five seconds. The video's URL stays "
     "the same and needs no login, so anyone who has the URL can still watch the video.",
-    request={JSON: ChangeVideoJobSerializer},
-    examples=[sent({"private": True}, "Hide the job from the monitor", media_type=JSON)],
-    parameters=[JOB_ID, etag(200), retry_after(POLL_AGAIN, 200)],
+    request=ChangeVideoJobSerializer,
+    examples=[sent({"private": True}, "Hide the job from the monitor")],
+    parameters=[etag(200), poll_again(200)],
     responses={
         200: answer(
-            VideoJobSerializer,
-            "The job as it is now.",
-            SUCCEEDED | {"private": True},
-            "A private job",
+            VideoJobSerializer, "The job as it is now.", examples.SUCCEEDED | {"private": True}
         ),
         400: at_fault(
-            "The body is invalid.",
-            code="invalid",
-            faults=[("private", "Private must be 'true' or 'false'", "invalid")],
+            "The body is invalid.", ("private", "Private must be 'true' or 'false'", "invalid")
         ),
-        401: UNAUTHORIZED,
-        403: READ_ONLY_KEY,
-        404: NOT_FOUND,
     },
 )
 destroy = extend_schema(
@@ -215,27 +166,16 @@ destroy = extend_schema(
     summary="Delete a video job",
     description="Deletes the job and its images, and with `video=true` the stored video. An active "
     "job is cancelled first, as by `cancel`.",
-    parameters=[JOB_ID, DeleteQuerySerializer],
-    responses={
-        204: OpenApiResponse(description="Deleted."),
-        400: UNKNOWN,
-        401: UNAUTHORIZED,
-        403: READ_ONLY_KEY,
-        404: NOT_FOUND,
-    },
+    responses={204: OpenApiResponse(description="Deleted.")},
 )
 remove_video = extend_schema(
     operation_id="removeVideo",
     summary="Remove the video",
     description="Deletes the stored video and its poster, and leaves the job. This cannot be "
     "undone, and no tokens are refunded. Repeating the call has no further effect.",
-    request=None,
-    parameters=[JOB_ID, etag(200)],
+    parameters=[etag(200)],
     responses={
-        200: answer(VideoJobSerializer, "The job, without its video.", REMOVED, "A removed video"),
-        400: UNKNOWN,
-        401: UNAUTHORIZED,
-        403: READ_ONLY_KEY,
+        200: answer(VideoJobSerializer, "The job, without its video.", examples.REMOVED),
         404: refused(
             "You have no such job, or it never had a video.", not_found="The job has no video"
         ),
@@ -247,17 +187,9 @@ cancel = extend_schema(
     summary="Cancel a video job",
     description="Refunds the tokens unless the job has been submitted to Google (its status "
     "message is then `Video generation in progress...`). Repeating the call has no further effect.",
-    request=None,
-    parameters=[
-        JOB_ID,
-        etag(200),
-    ],
+    parameters=[etag(200)],
     responses={
-        200: answer(VideoJobSerializer, "The job, now CANCELLED.", CANCELLED, "A cancelled job"),
-        400: UNKNOWN,
-        401: UNAUTHORIZED,
-        403: READ_ONLY_KEY,
-        404: NOT_FOUND,
+        200: answer(VideoJobSerializer, "The job, now CANCELLED.", examples.CANCELLED),
         409: refused(
             "The job has already SUCCEEDED or FAILED.",
             already_finished="The job has already finished.",
@@ -269,19 +201,17 @@ download = extend_schema(
     summary="Download the video",
     description="Redirects to the job's `cloudinaryUrl`, which needs no login and supports Range "
     "requests.",
-    parameters=[JOB_ID, header("Location", "The video's URL.", 302)],
+    parameters=[header("Location", "The video's URL.", 302)],
     responses={
         (200, "video/mp4"): VIDEO,
         (200, "application/octet-stream"): VIDEO,  # openapi-python-client knows no other
         302: OpenApiResponse(description="The video is at `Location`."),
         400: at_fault(
             "The job has no video yet, or ended without one.",
+            (None, "The video is not ready yet", "not_ready"),
             code="not_ready",
-            faults=[(None, "The video is not ready yet", "not_ready")],
         ),
-        401: UNAUTHORIZED,
-        404: NOT_FOUND,
-        410: refused("The video was removed.", video_removed="The video was removed."),
+        410: VIDEO_REMOVED,
     },
 )
 list_models = extend_schema(
@@ -291,7 +221,40 @@ list_models = extend_schema(
     "Google offers it now. No login.",
     auth=[],
     responses={
-        200: answer(ModelListSerializer, "All models.", {"models": [MODEL]}, "The first model"),
-        400: UNKNOWN,
+        200: answer(serializers.ModelListSerializer, "All models.", {"models": [examples.MODEL]})
+    },
+)
+get_tokens = extend_schema(
+    operation_id="getTokens",
+    summary="Get your token balance",
+    description="Your balance, which is always the sum of your entries, the prices, and how many "
+    "jobs you may have active at a time.",
+    responses={
+        200: answer(
+            serializers.TokensSerializer,
+            "The balance and the prices.",
+            {
+                "availableTokens": 450,
+                "costs": {"video_generation": 50},
+                "activeJobs": 1,
+                "activeJobsLimit": 3,
+            },
+        )
+    },
+)
+get_usage = extend_schema(
+    operation_id="getTokenUsage",
+    summary="Get your usage by day",
+    description="Jobs created, and tokens charged and refunded, for each UTC day, today first.",
+    responses={
+        200: answer(
+            serializers.UsageSerializer,
+            "One row for each day.",
+            {"days": [{"date": "2026-01-15", "jobs": 3, "charges": 150, "refunds": 50}]},
+        ),
+        400: at_fault(
+            "The query is invalid.",
+            ("days", "Days must be a whole number from 1 to 90", "max_value"),
+        ),
     },
 )

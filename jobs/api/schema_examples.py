@@ -112,6 +112,7 @@ CANCELLED = PENDING | {
     "estimatedSecondsRemaining": None,
     "completedAt": "2026-01-15T10:30:08Z",
 }
+JOBS = (RUNNING, PENDING, SUCCEEDED, FAILED, CANCELLED)
 CURSOR = "WyIyMDI2LTAxLTE1VDEwOjMwOjAwKzAwOjAwIiwiNTUwZTg0MDAiLG51bGxd"
 MODEL = {
     "id": "veo-3.1-fast-generate-preview",
@@ -124,14 +125,9 @@ MODEL = {
     "seed": True,
     "tokenCost": 50,
     "prices": [
-        {"resolution": "720p", "durationSeconds": 4, "generateAudio": False, "tokens": 50},
-        {"resolution": "720p", "durationSeconds": 4, "generateAudio": True, "tokens": 50},
-        {"resolution": "720p", "durationSeconds": 6, "generateAudio": False, "tokens": 50},
-        {"resolution": "720p", "durationSeconds": 6, "generateAudio": True, "tokens": 50},
-        {"resolution": "720p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
-        {"resolution": "720p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
-        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": False, "tokens": 50},
-        {"resolution": "1080p", "durationSeconds": 8, "generateAudio": True, "tokens": 50},
+        {"resolution": size, "durationSeconds": seconds, "generateAudio": sound, "tokens": 50}
+        for size, seconds in (("720p", 4), ("720p", 6), ("720p", 8), ("1080p", 8))
+        for sound in (False, True)
     ],
 }
 QUOTE = {"tokens": 50, "availableTokens": 300, "affordable": True}

@@ -29,7 +29,6 @@ class ListQuerySerializer(PageSerializer):
     status_filter = ChoicesField(
         "Status filter",
         Status.values,
-        fold=str.upper,
         required=False,
         help_text="One or several statuses, separated by commas: `PENDING,RUNNING`.",
     )
@@ -40,7 +39,7 @@ class ListQuerySerializer(PageSerializer):
         help_text="Only jobs with this `clientReference`.",
     )
     after = CursorField(
-        datetime, UUID, required=False, help_text="The `nextCursor` of the page before."
+        datetime, UUID, required=False, help_text="The `nextCursor` of the previous page."
     )
 
 
@@ -99,7 +98,7 @@ class QuoteSerializer(serializers.Serializer):
     availableTokens = serializers.IntegerField(
         source="available_tokens", help_text="Your balance in tokens."
     )
-    affordable = serializers.BooleanField(help_text="Whether the balance suffices.")
+    affordable = serializers.BooleanField(help_text="Whether the balance is high enough.")
 
 
 @extend_schema_serializer(component_name="InsufficientTokensProblem")

@@ -1,18 +1,19 @@
+"""The API's paths, in the order in which its documentation shows them."""
+
 from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.gzip import gzip_page
 from rest_framework.routers import SimpleRouter
 
 from jobs.api.openapi_views import DocsView, SchemaView
-from jobs.api.token_views import TokensViewSet
-from jobs.api.views import VideoJobViewSet, VideoModelViewSet
+from jobs.api.views import TokensViewSet, VideoJobViewSet, VideoModelViewSet
 from jobs.api.webhook_views import WebhookViewSet
 from videostudio.core.api import errors
 
 router = SimpleRouter(trailing_slash=False)
-router.register("video-jobs", VideoJobViewSet, basename="video-job")
 router.register("video-models", VideoModelViewSet, basename="video-model")
+router.register("video-jobs", VideoJobViewSet, basename="video-job")
 
 # Swagger UI uses inline styles; its scripts are files, as on all pages.
 allow_inline_styles = csp_update({"style-src": [UNSAFE_INLINE]})
@@ -21,16 +22,16 @@ docs = DocsView.as_view(url_name="schema")
 
 urlpatterns = [
     *router.urls,
-    path("tokens", TokensViewSet.as_view({"get": "retrieve"})),
-    path("tokens/usage", TokensViewSet.as_view({"get": "usage"})),
     path(
-        "webhook",
-        WebhookViewSet.as_view({"put": "update", "get": "retrieve", "delete": "destroy"}),
+        "webhook", WebhookViewSet.as_view({"put": "update", "get": "retrieve", "delete": "destroy"})
     ),
-    path("webhook/rotate", WebhookViewSet.as_view({"post": "rotate"})),
     path("webhook/test", WebhookViewSet.as_view({"post": "test"})),
     path("webhook/deliveries", WebhookViewSet.as_view({"get": "deliveries"})),
     path("webhook/deliveries/<pk>/replay", WebhookViewSet.as_view({"post": "replay"})),
+    path("webhook/rotate", WebhookViewSet.as_view({"post": "rotate"})),
+    path("tokens", TokensViewSet.as_view({"get": "retrieve"})),
+    path("", include("tokens_ledger.api.urls")),
+    path("tokens/usage", TokensViewSet.as_view({"get": "usage"})),
     path("schema", gzip_page(SchemaView.as_view()), name="schema"),
     path("openapi.json", openapi_file, {"format": "json"}),
     path("openapi.yaml", openapi_file, {"format": "yaml"}),

@@ -1,13 +1,14 @@
-"""The API of the video jobs. Each action validates the request and makes one domain call."""
+"""The API of the jobs, the models and the balance. Each action makes one domain call."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import UUIDField
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from rest_framework import viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
@@ -15,22 +16,28 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import ApiKey
+from accounts.models import ApiKey, User
 from jobs import catalog, job_creation, lifecycle, model_availability, pricing, removals
 from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import ImageJSONParser
 from jobs.api.request_serializers import ChangeVideoJobSerializer, CreateVideoJobSerializer
-from jobs.api.serializers import DeleteQuerySerializer, ListQuerySerializer, QuoteSerializer
+from jobs.api.serializers import (
+    DeleteQuerySerializer,
+    ListQuerySerializer,
+    QuoteSerializer,
+    TokensSerializer,
+    UsageQuerySerializer,
+    UsageSerializer,
+)
 from jobs.api.throttling import CreateThrottle, QuoteThrottle
 from jobs.job_json import VideoJobSerializer
 from jobs.models import ACTIVE, Status, VideoJob, VideoRemoval
+from jobs.stats import usage
+from tokens_ledger import ledger
 from videostudio.core.api.errors import Problem
-from videostudio.core.api.parsers import (
-    BoundedFormParser,
-    WholeMultiPartParser,
-)
+from videostudio.core.api.parsers import BoundedFormParser, WholeMultiPartParser
 from videostudio.core.api.strict import StrictView, read
 from videostudio.core.compiled_query import CompiledQuery, Param
 
@@ -46,6 +53,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
     serializer_class = VideoJobSerializer
     query_serializers = {"list": ListQuerySerializer, "destroy": DeleteQuerySerializer}
     reads_body = {"create", "quote", "partial_update"}
+    noun = "job"
     throttles_of = {"create": CreateThrottle, "quote": QuoteThrottle}
     parser_classes = [WholeMultiPartParser, ImageJSONParser, BoundedFormParser]
     queryset = VideoJob.objects.all()
@@ -64,7 +72,7 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         return job
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """`download` ignores the Accept header, which names what the client will get in the end."""
+        """`download` ignores the Accept header, which names the type of the video."""
         return super().perform_content_negotiation(request, force or self.action == "download")
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -75,10 +83,6 @@ class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
         if self.request and self.request.method == "PATCH":
             self.parser_classes = [*StrictView.parser_classes, BoundedFormParser]
         return super().get_parsers()
-
-    def get_throttles(self) -> Any:
-        throttle = self.throttles_of.get(self.action)
-        return [throttle()] if throttle else []
 
     def order(
         self, serializer_class: type[CreateVideoJobSerializer] = CreateVideoJobSerializer
@@ -179,6 +183,26 @@ class VideoModelViewSet(StrictView, viewsets.ViewSet):
         return Response({"models": models})
 
 
+@extend_schema(tags=["tokens"])
+class TokensViewSet(StrictView, viewsets.ViewSet):
+    query_serializers = {"usage": UsageQuerySerializer}
+
+    @schema.get_tokens
+    def retrieve(self, request: Request) -> Response:
+        tokens = {
+            "availableTokens": ledger.balance(user=cast(User, request.user)),
+            "costs": {catalog.OPERATION: pricing.highest()},
+            "activeJobs": VideoJob.objects.for_user(request.user).active().count(),
+            "activeJobsLimit": job_creation.max_active_jobs(),
+        }
+        return Response(TokensSerializer(tokens).data)
+
+    @schema.get_usage
+    def usage(self, request: Request) -> Response:
+        days = usage.by_day(user=request.user, days=self.query["days"], now=timezone.now())
+        return Response(UsageSerializer({"days": list(days)}).data)
+
+
 def _model(model: catalog.Model, *, available: bool) -> dict[str, Any]:
     return {
         "id": model.id,
@@ -186,11 +210,7 @@ def _model(model: catalog.Model, *, available: bool) -> dict[str, Any]:
         "durations": catalog.DURATIONS,
         "resolutions": catalog.RESOLUTIONS,
         "aspectRatios": catalog.ASPECT_RATIOS,
-        "inputs": {
-            "initialImage": 1,
-            "endFrame": 1,
-            "referenceImages": model.reference_images,
-        },
+        "inputs": {"initialImage": 1, "endFrame": 1, "referenceImages": model.reference_images},
         "negativePrompt": model.negative_prompt,
         "seed": model.seed,
         "tokenCost": pricing.highest([model.id]),
@@ -225,13 +245,8 @@ def replayed(created: job_creation.CreatedJob) -> dict[str, str]:
 def with_video(job: VideoJob) -> VideoJob:
     """The job, if its video can be downloaded. Raises NotReady, or a Problem."""
     if job.status != Status.SUCCEEDED:
-        raise NotReady(_why_not_ready(job))
+        ended = f"There is no video: the job ended as {job.status}"
+        raise NotReady("The video is not ready yet" if job.status in ACTIVE else ended)
     if job.video_removed_at:
         raise Problem(410, "The video was removed.", "video_removed")
     return job
-
-
-def _why_not_ready(job: VideoJob) -> str:
-    if job.status in ACTIVE:
-        return "The video is not ready yet"
-    return f"There is no video: the job ended as {job.status}"

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from jobs.api.fields import WebhookUrlField
 from jobs.models import WebhookDelivery
 from jobs.webhooks.outbox import EVENTS
-from videostudio.core.api.fields import ChoiceField, ChoicesField, one_of
+from videostudio.core.api.fields import ChoiceField, ChoicesField, TextOrNull, one_of
 from videostudio.core.api.pagination import CursorField, LimitSerializer
 from videostudio.core.api.strict import StrictSerializer
 
@@ -52,13 +52,11 @@ class WebhookSerializer(serializers.Serializer):
     events = serializers.ListField(
         child=serializers.CharField(), help_text="The types of events that are sent."
     )
-    disabledReason = serializers.SerializerMethodField(
-        help_text="Why the service switched it off; null while it is on. PUT switches it on."
+    disabledReason = TextOrNull(
+        source="disabled_reason",
+        help_text="Why the service switched it off; null while it is on. PUT switches it on.",
     )
     createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
-
-    def get_disabledReason(self, webhook: Any) -> str | None:
-        return webhook.disabled_reason or None
 
 
 @extend_schema_serializer(component_name="WebhookWithSecret")
@@ -74,10 +72,7 @@ class OutcomeSerializer(serializers.Serializer):
         allow_null=True, help_text="The receiver's HTTP status; null if there was no response."
     )
     milliseconds = serializers.IntegerField(help_text="How long it took.")
-    error = serializers.SerializerMethodField(help_text="What went wrong; null if nothing did.")
-
-    def get_error(self, outcome: Any) -> str | None:
-        return outcome.error or None
+    error = TextOrNull(help_text="What went wrong; null if nothing did.")
 
 
 @extend_schema_serializer(component_name="WebhookDelivery")
@@ -96,13 +91,10 @@ class DeliverySerializer(serializers.Serializer):
         allow_null=True,
         help_text="The HTTP status of the last try; null if there was no response.",
     )
-    lastError = serializers.SerializerMethodField(
-        help_text="What went wrong with the last try; null if nothing did."
+    lastError = TextOrNull(
+        source="last_error", help_text="What went wrong with the last try; null if nothing did."
     )
     createdAt = serializers.DateTimeField(source="created_at", help_text="When the job ended.")
-
-    def get_lastError(self, delivery: Any) -> str | None:
-        return delivery.last_error or None
 
 
 @extend_schema_serializer(many=False, component_name="WebhookDeliveryList")
@@ -118,10 +110,9 @@ class DeliveriesQuerySerializer(LimitSerializer):
     status = ChoicesField(
         "Status",
         WebhookDelivery.Status.values,
-        fold=str.lower,
         required=False,
         help_text="One or several statuses, separated by commas: `pending,failed`.",
     )
     after = CursorField(
-        datetime, UUID, required=False, help_text="The `nextCursor` of the page before."
+        datetime, UUID, required=False, help_text="The `nextCursor` of the previous page."
     )

@@ -2,7 +2,6 @@
 
 from threading import BoundedSemaphore
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
@@ -13,11 +12,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from jobs.api import webhook_schema
-from jobs.api.throttling import (
-    WebhookReplayThrottle,
-    WebhookRotateThrottle,
-    WebhookTestThrottle,
-)
+from jobs.api.throttling import WebhookReplayThrottle, WebhookRotateThrottle, WebhookTestThrottle
 from jobs.api.webhook_serializers import (
     DeliveriesQuerySerializer,
     DeliverySerializer,
@@ -30,14 +25,8 @@ from jobs.webhooks import registry, secrets
 from jobs.webhooks.outbox import EVENTS
 from videostudio.core.api.errors import Problem
 from videostudio.core.api.pagination import Cursor
-from videostudio.core.api.strict import StrictView, read
-from videostudio.core.api.throttling import UserThrottle
+from videostudio.core.api.strict import StrictView, id_in_path, read
 
-THROTTLES: dict[str, list[type[UserThrottle]]] = {
-    "test": [WebhookTestThrottle],
-    "rotate": [WebhookRotateThrottle],
-    "replay": [WebhookReplayThrottle],
-}
 # A test waits up to 15 seconds for the receiver: it must not occupy all threads of the process.
 _open_tests = BoundedSemaphore(2)
 
@@ -46,9 +35,12 @@ _open_tests = BoundedSemaphore(2)
 class WebhookViewSet(StrictView, ViewSet):
     query_serializers = {"deliveries": DeliveriesQuerySerializer}
     reads_body = {"update"}
-
-    def get_throttles(self) -> Any:
-        return [throttle() for throttle in THROTTLES.get(self.action or "", [])]
+    noun = "delivery"
+    throttles_of = {
+        "test": WebhookTestThrottle,
+        "rotate": WebhookRotateThrottle,
+        "replay": WebhookReplayThrottle,
+    }
 
     def webhook(self) -> Webhook:
         webhook = registry.of(self.request.user)
@@ -96,7 +88,7 @@ class WebhookViewSet(StrictView, ViewSet):
         try:
             outcome = registry.send_test(webhook=webhook)
         except secrets.UnreadableSecret:
-            message = "The webhook's secret cannot be read any more: make a new one by rotate."
+            message = "The webhook's secret can no longer be read: make a new one with rotate."
             raise Problem(409, message, "secret_unreadable") from None
         finally:
             _open_tests.release()
@@ -121,7 +113,7 @@ class WebhookViewSet(StrictView, ViewSet):
     @webhook_schema.replay
     def replay(self, request: Request, pk: str) -> Response:
         self.webhook()
-        delivery = registry.delivery_of(user=request.user, pk=_id(pk))
+        delivery = registry.delivery_of(user=request.user, pk=id_in_path(pk))
         if delivery is None:
             raise NotFound
         delivery = registry.replay(delivery=delivery, now=timezone.now())
@@ -129,7 +121,7 @@ class WebhookViewSet(StrictView, ViewSet):
 
 
 def _deliveries(user: Any, query: Any) -> Any:
-    rows = WebhookDelivery.objects.filter(user=user).order_by("-created_at", "-id")
+    rows = WebhookDelivery.objects.filter(user=user).order_by("-created_at", "-id").defer("body")
     if statuses := query.get("status"):
         rows = rows.filter(status__in=statuses)
     if query.get("after"):
@@ -141,10 +133,3 @@ def _deliveries(user: Any, query: Any) -> Any:
 
 def _cursor(last: WebhookDelivery, filters: str) -> str:
     return Cursor([last.created_at.isoformat(), str(last.pk)], filters).encode()
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NotFound from None

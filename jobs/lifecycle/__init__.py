@@ -25,24 +25,3 @@ from jobs.lifecycle.steps import (
     submitted,
     succeed,
 )
-
-__all__ = [
-    "AlreadyFinished",
-    "NotHeld",
-    "cancel",
-    "create",
-    "create_generating",
-    "delete",
-    "fail",
-    "force_fail",
-    "generated",
-    "hold_unsubmitted",
-    "progressed",
-    "requeue",
-    "run_held",
-    "set_private",
-    "start",
-    "step_failed",
-    "submitted",
-    "succeed",
-]

@@ -22,8 +22,8 @@ class NotHeld(Exception):
 def hold_unsubmitted(*, now: datetime) -> int:
     """Hold the jobs whose submission the database does not show; return how many.
 
-    These are the waiting ones, and those that were being submitted: Google may have accepted either
-    since. Mock jobs are not held.
+    These are the waiting jobs, and those that were being submitted: Google may have accepted them
+    after the backup. Mock jobs are not held.
     """
     jobs = VideoJob.objects.filter(
         mock_mode=False, stage__in=("", Stage.SUBMITTING), next_step_at__lt=HELD

@@ -1,4 +1,4 @@
-"""What clients and staff do to a job: create, cancel, delete, hide, mark as failed."""
+"""Status changes by clients and staff: create, cancel, delete, hide, mark as failed."""
 
 from datetime import datetime, timedelta
 

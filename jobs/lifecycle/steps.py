@@ -1,4 +1,4 @@
-"""What workers do to a job: start it, record the answers of provider and storage, end it."""
+"""Status changes by workers: start a job, record answers of provider and storage, end it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from jobs import events, messages, refunds, transitions, turns, wakeup
@@ -69,8 +69,7 @@ def submitted(*, accepted: Mapping[VideoJob, str], now: datetime) -> list[VideoJ
             ):
                 moved.append(job)
         JobEvent.objects.bulk_create(
-            JobEvent(job_id=job.pk, message=f"🎬 {messages.GENERATING}", created_at=now)
-            for job in moved
+            JobEvent(job_id=job.pk, message=messages.SUBMITTED, created_at=now) for job in moved
         )
         for job in moved:
             events.log_after_commit(job, "submitted")
@@ -85,7 +84,11 @@ def submitted(*, accepted: Mapping[VideoJob, str], now: datetime) -> list[VideoJ
 
 
 def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
-    """Return a job to PENDING: the provider accepted nothing and asked to retry later."""
+    """Return a job to PENDING: the provider accepted nothing and asked to retry later.
+
+    Returns False if another worker has started the job since: this worker waited for the database
+    after a commit whose answer was lost.
+    """
     delay = timedelta(seconds=error.retry_after or back_off(job))
     failure_count = job.failure_count + 1
     if error.throttled:  # the provider is up, so this must not count towards failing the job
@@ -93,9 +96,12 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
     with transaction.atomic():
         if error.throttled:
             SubmissionGate.objects.filter(opens_at__lt=now + delay).update(opens_at=now + delay)
+        if error.status:
+            _count_refused(now)
         moved = transitions.move(
             job,
             Stage.SUBMITTING,
+            Q(started_at=job.started_at),
             status=Status.PENDING,
             stage="",
             started_at=None,
@@ -111,6 +117,15 @@ def requeue(*, job: VideoJob, error: ProviderError, now: datetime) -> bool:
             )
             events.add_internal(job, "Submission postponed", now, error.detail)
     return moved
+
+
+def _count_refused(now: datetime) -> None:
+    """The provider got the submission, so it counts towards VEO_CREATES_PER_MINUTE, although the
+    job's row no longer shows its start.
+    """
+    gate = SubmissionGate.objects.select_for_update().get()
+    gate.refused = [*gate.refused_lately(now=now), now.timestamp()]
+    gate.save(update_fields=["refused"])
 
 
 def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
@@ -140,7 +155,7 @@ def progressed(*, jobs: Iterable[VideoJob], now: datetime) -> int:
 def generated(*, job: VideoJob, now: datetime) -> bool:
     """Record that the provider made the video; the next step stores it.
 
-    Storing has a deadline of its own: Google charges for this video.
+    Storing has its own deadline, because Google charges for this video.
     """
     with transaction.atomic():
         if not transitions.move(

@@ -1,6 +1,9 @@
-"""Rows by which the processes of all machines know of each other."""
+"""Rows that coordinate the processes of all machines."""
+
+from datetime import datetime, timedelta
 
 from django.db import models
+from django.db.models import JSONField, Value
 
 
 class Tick(models.Model):
@@ -27,8 +30,19 @@ class SubmissionGate(models.Model):
         help_text="Numbers of the server and this table. Others mean a restored database.",
     )
 
+    # db_default, because processes of the previous version insert rows without it.
+    refused = models.JSONField(
+        default=list,
+        db_default=Value([], JSONField()),
+        help_text="When the provider refused submissions in the last minute, in Unix time.",
+    )
+
     def __str__(self) -> str:
         return f"open from {self.opens_at}"
+
+    def refused_lately(self, *, now: datetime) -> list[float]:
+        """The part of `refused` that is less than a minute old."""
+        return [at for at in self.refused if at > (now - timedelta(minutes=1)).timestamp()]
 
 
 class UnavailableModel(models.Model):
@@ -88,3 +102,20 @@ class PeriodicTask(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last run that ended failed."""
+        if not self.failed_at:
+            return False
+        return self.finished_at is None or self.finished_at <= self.failed_at
+
+    @property
+    def outcome(self) -> str:
+        """Of the last run: "ok", "failed", "not ended" (it runs, or was killed) or "never ran"."""
+        if not self.started_at:
+            return "never ran"
+        ends = [end for end in (self.finished_at, self.failed_at) if end]
+        if not ends or max(ends) < self.started_at:
+            return "not ended"
+        return "failed" if self.has_failed else "ok"

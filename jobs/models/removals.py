@@ -1,4 +1,4 @@
-"""Videos that are to be deleted at the storage: an outbox."""
+"""An outbox of the videos that must be deleted from the storage."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ class VideoRemoval(models.Model):
     """The video and the poster of one job. The row is deleted once the storage has neither.
 
     `next_try_at` serves as due time and lease. There is no foreign key to the job, because the
-    videos of deleted jobs are deleted too. `is_bulk`: one of many that were removed together, which
+    videos of deleted jobs are deleted too. `is_bulk`: one of many that were removed together; they
     wait until nothing else is due.
     """
 

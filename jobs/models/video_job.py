@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from jobs.catalog import MAX_SEED, VideoSpec
+from jobs.models.waiting_line import Starts
 from jobs.querysets import VideoJobQuerySet
 from jobs.statuses import ACTIVE, Stage, Status
 
@@ -129,9 +129,7 @@ class VideoJob(models.Model):
         default=0, db_column="attempts", help_text="Consecutive failures at this stage."
     )
     crash_count = models.PositiveSmallIntegerField(
-        default=0,
-        db_column="unanswered",
-        help_text="Consecutive steps whose worker died.",
+        default=0, db_column="unanswered", help_text="Consecutive steps whose worker died."
     )
     operation = models.CharField(
         max_length=300, blank=True, help_text="The provider's name for the video."
@@ -163,8 +161,7 @@ class VideoJob(models.Model):
     )
 
     log: "Sequence[JobEvent]"  # the events that clients may see, if prefetched
-    served_at: datetime | None = None  # of its user, by the start of this job; see `turns`
-    served_before: datetime | None = None
+    starts: Starts | None = None  # set by the claim that starts the job; see `turns`
 
     objects = VideoJobQuerySet.as_manager()
 
@@ -232,9 +229,7 @@ class VideoJob(models.Model):
                 name="job_oldest_waiting",
             ),
             models.Index(
-                fields=["user", "status"],
-                condition=Q(status__in=ACTIVE),
-                name="job_active_of_user",
+                fields=["user", "status"], condition=Q(status__in=ACTIVE), name="job_active_of_user"
             ),
             models.Index(
                 fields=["started_at"], condition=Q(started_at__isnull=False), name="job_started"

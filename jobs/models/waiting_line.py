@@ -1,4 +1,8 @@
-"""What the order of the waiting line depends on."""
+"""The data that the order of the waiting line depends on."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -20,6 +24,15 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"served at {self.served_at}"
+
+
+@dataclass(frozen=True)
+class Starts:
+    """The jobs of one user that one claim starts, and the user's `served_at` before it."""
+
+    before: datetime | None
+    times: dict[UUID, datetime] = field(default_factory=dict)  # by job
+    refused: set[UUID] = field(default_factory=set)  # the jobs that do not count as started
 
 
 class LineSnapshot(models.Model):

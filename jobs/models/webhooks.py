@@ -95,6 +95,11 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["user", "-created_at", "-id"], name="delivery_of_user_newest_first"
             ),
+            models.Index(
+                fields=["user", "-created_at", "-id"],
+                condition=~Q(status="delivered"),
+                name="delivery_not_delivered",
+            ),
             models.Index(fields=["created_at"], name="delivery_age"),
         ]
 

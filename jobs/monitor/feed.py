@@ -21,6 +21,7 @@ class NewestVideos(Feed):
     title = "Video Studio: newest videos"
     subtitle = "The videos of the last 24 hours that the public monitor shows."
     link = reverse_lazy("monitor")
+    author_name = "Video Studio"  # an Atom feed must have an author
 
     def items(self) -> Iterable[Card]:
         return get_or_compute("feed", lambda: public_jobs.videos(most=PAGE, now=timezone.now()))
@@ -29,8 +30,7 @@ class NewestVideos(Feed):
         return NOT_IN_XML.sub("", item.prompt)[:200] or "A video"
 
     def item_description(self, item: Card) -> str:
-        model = formatting.model_name(item.model)
-        return f"{model}, {item.resolution}, {item.duration_seconds} seconds"
+        return ", ".join([formatting.model_name(item.model), *item.options])
 
     def item_link(self, item: Card) -> str:
         return reverse("monitor-job", args=[item.id])

@@ -16,10 +16,8 @@ from jobs.stats import queries
 
 RECENT = timedelta(minutes=15)
 THROTTLED = timedelta(minutes=2)  # after a pause has ended
-CLIENT_ERRORS = ("safety.prompt", "safety.output", "input.unsupported")  # not the service's fault
 SUBMIT_RETRY = Q(failure_count__gt=0) & (Q(status=Status.PENDING) | Q(stage=Stage.SUBMITTING))
 POLL_RETRY = Q(stage=Stage.GENERATING, failure_count__gt=1)
-STORE_RETRY = Q(stage=Stage.STORING, failure_count__gt=0)
 RETRIES = ("submit_retries", "poll_retries", "store_retries")
 
 
@@ -43,7 +41,7 @@ class Figures:
     failing_since: datetime | None
     recent_successes: int
     workers_alive: bool
-    last_tick: datetime
+    last_tick: datetime | None  # None if no worker has ever run
     missing_models: Sequence[tuple[str, datetime]]  # names, and since when Google has none
 
     def number(self, status: str) -> tuple[int, int]:
@@ -80,7 +78,7 @@ def read(*, now: datetime) -> Figures:
     failed = [
         row
         for row in rows
-        if row["status"] == Status.FAILED and row["error_code"] not in CLIENT_ERRORS
+        if row["status"] == Status.FAILED and row["error_code"] not in queries.CLIENT_ERRORS
     ]
     return Figures(
         **retries,
@@ -95,7 +93,7 @@ def read(*, now: datetime) -> Figures:
         failing_since=_earliest(failed, "recent_since"),
         recent_successes=sum(r["recent"] for r in rows if r["status"] == Status.SUCCEEDED),
         workers_alive=clocks.workers_alive(now=now),
-        last_tick=clocks.last_tick,
+        last_tick=clocks.last_tick if clocks.has_ticked(now=now) else None,
         missing_models=_missing_models(),
     )
 
@@ -143,7 +141,7 @@ def _rows(now: datetime) -> Iterable[Any]:
             for_veo=Count("pk", filter=queries.WAITING & Q(mock_mode=False)),
             submit_retries=Count("pk", filter=SUBMIT_RETRY),
             poll_retries=Count("pk", filter=POLL_RETRY),
-            store_retries=Count("pk", filter=STORE_RETRY),
+            store_retries=Count("pk", filter=queries.UNSTORED),
             recent=Count("pk", filter=recent),
             recent_since=Min("completed_at", filter=recent),
         )

@@ -1,6 +1,6 @@
 """What the public monitor shows of a job: an explicit list, so that new columns stay hidden."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,11 +17,13 @@ from jobs.storage import posters
 
 PAGE = 24  # jobs
 DAY = timedelta(hours=24)
-COLUMNS = (
-    *("id", "prompt", "model", "resolution", "aspect_ratio", "duration_seconds", "generate_audio"),
-    *("negative_prompt", "seed", "mock_mode"),
-    *("status", "status_message", "progress_percentage", "error_message"),
+AS_IN_THE_ROW = (  # fields of a Card that are columns
+    *("model", "aspect_ratio", "status", "status_message", "progress_percentage", "error_message"),
     *("video_url", "poster_url", "created_at", "started_at", "completed_at"),
+)
+COLUMNS = (
+    *(*AS_IN_THE_ROW, "id", "prompt", "negative_prompt"),
+    *("resolution", "duration_seconds", "generate_audio", "seed", "mock_mode"),  # options
     *("expected_seconds", "stage"),  # for the estimate only
 )
 
@@ -34,19 +36,15 @@ class Card:
     prompt: str
     negative_prompt: str
     model: str
-    resolution: str
     aspect_ratio: str
-    duration_seconds: int
-    with_sound: bool
-    seed: int | None
-    is_mock: bool
+    options: tuple[str, ...]  # of the order, for a person
     status: str
     ended: bool
     status_message: str
     progress_percentage: int
     seconds_left: int | None
-    late: bool  # it has run for longer than usual
-    before_it: int | None  # the number of jobs that start earlier
+    late: bool  # longer than usual
+    before_it: int | None  # the number of jobs that start earlier; None if it is held
     error_message: str
     video_url: str
     poster_url: str
@@ -67,17 +65,18 @@ def counted(*, now: datetime) -> Q:
 
 def active(*, most: int, now: datetime) -> list[Card]:
     """Running jobs, then waiting ones, the newest first."""
-    jobs = _public().filter(status__in=ACTIVE).order_by("-status", "-created_at", "-id")
-    return _cards(jobs.only(*COLUMNS)[:most], LINES, now)
+    return _cards(_active().only(*COLUMNS)[:most], LINES, now)
 
 
-def page(*, status: str, number: int, now: datetime) -> list[Card]:
-    """A page of PAGE jobs with this status, or of those that have ended if it is "".
+def page(*, status: str, number: int, now: datetime, rows: int = 0) -> list[Card]:
+    """A page of PAGE jobs with this status, or of those that have ended if it is "". Up to `rows`
+    active jobs come before them.
 
     Active jobs are sorted by their creation and others by their end, the newest first.
     """
     first = (number - 1) * PAGE
-    return _cards(_newest(status, now=now).only(*COLUMNS)[first : first + PAGE], LINES, now)
+    jobs = _newest(status, now=now).only(*COLUMNS)[first : first + PAGE]
+    return _cards([*_active().only(*COLUMNS)[:rows], *jobs], LINES, now)
 
 
 def videos(*, most: int, now: datetime) -> list[Card]:
@@ -95,11 +94,18 @@ def chosen(*, ids: list[UUID], now: datetime) -> list[Card]:
 def prompts(*, most: int, now: datetime) -> list[tuple[UUID, str]]:
     """The ids and masked prompts of up to `most` active jobs and as many others, newest first."""
     columns = ("pk", "prompt", "negative_prompt")
-    running = _public().filter(status__in=ACTIVE).order_by("-status", "-created_at", "-id")
     rows = [
-        row for jobs in (running, _newest("", now=now)) for row in jobs.values_list(*columns)[:most]
+        row
+        for jobs in (_active(), _newest("", now=now))
+        for row in jobs.values_list(*columns)[:most]
     ]
     return [(id, masked(f"{prompt or ''} {negative}")) for id, prompt, negative in rows]
+
+
+def without_hidden(*, ids: list[UUID]) -> list[UUID]:
+    """Those of `ids` whose jobs exist and are not private, in their order."""
+    public = set(_public().filter(pk__in=ids).values_list("pk", flat=True))
+    return [id for id in ids if id in public]
 
 
 def job(*, id: UUID, now: datetime) -> Card:
@@ -133,6 +139,10 @@ def _public() -> VideoJobQuerySet:
     return VideoJob.objects.filter(private=False)
 
 
+def _active() -> VideoJobQuerySet:
+    return _public().filter(status__in=ACTIVE).order_by("-status", "-created_at", "-id")
+
+
 def _newest(status: str, *, now: datetime) -> VideoJobQuerySet:
     """The jobs that `page` is a part of. Each order is that of a partial index."""
     if status in ACTIVE:
@@ -156,30 +166,26 @@ def _card(job: VideoJob, position: int | None, log: Log, now: datetime) -> Card:
         id=str(job.pk),
         prompt=_shown(job.prompt),
         negative_prompt=_shown(job.negative_prompt),
-        model=job.model,
-        resolution=job.resolution,
-        aspect_ratio=job.aspect_ratio,
-        duration_seconds=job.duration_seconds,
-        with_sound=job.generate_audio,
-        seed=job.seed,
-        is_mock=job.mock_mode,
-        status=job.status,
+        options=tuple(_options(job)),
         ended=job.status not in ACTIVE,
-        status_message=job.status_message,
-        progress_percentage=job.progress_percentage,
         seconds_left=_seconds_left(job, position, now),
         late=_is_late(job, now),
         before_it=position,
-        error_message=job.error_message,
-        video_url=job.video_url,
-        poster_url=job.poster_url,
         small_poster_url=posters.small(job.poster_url),
-        created_at=job.created_at,
-        started_at=job.started_at,
-        completed_at=job.completed_at,
         lines=log.lines,
         earlier_lines=log.earlier,
+        **{name: getattr(job, name) for name in AS_IN_THE_ROW},
     )
+
+
+def _options(job: VideoJob) -> Iterator[str]:
+    yield from (job.resolution, job.aspect_ratio, f"{job.duration_seconds} s")
+    if job.generate_audio:
+        yield "sound"
+    if job.seed is not None:
+        yield f"seed {job.seed}"
+    if job.mock_mode:
+        yield "mock"
 
 
 def _seconds_left(job: VideoJob, position: int | None, now: datetime) -> int | None:
@@ -193,7 +199,7 @@ def _shown(text: str | None) -> str:
 
 
 def _is_late(job: VideoJob, now: datetime) -> bool:
-    """Whether it has run for longer than the usual time, which `estimates` does not say."""
+    """Whether it has run for longer than usual."""
     if job.status != Status.RUNNING or not job.expected_seconds or not job.started_at:
         return False
     return now - job.started_at > timedelta(seconds=job.expected_seconds)

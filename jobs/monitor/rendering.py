@@ -43,15 +43,18 @@ class LivePart:
 def board(*, status: str, number: int, now: datetime) -> LivePart:
     """A page of jobs, below the service's status: active jobs as rows, the others as cards."""
     figures = service_figures.current(now=now)
-    jobs = public_jobs.page(status=status, number=number, now=now)
     is_first = not status and number == 1
-    rows = public_jobs.active(most=ROWS, now=now) if is_first else []
+    rows = ROWS if is_first else 0
     paged = (status,) if status else ENDED
+    pages = max(1, -(-figures.public(*paged) // PAGE))
+    jobs = []
+    if number <= pages:  # finding that there is no such page would read all jobs before it
+        jobs = public_jobs.page(status=status, number=number, now=now, rows=rows)
     context = {
-        **_sections([*rows, *jobs]),
+        **_sections(jobs),
         "more": is_first and figures.public(*ACTIVE) > ROWS,
         "status": status,
-        "pages": max(1, -(-figures.public(*paged) // PAGE)),
+        "pages": pages,
         "private": figures.number(status)[1],
         "query": urlencode({"status": status} if status else {}),
     }
@@ -75,7 +78,7 @@ def found(*, words: str, number: int, now: datetime) -> LivePart:
 
 
 def wall(*, now: datetime) -> LivePart:
-    """For a screen on a wall: figures and the newest videos, and nothing to click."""
+    """For a large screen: figures and the newest videos, without links."""
     rows = public_jobs.active(most=WALL_ROWS, now=now)
     cards = public_jobs.videos(most=WALL_VIDEOS, now=now)
     return _board(

@@ -1,7 +1,8 @@
 """Search the prompts that the monitor shows.
 
 Each process keeps the newest prompts for some seconds, as viewers see them: what is masked cannot
-be found. So a search reads no row that the monitor would not read anyway.
+be found. Whether a job is still public is read at each search: even the number of jobs found must
+not tell what is in the prompt of a job that has become private.
 """
 
 from datetime import datetime
@@ -19,7 +20,8 @@ def matching(*, query: str, now: datetime) -> list[UUID]:
     """The ids of the jobs whose prompts contain every word of `query`, the newest first."""
     prompts = get_or_compute("prompts", lambda: _prompts(now), seconds=CACHE_SECONDS)
     words = query.casefold().split()
-    return [id for id, prompt in prompts if all(word in prompt for word in words)]
+    found = [id for id, prompt in prompts if all(word in prompt for word in words)]
+    return public_jobs.without_hidden(ids=found)
 
 
 def _prompts(now: datetime) -> list[tuple[UUID, str]]:

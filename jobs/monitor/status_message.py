@@ -96,11 +96,14 @@ def _models_are_missing(figures: Figures, now: datetime) -> SafeString:
 
 def _workers_are_silent(figures: Figures, now: datetime) -> SafeString:
     active = figures.counts[Status.PENDING] + figures.counts[Status.RUNNING]
+    waiting = f"; {_jobs(active, 'wait', 'waits')} for them" if active else ""
+    if not figures.last_tick:
+        return format_html("The workers have not been started yet{}.", waiting)
     return format_html(
         "The workers have not responded since {}{}. No tokens are lost: the jobs "
         "continue when the workers are back.",
         _clock(figures.last_tick, now),
-        f"; {_jobs(active, 'wait', 'waits')} for them" if active else "",
+        waiting,
     )
 
 
@@ -113,11 +116,10 @@ def _retrying(text: str, jobs: int, figures: Figures, now: datetime) -> SafeStri
 def _all_is_well(figures: Figures) -> SafeString:
     running = figures.counts[Status.RUNNING]
     if running:
-        return format_html(
-            "All is well: {} video{} in progress.", running, "" if running == 1 else "s"
-        )
-    waiting = figures.counts[Status.PENDING]
-    quiet = "the next video is about to begin" if waiting else "nothing to do at the moment"
+        videos = f"{running:,} videos" if running != 1 else "1 video"
+        return format_html("All is well: {} in progress.", videos)
+    waits = figures.oldest_pending  # held jobs start only when staff have decided
+    quiet = "the next video is about to begin" if waits else "nothing to do at the moment"
     return format_html("All is well: {}.", quiet)
 
 
@@ -126,9 +128,4 @@ def _jobs(count: int, many: str, one: str) -> str:
 
 
 def _clock(moment: datetime, now: datetime) -> SafeString:
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
-        formatting.exact(moment),
-        formatting.clock(moment, now),
-    )
+    return formatting.time_element(moment, formatting.clock(moment, now))

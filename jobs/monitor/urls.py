@@ -1,6 +1,6 @@
 from django.urls import path
 
-from jobs.monitor.views import board, feed, home, nothing, single
+from jobs.monitor.views import board, feed, home, not_found, single
 
 urlpatterns = [
     path("", home, name="home"),
@@ -8,7 +8,7 @@ urlpatterns = [
     path("video-monitor/", board),
     path("video-monitor/feed.atom", feed, name="monitor-feed"),
     path("video-monitor/<uuid:id>", single, name="monitor-job"),
-    path("video-monitor/<path:rest>", nothing),
+    path("video-monitor/<path:rest>", not_found),
     path("AIStudio/video-monitor", board),
     path("AIStudio/video-monitor/", board),
 ]

@@ -40,7 +40,7 @@ def board(request: HttpRequest) -> HttpResponse:
     status, page = request.GET.get("status", "").upper(), request.GET.get("page", "1")
     words, view = request.GET.get("q", "").strip(), request.GET.get("view", "")
     if status not in ("", *Status.values) or not PAGE_NUMBER.fullmatch(page) or view not in VIEWS:
-        return nothing(request)
+        return not_found(request)
     if view:
         return _wall(request)
     if words:
@@ -60,7 +60,7 @@ def _list(request: HttpRequest, status: str, number: int) -> HttpResponse:
 def _search(request: HttpRequest, words: str, number: int) -> HttpResponse:
     """Not cached, since each viewer may search for something else."""
     if not settings.MONITOR_SHOW_PROMPTS or len(words) > search.MOST_CHARACTERS:
-        return nothing(request)
+        return not_found(request)
     live = rendering.found(words=words, number=number, now=timezone.now())
     response = _answer(request, live, "monitor/index.html", _live_url({"q": words}, number))
     response["X-Robots-Tag"] = "noindex"
@@ -83,22 +83,22 @@ def _live_url(query: dict[str, str], number: int) -> str:
 def single(request: HttpRequest, id: UUID) -> HttpResponse:
     """The page of one job, until the job is deleted or private.
 
-    The database is asked each time: the cache of this process may be older than that.
+    Reads the database in each request, because a cached page may be older than the change.
     """
     if not public_jobs.has_page(id=id):
-        return nothing(request)
+        return not_found(request)
     try:
         live = get_or_compute(f"job:{id}", lambda: rendering.single(id=id, now=timezone.now()))
     except VideoJob.DoesNotExist:
-        return nothing(request)
+        return not_found(request)
     response = _answer(request, live, "monitor/job.html", reverse("monitor-job", args=[id]))
-    response["X-Robots-Tag"] = "noindex"  # the prompt is a stranger's
+    response["X-Robots-Tag"] = "noindex"  # the prompt is text of another person
     return response
 
 
 @csrf_exempt  # other methods are answered with 405
 @require_safe
-def nothing(request: HttpRequest, **arguments: Any) -> HttpResponse:
+def not_found(request: HttpRequest, **arguments: Any) -> HttpResponse:
     response = render(request, "monitor/nothing.html", status=404)
     response["Cache-Control"] = "no-cache"  # a private job may become public again
     return response
@@ -106,10 +106,14 @@ def nothing(request: HttpRequest, **arguments: Any) -> HttpResponse:
 
 @csrf_exempt  # other methods are answered with 405
 @require_safe
-@conditional_page
 @gzip_page
+@conditional_page  # inside gzip_page, which makes different bytes each time
 def feed(request: HttpRequest) -> HttpResponse:
-    return newest_videos(request)
+    response = newest_videos(request)
+    # Without its newest video, which was removed or is private now, the feed would seem unchanged.
+    del response["Last-Modified"]
+    response["Cache-Control"] = "no-cache"
+    return response
 
 
 @csrf_exempt  # other methods are answered with 405

@@ -14,6 +14,13 @@ from jobs.input_images import Image
 
 TIMEOUT_SECONDS = 30  # of a call to a provider
 
+# The code and message of errors that the workers report too.
+UNKNOWN_SUBMISSION = (
+    "provider.unknown_submission",
+    "The connection to Google Veo broke, and it is unknown whether the job was accepted.",
+)
+MODEL_MISSING = ("provider.rejected", "Google Veo no longer offers this model.")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -36,6 +43,7 @@ class Finished:
     poster: Path | None = None
 
 
+@dataclass(eq=False, kw_only=True)
 class ProviderError(Exception):
     """A request or a generation that failed.
 
@@ -47,27 +55,17 @@ class ProviderError(Exception):
     provider's id of the model, if it does not have it.
     """
 
-    def __init__(
-        self,
-        *,
-        code: str,
-        message: str,
-        detail: str = "",
-        retryable: bool = False,
-        retry_after: float | None = None,
-        throttled: bool = False,
-        status: int | None = None,
-        missing_model: str = "",
-    ) -> None:
-        super().__init__(f"{code}: {detail or message}")
-        self.code = code
-        self.message = message
-        self.detail = detail
-        self.retryable = retryable
-        self.retry_after = retry_after
-        self.throttled = throttled
-        self.status = status
-        self.missing_model = missing_model
+    code: str
+    message: str
+    detail: str = ""
+    retryable: bool = False
+    retry_after: float | None = None
+    throttled: bool = False
+    status: int | None = None
+    missing_model: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail or self.message}"
 
 
 class NotConfigured(Exception):

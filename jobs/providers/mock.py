@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.catalog import VideoSpec
@@ -52,7 +53,7 @@ class Mock:
         if self.clock() < float(parts["began"]) + int(parts["seconds"]):
             return Running()
         if parts["end"] in FAILURES:
-            raise FAILURES[parts["end"]]
+            raise replace(FAILURES[parts["end"]])  # each exception keeps a traceback of its own
         shutil.copyfile(SAMPLES / f"{parts['sample']}.mp4", into)
         return Finished(poster=SAMPLES / f"{parts['sample'].removesuffix('-audio')}.jpg")
 

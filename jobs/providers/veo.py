@@ -18,7 +18,9 @@ from google.genai import errors, types
 from jobs.catalog import VideoSpec, google_id
 from jobs.input_images import Image
 from jobs.providers.base import (
+    MODEL_MISSING,
     TIMEOUT_SECONDS,
+    UNKNOWN_SUBMISSION,
     Finished,
     Inputs,
     NotConfigured,
@@ -45,12 +47,11 @@ OPERATOR_SIGNS = (  # in the error of a submission or an operation
     *("storage uri", "storageuri", "output_gcs_uri", "service account", "allowlist"),
 )
 RETRY_DELAY = re.compile(r"'retryDelay': '(\d+(?:\.\d+)?)s'")
-SAFETY_OUTPUT = "The video was held back by Google's safety filters."
-SAFETY_PROMPT = "Google's safety filters refused the prompt or an image."
 
+SAFETY_OUTPUT = ("safety.output", "The video was held back by Google's safety filters.")
+SAFETY_PROMPT = ("safety.prompt", "Google's safety filters refused the prompt or an image.")
 UNAVAILABLE = ("provider.unavailable", "Google Veo is not available at the moment.")
 REJECTED = ("provider.rejected", "Google Veo refused the request.")
-MODEL_MISSING = ("provider.rejected", "Google Veo no longer offers this model.")
 # Maps an answer's HTTP status, or the gRPC code of an operation's error, to the job's error.
 BY_HTTP_STATUS: Mapping[int, tuple[str, str]] = {
     400: ("input.unsupported", "Google Veo does not accept this combination of inputs."),
@@ -124,9 +125,9 @@ class Veo:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, GoogleAuthError) as error:
             raise _error(UNAVAILABLE, error, retryable=True) from error
         except (httpx2.HTTPError, ValueError) as error:  # sent, with an unknown result
-            raise _unknown_submission(error) from error
+            raise _error(UNKNOWN_SUBMISSION, error) from error
         if not operation.name:
-            raise _unknown_submission("the answer names no operation")
+            raise _error(UNKNOWN_SUBMISSION, "the answer names no operation")
         return operation.name
 
     def poll(self, *, operation: str, into: Path) -> Running | Finished:
@@ -189,13 +190,13 @@ def _video_of(operation: types.GenerateVideosOperation) -> bytes:
     if operation.error and _is_for_the_operator(operation.error):
         raise _error(REJECTED, operation.error)
     if operation.error and _is_about_safety(operation.error.get("message")):
-        raise _error(("safety.prompt", SAFETY_PROMPT), operation.error)
+        raise _error(SAFETY_PROMPT, operation.error)
     if operation.error:
         failure = BY_GRPC_CODE.get(operation.error.get("code", 0), REJECTED)
         raise _error(failure, operation.error)
     response = operation.response
     if response and response.rai_media_filtered_count:
-        raise _error(("safety.output", SAFETY_OUTPUT), response.rai_media_filtered_reasons)
+        raise _error(SAFETY_OUTPUT, response.rai_media_filtered_reasons)
     videos = response.generated_videos if response else None
     if not videos or not videos[0].video or not videos[0].video.video_bytes:
         raise _error(
@@ -215,35 +216,28 @@ def _refused_submission(error: errors.APIError, model: str) -> ProviderError:
             throttled=error.code == 429,
         )
     if not 400 <= error.code < 500:
-        return _unknown_submission(error)
+        return _error(UNKNOWN_SUBMISSION, error)
     if is_about_the_model(error, model):
         return _error(MODEL_MISSING, error, missing_model=model)
     if _is_for_the_operator(error.details):
         return _error(REJECTED, error)
     if error.code == 400 and _is_about_safety(error.message):
-        return _error(("safety.prompt", SAFETY_PROMPT), error)
+        return _error(SAFETY_PROMPT, error)
     return _error(BY_HTTP_STATUS.get(error.code, REJECTED), error)
 
 
 def _failed_poll(error: errors.APIError) -> ProviderError:
-    """A failed poll does not fail the job, unless the operation no longer exists."""
-    if error.code == 404:
+    """A failed poll does not fail the job, unless the operation no longer exists.
+
+    A 404 that is not JSON of Google's API comes from a proxy, or names a wrong VEO_API_VERSION.
+    """
+    if error.code == 404 and error.status == "NOT_FOUND":
         return _error(("provider.rejected", "Google Veo no longer knows the video."), error)
     return _error(
         BY_HTTP_STATUS.get(error.code, UNAVAILABLE),
         error,
         retryable=True,
         retry_after=_retry_after(error),
-    )
-
-
-def _unknown_submission(cause: object) -> ProviderError:
-    return _error(
-        (
-            "provider.unknown_submission",
-            "The connection to Google Veo broke, and it is unknown whether the job was accepted.",
-        ),
-        cause,
     )
 
 
@@ -259,7 +253,7 @@ def _retry_after(error: errors.APIError) -> float | None:
     if delay := RETRY_DELAY.search(str(error.details)):
         return min(float(delay[1]), MAX_RETRY_AFTER)
     header = getattr(error.response, "headers", {}).get("retry-after", "")
-    return min(float(header), MAX_RETRY_AFTER) if header.isdigit() else None
+    return min(float(header), MAX_RETRY_AFTER) if header.isdecimal() else None
 
 
 def is_about_the_model(error: errors.APIError, model: str) -> bool:

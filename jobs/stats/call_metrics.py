@@ -6,7 +6,7 @@ from time import monotonic
 
 from prometheus_client import Counter, Histogram
 
-from videostudio.core.process_metrics import counter, harmless, histogram
+from videostudio.core.process_metrics import counter, histogram, log_errors
 
 BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 OK, NO_ANSWER = "ok", "no answer"
@@ -34,7 +34,7 @@ def storage(call: str) -> AbstractContextManager[None]:
     return _observed(_storage_calls, _storage_durations, call)
 
 
-@harmless()
+@log_errors()
 def webhook_attempted(*, status: int | None, seconds: float) -> None:
     """`status` is None if there was no response. Receivers choose it, so only its class counts."""
     result = f"{status // 100}xx" if status else NO_ANSWER
@@ -58,6 +58,6 @@ def _observed(calls: Counter, durations: Histogram, *labels: str) -> Iterator[No
         result = result_of(error)
         raise
     finally:
-        with harmless():
+        with log_errors():
             calls.labels(*labels, result).inc()
             durations.labels(*labels).observe(monotonic() - started)

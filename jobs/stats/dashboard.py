@@ -53,16 +53,17 @@ def jobs(now: datetime) -> Figures:
         by_hour[hour]["active" if status in ACTIVE else status] += n
         if status == Status.FAILED:
             codes[code] += n
+            by_hour[hour]["client errors"] += n if code in queries.CLIENT_ERRORS else 0
     hours = [since + timedelta(hours=each) for each in range(HOURS)]
     total = sum(by_hour.values(), Counter())
     return {
-        "hours": [_hour(hour, by_hour[hour]) for hour in hours],
-        "total": _hour(since, total),
+        "hours": [_period(hour, by_hour[hour]) for hour in hours],
+        "total": _period(since, total, hours=HOURS),
         "codes": codes.most_common(),
         "durations": _durations(since, hours),
         "queue": _queue(now),
         "removals": queries.removals(),
-        "next_by_age": queries.next_to_go(),
+        "next_by_age": queries.next_by_age(),
         "clusters": _clusters(now),
         "missing_models": _missing_models(),
         "processes": _processes(now),
@@ -107,13 +108,13 @@ def _cached(name: str, compute: Any, now: datetime) -> Figures:
     return figures
 
 
-def _hour(hour: datetime, counts: Counter[str]) -> Figures:
-    succeeded, failed = counts[Status.SUCCEEDED], counts[Status.FAILED]
+def _period(start: datetime, counts: Counter[str], hours: int = 1) -> Figures:
+    succeeded, failed = counts[Status.SUCCEEDED], counts[Status.FAILED] - counts["client errors"]
     cells = [{"count": counts[status], "query": f"status__exact={status}"} for status in FINAL]
     cells += [{"count": counts["active"], "query": f"status__in={','.join(ACTIVE)}"}]
     return {
-        "at": hour,
-        "query": _between("ordered", hour, timedelta(hours=1)),
+        "at": start,
+        "query": _between("ordered", start, timedelta(hours=hours)),
         "cells": cells,
         "rate": queries.success_rate(succeeded=succeeded, failed=failed, digits=1),
     }

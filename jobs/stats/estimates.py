@@ -26,8 +26,8 @@ SLOTS_CACHE_SECONDS = 1
 
 @dataclass(frozen=True)
 class Slots:
-    """What limits the next starts at Google: when submissions may go on, the starts of the last
-    minute, and those of the videos in flight, oldest first."""
+    """The limits of the next starts at Google: when submissions may continue, and the starts of the
+    last minute and of the videos in flight, oldest first."""
 
     opens_at: datetime
     recent: list[Any]
@@ -108,14 +108,15 @@ def _wait(
 
 
 def _slots(now: datetime) -> Slots:
-    veo = VideoJob.objects.filter(mock_mode=False).order_by("started_at")
-    starts = veo.values_list("started_at", flat=True)
+    recent = VideoJob.objects.filter(mock_mode=False, started_at__gt=now - timedelta(minutes=1))
+    recent_starts, starts_in_flight = (
+        list(jobs.order_by("started_at").values_list("started_at", flat=True))
+        for jobs in (recent, VideoJob.objects.in_flight())
+    )
     return Slots(
         opens_at=SubmissionGate.objects.values_list("opens_at", flat=True).get(),
-        recent=list(starts.filter(started_at__gt=now - timedelta(minutes=1))),
-        in_flight=list(
-            starts.filter(status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
-        ),
+        recent=recent_starts,
+        in_flight=starts_in_flight,
     )
 
 

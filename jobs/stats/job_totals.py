@@ -70,7 +70,7 @@ def total(*, user_id: UUID, statuses: Collection[str] = ()) -> int:
 
 def repair() -> int:
     """Correct the counts that differ from the jobs; return the number of users corrected."""
-    actual = {f"actual_{column}": count for column, count in _counts("user__video_jobs").items()}
+    actual = {f"actual_{column}": count for column, count in _counts("user__video_jobs__").items()}
     wrong = Q()
     for column in COLUMNS:
         wrong |= ~Q(**{column: F(f"actual_{column}")})
@@ -85,14 +85,14 @@ def recount(*, user_id: UUID) -> None:
     """Count the user's jobs, under the lock that every transaction takes that changes them."""
     with transaction.atomic():
         JobCount.objects.select_for_update().get(user=user_id)
-        counted = VideoJob.objects.filter(user=user_id).aggregate(**_counts("pk"))
+        counted = VideoJob.objects.filter(user=user_id).aggregate(**_counts(""))
         JobCount.objects.filter(user=user_id).update(**counted)
     logger.warning("corrected the job counts of user %s", user_id)
 
 
-def _counts(jobs: str) -> dict[str, Count]:
-    """Aggregates for the columns; `jobs` is the lookup of the jobs' primary key."""
-    prefix = jobs.removesuffix("pk") if jobs == "pk" else f"{jobs}__"
+def _counts(prefix: str) -> dict[str, Count]:
+    """Aggregates for the columns; `prefix` is that of the lookups of the jobs' fields."""
+    jobs = f"{prefix}pk"
     statuses = {
         status.lower(): Count(jobs, filter=Q(**{f"{prefix}status": status})) for status in FINAL
     }

@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.core.cache import caches
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from jobs.models import HELD, Stage, Status, VideoJob
+from jobs.models import HELD, Status, VideoJob
+from jobs.querysets import VideoJobQuerySet
 from jobs.stats import queries
 
 SAMPLE, MIN_SAMPLE = 200, 20  # jobs; with fewer, the 95th percentile means nothing
 LATE = timedelta(seconds=15)  # of a running job's next step, or of a start without workers
 LONG_WAIT = timedelta(minutes=5)  # while workers are running
 CACHE_SECONDS = 5
-MOST = 5_000  # jobs that are counted
+MAX_COUNT = 5_000
 
-STUCK, WAITS_LONG, HELD_BY_RESTORE = "stuck", "long wait", "held"
+STUCK, WAITS_LONG, HELD_BY_RESTORE = "stuck", "waiting too long", "held"
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,16 @@ class Limits:
         slow = ran > self.runs.get(job.mock_mode, math.inf)
         return STUCK if slow or job.next_step_at < now - LATE else ""
 
-    def stuck(self, jobs: QuerySet[VideoJob], *, now: datetime) -> QuerySet[VideoJob]:
+    def stuck(self, jobs: VideoJobQuerySet, *, now: datetime) -> VideoJobQuerySet:
         """Those of `jobs` that run for longer than 95% of earlier ones, or whose step is late."""
         late = Q(next_step_at__lt=now - LATE)
         for mock_mode, seconds in self.runs.items():
             late |= Q(mock_mode=mock_mode, started_at__lt=now - timedelta(seconds=seconds))
-        return jobs.filter(
-            late, status=Status.RUNNING, stage__in=Stage.values, next_step_at__isnull=False
-        )
+        return jobs.running().filter(late)
 
-    def waiting(self, jobs: QuerySet[VideoJob], *, now: datetime) -> QuerySet[VideoJob]:
-        """Those of `jobs` that wait for too long, by the condition of an index."""
-        late = Q(created_at__lt=now - self.wait)
-        return jobs.filter(late, stage="", next_step_at__lt=HELD)
+    def waiting(self, jobs: VideoJobQuerySet, *, now: datetime) -> VideoJobQuerySet:
+        """Those of `jobs` that wait for too long."""
+        return jobs.waiting().filter(created_at__lt=now - self.wait)
 
 
 def limits(*, now: datetime) -> Limits:
@@ -62,11 +60,11 @@ def limits(*, now: datetime) -> Limits:
 
 
 def counts(*, now: datetime) -> dict[str, int]:
-    """How many jobs are STUCK and how many WAITS_LONG, each at most MOST."""
+    """How many jobs are STUCK and how many WAITS_LONG, each at most MAX_COUNT."""
     current, jobs = limits(now=now), VideoJob.objects.order_by()
     return {
-        "stuck": current.stuck(jobs, now=now)[:MOST].count(),
-        "long_wait": current.waiting(jobs, now=now)[:MOST].count(),
+        "stuck": current.stuck(jobs, now=now)[:MAX_COUNT].count(),
+        "long_wait": current.waiting(jobs, now=now)[:MAX_COUNT].count(),
     }
 
 

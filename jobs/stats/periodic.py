@@ -3,8 +3,6 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -55,37 +53,7 @@ def _write(name: str, **columns: Any) -> None:
         logger.warning("a run of %s was not recorded: %s", name, type(problem).__name__)
 
 
-@dataclass(frozen=True)
-class LastRun:
-    name: str
-    started_at: datetime | None
-    finished_at: datetime | None  # the last success
-    failed_at: datetime | None
-    error: str  # the name of the last exception
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the last run that ended failed."""
-        return bool(self.failed_at) and not (
-            self.finished_at and self.failed_at and self.finished_at > self.failed_at
-        )
-
-    @property
-    def outcome(self) -> str:
-        """Of the last run: "ok", "failed", "not ended" (it runs, or was killed) or "never ran"."""
-        if not self.started_at:
-            return "never ran"
-        ends = [end for end in (self.finished_at, self.failed_at) if end]
-        if not ends or max(ends) < self.started_at:
-            return "not ended"
-        return "failed" if self.has_failed else "ok"
-
-
-def last_runs() -> list[LastRun]:
+def last_runs() -> list[PeriodicTask]:
     """Of each task in NAMES, also of those that never ran."""
     rows = {row.name: row for row in PeriodicTask.objects.all()}
-    tasks = (rows.get(name) or PeriodicTask(name=name) for name in NAMES)
-    return [
-        LastRun(task.name, task.started_at, task.finished_at, task.failed_at, task.error)
-        for task in tasks
-    ]
+    return [rows.get(name) or PeriodicTask(name=name) for name in NAMES]

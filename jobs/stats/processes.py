@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 Kind = Heartbeat.Kind
 BEAT_SECONDS = 15
 SILENT = timedelta(seconds=60)
-KEPT = timedelta(hours=3)  # rows of silent processes
+RETENTION = timedelta(hours=3)  # of rows of silent processes
 COLUMNS = ("kind", "host", "pid")
 PACKAGES = ("accounts", "jobs", "tokens_ledger", "videostudio")
 
@@ -62,7 +62,7 @@ class Heart:
         changed = ["version", "started_at", "seen_at"]
         try:
             if self.is_first:
-                self._forget_killed()
+                self._delete_killed()
             Heartbeat.objects.bulk_create(
                 [row], update_conflicts=True, unique_fields=COLUMNS, update_fields=changed
             )
@@ -84,7 +84,7 @@ class Heart:
             connection.close()
             self.stopped.wait(BEAT_SECONDS)
 
-    def _forget_killed(self) -> None:
+    def _delete_killed(self) -> None:
         """Delete the rows of processes that this one may replace."""
         same = Heartbeat.objects.filter(kind=self.identity["kind"], host=self.identity["host"])
         for row in same:
@@ -150,4 +150,4 @@ def current(*, now: datetime) -> Processes:
 
 def expired(*, now: datetime) -> QuerySet[Heartbeat]:
     """The rows of processes that have been silent for hours."""
-    return Heartbeat.objects.filter(seen_at__lt=now - KEPT)
+    return Heartbeat.objects.filter(seen_at__lt=now - RETENTION)

@@ -1,4 +1,4 @@
-"""The service's metrics.
+"""The metrics of `/metrics`.
 
 Most describe the installation and are read from the database at each scrape. Those of the processes
 on this machine are in files (`videostudio.core.process_metrics`). While the database is down, only
@@ -11,8 +11,9 @@ the last check are added up. The accounts are added up once in five minutes.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import accumulate
 from math import inf
 from platform import python_version
 from typing import Any
@@ -24,13 +25,17 @@ from django.db.models import Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from jobs import model_availability
 from jobs.models import Stage, Status, Tally, WebhookDelivery
 from jobs.stats import counters, database, local_processes, periodic, processes, queries
-from jobs.stats.families import counts, gauge, gauges, histogram
 from tokens_ledger import sums as ledger_sums
 from tokens_ledger.models import Entry, LedgerCheck
 from videostudio.core import process_metrics
@@ -49,8 +54,6 @@ HISTOGRAMS = [
     (counters.STORAGE, "storage", "From the finished video to the stored one", "provider"),
 ]
 KINDS = (Entry.Kind.GRANT, Entry.Kind.CHARGE, Entry.Kind.REFUND)
-
-
 IMBALANCE_SECONDS = 300  # all accounts are read, so not at each scrape
 
 
@@ -227,3 +230,42 @@ def _periodic_tasks(now: datetime) -> Iterator[Metric]:
     yield gauges(f"{name}_started_age_seconds", "Since its last start", labels, started)
     yield gauges(f"{name}_success_age_seconds", "Since its last success", labels, succeeded)
     yield gauges(f"{name}_failed", "1 if the last run that ended failed", labels, failed)
+
+
+# ---- Metric families in Prometheus' form ----
+
+
+def gauge(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"videostudio_{name}", what, value=value)
+
+
+def gauges(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) -> Metric:
+    """Each of `rows` has the values of the labels, and a figure."""
+    family = GaugeMetricFamily(f"videostudio_{name}", what, labels=tuple(labels))
+    for values, figure in rows:
+        family.add_metric(values, figure)
+    return family
+
+
+def counts(name: str, what: str, labels: Iterable[str], rows: Iterable[Any]) -> Metric:
+    """Each of `rows` has the values of the labels, a number, and what is not used here."""
+    family = CounterMetricFamily(f"videostudio_{name}", what, labels=tuple(labels))
+    for values, count, *_ in rows:
+        family.add_metric(values, count)
+    return family
+
+
+def histogram(
+    tally: str, name: str, what: str, label: str, rows: Iterable[tuple[list[str], int, float]]
+) -> Metric:
+    """Durations from a tally's rows: the label's value and a bucket, a count, and seconds."""
+    family = HistogramMetricFamily(f"videostudio_{name}_seconds", what, labels=[label])
+    found: dict[str, dict[str, tuple[int, float]]] = {}
+    for (value, le), count, seconds in rows:
+        found.setdefault(value, {})[le] = count, seconds
+    bounds = counters.bounds(tally)
+    for value, mine in sorted(found.items()):
+        cumulative = accumulate(mine.get(le, (0, 0))[0] for le in bounds)
+        total = sum(seconds for _, seconds in mine.values())
+        family.add_metric([value], list(zip(bounds, cumulative, strict=True)), total)
+    return family

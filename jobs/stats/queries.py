@@ -11,15 +11,16 @@ from django.db.models import Count, Min, Q, Subquery
 from django_q.models import OrmQ
 
 from jobs.models import HELD, Stage, Status, SubmissionGate, Tick, VideoJob, VideoRemoval
+from jobs.querysets import IN_FLIGHT
 
 PERIOD = timedelta(seconds=1)  # between two ticks
 MAX_TICK_AGE = timedelta(seconds=15)  # if the last tick is older, no cluster is running
 EVER = timedelta(days=3650)  # before the first tick, the row has a date in the last century
 TYPICAL_SAMPLE = 20  # jobs whose median is the typical run time
+CLIENT_ERRORS = ("safety.prompt", "safety.output", "input.unsupported")  # not the service's fault
 WAITING = Q(status=Status.PENDING, next_step_at__lt=HELD)
 OLDEST_PENDING = Min("created_at", filter=WAITING)
 UNSTORED = Q(stage=Stage.STORING, failure_count__gt=0)
-IN_FLIGHT = Q(mock_mode=False, stage__in=(Stage.SUBMITTING, Stage.GENERATING))
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,9 @@ def clocks() -> Clocks:
 
 
 def active_jobs() -> ActiveJobs:
-    """Waiting jobs apart from running ones: thousands may wait, and are counted in an index."""
+    """Counts waiting jobs apart from running ones: thousands may wait, and an index counts them."""
     running = list(
-        VideoJob.objects.filter(
-            status=Status.RUNNING, stage__in=Stage.values, next_step_at__isnull=False
-        )
+        VideoJob.objects.running()
         .values_list("stage")
         .annotate(
             n=Count("pk"),
@@ -134,8 +133,8 @@ def removals() -> Removals:
     )
 
 
-def next_to_go() -> dict[str, datetime]:
-    """When the oldest video and the oldest ended job go, if they go by age."""
+def next_by_age() -> dict[str, datetime]:
+    """When the oldest video and the oldest ended job will be removed by age."""
     oldest = {
         "video": (VideoJob.objects.with_video(), settings.VIDEO_KEEP_DAYS),
         "job": (VideoJob.objects.ended(), settings.JOB_KEEP_DAYS),

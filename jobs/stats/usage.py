@@ -1,8 +1,7 @@
 """What a user spent, by day."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Q, Sum
@@ -12,18 +11,10 @@ from jobs.models import VideoJob
 from tokens_ledger.models import Entry
 
 
-@dataclass(frozen=True)
-class DayUsage:
-    """A UTC day: the number of jobs created, and the tokens charged and refunded."""
-
-    date: date
-    jobs: int
-    charges: int
-    refunds: int
-
-
-def by_day(*, user: Any, days: int, now: datetime) -> Iterator[DayUsage]:
-    """The last `days` days, today first. Jobs that were deleted are not counted."""
+def by_day(*, user: Any, days: int, now: datetime) -> Iterator[dict[str, Any]]:
+    """The jobs created, and the tokens charged and refunded, on each of the last `days` days, today
+    first. Days are in UTC. Jobs that were deleted are not counted.
+    """
     today = now.astimezone(UTC).date()
     start = datetime.combine(today - timedelta(days=days - 1), datetime.min.time(), UTC)
     day = TruncDate("created_at", tzinfo=UTC)
@@ -38,4 +29,9 @@ def by_day(*, user: Any, days: int, now: datetime) -> Iterator[DayUsage]:
     for age in range(days):
         date_ = today - timedelta(days=age)
         row = spent.get(date_, {"charges": 0, "refunds": 0})
-        yield DayUsage(date_, created.get(date_, 0), -row["charges"], row["refunds"])
+        yield {
+            "date": date_,
+            "jobs": created.get(date_, 0),
+            "charges": -row["charges"],
+            "refunds": row["refunds"],
+        }

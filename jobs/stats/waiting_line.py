@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.cache import caches
+from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
@@ -30,12 +31,13 @@ Marks = dict[str, list[list]]  # by kind: a job's place, then its sort key
 
 
 def number(*, now: datetime) -> None:
-    """Make a snapshot of the line, if it is long. If another process does so, do nothing."""
+    """Make a snapshot of the line, if it is long. If another process does so, wait for it."""
     if not is_long():
         return
     seen = LineSnapshot.objects.values_list("numbered_at", flat=True).get()
-    if LineSnapshot.objects.filter(numbered_at=seen).update(numbered_at=now):
-        LineSnapshot.objects.update(marks=_marks())
+    with transaction.atomic():
+        if LineSnapshot.objects.filter(numbered_at=seen).update(numbered_at=now):
+            LineSnapshot.objects.update(marks=_marks())
 
 
 def is_long() -> bool:

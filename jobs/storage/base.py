@@ -47,8 +47,8 @@ class StorageError(Exception):
 def video_name(job_id: UUID) -> str:
     """The name of a job's video, the same for each try.
 
-    Who knows the id, which a public page may have shown, cannot compute the name: anyone who knows
-    the video's URL can see it.
+    The id, which a public page may show, must not be enough to compute the name, because anyone who
+    knows the video's URL can see it.
     """
     secret = salted_hmac(__name__, str(job_id), algorithm="sha256").hexdigest()[:32]
     return f"{FOLDER}/{job_id}-{secret}"

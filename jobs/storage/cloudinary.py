@@ -23,13 +23,7 @@ import urllib3
 from cloudinary_storage.storage import VideoMediaCloudinaryStorage
 from django.conf import settings
 
-from jobs.storage.base import (
-    DELETE_THREADS,
-    FOLDER,
-    StorageError,
-    StoredVideo,
-    job_of,
-)
+from jobs.storage.base import DELETE_THREADS, FOLDER, StorageError, StoredVideo, job_of
 
 logging.getLogger("Cloudinary").handlers.clear()  # the SDK's handler does not remove secrets
 
@@ -45,7 +39,7 @@ CHUNK_BYTES = 6_000_000  # Cloudinary's minimum is 5 MB, except for the last chu
 # Seconds, for each operation on the socket. The SDK's default is no time-out.
 TIMEOUT = urllib3.Timeout(connect=10, read=60)
 DELETE_TIMEOUT = urllib3.Timeout(connect=5, read=20)
-# The account is wrong or blocked: the operator can mend it.
+# The account is wrong or blocked, which only the operator can fix.
 ACCOUNT_REFUSED = (
     cloudinary.exceptions.AuthorizationRequired,
     cloudinary.exceptions.NotAllowed,
@@ -55,9 +49,7 @@ ACCOUNT_REFUSED = (
 
 
 class CloudinaryVideos(VideoMediaCloudinaryStorage):
-    TAG = (
-        "ai_studio_video"  # not "media": the package's clean-up command deletes files with that tag
-    )
+    TAG = "ai_studio_video"  # not "media": the package's clean-up command deletes those files
 
     def upload_video(self, *, name: str, path: Path, poster: Path | None) -> StoredVideo:
         """Upload in chunks of 6 MB. Cloudinary makes the poster from the first frame."""
@@ -70,7 +62,7 @@ class CloudinaryVideos(VideoMediaCloudinaryStorage):
         return StoredVideo(name=name, url=url, poster_url=_poster(name, url), bytes=size)
 
     def delete_video(self, *, name: str) -> None:
-        """The CDN's copies go too. The poster is derived from the video, and goes with it."""
+        """Also invalidates the CDN's copies, and the poster, which is derived from the video."""
         with _storage_errors():
             answer = cloudinary.uploader.destroy(
                 name,

@@ -1,8 +1,10 @@
 """Videos on this machine's disk, delivered by this server: for a single machine only."""
 
 import io
+import os
 from collections.abc import Iterator
 from datetime import datetime
+from errno import EBADF, EINVAL
 from pathlib import Path
 
 from django.conf import settings
@@ -27,6 +29,7 @@ class LocalVideos(FileSystemStorage):
         try:
             video = self._put(f"{name}.mp4", path)
             picture = self._put_poster(name, poster) if poster else ""
+            self._flush(*filter(None, (video, picture)))
         except OSError as error:  # usually a full disk
             raise StorageError.of(error) from error
         return StoredVideo(
@@ -44,7 +47,7 @@ class LocalVideos(FileSystemStorage):
             raise StorageError.of(error) from error
 
     def stored_before(self, *, moment: datetime) -> Iterator[str]:
-        """Also of one file alone, such as a small poster; each name once."""
+        """Yields each name once, even if only one of its files is left."""
         seen: set[str] = set()
         for path in Path(self.path(FOLDER)).glob("*.*"):
             stem, _, _ = path.name.partition(".")  # the small poster ends in ".640.jpg"
@@ -60,14 +63,33 @@ class LocalVideos(FileSystemStorage):
             return False
 
     def _put_poster(self, name: str, poster: Path) -> str:
-        """In its own size and, if it is a picture, in that of the monitor's lists."""
+        """In its own size and, if it is a picture, in the size of the monitor's lists."""
         if small := _small(poster):
             self.save(f"{name}{posters.SMALL}", ContentFile(small))
         return self._put(f"{name}.jpg", poster)
 
+    def _flush(self, *names: str) -> None:
+        """A power failure must not lose a video that was charged for."""
+        files = [Path(self.path(name)) for name in names]
+        folders = [each for each in files[0].parents if each.is_relative_to(self.location)]
+        for path in (*files, *folders):
+            _sync(path)
+
     def _put(self, name: str, path: Path) -> str:
         with path.open("rb") as content:
             return self.save(name, File(content))
+
+
+def _sync(path: Path) -> None:
+    """Write a file, or the names in a folder, from the system's memory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in (EBADF, EINVAL)):  # it cannot flush folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _small(poster: Path) -> bytes | None:

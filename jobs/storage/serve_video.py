@@ -7,7 +7,6 @@ see it (`storage.base.video_name`).
 import os
 import re
 from pathlib import Path
-from typing import BinaryIO
 
 from django.conf import settings
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -63,9 +62,10 @@ def _deliver(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
     if requested == (0, 0):
         file.close()
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    response = FileResponse(_part(file, requested), content_type=TYPES[ending])
-    response["Accept-Ranges"] = "bytes"
     first, end = requested or (0, size)
+    content = SlicedFile(file, first, end - 1) if requested else file
+    response = FileResponse(content, content_type=TYPES[ending])
+    response["Accept-Ranges"] = "bytes"
     response["Content-Length"] = end - first
     if requested:
         response.status_code = 206
@@ -79,7 +79,9 @@ def _requested_range(request: HttpRequest, etag: str | None, size: int) -> tuple
     Unsupported ranges, such as several at once, may be ignored (RFC 9110, 14.2).
     """
     found = RANGE.fullmatch(request.headers.get("Range", "").strip())
-    if not found or found[0] == "bytes=-" or not _if_range_matches(request, etag):
+    if not found or found[0] == "bytes=-":
+        return None
+    if (request.headers.get("If-Range") or etag) != etag:  # it names another version of the file
         return None
     if not found[1]:
         first, end = max(0, size - int(found[2])), size
@@ -88,13 +90,3 @@ def _requested_range(request: HttpRequest, etag: str | None, size: int) -> tuple
         if found[2] and int(found[2]) < first:
             return None
     return (first, end) if first < end else (0, 0)
-
-
-def _if_range_matches(request: HttpRequest, etag: str | None) -> bool:
-    """Whether If-Range is absent or names this version of the file."""
-    condition = request.headers.get("If-Range")
-    return not condition or condition == etag
-
-
-def _part(file: BinaryIO, requested: tuple[int, int] | None) -> BinaryIO:
-    return SlicedFile(file, requested[0], requested[1] - 1) if requested else file

@@ -1,7 +1,7 @@
 """Which URLs and which IP addresses a webhook may have: nothing inside the operator's network.
 
-A URL is checked when it is set and before each try. That cannot know what its host's name resolves
-to, so `sending` checks the address that it connects to as well.
+A URL is checked when it is set and before each try, without resolving its host. So `sending` also
+checks the address that it connects to.
 """
 
 import re
@@ -17,7 +17,7 @@ from jobs.models.webhooks import MAX_URL_LENGTH
 
 PORTS = (443, 8443)
 PRIVATE_NAMES = ("localhost", "local", "internal", "home.arpa", "localdomain")
-PUBLIC_IPV6 = ip_network("2000::/3")  # global unicast (RFC 4291); all else is special
+PUBLIC_IPV6 = ip_network("2000::/3")  # global unicast (RFC 4291); other addresses are special
 # Inside it, addresses that carry an IPv4 address or have no route: Teredo and other protocols of
 # 2001::/23, documentation, 6to4.
 SPECIAL_IPV6 = [
@@ -71,12 +71,12 @@ def host_of(parts: Url) -> str:
 
 
 def is_allowed(host: str) -> bool:
-    """Whether the operator has opened this private host (WEBHOOK_ALLOWED_HOSTS)."""
+    """Whether the operator has allowed this private host (WEBHOOK_ALLOWED_HOSTS)."""
     return host in settings.WEBHOOK_ALLOWED_HOSTS
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether `address` is a host on the Internet, in whatever form it is written."""
+    """Whether `address` is a host on the Internet, in any notation."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped:
             return is_public(address.ipv4_mapped)
@@ -86,7 +86,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _may_be_public(host: str) -> bool:
-    """False for a private address, and for a name that only a private network can know."""
+    """False for a private address, and for a name that only a private network resolves."""
     if address := _literal(host):
         return is_public(address)
     return "." in host and not any(

@@ -1,8 +1,8 @@
-"""Connections to a receiver that end in time, read little, and reach only allowed addresses.
+"""Connections to a receiver with limits of time, bytes and addresses.
 
 requests-hardened resolves the host and connects to the address that it has checked, with the host's
 name for the certificate. What it does not check is checked here: the rules of `addresses` for that
-address, the time in all, and the size of the response.
+address, the total time, and the size of the response.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from jobs.webhooks import addresses
 
 MAX_READ_BYTES = 16_384
 
-# ---- The time and the bytes in all: requests limits the time of each single read ----
+# ---- Limits of total time and bytes: requests limits only each single read ----
 
 
 class Watch:
@@ -122,7 +122,7 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-# ---- Who may be connected to ----
+# ---- Allowed addresses ----
 
 
 @cache

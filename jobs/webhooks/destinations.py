@@ -2,7 +2,7 @@
 
 A destination is a host to which one user's deliveries go. The query jumps from one destination to
 the next in the index `delivery_by_destination`, so its cost depends on the number of destinations
-and not on how many deliveries wait.
+not on how many deliveries wait.
 """
 
 from datetime import datetime

@@ -8,10 +8,11 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least
+from django.utils import timezone
 
 from jobs.models import Webhook, WebhookDelivery
 from jobs.stats import counters
-from jobs.webhooks import registry, schedule
+from jobs.webhooks import outbox, registry, schedule
 from jobs.webhooks.destinations import Destination
 from jobs.webhooks.sending import Outcome
 
@@ -43,23 +44,33 @@ def claim(*, destination: Destination, limit: int, now: datetime, lease: timedel
 
 
 def renew(*, ids: Collection[UUID], until: datetime) -> None:
-    WebhookDelivery.objects.filter(pk__in=ids, status=Status.PENDING).update(next_try_at=until)
+    """Extend leases, except those of rows that others have locked, which keep their lease.
+
+    A transaction that waited for a row while it has locked others could cause a deadlock.
+    """
+    pending = WebhookDelivery.objects.filter(pk__in=ids, status=Status.PENDING)
+    with transaction.atomic():
+        free = pending.select_for_update(skip_locked=True).values_list("pk", flat=True)
+        WebhookDelivery.objects.filter(pk__in=[*free]).update(next_try_at=until)
 
 
 def give_back(*, ids: Sequence[UUID], now: datetime) -> None:
     """Make deliveries due again that were claimed and not tried."""
-    WebhookDelivery.objects.filter(pk__in=ids, status=Status.PENDING).update(next_try_at=now)
+    renew(ids=ids, until=now)
 
 
 def write(ended: Sequence[tuple[WebhookDelivery, Outcome]], *, now: datetime) -> None:
     """Record the outcomes of tries, and what they mean for the webhooks."""
     with transaction.atomic():
+        # A request that changes a webhook takes the same lock first. Without it, the two would lock
+        # the rows of the webhook and of its deliveries in opposite order.
+        registry.lock(users={delivery.user_id for delivery, _ in ended})
         for delivery, outcome in ended:
             _write(delivery, outcome, now)
 
 
 def _write(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:
-    """An outcome that cannot be written must not block the others, nor be tried for ever."""
+    """An outcome that cannot be written must not block the others or be tried without end."""
     try:
         with transaction.atomic():
             if outcome.is_success:
@@ -74,8 +85,21 @@ def _write(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:
 
 
 def current(pk: UUID) -> WebhookDelivery | None:
-    """The row as it is now, with its user and webhook; None if it is not to be sent any more."""
-    return _pending(pk).select_related("user__webhook").first()
+    """The row as it is now, with its user and webhook; None if it is not to be sent now."""
+    delivery = _pending(pk).select_related("user__webhook").first()
+    if delivery is None or not (url := _new_url(delivery)):
+        return delivery
+    _pending(pk).update(url=url, host=outbox.host(url), next_try_at=timezone.now())
+    return None
+
+
+def _new_url(delivery: WebhookDelivery) -> str:
+    """The webhook's URL if the job ended while its user changed it, else "". A replay goes to the
+    URL of its row."""
+    webhook = getattr(delivery.user, "webhook", None)
+    if webhook is None or delivery.from_order or delivery.replayed:
+        return ""
+    return "" if delivery.url == webhook.url else webhook.url
 
 
 def _write_success(delivery: WebhookDelivery, outcome: Outcome) -> None:

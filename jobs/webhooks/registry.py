@@ -1,7 +1,7 @@
-"""What users do to their webhook and its deliveries. Each function is one transaction."""
+"""Changes by users of their webhook and its deliveries. Each function is one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +20,12 @@ Status = WebhookDelivery.Status
 SECRET_FIELDS = ["secret", "previous_secret", "previous_until", "older_secrets"]
 
 
+def lock(*, users: Collection[UUID]) -> None:
+    """Make other changes of these users' webhooks wait until the transaction ends."""
+    rows = User.objects.select_for_update(no_key=True).filter(pk__in=users).order_by("pk")
+    list(rows.values_list("pk"))
+
+
 def put(*, user: Any, url: str, events: Sequence[str], now: datetime) -> tuple[Webhook, str | None]:
     """Make the user's webhook, or change it and switch it on again.
 
@@ -27,7 +33,7 @@ def put(*, user: Any, url: str, events: Sequence[str], now: datetime) -> tuple[W
     not made go to the new one.
     """
     with transaction.atomic():
-        _lock(user.pk)
+        lock(users=[user.pk])
         webhook, is_new = Webhook.objects.get_or_create(
             user=user,
             defaults={
@@ -56,7 +62,7 @@ def rotate(*, webhook: Webhook, now: datetime) -> str:
     """
     secret = secrets.new()
     with transaction.atomic():
-        _lock(webhook.user_id)
+        lock(users=[webhook.user_id])
         locked = Webhook.objects.select_for_update().get(pk=webhook.pk)
         try:
             secrets.of(locked, now=now)
@@ -91,11 +97,12 @@ def _reencrypt(pk: int, now: datetime) -> bool:
 
 
 def delete(*, webhook: Webhook) -> None:
-    """Delete it, with its secret: what was not delivered yet is not sent any more."""
+    """Delete it, with its secret; undelivered events are not sent."""
     with transaction.atomic():
-        _lock(webhook.user_id)
-        _give_up(WebhookDelivery.objects.filter(user_id=webhook.user_id), DELETED)
-        webhook.delete()
+        lock(users=[webhook.user_id])
+        deleted, _ = Webhook.objects.filter(pk=webhook.pk).delete()
+        if deleted:  # else by a simultaneous request, and the user may have made another since
+            _give_up(WebhookDelivery.objects.filter(user_id=webhook.user_id), DELETED)
 
 
 def switch_off(*, webhook: Webhook, reason: str) -> None:
@@ -160,17 +167,12 @@ def of(user: Any) -> Webhook | None:
 
 def newest_failures(*, user: Any) -> QuerySet[WebhookDelivery]:
     """Deliveries of the last 30 days whose last try failed, newest first."""
-    mine = WebhookDelivery.objects.filter(user=user).exclude(last_error="")
-    return mine.order_by("-created_at", "-id").defer("body")
+    mine = WebhookDelivery.objects.filter(user=user).exclude(status=Status.DELIVERED)
+    return mine.exclude(last_error="").order_by("-created_at", "-id").defer("body")
 
 
 def delivery_of(*, user: Any, pk: UUID) -> WebhookDelivery | None:
     return WebhookDelivery.objects.filter(user=user, pk=pk).first()
-
-
-def _lock(user_id: Any) -> None:
-    """Make other changes of this user's webhook wait until the transaction ends."""
-    User.objects.select_for_update().filter(pk=user_id).values_list("pk").first()
 
 
 def _give_up(deliveries: Any, error: str) -> None:

@@ -16,7 +16,7 @@ FAILING_LIMIT = timedelta(days=7)  # the webhook is switched off after so long w
 def delay_after(attempts: int, *, retry_after: int | None) -> timedelta | None:
     """The time from the failed try number `attempts` to the next; None if that was the last.
 
-    `retry_after` is the receiver's wish in seconds: the next try is not earlier.
+    `retry_after` is the receiver's Retry-After in seconds: the next try is not earlier.
     """
     if attempts > len(DELAYS):
         return None

@@ -1,4 +1,4 @@
-"""Webhook secrets: made, encrypted in the database, used to sign.
+"""Webhook secrets: creation, encryption in the database, signatures.
 
 The signature is that of Standard Webhooks 1.0
 (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).

@@ -34,9 +34,9 @@ class Outcome:
 
 
 def post(*, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-    """Send it once. Never raises: whatever goes wrong is in the outcome.
+    """Send it once. Never raises: the outcome contains the error.
 
-    The request runs in a thread of its own, because nothing can interrupt the look-up of a name.
+    The request runs in its own thread, because nothing can interrupt a DNS look-up.
     """
     started = monotonic()
     request = _Request(url, body, headers)
@@ -53,7 +53,7 @@ def post(*, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
 
 
 class _Request:
-    """The request, and what is known of its response so far."""
+    """The request, and the part of its response that has arrived."""
 
     def __init__(self, url: str, body: bytes, headers: dict[str, str]) -> None:
         self.url, self.body, self.headers = url, body, headers
@@ -91,7 +91,7 @@ class _Request:
             ) as response:
                 self.retry_after = _retry_after(response.headers.get("Retry-After", ""))
                 self.status = response.status_code
-                with contextlib.suppress(Exception):  # the status alone counts
+                with contextlib.suppress(Exception):  # only the status counts
                     response.raw.read(connections.MAX_READ_BYTES, decode_content=False)
 
 
@@ -136,7 +136,7 @@ def _retry_after(value: str) -> int | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = round((moment - datetime.now(UTC)).total_seconds())

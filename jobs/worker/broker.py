@@ -1,4 +1,4 @@
-"""An ORM broker that survives database outages, and reports to the supervisor."""
+"""An ORM broker that waits during database outages, and reports to the supervisor."""
 
 import logging
 from contextlib import suppress
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def under_present_key(payload: str) -> str:
-    """A queued task, signed with SECRET_KEY if one of SECRET_KEY_FALLBACKS has signed it.
+    """A queued task, signed again with SECRET_KEY if a key of SECRET_KEY_FALLBACKS signed it.
 
     Django-Q2 drops a task that another key has signed.
     """

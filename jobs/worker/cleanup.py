@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts import api_keys, jwt, lockout
@@ -13,6 +14,7 @@ from jobs import account_deletion, job_creation, retention
 from jobs.models import ACTIVE, IdempotencyKey, JobImage, Status, VideoJob, WebhookDelivery
 from jobs.stats import processes
 from jobs.worker import scheduler, staff_log, staging
+from tokens_ledger import key_limit
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def purge_expired(*, now: datetime) -> None:
         api_keys.expired(now=now),
         jwt.expired(now=now),
         lockout.expired(now=now),
+        key_limit.expired(now=now),
         processes.expired(now=now),
         *scheduler.expired_rows(now=now),
     ]
@@ -59,11 +62,16 @@ def delete_stale_files(*, now: datetime) -> None:
 
 
 def _purge(rows: QuerySet) -> int:
-    """Delete `rows` in batches; return how many were deleted."""
+    """Delete `rows` in batches; return how many were deleted.
+
+    It skips rows that others have locked, because to wait could be a deadlock.
+    """
     gone = 0
+    free = rows.select_for_update(skip_locked=True, of=("self",)).order_by("pk").only("pk")
     for _ in range(MAX_BATCHES):
-        batch = list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE])
-        rows.model._default_manager.filter(pk__in=batch).delete()
+        with transaction.atomic():
+            batch = [row.pk for row in free[:BATCH_SIZE]]
+            rows.filter(pk__in=batch).delete()
         gone += len(batch)
         if len(batch) < BATCH_SIZE:
             break

@@ -9,12 +9,12 @@ from django.db.models import F
 
 from jobs import lifecycle, restores
 from jobs.models import Stage, Status, SubmissionGate, VideoJob
+from jobs.querysets import VideoJobQuerySet
 from jobs.stats import waiting_line
 
 WAITING_FOR_OWN_SLOT = "Waiting for one of your other jobs to end. The job starts automatically."
 WAITING_FOR_UPSTREAM_SLOT = "Waiting for a free slot at Google Veo. The job starts automatically."
 UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts automatically."
-BATCH_SIZE = 500  # SQLite bounds a statement's parameters
 
 LEASE = timedelta(seconds=45)  # must outlast a network time-out and two renewal intervals
 
@@ -26,7 +26,7 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
     installation's upstream limits. Starts nothing in a restored database (`restores`). Callers are
     serialized by a row lock.
     """
-    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now).exists():
+    if not _is_any_due(now):
         return []
     with transaction.atomic():
         gate = SubmissionGate.objects.select_for_update().get()
@@ -44,13 +44,15 @@ def claim_pending(*, limit: int, now: datetime) -> list[VideoJob]:
 
 
 def hold(*, reason: str, now: datetime) -> None:
-    """Start nothing, and tell the owners of all jobs that could be due why."""
-    waiting = VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=now)
-    if waiting.exists():
-        SubmissionGate.objects.update(looked_at=now)
-        waiting.exclude(status_message=reason).update(
-            status_message=reason, version=F("version") + 1
-        )
+    """Start nothing, and set the wait reason of the next jobs. Callers are serialized with those of
+    `claim_pending`, which changes several of these rows as well.
+    """
+    if not _is_any_due(now):
+        return
+    with transaction.atomic():
+        SubmissionGate.objects.update(looked_at=now)  # locks the row
+        ids = [job.pk for job in waiting_line.front(now=now) if job.next_step_at <= now]
+        _set_wait_reason(VideoJob.objects.waiting().filter(pk__in=ids), reason)
 
 
 def claim_due(*, stage: Stage, limit: int, now: datetime) -> list[VideoJob]:
@@ -81,7 +83,7 @@ def submission_stalled(*, since: datetime, now: datetime) -> bool:
 
     A job that waited for a slot is not late: the next claim starts it.
     """
-    if not VideoJob.objects.filter(status=Status.PENDING, next_step_at__lte=since).exists():
+    if not _is_any_due(since):
         return False
     gate = SubmissionGate.objects.get()
     if gate.looked_at and gate.looked_at > since:
@@ -94,15 +96,19 @@ def submission_stalled(*, since: datetime, now: datetime) -> bool:
     )
 
 
+def _is_any_due(now: datetime) -> bool:
+    """Whether a waiting job is due. The order makes PostgreSQL read one row of an index."""
+    waiting = VideoJob.objects.waiting().filter(next_step_at__lte=now).order_by("next_step_at")
+    return bool(waiting.values("pk")[:1])
+
+
 def _free_upstream_slots(gate: SubmissionGate, now: datetime) -> tuple[int, str]:
     """How many more jobs may be submitted to Veo now, and the wait reason for the others."""
     if gate.opens_at > now:
         return 0, UPSTREAM_PAUSED
-    veo = VideoJob.objects.filter(mock_mode=False)
-    in_flight = veo.filter(
-        status=Status.RUNNING, stage__in=(Stage.SUBMITTING, Stage.GENERATING)
-    ).count()
-    created = veo.filter(started_at__gt=now - timedelta(minutes=1)).count()
+    in_flight = VideoJob.objects.in_flight().count()
+    recent = VideoJob.objects.filter(mock_mode=False, started_at__gt=now - timedelta(minutes=1))
+    created = recent.count() + len(gate.refused_lately(now=now))
     slots = min(settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created)
     return slots, WAITING_FOR_UPSTREAM_SLOT
 
@@ -126,7 +132,8 @@ def _choose(limit: int, slots: int, no_slot_reason: str, now: datetime) -> list[
         if len(chosen) == limit:
             break
     for reason, ids in waiting.items():
-        _set_wait_reason(ids, reason)
+        if ids:
+            _set_wait_reason(VideoJob.objects.waiting().filter(pk__in=ids), reason)
     return chosen
 
 
@@ -136,9 +143,5 @@ def _wait_reason(user_rank: int, has_slot: bool, no_slot_reason: str) -> str:
     return "" if has_slot else no_slot_reason
 
 
-def _set_wait_reason(ids: list[UUID], reason: str) -> None:
-    for start in range(0, len(ids), BATCH_SIZE):
-        batch = ids[start : start + BATCH_SIZE]
-        VideoJob.objects.filter(pk__in=batch, status=Status.PENDING).update(
-            status_message=reason, version=F("version") + 1
-        )
+def _set_wait_reason(jobs: VideoJobQuerySet, reason: str) -> None:
+    jobs.exclude(status_message=reason).update(status_message=reason, version=F("version") + 1)

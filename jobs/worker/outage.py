@@ -5,19 +5,19 @@ from collections.abc import Callable
 from functools import wraps
 from time import monotonic, sleep
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from jobs.worker.shared import state
+from videostudio.core.database_errors import DATABASE_DOWN
 
 logger = logging.getLogger(__name__)
 
-DATABASE_DOWN = (OperationalError, InterfaceError)
 RETRY_SECONDS = 1.0
-MOST_WAIT_SECONDS = 30.0
+MAX_WAIT_SECONDS = 30.0
 
 
 def retry_while_database_is_down(write: Callable[[], None]) -> None:
-    """Call `write` until it succeeds or fails for another reason: its data must not be lost."""
+    """Call `write` until it succeeds or raises another error: its data must not be lost."""
     while True:
         try:
             return write()
@@ -28,14 +28,14 @@ def retry_while_database_is_down(write: Callable[[], None]) -> None:
 
 
 def connected(task: Callable[..., None]) -> Callable[..., None]:
-    """`task`, which begins when there is a connection, or fails after MOST_WAIT_SECONDS.
+    """Make `task` wait for a connection first, for at most MAX_WAIT_SECONDS.
 
     PostgreSQL refuses connections while others hold all of them.
     """
 
     @wraps(task)
     def waiting(*arguments: object) -> None:
-        end = monotonic() + MOST_WAIT_SECONDS
+        end = monotonic() + MAX_WAIT_SECONDS
         while not _is_connected():
             if state.is_stopping or monotonic() > end:
                 break

@@ -1,8 +1,8 @@
-"""Delete removed videos at the storage, in a thread beside the worker's tasks.
+"""Delete removed videos from the storage, in a thread beside the worker's tasks.
 
-Not in a task, because a storage that does not answer would hold one of few workers. Any process may
-delete: a claim is a lease, so what a dead process had claimed is due again when the lease ends.
-Deleting a video twice does no harm. A failed deletion is tried again for ever, and staff see it.
+Not in a task, because a storage that does not answer would occupy one of few workers. Any process
+may delete: a claim is a lease, so what a dead process had claimed is due again when the lease ends.
+Deleting a video twice does no harm. A failed deletion is tried again without end; staff see it.
 """
 
 import logging
@@ -61,7 +61,7 @@ def remove_due() -> None:
 
 
 def _claim(*, now: datetime) -> list[VideoRemoval]:
-    """Lease what is due longest; single removals before those of many at once."""
+    """Lease the rows that are due longest; single removals before bulk removals."""
     skip_locked = connection.features.has_select_for_update_skip_locked
     claimed: list[VideoRemoval] = []
     with transaction.atomic():

@@ -28,7 +28,9 @@ from jobs.worker import staging
 
 logger = logging.getLogger(__name__)
 
-TICKS_LATE = timedelta(seconds=5)  # the ticks are restarted if the next one is this late
+# The ticks are restarted if the next one is this late, or this far ahead: then the clock was set
+# back.
+TICKS_LATE = timedelta(seconds=5)
 ORPHAN_AGE = timedelta(days=1)  # a task that waited this long cannot be read by any cluster
 FAILURE_RETENTION = timedelta(days=7)
 
@@ -59,19 +61,19 @@ def take_tick(*, token: int, now: datetime) -> bool:
     return bool(updated)
 
 
-def restart_ticks(*, now: datetime) -> bool:
-    """Queue a new tick if the ticks have stopped; return whether it did."""
-    if Tick.objects.filter(next_at__gt=now - TICKS_LATE).exists():
-        return False
+def restart_ticks(*, now: datetime) -> None:
+    """Queue a new tick if the ticks have stopped."""
+    in_time = Tick.objects.filter(next_at__range=(now - TICKS_LATE, now + TICKS_LATE))
+    if in_time.exists():
+        return
     with transaction.atomic():
         tick = Tick.objects.select_for_update().get()
-        if tick.next_at > now - TICKS_LATE:
-            return False
+        if in_time.exists():
+            return
         tick.token += 1
         tick.next_at = now
         tick.save(update_fields=["token", "next_at"])
         _queue_tick(tick.token, delay=timedelta(0))
-    return True
 
 
 def prepare() -> None:
@@ -90,8 +92,8 @@ def _schedule(name: str, task: str, kind: str, **extra: int) -> None:
 
 
 @contextmanager
-def storage_slot(kind: str) -> Iterator[bool]:
-    """Whether this worker may run a long task of this `kind` now.
+def storage_slot() -> Iterator[bool]:
+    """Whether this worker may run a task that stores videos, which takes long.
 
     There is one slot fewer than workers in the cluster, so that one worker always remains for the
     ticks. Slots are file locks, which the kernel releases when a worker dies. Their names contain
@@ -99,7 +101,7 @@ def storage_slot(kind: str) -> Iterator[bool]:
     """
     slots = max(1, int(str(settings.Q_CLUSTER["workers"])) - 1)
     for slot in range(slots):
-        with open(staging.folder() / f"{kind}-{os.getppid()}-{slot}.lock", "w") as lock:
+        with open(staging.folder() / f"store-{os.getppid()}-{slot}.lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -1,7 +1,7 @@
 """State that all processes of a cluster share with the supervisor, their common ancestor.
 
 It is a few bytes of shared memory without a lock, because a process that is killed while it holds
-a lock blocks the others for ever. So each field is independent of the others.
+a lock would block the others for ever. So each field is independent of the others.
 """
 
 import ctypes

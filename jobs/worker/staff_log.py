@@ -1,6 +1,6 @@
 """Link rows of Django's admin log to the user concerned, if their writer did not.
 
-Processes of the previous release do not know `StaffAction`, and run until they are restarted. The
+Processes of the previous release do not write `StaffAction`, and run until they are restarted. The
 migration has linked the older rows.
 """
 

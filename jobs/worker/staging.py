@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django.conf import settings
 
+from jobs.storage import mp4
 from jobs.storage.base import StorageError
 from videostudio.core.private_folder import private_folder
-from videostudio.core.process_metrics import gauge, harmless
+from videostudio.core.process_metrics import gauge, log_errors
 
 FILLING = 0.8  # of STAGING_MAX_BYTES; the rest is for videos that the provider is already making
 _sizes = gauge("staging_bytes", "Of the staging folder, and STAGING_MAX_BYTES", "size")
@@ -37,7 +38,7 @@ def keep(job_id: UUID) -> None:
 def is_filling() -> bool:
     """Whether no further jobs may be submitted: the rest is for videos that are being made."""
     size, limit = _bytes(), settings.STAGING_MAX_BYTES
-    with harmless():
+    with log_errors():
         _sizes.labels("used").set(size)
         _sizes.labels("limit").set(limit)
     return size >= FILLING * limit
@@ -45,6 +46,14 @@ def is_filling() -> bool:
 
 def video_path(job_id: UUID) -> Path:
     return folder() / f"{job_id}.mp4"
+
+
+def has_video(job_id: UUID) -> bool:
+    """False for a video that is missing, or whose file a power failure has cut off."""
+    with suppress(FileNotFoundError, mp4.NotAVideo):
+        mp4.check(video_path(job_id))
+        return True
+    return False
 
 
 def delete(job_id: UUID) -> None:

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any, ClassVar
@@ -23,12 +23,12 @@ from jobs.worker.shared import state
 
 logger = logging.getLogger(__name__)
 
-RUN_SECONDS = 3.0  # a run claims jobs for this long, then only waits for the pending answers
+RUN_SECONDS = 3.0  # a run claims jobs for this time, then only waits for pending answers
 RENEW_SECONDS = 10.0
 
 
 class Step:
-    """One run of a step. Subclasses say what to claim, what to call and how to record an answer."""
+    """One run of a step. Subclasses claim jobs, make the calls and record the answers."""
 
     name: ClassVar[str]  # the metrics' label
     threads: int
@@ -56,13 +56,15 @@ class Step:
     def run(self) -> None:
         """Claim while threads are free and time is left; record each answer; renew the leases.
 
-        If the database goes down, answers stay in memory until it is back.
+        If the database goes down, answers stay in memory until it is back. A claim that fails ends
+        the run, once the answers to the calls that were made are recorded.
         """
         started = renewed = monotonic()
+        error: Exception | None = None
         with ThreadPoolExecutor(self.threads) as pool:
             while True:
-                if monotonic() - started < RUN_SECONDS and not state.is_stopping:
-                    self._claim(pool)
+                if not (error or state.is_stopping) and monotonic() - started < RUN_SECONDS:
+                    error = self._claim(pool)
                 if not self.calls:
                     break
                 self._record_answers()
@@ -71,15 +73,19 @@ class Step:
                     renewed = monotonic()
         for code, count in (+self.answers).items():  # mock jobs count 0
             counters.inc(name=counters.ANSWERS, kind=self.name, value=code, count=count)
+        if error:
+            raise error
 
-    def _claim(self, pool: ThreadPoolExecutor) -> None:
+    def _claim(self, pool: ThreadPoolExecutor) -> Exception | None:
         free = self.threads - len(self.calls)
         if free < self.min_free_threads:
-            return
-        # While answers are pending, a database outage must not end the run.
-        with suppress(*outage.DATABASE_DOWN) if self.calls else nullcontext():
+            return None
+        try:
             for job in self.claim(free):
                 self.calls[pool.submit(self.call(job))] = job
+        except Exception as error:
+            return error
+        return None
 
     def _record_answers(self) -> None:
         done, _ = wait(self.calls, timeout=0.25, return_when=FIRST_COMPLETED)
@@ -88,7 +94,7 @@ class Step:
             self.answers[result_of(answer.exception())] += not job.mock_mode
             try:
                 outage.retry_while_database_is_down(partial(self.record, job, answer))
-            except Exception:  # one answer that cannot be recorded must not lose the others
+            except Exception:  # if one answer cannot be recorded, the others must not be lost
                 log_unrecorded(job)
         outage.retry_while_database_is_down(self.flush)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from jobs.failures import INTERNAL, Failure
 from jobs.models import UnavailableModel, VideoJob
+from jobs.providers import base
 from jobs.providers.base import NotConfigured, ProviderError
 from jobs.storage.base import StorageError
 from jobs.storage.mp4 import NotAVideo
@@ -15,15 +16,12 @@ logger = logging.getLogger(__name__)
 MAX_TRIES_UNAVAILABLE = 10  # submissions that the provider answers with "unavailable", about 6 min
 MAX_TRIES_NOT_A_VIDEO = 3
 
-UNKNOWN_SUBMISSION = Failure(
-    code="provider.unknown_submission",
-    message="The connection to Google Veo broke, and it is unknown whether the job was accepted.",
-)
+UNKNOWN_SUBMISSION = Failure(*base.UNKNOWN_SUBMISSION)
+MODEL_MISSING = Failure(*base.MODEL_MISSING)
 NOT_CONFIGURED = Failure(
     code="provider.not_configured", message="Google Veo is not set up on this server."
 )
 TOO_LATE = Failure(code="provider.timeout", message="Google Veo did not deliver the video in time.")
-MODEL_MISSING = Failure(code="provider.rejected", message="Google Veo no longer offers this model.")
 DAMAGED = Failure(code="provider.unavailable", message="Google Veo delivered a damaged video.")
 NOT_STORED = Failure(code="storage.failed", message="The finished video could not be stored.")
 
@@ -56,7 +54,7 @@ def of_missing_model(row: UnavailableModel) -> Failure:
 def of_paid_step(job: VideoJob, error: BaseException, now: datetime) -> Failure | None:
     """For a poll or an upload, which are retried until the job's deadline.
 
-    Storing has a deadline of its own, since the provider charges for the video.
+    Storing has its own deadline, because the provider charges for the video.
     """
     detail = str(error)
     if isinstance(error, ProviderError) and not error.retryable:

@@ -35,7 +35,7 @@ MAX_CRASHES = 3  # a job fails after its step has killed this many workers
 
 
 def tick() -> None:
-    """Run whatever is due; called once a second."""
+    """Run the steps that are due; called once a second."""
     webhooks.deliver_due()
     removed_videos.start_due()
     fail_unknown_submissions()
@@ -52,15 +52,17 @@ def tick() -> None:
 def fail_unknown_submissions() -> None:
     """Fail and refund jobs whose worker died before the provider's answer was recorded.
 
-    They are never submitted a second time: the provider may have accepted the first. In a restored
-    database staff decide about them.
+    They are never submitted a second time: the provider may have accepted the first. Their lease is
+    extended once, because a worker that waited for the database may still record the answer. In a
+    restored database staff decide about them.
     """
     if restores.is_unconfirmed():
         return
     now = timezone.now()
     failure = replace(UNKNOWN_SUBMISSION, detail="no answer was recorded within the lease")
     for job in leases.claim_due(stage=Stage.SUBMITTING, limit=100, now=now):
-        lifecycle.fail(job=job, failure=failure, now=now)
+        if job.crash_count:
+            lifecycle.fail(job=job, failure=failure, now=now)
 
 
 def submit_due() -> None:
@@ -112,7 +114,7 @@ class SubmitStep(Step):
             return
         step_failures.report("a submission", job, error)
         if isinstance(error, ProviderError) and error.missing_model:
-            # Before a client sees the job's failure.
+            # Before a client reads that the job failed.
             model_availability.close(google_id=error.missing_model, cause=error.detail, now=now)
         if failure := step_failures.of_submission(job, error):
             _fail_submission(job, failure)
@@ -147,9 +149,7 @@ class PollStep(Step):
             _retry_or_fail(job, error)
         elif made or isinstance(answer.result(), Finished):
             if not lifecycle.generated(job=job, now=now):
-                staging.delete(job.pk)
-                what = "Generated too late"
-                events.add_late_answer(job=job, what=what, detail=job.operation, now=now)
+                _drop_late_video(job)
         elif is_too_late(job, now):
             failure = replace(TOO_LATE, detail="still running at the job's deadline")
             lifecycle.fail(job=job, failure=failure, now=now)
@@ -269,11 +269,21 @@ def _poll(job: VideoJob) -> Running | Finished:
         partial.unlink(missing_ok=True)
 
 
+def _drop_late_video(job: VideoJob) -> None:
+    """Delete the staged video and tell staff, unless the job is being stored: then another worker
+    polled it too, or the answer to this worker's own commit was lost.
+    """
+    if VideoJob.objects.filter(pk=job.pk, stage=Stage.STORING).exists():
+        return
+    staging.delete(job.pk)
+    what, now = "Generated too late", timezone.now()
+    events.add_late_answer(job=job, what=what, detail=job.operation, now=now)
+
+
 def _store(job: VideoJob) -> StoredVideo:
     """Store the video; poll for it again if it is not on this machine (another one polled it)."""
-    path = staging.video_path(job.pk)
     poster = None
-    if not path.exists() or job.mock_mode:
+    if job.mock_mode or not staging.has_video(job.pk):
         answer = _poll(job)
         if isinstance(answer, Running):
             raise ProviderError(
@@ -283,12 +293,13 @@ def _store(job: VideoJob) -> StoredVideo:
                 retryable=True,
             )
         poster = answer.poster
+    path = staging.video_path(job.pk)
     with call_metrics.storage("upload"):
         return videos().upload_video(name=video_name(job.pk), path=path, poster=poster)
 
 
 def _retry_or_fail(job: VideoJob, error: BaseException) -> None:
-    """The provider is paid already, so fail the job only if a retry cannot help."""
+    """The provider charges for the video, so fail the job only if a retry cannot help."""
     now = timezone.now()
     if failure := step_failures.of_paid_step(job, error, now):
         lifecycle.fail(job=job, failure=failure, now=now)

@@ -1,9 +1,9 @@
-"""Runs a stock Django-Q2 cluster, and replaces it when a process dies or when it hangs.
+"""Runs an unmodified Django-Q2 cluster, and replaces it when a process dies or hangs.
 
-A stock cluster (django-q2 1.11.1) replaces a killed process, but the others may hang: the killed
-one may have held a lock of their queues. And its processes go on without their parent. So here
-every process dies with its parent, and one death ends the whole cluster. Nothing is lost, because
-the jobs' rows hold all state. The supervisor is the parent of the cluster's sentinel:
+A cluster (django-q2 1.11.1) replaces a killed process, but the others may hang, because the killed
+process may have held a lock of their queues. Its processes also continue without their parent. So
+here every process dies with its parent, and one death ends the whole cluster. Nothing is lost,
+because the jobs' rows hold all state. The supervisor is the parent of the cluster's sentinel:
 
     supervisor ── sentinel ── two workers, pusher, monitor
 """
@@ -132,7 +132,7 @@ class Supervisor:
 
 class _DeathHandler(logging.Handler):
     """Notes that the sentinel found a dead process, which is all that django-q2 logs as CRITICAL
-    (a test checks that). A recycled worker is no death."""
+    (a test checks that). A recycled worker is not a dead process."""
 
     def emit(self, record: logging.LogRecord) -> None:
         state.process_died = True

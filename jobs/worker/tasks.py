@@ -15,7 +15,7 @@ def submit_due() -> None:
 
 @outage.connected
 def store_due() -> None:
-    with scheduler.storage_slot("store") as allowed:
+    with scheduler.storage_slot() as allowed:
         if allowed:
             steps.store_due()
 

@@ -1,4 +1,4 @@
-"""Finds out whether a cluster hangs although all its processes live."""
+"""Detects that a cluster hangs although all its processes are alive."""
 
 from time import monotonic
 
@@ -12,7 +12,7 @@ IDLE_SECONDS = 20  # no worker is in a task, but the pusher does not poll or has
 
 
 class Watchdog:
-    """Watches one cluster from its start. A database that is down excuses any silence."""
+    """Watches one cluster from its start. While the database is down, no silence counts."""
 
     def __init__(self) -> None:
         self.database_down_at = self.finished_at = monotonic()

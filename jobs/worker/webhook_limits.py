@@ -1,9 +1,9 @@
 """How many connections and queued deliveries each host and each user may have.
 
-A user may open one more connection while a quarter of the free ones is more than those that the
-user has. So one user gets a fifth of all at most, and free ones are left for users who have none.
-Users whose receiver took longer than SLOW_SECONDS share MAX_OPEN_SLOW connections among them, and
-the rest stays free for users with fast receivers.
+A user may open another connection while a quarter of the free connections is more than the user
+has. So one user gets at most a fifth of all, and some stay free for users who have none.
+Users whose receiver took longer than SLOW_SECONDS share MAX_OPEN_SLOW connections, and
+the others stay free for users with fast receivers.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ MAX_OPEN = 100  # connections
 MAX_OPEN_PER_HOST = 2
 MAX_OPEN_SLOW = 50
 SLOW_SECONDS = 1.0
-REMEMBERED_SECONDS = 60.0  # a user counts as slow for so long after a slow try
+REMEMBERED_SECONDS = 60.0  # how long a user counts as slow after a slow try
 MAX_QUEUED = 1_000  # claimed and not sent yet
 MAX_QUEUED_PER_USER = 20
 MAX_QUEUED_PER_DESTINATION = 10
@@ -59,7 +59,7 @@ class Limits:
         self.users += Counter()
 
     def notice_slow(self) -> None:
-        """Find the users whose receivers are slow, before they have answered."""
+        """Find the users whose receivers are slow, also before they answer."""
         now = monotonic()
         self.slow_until = {user: end for user, end in self.slow_until.items() if end > now}
         for (user, _), since in self.opened.values():

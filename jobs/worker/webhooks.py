@@ -3,7 +3,7 @@
 Not in a task, because a slow receiver holds a connection for 15 seconds, and a cluster has few
 workers. One process at a time sends, for the whole installation, so that the limit of connections
 to one host holds; another takes over when its lease ends. Rows are claimed with a lease, so a
-delivery whose sender died is sent again: at least once, always under its own id.
+delivery whose sender died is sent again, with the same id.
 """
 
 import logging
@@ -17,6 +17,7 @@ from time import monotonic
 from uuid import UUID, uuid4
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from jobs.models import WebhookDelivery, WebhookSender
@@ -34,9 +35,9 @@ RENEW_LEASES_SECONDS = 8.0
 SENDER_LEASE = timedelta(seconds=5)
 RENEW_SECONDS = 1.0
 WAIT_SECONDS = 0.2  # between two claims
-MORE_SECONDS = 0.05  # the same, if the last one found something
-IDLE_SECONDS = 10.0  # then the thread ends
-STOP_SECONDS = 4.0  # a process that ends waits so long for open connections
+MORE_SECONDS = 0.05  # between two claims, if the first one found something
+IDLE_SECONDS = 10.0  # without a delivery; then the thread ends
+STOP_SECONDS = 4.0  # how long a process that ends waits for open connections
 
 _thread: threading.Thread | None = None
 
@@ -50,9 +51,9 @@ def deliver_due() -> None:
     if not records.is_due(now=now):
         return
     holder = uuid4()
-    if not WebhookSender.objects.filter(until__lt=now).update(
-        holder=holder, until=now + SENDER_LEASE
-    ):
+    # A lease that ends later than any lease can was written before the clock was set back.
+    free = Q(until__lt=now) | Q(until__gt=now + 2 * SENDER_LEASE)
+    if not WebhookSender.objects.filter(free).update(holder=holder, until=now + SENDER_LEASE):
         return
     # Not a daemon: at the process's end it records what it has sent.
     _thread = threading.Thread(target=_run, args=(holder,), name="webhooks")
@@ -79,9 +80,8 @@ class Sender:
         self.holder = holder
         self.destinations = DueDestinations()
         self.limits = Limits()
-        self.queued: dict[
-            Destination, deque[UUID]
-        ] = {}  # the destination that waits longest is first
+        # The destination that waits longest is first.
+        self.queued: dict[Destination, deque[UUID]] = {}
         self.mine: set[UUID] = set()  # queued or open
         self.done: SimpleQueue[tuple[WebhookDelivery, sending.Outcome]] = SimpleQueue()
         self.leased = monotonic()  # when the rows' leases were renewed
@@ -173,7 +173,7 @@ class Sender:
                     waiting.extend([destination] if destination in self.queued else [])
 
     def _send_next(self, destination: Destination) -> None:
-        """Send it as it is now: since its claim it may have been given up, or its URL changed."""
+        """Read the delivery again: it may have been cancelled or changed since its claim."""
         queue = self.queued.pop(destination)
         try:
             delivery = records.current(queue[0])
@@ -190,8 +190,13 @@ class Sender:
         threading.Thread(target=self._try, args=(delivery,), daemon=True).start()
 
     def _try(self, delivery: WebhookDelivery) -> None:
-        """In a thread of its own; it does not use the database."""
-        self.done.put((delivery, _attempt(delivery)))
+        """Runs in its own thread, and does not use the database."""
+        outcome = sending.Outcome(None, "The request could not be made.", 0)
+        try:
+            outcome = _attempt(delivery)
+        except Exception:  # without an outcome, its lease would be renewed without end
+            logger.exception("a delivery failed", extra={"delivery": str(delivery.pk)})
+        self.done.put((delivery, outcome))
 
     def _record(self, wait: float) -> None:
         """Wait for a try to end; record it, and all others that have ended."""
@@ -204,12 +209,12 @@ class Sender:
             return
         for delivery, _ in ended:
             self.limits.close(delivery.pk)
-        self._start()  # the connections that are free now, before the outcomes are written
+        self._start()  # uses the free connections before the outcomes are written
         outage.retry_while_database_is_down(partial(records.write, ended, now=timezone.now()))
         self.mine -= {delivery.pk for delivery, _ in ended}
 
     def _stop(self) -> None:
-        """Give back what was not sent; wait a little for what is open."""
+        """Release the unsent deliveries; wait at most STOP_SECONDS for the open connections."""
         with suppress(*outage.DATABASE_DOWN):
             waiting = [pk for queue in self.queued.values() for pk in queue]
             records.give_back(ids=waiting, now=timezone.now())
@@ -232,7 +237,7 @@ def _attempt(delivery: WebhookDelivery) -> sending.Outcome:
     try:
         keys = secrets.of(webhook, now=now)
     except secrets.UnreadableSecret:
-        return sending.Outcome(None, "The secret cannot be read: make a new one by rotate.", 0)
+        return sending.Outcome(None, "The secret cannot be read: make a new one with rotate.", 0)
     headers = secrets.headers(id=str(delivery.pk), now=now, body=body, secrets=keys)
     outcome = sending.post(url=delivery.url, body=body, headers=headers)
     call_metrics.webhook_attempted(status=outcome.status, seconds=outcome.milliseconds / 1000)

@@ -114,11 +114,6 @@ class TestUse:
         _, key = api_keys.create(user=bob, name="Bob's", now=timezone.now())
         assert_problem(by(key).get(f"{JOBS}/{job['id']}"), 404, "not_found")
 
-    @pytest.mark.parametrize("scheme", ["bearer", "BEARER "])
-    def test_scheme_is_read_in_any_case(self, anonymous, make, scheme):
-        headers = {"authorization": f"{scheme} {make()['key']}"}
-        assert anonymous.get(ME, headers=headers).status_code == 200
-
     def test_poll_by_key_costs_one_statement_more_at_most(self, client, program, new_job):
         path, program = f"{JOBS}/{new_job().pk}", program()
         program.get(path)  # records the use

@@ -8,7 +8,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import api_keys
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, User, UserNote
 from jobs import account_deletion, job_creation, lifecycle, reruns
 from jobs.models import (
     IdempotencyKey,
@@ -172,6 +172,17 @@ class TestUnderWay:
         assert "The user has deleted the account" in boss.post(page, form).text
         assert ledger.balance(user=alice) == TOKENS
 
+    @pytest.mark.parametrize("action", ["note", "reactivate"])
+    def test_action_of_staff_is_refused(self, leave, boss, alice, action):
+        leave()
+        page = f"/admin/accounts/user/{alice.pk}"
+        assert f"/{action}/" not in boss.get(f"{page}/change/").text
+        once = "6d3b5c5e-0d3e-4a8c-8e5f-3f1d6b0c9a11"
+        form = {"reason": "She asked for it", "once": once, "post": "yes"}
+        assert "has deleted the account" in boss.post(f"{page}/{action}/", form, follow=True).text
+        assert not UserNote.objects.exists()
+        assert not User.objects.get(pk=alice.pk).is_active
+
     def test_second_deletion_changes_nothing(self, alice):
         for _ in range(2):
             account_deletion.delete(user=alice, now=timezone.now())
@@ -215,3 +226,51 @@ class TestUnderWay:
         assert WebhookDelivery.objects.count() == 1
         account_deletion.finish(now=timezone.now())
         assert not WebhookDelivery.objects.exists()
+
+
+# A program refreshes its token while its user's account is deleted, each on its own connection.
+RACE = """
+import threading, time
+from django.db import connection
+from django.utils import timezone
+from accounts import jwt
+from accounts.models import User
+from jobs import account_deletion
+
+alice = User.objects.create_user("alice")
+refresh = jwt.issue(user=alice).refresh
+
+def rotate():
+    try:
+        jwt.rotate(refresh=refresh)
+    except Exception as error:
+        print(error.default_code, end=" ")
+    finally:
+        connection.close()
+
+program = threading.Thread(target=rotate)
+
+def start_program(execute, sql, params, many, context):
+    if sql.startswith('DELETE FROM "token_blacklist_outstanding') and not program.ident:
+        program.start()
+        with connection.cursor() as cursor:
+            for _ in range(100):
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(0.05)
+    return execute(sql, params, many, context)
+
+with connection.execute_wrapper(start_program):
+    account_deletion.delete(user=alice, now=timezone.now())
+program.join()
+alice.refresh_from_db()
+print(alice.is_active)
+"""
+
+
+@pytest.mark.live
+def test_refresh_during_the_deletion_is_refused(stack):
+    service = stack(webs=0, clusters=0)
+    printed = service.manage("shell", "--no-imports", "-c", RACE, check=False)
+    assert printed.stdout.split() == ["token_not_valid", "False"], printed.stderr[-500:]

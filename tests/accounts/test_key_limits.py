@@ -2,18 +2,40 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import ApiKey
 from jobs import lifecycle, refunds
 from jobs.models import VideoJob
 from tests.api import JOBS, altered, assert_problem, by
-from tests.queries import counted
-from tokens_ledger.models import Entry
+from tests.queries import counted, rows_read_by
+from tokens_ledger import key_limit
+from tokens_ledger.models import Entry, KeyDay
 
 KEYS, ME = "/api/v1/keys", "/api/v1/auth/me"
+# Charges of a key, and refunds of every tenth of them.
+ENTRIES = """
+    INSERT INTO tokens_ledger_entry
+        (account_id, kind, amount, balance_after, reference, api_key, note, created_at)
+    SELECT user_id, kind, amount, balance, reference, %(key)s, '', %(at)s
+    FROM tokens_ledger_account, generate_series(1, %(charges)s) AS n, LATERAL (
+        SELECT md5(n || %(at)s::text) AS reference, 'charge' AS kind, -1 AS amount
+        UNION ALL
+        SELECT md5(n || %(at)s::text), 'refund', 1 WHERE n %% 10 = 0
+    ) AS entry
+    WHERE user_id = %(user)s
+"""
 
 
+@pytest.fixture(params=[key_limit.MOST_ADDED_UP, 0])
+def most_added_up(request, monkeypatch):
+    """If it is 0, each order stores what the key has spent."""
+    monkeypatch.setattr(key_limit, "MOST_ADDED_UP", request.param)
+
+
+@pytest.mark.usefixtures("most_added_up")
 class TestDailyLimit:
     def test_order_beyond_the_limit_is_429_until_the_next_day(self, program, settings):
         settings.VIDEO_MAX_ACTIVE_JOBS = 10
@@ -78,8 +100,33 @@ class TestDailyLimit:
         with unguarded():
             charges = Entry.objects.filter(kind=Entry.Kind.CHARGE)
             charges.update(created_at=timezone.now() - timedelta(days=1))
+        KeyDay.objects.update(day=timezone.now() - timedelta(days=1))
         assert program.create().status_code == 202
         assert program.create().status_code == 429
+
+
+@pytest.mark.only_on("postgresql")
+class TestFullDay:
+    def test_order_reads_few_of_the_entries(self, alice, bob, program, settings, unguarded):
+        settings.VIDEO_MAX_ACTIVE_JOBS = 100
+        program = program(dailyTokenLimit=2_700 + 50 * 11)
+        key, now = ApiKey.objects.get().pk, timezone.now()
+        yesterday = now - timedelta(days=1)
+        with unguarded():
+            write(user=bob.pk, key=bob.pk, at=now - timedelta(seconds=1), charges=3_000)
+            write(user=alice.pk, key=key, at=yesterday, charges=3_000)
+            connection.connection.execute("ANALYZE")
+            write(user=alice.pk, key=key, at=now, charges=3_000)
+
+        def create():
+            assert program.create().status_code == 202
+
+        assert rows_read_by(create) < 60
+        assert program.create().status_code == 429
+
+
+def write(**values):
+    connection.connection.execute(ENTRIES, values)
 
 
 class TestLastUse:

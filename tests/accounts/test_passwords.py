@@ -246,7 +246,7 @@ class TestPage:
         assert post("token", username="alice", password=NEW).status_code == 200
         answer = browser.get(PAGE, {"token": token})
         assert answer.status_code == 400
-        assert "This link does not work any more" in answer.text
+        assert "This link is no longer valid" in answer.text
 
     def test_opening_the_link_uses_it_up_never(self, browser, token):
         for _ in range(3):
@@ -269,5 +269,5 @@ class TestPage:
     def test_wrong_link_is_a_page(self, browser, mails, db, token):
         answer = browser.get(PAGE, {"token": token})
         assert answer.status_code == 400
-        assert "This link does not work any more" in answer.text
+        assert "This link is no longer valid" in answer.text
         assert "<script>" not in answer.text.partition("<main")[2]

@@ -121,13 +121,11 @@ class TestBadInput:
 
     @pytest.mark.parametrize("path", ["register", "token/refresh"])
     @pytest.mark.parametrize("charset", ["utf-8", "utf-16", "base64", "undefined", "nonsense"])
-    @pytest.mark.parametrize(
-        "body", [b"username=%00", b"refresh=%ff%00&username=%ed%a0%80", b"&=&"]
-    )
-    def test_broken_form_is_refused(self, anonymous, path, charset, body):
+    def test_broken_form_is_refused(self, anonymous, path, charset):
         type_ = f"application/x-www-form-urlencoded; charset={charset}"
-        answer = anonymous.post(f"/api/v1/auth/{path}", body, content_type=type_)
-        assert answer.status_code in (400, 401)
+        for body in (b"username=%00", b"refresh=%ff%00&username=%ed%a0%80", b"&=&"):
+            answer = anonymous.post(f"/api/v1/auth/{path}", body, content_type=type_)
+            assert answer.status_code in (400, 401), body
 
     def test_form_with_too_many_fields_is_400(self, anonymous):
         body = "&".join(f"a{n}=1" for n in range(1500))

@@ -101,7 +101,7 @@ class TestThrottledPaths:
             assert set(answer.json()) == {"detail", "code"}
             assert answer["Retry-After"] == "60"
             assert answer.json()["detail"] == (
-                "At most 3 log-ins, refreshes and registrations from one address are allowed in a "
+                "At most 3 logins, refreshes and registrations from one address are allowed in a "
                 "minute. Try again in 60 seconds."
             )
             assert answer["RateLimit-Policy"] == '"auth";q=3;w=60'

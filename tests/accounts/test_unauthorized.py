@@ -1,11 +1,11 @@
 """Each kind of 401 says what is wrong (contract 3)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import jwt
+from accounts import jwt, jwt_keys
 from tests.api import PASSWORD
 
 ME = "/api/v1/auth/me"
@@ -29,6 +29,7 @@ def refused(anonymous):
         headers = {} if header is None else {"authorization": header}
         answer = anonymous.get(ME, headers=headers)
         assert answer.status_code == 401
+        assert set(answer.json()) == {"detail", "code"}
         return answer.json()["code"], answer.json()["detail"], answer["WWW-Authenticate"]
 
     return refused
@@ -38,6 +39,19 @@ def refused(anonymous):
 def test_scheme_is_read_in_any_case(anonymous, alice, scheme):
     header = f"{scheme} {jwt.issue(user=alice).access}"
     assert anonymous.get(ME, headers={"authorization": header}).status_code == 200
+
+
+def test_tokens_of_a_machine_whose_clock_is_ahead_are_valid(anonymous, alice):
+    """By the second that docs/operations.md allows."""
+    ahead = datetime.now(UTC) + timedelta(seconds=1)
+    refresh = jwt_keys.RefreshToken.for_user(alice)
+    access = refresh.access_token
+    for token in (refresh, access):
+        token.set_iat(at_time=ahead)
+    header = f"Bearer {access}"
+    assert anonymous.get(ME, headers={"authorization": header}).status_code == 200
+    answer = anonymous.post("/api/v1/auth/token/refresh", {"refresh": str(refresh)}, format="json")
+    assert answer.status_code == 200
 
 
 def test_missing_header_says_what_to_send(refused):
@@ -64,6 +78,7 @@ def test_other_scheme_is_named(refused, header):
             FOREIGN,
         ),
         (lambda user: "a b", "token_not_valid", FOREIGN),
+        (lambda user: "a.b.c", "token_not_valid", FOREIGN),
     ],
 )
 def test_bad_token_says_why(refused, alice, token, code, sentence):

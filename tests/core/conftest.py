@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from videostudio.core import process_metrics
+
 TOKEN = "scraping-is-allowed"
 Scrape = Callable[[], dict[str, Any]]
 
@@ -36,13 +38,20 @@ def scrape(metrics_token, anonymous) -> Scrape:
 
 
 @pytest.fixture
-def added(scrape):
+def added():
     """By how much a counter of this process has grown since the test began: added(name, *labels),
     the labels in the order of their names."""
-    before = scrape()
+
+    def figures() -> dict[tuple[str, ...], float]:
+        return {
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for metric in process_metrics.collect()
+            for sample in metric.samples
+        }
 
     def added(name: str, *labels: str) -> float:
-        of = [found.get(name, {}).get(labels, 0) for found in (scrape(), before)]
-        return of[0] - of[1]
+        series = (f"videostudio_{name}", *labels)
+        return figures().get(series, 0) - before.get(series, 0)
 
+    before = figures()
     return added

@@ -1,5 +1,7 @@
 """The pages for 400 and 500, which must render when everything else fails."""
 
+import re
+
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.exceptions import BadRequest
@@ -30,6 +32,13 @@ def assert_page(answer, status, heading):
     assert f"<h1>{heading}</h1>" in answer.text
     assert '<link rel="stylesheet" href="/static/studio/studio.css">' in answer.text
     assert "hunter2" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["400.html", "500.html"])
+def test_static_page_has_the_links_of_the_other_pages(name):
+    nav = re.compile("<nav.*?</nav>", re.DOTALL)
+    [own], [other] = (nav.findall(get_template(each).render()) for each in (name, "404.html"))
+    assert own == other
 
 
 class TestBadRequest:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 from django.db import InterfaceError, OperationalError
-from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.api.authentication import BearerAuthentication
 from jobs import job_creation, lifecycle
@@ -59,21 +59,14 @@ class TestMethod:
             assert set(body) == {"detail", "code"}
             allowed = {each.strip().lower() for each in answer["Allow"].split(",")}
             assert allowed - {"head", "options"} == set(ENDPOINTS[path])
-
-    @pytest.mark.parametrize("path", ENDPOINTS)
-    def test_options_is_405_in_json(self, client, path):
-        answer = client.options(path)
-        assert answer["Content-Type"] == "application/json"
-        assert_problem(answer, 405, "method_not_allowed")
+        assert_problem(client.options(path), 405, "method_not_allowed")
 
 
 class TestTrailingSlash:
-    @pytest.mark.parametrize(
-        ("path", "method"),
-        [(path, method) for path, methods in ENDPOINTS.items() for method in methods],
-    )
-    def test_trailing_slash_is_optional(self, client, path, method):
-        plain, slashed = (getattr(client, method)(each) for each in (path, f"{path}/"))
+    @pytest.mark.parametrize("path", ENDPOINTS)
+    def test_trailing_slash_is_optional(self, client, path):
+        method = getattr(client, ENDPOINTS[path][0])
+        plain, slashed = method(path), method(f"{path}/")
         assert plain.status_code == slashed.status_code
         if plain["Content-Type"] == "application/json":
             assert plain.json() == slashed.json()
@@ -94,30 +87,6 @@ class TestAuthentication:
         body = assert_problem(answer, 401, "not_authenticated")
         assert set(body) == {"detail", "code"}
         assert answer["WWW-Authenticate"].startswith("Bearer")
-
-    @pytest.mark.parametrize(
-        ("header", "code"),
-        [
-            ("Bearer gone", "token_not_valid"),
-            ("Bearer a.b.c", "token_not_valid"),
-            ("Bearer", "not_authenticated"),
-            ("Bearer a b", "token_not_valid"),
-            ("Basic YWxpY2U6eA==", "not_authenticated"),
-            ("", "not_authenticated"),
-        ],
-    )
-    def test_invalid_authorization_header_is_401(self, anonymous, header, code):
-        answer = anonymous.get(JOBS, headers={"authorization": header})
-        assert answer.status_code == 401
-        assert set(answer.json()) == {"detail", "code"}
-        assert isinstance(answer.json()["detail"], str)
-        assert answer.json()["code"] == code
-        assert answer["WWW-Authenticate"].startswith("Bearer")
-
-    def test_refresh_token_as_access_token_is_401(self, anonymous, alice):
-        header = f"Bearer {RefreshToken.for_user(alice)}"
-        answer = anonymous.get(JOBS, headers={"authorization": header})
-        assert_problem(answer, 401, "token_not_valid")
 
     def test_deactivated_user_is_401_at_once(self, client, alice):
         assert client.get(JOBS).status_code == 200
@@ -166,7 +135,8 @@ class TestServerError:
         assert set(body) == {"detail", "code"}
         assert int(answer["Retry-After"]) > 0
         assert "hunter2" not in answer.text
-        [record] = [each for each in caplog.records if each.exc_info]
+        [record] = [each for each in caplog.records if each.levelno >= logging.ERROR]
+        assert record.exc_info
         assert record.getMessage() == "the database does not respond"
 
     @pytest.mark.parametrize("path", [JOBS, "/api/v1/auth/me"])

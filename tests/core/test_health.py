@@ -61,11 +61,11 @@ def test_probe_is_answered_over_plain_http(anonymous, failing, settings, path):
     assert anonymous.get("/video-monitor").status_code == 301
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 @pytest.mark.parametrize("host", ["10.0.0.5:8000", "other.example.com", "", "a b"])
-def test_probe_is_answered_under_any_host_name(anonymous, failing, settings, path, host):
+def test_probe_is_answered_under_any_host_name(anonymous, failing, settings, host):
     settings.ALLOWED_HOSTS = ["studio.example.com"]
-    assert anonymous.get(path, headers={"host": host}).status_code == 200
+    for probe in ("/healthz", "/readyz"):
+        assert anonymous.get(probe, headers={"host": host}).status_code == 200
     for other in ("/", "/healthz/", "/readyz/x", "/metrics", "/api/v1/video-models"):
         assert anonymous.get(other, headers={"host": host}).status_code == 400
 
@@ -115,7 +115,7 @@ class TestReadyz:
         def fail():
             raise OperationalError("10.0.0.7")
 
-        monkeypatch.setattr("videostudio.health._oldest_waiting", fail)
+        monkeypatch.setattr("jobs.stats.queries.active_jobs", fail)
         monkeypatch.setattr("jobs.stats.queries.clocks", fail)
         assert failing() == {"workers": "cannot be checked"}
 

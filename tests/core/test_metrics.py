@@ -31,6 +31,8 @@ from tests.core.conftest import TOKEN
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Account, LedgerCheck
 
+pytestmark = [pytest.mark.both, pytest.mark.slow]  # the figures of each kind of database
+
 
 class TestEndpoint:
     @pytest.mark.parametrize("sent", [f"Bearer {TOKEN}", "Bearer "])

@@ -18,9 +18,11 @@ TESTS = [PROJECT / "deploy/prometheus" / name for name in ("rules_test.yml", "sl
 
 
 class TestRules:
+    @pytest.mark.slow
     def test_prometheus_accepts_the_rules(self):
         assert "FAILED" not in promtool.run("check", "rules", *RULES)
 
+    @pytest.mark.slow
     def test_alerts_fire_when_they_should(self):
         assert "SUCCESS" in promtool.run("test", "rules", *TESTS)
 
@@ -44,6 +46,7 @@ class TestRules:
 
 
 class TestDashboard:
+    @pytest.mark.slow
     def test_prometheus_accepts_its_queries(self, tmp_path):
         rules = [
             {"record": f"query_{number}", "expr": query.text}

@@ -59,6 +59,7 @@ def sentry():
 
 
 @pytest.mark.once
+@pytest.mark.slow
 def test_sentry_gets_errors_without_secrets_and_prompts(sentry):
     dsn, received = sentry
     environment = {

@@ -1,12 +1,13 @@
 """What is loaded before processes fork, and what web processes never load."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
-from tests.run import ENVIRONMENT, PROJECT
+from tests.run import ENVIRONMENT, PROJECT, fresh_database
 
 HEAVY = ("google.genai", "cloudinary", "PIL", "sentry_sdk")
 CONFIGURED = {
@@ -38,8 +39,6 @@ from django.db import connections
 videostudio.gunicorn.on_starting(None)
 facts["connected"] = [each.alias for each in connections.all() if each.connection is not None]
 facts["heavy"], loaded = heavy(), set(sys.modules)
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 paths = ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/login/")
 facts["statuses"] = [ask("*/*", path) for path in paths]
 facts["loaded later"] = "jwt" in set(sys.modules) - loaded
@@ -59,7 +58,7 @@ from jobs.providers import _make
 facts["heavy"], facts["clients"] = heavy(), _make.cache_info().currsize
 """
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 
 def facts_of(code, **environment):
@@ -78,7 +77,8 @@ def facts_of(code, **environment):
 
 @pytest.fixture(scope="module")
 def web():
-    return facts_of(WEB)
+    with fresh_database(os.environ["DATABASE_URL"]) as url:
+        return facts_of(WEB, DATABASE_URL=url)
 
 
 class TestWeb:

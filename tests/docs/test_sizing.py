@@ -12,7 +12,8 @@ from tests.run import PROJECT
 pytestmark = pytest.mark.once
 
 PEAK = 10  # orders in the busiest minute, for one in an average minute
-ROWS = {row[0]: row[1:] for row in table(PROJECT / "docs" / "sizing.md", "")}
+DOCS = PROJECT / "docs"
+ROWS = {row[0]: row[1:] for row in table(DOCS / "sizing.md", "")}
 
 
 def numbers(name: str) -> list[float]:
@@ -59,9 +60,22 @@ def test_bytes_follow_from_the_videos_of_a_day():
         assert sent == pytest.approx(megabits, rel=0.1)
 
 
+def test_cpu_follows_from_the_figures_of_the_page_that_it_cites():
+    measured = {row[0]: row[3].partition(",")[0] for row in table(DOCS / "performance.md", "")}
+    figures = {row[0]: row[1] for row in table(DOCS / "sizing.md", "what")}
+    order, poll = measured["create, CPU of web and database"], measured["poll"]
+    worker = figures["the worker's CPU for a video of 10 MB"]
+    assert figures["an order, CPU of web and database"] == order
+    assert figures["a poll, CPU of web and database"] == poll
+    assert f"({order} + 20 x {poll} + {worker})" in figures["CPU"]
+    order_ms, poll_ms, worker_s = (float(each.split()[0]) for each in (order, poll, worker))
+    cores = peaks()[2] * ((order_ms + 20 * poll_ms) / 1000 + worker_s) / 60
+    assert numbers("CPU of web and worker in the busiest minute")[2] == round(cores, 1)
+
+
 def test_defaults_and_limits_of_the_processes_are_those_of_the_settings():
     defaults = read()
-    rows = table(PROJECT / "docs" / "operations.md", "to change")
+    rows = table(DOCS / "operations.md", "to change")
     assert len(rows) == 5
     for _, name, values, _ in rows:
         default, least, most = map(int, re.findall(r"\d+", values))

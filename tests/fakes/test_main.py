@@ -8,7 +8,7 @@ import requests
 
 from tests.run import PROJECT
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

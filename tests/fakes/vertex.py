@@ -101,6 +101,15 @@ class VertexImitation(Imitation):
         self._ends: list[float] = []  # a heap of the running operations' done_at
         self._used: Counter[tuple[str | None, int]] = Counter()
 
+    def forget(self) -> None:
+        """Forget all requests, faults and operations; the service keeps running."""
+        self.clear_faults()
+        with self._lock:
+            self._records.clear()
+            self._operations.clear()
+            self._ends.clear()
+            self._used.clear()
+
     @property
     def records(self) -> list[Record]:
         """Every create with a valid key, including refused ones, in the order of arrival."""

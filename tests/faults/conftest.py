@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -79,12 +80,12 @@ def studio(google, cloudinary, client, settings, monkeypatch, caplog, tmp_path):
 
 
 @pytest.fixture
-def row(request, studio) -> Callable[[str, Fault], None]:
+def row(request, studio) -> Callable[[str, Fault, Any], None]:
     """Compares the fault's row with the file's, or collects it for a new file."""
     write = request.config.getoption("--write-faults")
 
-    def row(section: str, fault: Fault) -> None:
-        line = table.row(fault, studio)
+    def row(section: str, fault: Fault, job: Any) -> None:
+        line = table.row(fault, studio, job)
         if write:
             played[section, fault.name] = line
         else:

@@ -45,6 +45,17 @@ def key_taken_away(studio: Studio) -> None:
     studio.finish()
 
 
+def wrong_version(studio: Studio) -> None:
+    """The workers restart with an API version that Google does not have, and later without it."""
+    studio.order()
+    studio.tick()
+    studio.restart(VEO_API_VERSION="v9")
+    studio.wait()
+    studio.tick()
+    studio.restart(VEO_API_VERSION="")
+    studio.finish()
+
+
 def no_space_twice(studio: Studio) -> None:
     disk_full(studio, video_stream, "_write_video", times=2)
     google()(studio)
@@ -73,6 +84,7 @@ FAULTS = [
     Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
     Fault("500 every time", google("poll 500 for ever"), "provider.timeout", (1, 25, 0)),
     Fault("404: the operation is unknown", google("poll 404"), "provider.rejected", (1, 1, 0)),
+    Fault("404: a wrong `VEO_API_VERSION`", wrong_version, SUCCEEDED, (1, 2, 1)),
     Fault("never done", never_done, "provider.timeout", (1, 1, 0)),
     Fault("no workers for two hours", all_workers_away, SUCCEEDED, (1, 1, 1)),
     Fault("no API key for an hour", key_taken_away, SUCCEEDED, (1, 1, 1)),

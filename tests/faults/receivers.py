@@ -1,4 +1,4 @@
-"""The faults of webhooks' receivers, and the table of what becomes of the delivery.
+"""The faults of webhooks' receivers, and the table of their results.
 
 `python -m pytest tests/faults/test_receivers.py --write-faults` writes the table.
 """
@@ -14,10 +14,10 @@ from tests.receiver import reply, slowly
 FILE = Path(__file__).parents[2] / "docs" / "receivers.md"
 INTRODUCTION = """\
 # Faults of webhook receivers
-What becomes of a delivery after one try with each fault of the customer's server. The tests in
-`tests/faults` cause each fault with a real server on this machine, and compare the result with this
-table. `python -m pytest tests/faults/test_receivers.py --write-faults` writes it. The time-out is a
-second there, else 15 seconds.
+The result of one try to deliver an event, for each fault of the customer's server. The tests in
+`tests/faults` cause each fault with a real server and compare the result with this table, which
+`python -m pytest tests/faults/test_receivers.py --write-faults` writes. Their time-out is one
+second; in the service it is 15 seconds.
 
 | fault | delivery | last status | last error | next try after | webhook |
 |---|---|---|---|---|---|

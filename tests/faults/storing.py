@@ -1,5 +1,7 @@
 """The video has arrived, and its storage fails."""
 
+import math
+
 from django.core.files.storage import FileSystemStorage
 
 from jobs.models import Stage
@@ -32,6 +34,16 @@ def down(studio: Studio) -> None:
 def wrong_secret(studio: Studio) -> None:
     studio.settings.CLOUDINARY_STORAGE = WRONG
     google()(studio)
+
+
+def failing_for_a_day(studio: Studio) -> None:
+    """Cloudinary fails all day; 23 hours of it pass at once."""
+    studio.cloudinary.fail("upload", "500", times=math.inf)
+    studio.order()
+    studio.reach(Stage.STORING)
+    studio.try_in_vain(studio.store)
+    studio.later(23 * 3600 + 30)  # so it ends in the middle of a minute
+    studio.finish()
 
 
 def at_the_last_moment(studio: Studio) -> None:
@@ -81,6 +93,15 @@ def elsewhere(*script: str) -> Play:
     return play
 
 
+def power_failure(studio: Studio) -> None:
+    """The machine lost the end of the staged file."""
+    studio.order()
+    studio.reach(Stage.STORING)
+    staged = staging.video_path(studio.job.pk)
+    staged.write_bytes(staged.read_bytes()[:100])
+    studio.finish()
+
+
 def on_this_disk(*, times: float) -> Play:
     """Without Cloudinary, with a disk that is full this many times."""
 
@@ -113,7 +134,7 @@ FAULTS = [
     Fault("the response has another size", once("short"), SUCCEEDED, (1, 1, 2)),
     Fault("the response has no URL", once("no-secure-url"), SUCCEEDED, (1, 1, 2)),
     Fault("no connection, three times", down, SUCCEEDED, (1, 1, 1)),
-    Fault("500 every time", cloudinary("upload 500 for ever"), "storage.failed", (1, 1, 296)),
+    Fault("500 for a day", failing_for_a_day, "storage.failed", (1, 1, 20)),
     Fault("500 at the last moment", at_the_last_moment, SUCCEEDED, (1, 1, 2)),
     Fault("400", once("400"), "storage.failed", (1, 1, 1)),
     Fault("401, three times", cloudinary("upload 401 x3"), SUCCEEDED, (1, 1, 4)),
@@ -123,6 +144,7 @@ FAULTS = [
     Fault("another machine has the video", elsewhere(), SUCCEEDED, (1, 2, 1)),
     Fault("another has it; poll 503, once", elsewhere("poll 503"), SUCCEEDED, (1, 3, 1)),
     Fault("another has it; poll 404", elsewhere("poll 404"), "provider.rejected", (1, 2, 0)),
+    Fault("the staged file is cut off", power_failure, SUCCEEDED, (1, 2, 1)),
     Fault("the staging folder is full, for a while", staging_full, SUCCEEDED, (1, 5, 1)),
     Fault("this machine's disk is full, twice", on_this_disk(times=2), SUCCEEDED, (1, 1, 0)),
     Fault(f"this machine's disk is full, {HOUR}", disk_never_free, "storage.failed", (1, 1, 0)),

@@ -222,7 +222,9 @@ class Studio:
         """Let this many seconds pass."""
         past = timedelta(seconds=seconds)
         VideoJob.objects.update(**{name: F(name) - past for name in TIMES})
-        SubmissionGate.objects.update(opens_at=F("opens_at") - past)
+        gate = SubmissionGate.objects.get()
+        refused = [at - seconds for at in gate.refused]
+        SubmissionGate.objects.update(opens_at=gate.opens_at - past, refused=refused)
         UnavailableModel.objects.update(
             since=F("since") - past, next_probe_at=F("next_probe_at") - past
         )
@@ -243,19 +245,6 @@ class Studio:
         """The job as its owner sees it; None if it was deleted."""
         answer = self.client.get(f"/api/v1/video-jobs/{self.job.pk}")
         return answer.json() if answer.status_code == 200 else None
-
-    def minutes(self) -> int:
-        """Minutes from the order to the end; 0 if the job was deleted."""
-        job = self.shown()
-        if job is None:
-            return 0
-        took = datetime.fromisoformat(job["completedAt"]) - datetime.fromisoformat(job["createdAt"])
-        return round(took.total_seconds() / 60)
-
-    def read_by_the_client(self) -> list[str]:
-        """The unusual lines of the job's log."""
-        lines = [line["message"] for line in (self.shown() or {"logs": []})["logs"]]
-        return [line for line in lines if line not in USUAL and not line.startswith("💰")]
 
     def read_by_staff(self) -> list[str]:
         """The job's internal lines; if it was deleted, the lines of the service's log."""
@@ -291,6 +280,20 @@ class Studio:
 
     def staged_files(self) -> list[str]:
         return [path.name for path in staging.folder().iterdir()]
+
+
+def minutes(job: dict[str, Any] | None) -> int:
+    """Minutes from the order to the end; 0 if the job was deleted."""
+    if job is None:
+        return 0
+    took = datetime.fromisoformat(job["completedAt"]) - datetime.fromisoformat(job["createdAt"])
+    return round(took.total_seconds() / 60)
+
+
+def unusual_lines(job: dict[str, Any]) -> list[str]:
+    """What the owner reads in the job's log, without the lines of every job."""
+    lines = [line["message"] for line in job["logs"]]
+    return [line for line in lines if line not in USUAL and not line.startswith("💰")]
 
 
 def _whole(record: logging.LogRecord) -> str:

@@ -1,23 +1,23 @@
 """Write `docs/faults.md` from the results of the faults, and compare them with it."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.faults.fault import Fault
 from tests.faults.lists import FAULTS
-from tests.faults.studio import Studio
+from tests.faults.studio import Studio, minutes, unusual_lines
 
 FILE = Path(__file__).parents[2] / "docs" / "faults.md"
 INTRODUCTION = """\
 # Faults
 What happens to a job in each failure. The tests in `tests/faults` cause each failure with the real
-SDKs and fake servers of Google and Cloudinary, and compare the result with this table.
-`python -m tests.faults --write` writes it.
+SDKs and fake servers of Google and Cloudinary, and compare the result with this table, which
+`python -m tests.faults --write` writes.
 
-- *after*: minutes from the order to the end of the job; empty below half a minute.
-- *calls*: submissions, polls and uploads that arrived, including the successful ones.
+- *after*: minutes from the order to the end of the job; empty if less than half a minute.
+- *calls*: submissions, polls and uploads that the fake servers received, including successful ones.
 - *tokens*: whether the job stays charged or is refunded.
-- *the client reads*: lines of the job's log beyond the usual ones; the one with ❌ is the
-  `errorMessage`.
+- *the client reads*: additional lines of the log; the line with ❌ is also the `errorMessage`.
 - *staff read*: the internal lines of the log. Consecutive failures have one line.
 """
 COLUMNS = (
@@ -28,17 +28,17 @@ OUTDATED = "docs/faults.md is out of date: python -m tests.faults --write"
 LONGEST = 110  # characters of a line that staff read
 
 
-def row(fault: Fault, studio: Studio) -> str:
-    """The line of the table for a fault, from its result."""
+def row(fault: Fault, studio: Studio, job: dict[str, Any] | None) -> str:
+    """The line of the table for a fault, from its result: `job` as its owner sees it."""
     staff = [f"`{_cut(line)}`" for line in studio.read_by_staff()]
     cells = (
         fault.name,
         fault.status,
         fault.error_code and f"`{fault.error_code}`",
-        studio.minutes() and f"{studio.minutes()} min",
+        (took := minutes(job)) and f"{took} min",
         " / ".join(map(str, studio.calls())),
         fault.money,
-        "<br>".join(studio.read_by_the_client()) if fault.status != "gone" else "404",
+        "<br>".join(unusual_lines(job)) if job else "404",
         "<br>".join(staff),
     )
     return _line(*(str(cell or "").replace("|", "\\|") for cell in cells))

@@ -13,6 +13,8 @@ from tests.api import COST, JOBS, TOKENS, assert_problem
 from tests.faults.studio import Studio
 from tests.staff_site import press, said
 
+pytestmark = pytest.mark.slow
+
 FAST, ALIAS = "veo-3.1-fast-generate-preview", "veo-3.1-fast-generate-001"
 OTHER = "veo-3.1-generate-preview"
 REOPEN = 600

@@ -1,10 +1,14 @@
 """The effect of one job's failure on other jobs, and what the owner reads while it waits."""
 
+import math
+
 import pytest
 
 from jobs.models import JobEvent, SubmissionGate, VideoJob
 from tests.faults.studio import Studio
 from tests.faults.workers import submits_too_slowly
+
+pytestmark = pytest.mark.slow
 
 BUSY = "Google Veo is busy. The job waits and starts automatically."
 UPSTREAM_PAUSED = "Google Veo asked us to slow down. The job starts automatically."
@@ -48,6 +52,20 @@ class TestBusyGoogle:
         studio.later(3601)
         studio.tick()
         assert studio.calls() == (2, 0, 0)
+
+    def test_503s_count_for_the_minute(self, studio: Studio):
+        studio.settings.VIDEO_MAX_ACTIVE_JOBS = 20
+        studio.settings.VEO_CREATES_PER_MINUTE = 10
+        studio.google.fail("create", "503", times=math.inf)
+        for _ in range(20):
+            studio.order()
+        for _ in range(15):
+            studio.tick()
+            studio.later(2)
+        assert studio.calls() == (10, 0, 0)
+        studio.later(60)
+        studio.tick()
+        assert studio.calls() == (20, 0, 0)
 
     def test_503_delays_no_other_job(self, studio: Studio, stranger):
         studio.google.fail("create", "503:34")

@@ -14,6 +14,8 @@ from tests.certificates import self_signed
 from tests.faults.receivers import FAULTS, FILE, INTRODUCTION
 from tests.receiver import receiver
 
+pytestmark = pytest.mark.slow
+
 NAMES = {"inside.example.com": "127.0.0.1"}
 
 

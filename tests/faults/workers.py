@@ -41,15 +41,29 @@ def dies_storing_twice(studio: Studio) -> None:
 
 
 def submits_too_slowly(studio: Studio) -> None:
-    """Its lease ends, and another worker fails the job before the answer is recorded."""
+    """Its lease ends twice, and another worker fails the job before the answer is recorded."""
 
     def given_up() -> None:
-        studio.later(LATER)
-        studio.tick()
+        for _ in range(2):
+            studio.later(LATER)
+            studio.tick()
 
     studio.order()
     studio.meanwhile(given_up)
     studio.tick()
+
+
+def submits_slowly(studio: Studio) -> None:
+    """Its lease ends, as in a long outage of the database, before the answer is recorded."""
+
+    def delayed() -> None:
+        studio.later(LATER)
+        studio.tick()
+
+    studio.order()
+    studio.meanwhile(delayed)
+    studio.tick()
+    studio.finish()
 
 
 def polls_too_slowly(studio: Studio) -> None:
@@ -103,6 +117,7 @@ FAULTS = [
         "provider.unknown_submission",
         (1, 0, 0),
     ),
+    Fault("the order is accepted after the lease", submits_slowly, SUCCEEDED, (1, 1, 1)),
     Fault("two workers die while polling", dies_polling_twice, SUCCEEDED, (1, 3, 1)),
     Fault("three workers die while polling", dies_polling, "internal", (1, 3, 0)),
     Fault("two workers die while storing", dies_storing_twice, SUCCEEDED, (1, 1, 3)),

@@ -11,10 +11,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from jobs import providers, readiness
-from jobs.models import Heartbeat, PeriodicTask, Tick
+from jobs.models import Heartbeat, PeriodicTask, SubmissionGate, Tick
 from tests.fakes import CloudinaryImitation, VertexImitation, use_cloudinary
 
-pytestmark = pytest.mark.both
+pytestmark = [pytest.mark.both, pytest.mark.slow]
 PARTS = [
     *("settings", "database", "migrations", "cache", "workers", "clock", "storage", "Google"),
     "disk",
@@ -137,19 +137,19 @@ class TestFailure:
         settings.VEO_MODEL_IDS = {"veo-9": "x"}
         assert self.failed(doctor)[0] == "settings."
 
-    def test_no_cluster(self, doctor):
-        Tick.objects.update(next_at=timezone.now() - timedelta(minutes=1))
-        assert self.failed(doctor)[0] == "workers."
-
-    def test_missing_migration(self, doctor):
+    def test_missing_migration_no_cluster_and_wrong_google_key(self, doctor, settings):
         MigrationRecorder.Migration.objects.filter(app="jobs").latest("id").delete()
-        assert self.failed(doctor)[0] == "migrations."
-
-    def test_wrong_google_key(self, doctor, settings):
+        Tick.objects.update(next_at=timezone.now() - timedelta(minutes=1))
         settings.GOOGLE_API_KEY = "another-key"
         failed, lines = self.failed(doctor)
-        assert failed == "Google."
+        assert failed == "migrations, workers, Google."
         assert "another-key" not in str(lines)
+
+    def test_restored_database_in_which_no_job_starts(self, doctor):
+        SubmissionGate.objects.update(database="another server/1")
+        failed, lines = self.failed(doctor)
+        assert failed == "workers."
+        assert "run manage.py after_restore" in str(lines)
 
     def test_media_root_that_is_a_file(self, doctor, disk):
         disk.write_text("")

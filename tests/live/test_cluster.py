@@ -4,17 +4,18 @@ import ast
 import os
 import signal
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import django_q
 import pytest
 from django.core.management import get_commands, load_command_class
+from django_q.conf import Conf
+from django_q.tasks import async_task
 
 from tests.fakes import VertexImitation
 from tests.live.tasks import HANDING_IN, HOLDING
-from tests.stack import Stack
+from tests.stack import Stack, until
 
 ROLES = ("sentinel", "first worker", "second worker", "monitor", "pusher")
 KILL_SECONDS = 15
@@ -25,15 +26,6 @@ ENV = {
     "VIDEO_MAX_ACTIVE_JOBS": "100",
     "VEO_CREATES_PER_MINUTE": "1000",
 }
-
-
-def until(done: Callable[[], object], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 class Cluster:
@@ -93,12 +85,22 @@ def alice(studio):
     return studio.user("alice")
 
 
-@pytest.fixture(scope="class")
-def cluster(studio):
-    """One for all tests of a class; each test waits until it has recovered."""
-    cluster = Cluster(studio)
-    yield cluster
-    cluster.end()
+@pytest.fixture(scope="module")
+def clusters(studio):
+    """Those that were started, newest last."""
+    clusters: list[Cluster] = []
+    yield clusters
+    for cluster in clusters:
+        if cluster.process.poll() is None:
+            cluster.end()
+
+
+@pytest.fixture
+def cluster(studio, clusters):
+    """The last one that was started, or a new one if a test has ended that."""
+    if not clusters or clusters[-1].process.poll() is not None:
+        clusters.append(Cluster(studio))
+    return clusters[-1]
 
 
 def create(client, prompt="A lighthouse", **fields):
@@ -115,8 +117,21 @@ def submitting(google, client, prompt, seconds=30):
     return job_id, prompt
 
 
-def queue(studio, task):
-    studio.manage("shell", "-c", f"from django_q.tasks import async_task; async_task({task})")
+class Broker:
+    """Writes into the stack's queue from this process, without the start of another one."""
+
+    list_key = Conf.PREFIX
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def enqueue(self, payload: str) -> None:
+        insert = "INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, now())"
+        self.stack.sql(insert, self.list_key, payload)
+
+
+def queue(studio, function, *arguments, **options):
+    async_task(function, *arguments, broker=Broker(studio), **options)
 
 
 def pid_from(studio, name):
@@ -128,15 +143,6 @@ def pid_from(studio, name):
 
 @pytest.mark.live
 class TestSigterm:
-    @pytest.fixture
-    def cluster(self, studio):
-        """A new one for each test, which ends it."""
-        cluster = Cluster(studio)
-        yield cluster
-        for pid in cluster.left():
-            studio.kill(pid)
-        cluster.process.wait()
-
     @pytest.mark.parametrize(
         ("number", "to"),
         [
@@ -146,7 +152,7 @@ class TestSigterm:
         ],
     )
     def test_ends_all_processes_after_the_running_step(
-        self, studio, google, alice, cluster, number, to
+        self, studio, google, alice, clusters, cluster, number, to
     ):
         job_id, prompt = submitting(google, alice, f"{number.name} to {to}", seconds=3)
         receivers = [cluster.process.pid, *(cluster.below() if to == "every process" else ())]
@@ -156,7 +162,7 @@ class TestSigterm:
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
         job = alice.job(job_id)
         assert job["statusMessage"] == "Video generation in progress..."
-        Cluster(studio)
+        clusters.append(Cluster(studio))
         assert alice.wait(job_id)["status"] == "SUCCEEDED"
         assert [each.prompt for each in google.records].count(prompt) == 1
 
@@ -165,7 +171,7 @@ class TestSigterm:
         assert cluster.process.wait(timeout=10) == 0
         assert until(lambda: not cluster.left(), seconds=5), cluster.left()
 
-    @pytest.mark.parametrize("seconds", [0, 0.6, 1.2])
+    @pytest.mark.parametrize("seconds", [0, 0.8])
     def test_ends_a_cluster_that_is_being_restarted(self, studio, cluster, seconds):
         """Before the new cluster is forked, and after."""
         old = set(cluster.members().values())
@@ -196,7 +202,7 @@ def assert_recovers(cluster, client, *, seconds, old):
 
 @pytest.mark.live
 class TestKill:
-    @pytest.mark.parametrize("role", ROLES)
+    @pytest.mark.parametrize("role", [role for role in ROLES if role != "second worker"])
     def test_of_one_process_restarts_the_cluster(self, studio, cluster, alice, role):
         members = cluster.members()
         studio.kill(members[role])
@@ -206,14 +212,14 @@ class TestKill:
         """The worker holds it while it hands in a result; the sentinel needs it to check whether
         the worker lives."""
         members = cluster.members()
-        queue(studio, "'tests.live.tasks.hand_in_slowly'")
+        queue(studio, "tests.live.tasks.hand_in_slowly")
         studio.kill(pid_from(studio, HANDING_IN))
         assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
 
     def test_of_a_worker_that_holds_the_locks_of_the_queues(self, studio, cluster, alice):
         """The sentinel needs them to read the queues' sizes."""
         members = cluster.members()
-        queue(studio, "'tests.live.tasks.hold_the_queues'")
+        queue(studio, "tests.live.tasks.hold_the_queues")
         worker = pid_from(studio, HOLDING)
         time.sleep(1.5)  # the sentinel has read the sizes meanwhile
         studio.kill(worker)
@@ -226,7 +232,7 @@ class TestKill:
         assert_recovers(cluster, alice, seconds=KILL_SECONDS, old=set(members.values()))
         # It is unknown whether Google accepted the job. The test does not wait for its lease.
         studio.sql(
-            "UPDATE jobs_videojob SET next_step_at = %s WHERE prompt = %s",
+            "UPDATE jobs_videojob SET next_step_at = %s, unanswered = 1 WHERE prompt = %s",
             *("2026-01-01 00:00:00", prompt),
         )
         job = alice.wait(job_id, seconds=15)
@@ -243,11 +249,11 @@ class TestKill:
         assert alice.wait(job_id, seconds=15)["status"] == "SUCCEEDED"
         assert [each.prompt for each in google.records].count(prompt) == 1
 
-    def test_of_the_supervisor_leaves_no_orphan(self, studio):
-        cluster = Cluster(studio)
+    def test_of_the_supervisor_leaves_no_orphan(self, studio, cluster):
         members = cluster.members().values()
         studio.kill(cluster.process.pid)
         assert until(lambda: not set(members) & set(studio.alive()), seconds=10)
+        cluster.process.wait()
 
 
 @pytest.mark.live
@@ -259,6 +265,8 @@ class TestStop:
         self, studio, cluster, alice, roles
     ):
         members = cluster.members()
+        # Between two tasks: a worker that is stopped in one is missed only when that times out.
+        assert until(lambda: not studio.sql("SELECT FROM django_q_ormq"), seconds=10)
         for role in roles:
             studio.kill(members[role], signal.SIGSTOP)
         assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
@@ -273,11 +281,13 @@ class TestCommand:
 
 @pytest.mark.live
 class TestTimeout:
-    @pytest.mark.parametrize("task", ["'time.sleep', 60", "'tests.live.tasks.sleep_without_alarm'"])
+    @pytest.mark.parametrize(
+        "task", [("time.sleep", 60), ("tests.live.tasks.sleep_without_alarm",)]
+    )
     def test_restarts_the_cluster(self, studio, cluster, alice, task):
         """A worker ends what took too long itself, or the sentinel ends the worker."""
         members = cluster.members()
-        queue(studio, f"{task}, timeout=1")
+        queue(studio, *task, timeout=1)
         assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
 
 
@@ -285,7 +295,7 @@ class TestTimeout:
 class TestMemory:
     def test_is_returned_by_a_worker_that_a_new_one_replaces(self, studio, cluster):
         before = cluster.members()
-        queue(studio, "'statistics.median', range(3_000_000)")  # for a moment about 100 MB
+        queue(studio, "statistics.median", range(3_000_000))  # for a moment about 100 MB
         assert until(lambda: set(cluster.below()) != set(before.values()), seconds=20)
         after = cluster.members()
         assert len(set(after.values()) & set(before.values())) == len(ROLES) - 1

@@ -4,12 +4,12 @@ import contextlib
 import secrets
 import subprocess
 import sys
-import time
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from jobs import checks
 from tests.run import PROJECT
 from tests.stack import Stack, until
 
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.live
 RESTART_TICKS = "from jobs.worker import tasks; tasks.restart_ticks(); print('done')"
 CURSORS = """
 from django.db import connection
-from accounts.models import User
-for _ in User.objects.iterator():
+from django.contrib.contenttypes.models import ContentType
+for _ in ContentType.objects.iterator():
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_cursors WHERE name LIKE '\\_django%%'")
         print("cursors", cursor.fetchone()[0])
@@ -29,8 +29,7 @@ for _ in User.objects.iterator():
 
 @pytest.fixture(scope="module")
 def studio():
-    with Stack(clusters=0) as stack:
-        stack.user("alice")
+    with Stack(webs=0, clusters=0) as stack:
         yield stack
 
 
@@ -52,64 +51,43 @@ def limited(studio):
         yield make
 
 
-def test_task_waits_for_a_free_connection(studio, limited):
+def test_task_waits_for_a_free_connection(studio, limited, tmp_path):
     url = limited(1)
-    with psycopg.connect(url) as last:
+    log = tmp_path / "log"
+    with psycopg.connect(url) as last, log.open("wb") as output:
         task = subprocess.Popen(
             [sys.executable, "manage.py", "shell", "-v", "0", "-c", RESTART_TICKS],
             cwd=PROJECT,
             env=studio.env | {"DATABASE_URL": url},
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        time.sleep(5)
+        assert until(
+            lambda: "waiting for a connection to the database" in log.read_text(), seconds=60
+        )
         assert task.poll() is None
         last.close()
-    output, _ = task.communicate(timeout=60)
-    assert task.returncode == 0, output
-    assert output.rstrip().endswith("done")
-    assert "waiting for a connection to the database" in output
+    assert task.wait(timeout=60) == 0, log.read_text()
+    assert log.read_text().rstrip().endswith("done")
 
 
-class TestCheck:
-    def test_warning_where_one_web_and_one_cluster_need_more(self, studio, limited):
-        log = self.start(studio, DATABASE_URL=limited(10), WEB_THREADS="8", WEB_CONCURRENCY="2")
-        assert "(jobs.W004) One web and one qcluster may open 18 + 7 connections" in log
-        assert "PostgreSQL allows 10." in log
-
-    def test_none_where_they_fit(self, studio, limited):
-        assert "jobs.W004" not in self.start(studio, DATABASE_URL=limited(25))
-
-    def test_none_behind_a_pooler(self, studio, limited):
-        found = self.start(studio, DATABASE_URL=limited(10), DATABASE_TRANSACTION_POOLING="true")
-        assert "jobs.W004" not in found
-
-    def start(self, studio, **env):
-        """What `check` with the database, and web when it starts, say."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", "check", "--database", "default"],
-            cwd=PROJECT,
-            env=studio.env | env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0
-        return done.stdout + done.stderr
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("limit", "pooled", "warns"), [(24, False, 1), (25, False, 0), (24, True, 0)]
+)
+def test_check_warns_where_one_web_and_one_cluster_need_more(settings, sql, limit, pooled, warns):
+    sql(f"ALTER ROLE CURRENT_USER CONNECTION LIMIT {limit}")  # until the end of the transaction
+    settings.WEB_THREADS, settings.WEB_CONCURRENCY = 8, 2
+    settings.DATABASE_TRANSACTION_POOLING = pooled
+    found = [check.msg for check in checks.connections_suffice(None, ["default"])]
+    needed = "One web and one qcluster may open 18 + 7 connections, and PostgreSQL allows 24."
+    assert found == [needed] * warns
 
 
-@pytest.mark.parametrize(("pooled", "cursors"), [("false", 1), ("true", 0)])
-def test_no_server_side_cursor_behind_a_pooler(studio, pooled, cursors):
-    done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", CURSORS],
-        cwd=PROJECT,
-        env=studio.env | {"DATABASE_TRANSACTION_POOLING": pooled},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout.split()[-2:] == ["cursors", str(cursors)], done.stderr
+def test_no_server_side_cursor_behind_a_pooler(studio):
+    studio.env["DATABASE_TRANSACTION_POOLING"] = "true"
+    assert studio.manage("shell", "-v", "0", "-c", CURSORS).stdout.split() == ["cursors", "0"]
+    del studio.env["DATABASE_TRANSACTION_POOLING"]
 
 
 def test_web_warns_at_its_start(studio, limited):

@@ -80,6 +80,33 @@ class TestDatabaseOutage:
         assert requests.get(f"{stack.url}/healthz", timeout=10).status_code == 200
 
 
+@pytest.mark.live
+@pytest.mark.only_on("postgresql")
+class TestReadOnly:
+    def test_answer_of_google_is_recorded_when_the_database_can_be_written_again(self):
+        """The server keeps its connections, as when a hosted database's disk is full."""
+        with (
+            Server() as postgres,
+            VertexImitation(seconds=1) as google,
+            Stack(server=postgres.url, google=google.url) as stack,
+        ):
+            alice = stack.user("alice", tokens=100)
+            job = alice.order(mockMode="false", prompt="Dawn {{create:slow:3}}")["id"]
+            assert until(lambda: google.records, seconds=10)
+            write = "-c default_transaction_read_only=off"
+            with psycopg.connect(postgres.url, autocommit=True, options=write) as connection:
+                connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+                connection.execute("SELECT pg_reload_conf()")
+                time.sleep(OUTAGE_SECONDS)
+                answers = [alice.create(prompt="Not now") for _ in range(3)]
+                connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+                connection.execute("SELECT pg_reload_conf()")
+            assert [answer.status_code for answer in answers] == [503, 503, 503]
+            assert alice.wait(job, seconds=60)["status"] == "SUCCEEDED", stack.output()
+            assert alice.create(prompt="Now").status_code == 202
+            assert len(google.records) == 1
+
+
 CUT = (
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
     "WHERE pid <> pg_backend_pid() AND datname = current_database()"

@@ -1,5 +1,6 @@
 """`make demo`: the command behind it, in the environment that the Makefile gives it."""
 
+import os
 import re
 import secrets
 import signal
@@ -13,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from jobs.providers.mock import SAMPLES
+from jobs.management.commands.demo import settings_of_services
 from tests.client import ApiClient
 from tests.fakes import VertexImitation
 from tests.postgres import free_port
 from tests.processes import alive
-from tests.run import PROJECT
+from tests.run import PROJECT, SQLITE, fresh_database
 from tests.stack import until
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
@@ -30,6 +31,12 @@ sys.path.insert(0, os.getcwd())
 from manage import main
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
 main()
+"""
+
+SLOW_FORKS = """
+import multiprocessing, time
+real = multiprocessing.Process.start
+multiprocessing.Process.start = lambda self: (time.sleep(1), real(self))
 """
 
 
@@ -57,7 +64,6 @@ class Demo:
                     "ALLOWED_HOSTS": "localhost,127.0.0.1",
                     "HTTPS_ONLY": "false",
                     "LOG_FORMAT": "text",
-                    "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite3'}",
                     # The rest keeps the test out of this checkout and of /tmp, and finds its own.
                     "MEDIA_ROOT": str(folder / "media"),
                     "TMPDIR": str(folder),
@@ -82,6 +88,15 @@ class Demo:
         assert until(lambda: text in self.said or self.process.poll() is not None, seconds=60)
         assert text in self.said, self.said
 
+    def cluster(self) -> set[int]:
+        return {pid for pid, line in alive(self.mark).items() if "qcluster" in line}
+
+    def sign_in(self) -> ApiClient:
+        client = ApiClient(f"http://localhost:{self.port}")
+        [password] = re.findall(r"demo / (\S+)", self.said)
+        client.sign_in("demo", password)
+        return client
+
     def ends(self) -> int:
         """The exit code, once the command has ended; soon after no process of its may be left."""
         code = self.process.wait(timeout=60)
@@ -91,37 +106,26 @@ class Demo:
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts the command; a failed test shows what it said."""
-    started = []
+    """Starts the command, on a migrated database; a failed test shows what it said."""
+    started: list[Demo] = []
 
-    def start(*arguments: str, **options: Any) -> Demo:
-        started.append(Demo(tmp_path, *arguments, **options))
+    def start(*arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> Demo:
+        env = {"DATABASE_URL": url} | dict(env or {})
+        started.append(Demo(tmp_path, *arguments, env=env, **options))
         return started[-1]
 
-    yield start
-    for demo in started:
-        print(demo.said)
-        demo.process.kill()
-        assert demo.ends() is not None
-
-
-@pytest.fixture
-def sign_in():
-    """Waits until a demo is running, and signs its user in."""
-
-    def sign_in(demo: Demo) -> ApiClient:
-        demo.wait_for("Running. Ctrl-C ends it.")
-        client = ApiClient(f"http://localhost:{demo.port}")
-        [password] = re.findall(r"demo / (\S+)", demo.said)
-        client.sign_in("demo", password)
-        return client
-
-    return sign_in
+    with fresh_database(SQLITE) as url:
+        yield start
+        for demo in started:
+            print(demo.said)
+            demo.process.kill()
+            assert demo.ends() is not None
 
 
 class TestOnce:
     def test_demo_makes_a_video_shows_it_and_ends(self, start, tmp_path):
-        demo = start("--once")
+        database = tmp_path / "demo.sqlite3"
+        demo = start("--once", env={"DATABASE_URL": f"sqlite:///{database}"})
         assert demo.ends() == 0, demo.said
         base = f"http://localhost:{demo.port}"
         for said in [
@@ -137,47 +141,24 @@ class TestOnce:
             r"\d\d:\d\d:\d\d +✅ Video generation completed successfully!",
             r"An MP4 of \d[\d,]+ bytes:",
             rf"{base}/media/ai_studio/videos/[0-9a-f-]{{69}}\.mp4",
-            r"The ledger's last lines:",
+            r"The last ledger entries:",
             r"charge +-50 +balance +450",
             r"grant +500 +balance +500",
         ]:
             assert re.search(said, demo.said), said
         assert "Traceback" not in demo.said
         assert not [*tmp_path.glob("videostudio-demo-*")]
-        with sqlite3.connect(tmp_path / "demo.sqlite3") as database:
-            checks = database.execute("SELECT completed, findings FROM tokens_ledger_ledgercheck")
+        with sqlite3.connect(database) as connection:
+            checks = connection.execute("SELECT completed, findings FROM tokens_ledger_ledgercheck")
             assert checks.fetchall()[:1] == [(1, 0)]
 
 
-class TestFrontEnd:
-    """A page of another origin that sends no `mockMode`, as the integration guide's client."""
-
-    def test_mock_mode_is_required_where_real_videos_are_made(self, start, sign_in):
-        sample = (SAMPLES / "720p-16x9-8s-audio.mp4").read_bytes()
-        with VertexImitation(seconds=1, video=lambda record: sample) as google:
-            veo = {
-                "GOOGLE_API_KEY": "test-google-key",
-                "GOOGLE_CLOUD_PROJECT": "test-project",
-                "GOOGLE_VERTEX_BASE_URL": google.url,
-            }
-            client = sign_in(start("--no-mock", env=veo))
-            answer = client.create(prompt="A kite", mockMode=None, headers=ORIGIN)
-            assert answer.status_code == 400
-            assert answer.json()["detail"] == "Mock mode is required"
-            assert answer.headers["Access-Control-Allow-Origin"] == "*"
-            assert [job["mockMode"] for job in client.get("/api/v1/video-jobs").json()["jobs"]] == [
-                False
-            ]
-
-    def test_settings_of_the_operator_are_kept(self, start, sign_in):
-        env = {
-            "CORS_ALLOWED_ORIGINS": "https://app.example.com",
-            "VIDEO_DEFAULT_MOCK_MODE": "false",
-        }
-        client = sign_in(start(env=env))
-        answer = client.create(prompt="A kite", mockMode=None, headers=ORIGIN)
-        assert answer.json()["code"] == "provider.not_configured"
-        assert "Access-Control-Allow-Origin" not in answer.headers
+class TestSettings:
+    def test_settings_of_the_operator_are_kept(self, settings):
+        settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+        settings.VIDEO_DEFAULT_MOCK_MODE = False
+        settings.WEBHOOK_ALLOWED_HOSTS = ["hooks.example.com"]
+        assert settings_of_services(mock=True) == {}
 
 
 class TestBusyPort:
@@ -192,31 +173,52 @@ class TestBusyPort:
 
 
 class TestSignals:
-    def test_demo_serves_pages_and_front_ends_until_ctrl_c(self, start, sign_in):
+    """ORIGIN is that of a page that sends no `mockMode`, as the integration guide's client."""
+
+    def test_demo_serves_pages_and_survives_a_killed_process_until_ctrl_c(self, start):
         demo = start()
-        web = sign_in(demo)
+        demo.wait_for("Running. Ctrl-C ends it.")
+        web = demo.sign_in()
         assert web.get("/video-monitor").status_code == 200
         assert web.get("/api/v1/docs").status_code == 200
         assert web.get("/api/v1/tokens").json()["availableTokens"] == 450
         [key] = re.findall(r"API key +(\S+)", demo.said)
         program = ApiClient(web.url, key)
         assert program.get("/api/v1/tokens").json()["availableTokens"] == 450
+        before = demo.cluster()
+        os.kill(max(before), signal.SIGKILL)
+        assert until(lambda: demo.cluster() - before, seconds=20)
         answer = web.create(prompt="A kite", mockMode=None, headers=ORIGIN)
         assert answer.status_code == 202, answer.text
         assert answer.json()["mockMode"] is True
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert web.wait(answer.json()["id"])["status"] == "SUCCEEDED"
         demo.process.send_signal(signal.SIGINT)
         assert demo.ends() == 0
         assert "Ended." in demo.said
         assert "Traceback" not in demo.said
 
-    def test_ctrl_c_while_a_video_is_made_ends_all_processes(self, start):
-        demo = start("--once")
-        demo.wait_for("Job ")
-        assert len(alive(demo.mark)) >= 8  # it, gunicorn and two, the cluster and its three
-        demo.process.send_signal(signal.SIGINT)
-        assert demo.ends() == 0
-        assert "Traceback" not in demo.said
+    def test_real_videos_need_mock_mode_and_sigterm_ends_all_processes_meanwhile(self, start):
+        """SIGKILL does too: the fixture `start` kills each demo and waits for its processes."""
+        with VertexImitation(seconds=60) as google:
+            veo = {
+                "GOOGLE_API_KEY": "test-google-key",
+                "GOOGLE_CLOUD_PROJECT": "test-project",
+                "GOOGLE_VERTEX_BASE_URL": google.url,
+            }
+            demo = start("--no-mock", env=veo)
+            demo.wait_for("Job ")
+            client = demo.sign_in()
+            answer = client.create(prompt="A kite", mockMode=None, headers=ORIGIN)
+            assert answer.status_code == 400
+            assert answer.json()["detail"] == "Mock mode is required"
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            jobs = client.get("/api/v1/video-jobs").json()["jobs"]
+            assert [(job["mockMode"], job["completedAt"]) for job in jobs] == [(False, None)]
+            assert len(alive(demo.mark)) >= 8  # it, gunicorn and two, the cluster and its three
+            demo.process.send_signal(signal.SIGTERM)
+            assert demo.ends() == 0
+            assert "Traceback" not in demo.said
 
     def test_ctrl_c_before_the_service_is_ready_ends_all_processes(self, start):
         demo = start("--once")
@@ -225,16 +227,16 @@ class TestSignals:
         demo.ends()
         assert "Traceback" not in demo.said
 
+    def test_ctrl_c_before_honcho_has_started_both_processes_ends_all(self, start, tmp_path):
+        (tmp_path / "sitecustomize.py").write_text(SLOW_FORKS)
+        demo = start("--once", env={"PYTHONPATH": str(tmp_path)})
+        assert until(lambda: "gunicorn" in str(alive(demo.mark)), seconds=30)  # not the worker yet
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.ends() == 0
+
     def test_ctrl_c_while_a_process_is_forked_ends_all_processes(self, start, tmp_path):
         program = tmp_path / "manage.py"
         program.write_text(INTERRUPTED)
         demo = start(program=str(program))
         assert demo.ends() == 0
         assert demo.said.strip() == "Ended."
-
-    def test_sigterm_ends_all_processes(self, start):
-        """SIGKILL does too: the fixture `start` kills each demo and waits for its processes."""
-        demo = start()
-        demo.wait_for("Monitor")
-        demo.process.send_signal(signal.SIGTERM)
-        assert demo.ends() == 0

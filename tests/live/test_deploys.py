@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from tests.client import ApiClient
+from tests.postgres import free_port
 from tests.shared_socket import SharedSocket
 from tests.stack import until
 
@@ -81,6 +82,12 @@ def is_stopping(url):
     return ApiClient(url).get("/readyz").status_code == 503
 
 
+def listed(url):
+    """The number of processes alive, and the names of those silent, by kind."""
+    found = ApiClient(url).get("/readyz").json()["processes"]
+    return {kind: (each["alive"], each["silent"]) for kind, each in found.items()}
+
+
 def more_than(statuses, number):
     return lambda: len(statuses) > number
 
@@ -90,6 +97,8 @@ def test_webs_behind_a_load_balancer_restart_in_turn_without_a_failed_request(st
     alice = running.user("alice", tokens=1_000_000)
     balancer = Balancer(running.urls)
     webs = [log for log in running.started if log.name.startswith("web")]
+    each = int(running.env["WEB_CONCURRENCY"])
+    assert until(lambda: listed(running.url) == {"web": (2 * each, []), "cluster": (1, [])}, 15)
     with repeated(balancer.probe, 0.2), load(alice, balancer.next) as statuses:
         for log, url in zip(webs, running.urls, strict=True):
             before = len(statuses)
@@ -100,6 +109,8 @@ def test_webs_behind_a_load_balancer_restart_in_turn_without_a_failed_request(st
                 assert ApiClient(url).get("/api/v1/video-models").status_code == 200
                 time.sleep(0.3)
             assert running.started[log].wait(40) == 0
+            [other] = set(running.urls) - {url}
+            assert listed(other)["web"] == (each, [])
             assert running.restart_ended() == 1
             assert until(lambda: len(balancer.healthy) == 2, 60)
             assert len(statuses) > before
@@ -115,6 +126,28 @@ def test_single_server_keeps_its_port_while_it_restarts(stack):
                 assert until(more_than(statuses, len(statuses)), 20)
                 shared.restart(log)
                 assert until(more_than(statuses, len(statuses) + 2), 20)
+
+
+SLOW_BOOT = """
+import time
+from videostudio.gunicorn import *
+record = post_fork
+def post_fork(master, worker):
+    time.sleep(1)
+    record(master, worker)
+"""
+
+
+def test_sigterm_while_a_web_worker_boots_ends_it(stack, tmp_path):
+    (tmp_path / "gunicorn_slow.py").write_text(SLOW_BOOT)
+    running = stack(webs=0, clusters=0)
+    env = {"PORT": str(free_port()), "PYTHONPATH": str(tmp_path), "WEB_CONCURRENCY": "1"}
+    log = running.start(
+        "web", "-m", "gunicorn", "-c", "python:gunicorn_slow", "videostudio.wsgi", env=env
+    )
+    assert until(lambda: "Booting worker" in log.read_text(), 30)
+    running.started[log].terminate()
+    assert running.started[log].wait(15) == 0  # else it is killed after `graceful_timeout`
 
 
 @pytest.mark.only_on("postgresql")

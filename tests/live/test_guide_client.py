@@ -1,4 +1,4 @@
-"""The integration guide's own client and its curl lines, unchanged, against the service.
+"""The integration guide's own client in a browser, on a page of another origin, and its curl lines.
 
 They send no `mockMode`, so the service sets VIDEO_DEFAULT_MOCK_MODE.
 """
@@ -9,20 +9,32 @@ import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 import requests
 from PIL import Image
+from playwright.sync_api import Page
 
 from tests.api import NO_JOBS
 from tests.client import ApiClient
+from tests.run import PROJECT, SQLITE
 from tests.stack import Stack
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.once]
 
-HERE = Path(__file__).parent
-ENV = {"VIDEO_DEFAULT_MOCK_MODE": "true", "MOCK_SECONDS": "1"}
+CLIENT = PROJECT / "examples/frontend/video-generation.js"  # the guide's class, word for word
+PAGE = b"""<!doctype html><title>A front end</title><link rel="icon" href="data:,">
+<input type="file"><video controls></video><script src="video-generation.js"></script>"""
+ORDER = {
+    "prompt": "A sunset over mountains",
+    "model": "veo-3.1-fast-generate-preview",
+    "resolution": "1080p",
+    "aspectRatio": "16:9",
+    "durationSeconds": 8,
+}
 SHORT_OF_TOKENS = (
     "Insufficient tokens. Operation 'video_generation' costs 50 tokens but you have 20."
 )
@@ -46,83 +58,198 @@ curl http://localhost:8000/api/v1/video-jobs \\
 }
 
 
+class FrontEnd(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        is_script = self.path == "/video-generation.js"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript" if is_script else "text/html")
+        self.end_headers()
+        self.wfile.write(CLIENT.read_bytes() if is_script else PAGE)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing: the test's own output is enough."""
+
+
 @pytest.fixture(scope="module")
-def studio():
-    with Stack(env=ENV) as stack:
+def serve():
+    """Starts a server of the page; its origin."""
+    servers = []
+
+    def serve() -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), FrontEnd)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def origin(serve):
+    return serve()
+
+
+@pytest.fixture(scope="module")
+def studio(origin):
+    env = {
+        "VIDEO_DEFAULT_MOCK_MODE": "true",
+        "MOCK_SECONDS": "1",
+        "CORS_ALLOWED_ORIGINS": f"https://app.example.com,{origin}",
+    }
+    with Stack(server=SQLITE, env=env) as stack:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def alice(studio):
-    return studio.user("alice", tokens=500)
-
-
-@pytest.fixture(scope="module")
-def node():
-    """The path of Node, which the guide's client needs in version 18 or later (fetch, FormData)."""
-    path = shutil.which("node")
-    if path is None:
-        pytest.fail("these tests need Node 18 or later, and there is no `node` on the PATH")
-    version = subprocess.check_output([path, "--version"], text=True)
-    if int(version.lstrip("v").partition(".")[0]) < 18:
-        pytest.fail(f"these tests need Node 18 or later; {path} is {version}")
-    return path
-
-
 @pytest.fixture
-def run(node):
-    """`run("usage", client)`: what that scenario of use_client.js saw."""
+def visit(open_page, origin, studio):
+    """Opens the front end, signed in as this user; console errors that match are expected."""
 
-    def run(scenario: str, client: ApiClient, given: bytes = b"") -> dict:
-        token = client.headers["Authorization"].removeprefix("Bearer ")
-        done = subprocess.run(
-            [node, HERE / "use_client.js", scenario, f"{client.url}/api/v1", token],
-            input=given,
-            capture_output=True,
-            timeout=60,
+    def visit(user: ApiClient, *, at: str = origin, tolerate: str = r"(?!)") -> Page:
+        page = open_page(tolerate=tolerate)
+        page.goto(at)
+        assert page.evaluate("location.origin") != studio.url
+        token = user.headers["Authorization"].removeprefix("Bearer ")
+        page.evaluate(
+            "([base, token]) => { window.client = new VideoGenerationClient(base, token); }",
+            [f"{studio.url}/api/v1", token],
         )
-        assert done.returncode == 0, done.stderr.decode()
-        return json.loads(done.stdout)
+        return page
 
-    return run
+    return visit
 
 
-class TestJavaScriptClient:
-    def test_creates_polls_lists_and_deletes(self, run, studio):
-        saw = run("usage", studio.user("carol", tokens=50))
-        created, updates = saw["created"], saw["updates"]
-        assert created["status"] == "PENDING"
-        assert created["statusMessage"] == "Job queued for processing"
-        assert created["tokensConsumed"] == 50
-        assert created["mockMode"] is True
-        assert [line["message"] for line in created["logs"]] == ["📝 Job created"]
-        assert {update["id"] for update in updates} == {created["id"]}
-        end = updates[-1]
-        assert (end["status"], end["progressPercentage"]) == ("SUCCEEDED", 100)
-        assert end["statusMessage"] == "Video generation completed successfully!"
-        video = ApiClient("").get(end["cloudinaryUrl"])
-        assert video.content[4:8] == b"ftyp"
-        for answer, ids in {"all": [end["id"]], "succeeded": [end["id"]], "failed": []}.items():
-            assert [job["id"] for job in saw[answer]["jobs"]] == ids
-            assert saw[answer]["total"] == len(ids)
-        assert saw["left"] == NO_JOBS
+def choose_image(page: Page) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 36), "red").save(file, "PNG")
+    image: Any = {"name": "first.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    page.locator("input[type=file]").set_input_files(image)
 
-    def test_sends_pictures(self, run, alice):
-        file = io.BytesIO()
-        Image.new("RGB", (64, 36), "red").save(file, "PNG")
-        saw = run("images", alice, given=file.getvalue())
-        framed, guided = saw["framed"], saw["guided"]
-        assert framed["inputs"] == {"initialImage": True, "endFrame": True, "referenceImages": 0}
+
+class TestGuideClient:
+    def test_creates_polls_lists_plays_and_deletes_from_another_origin(self, visit, studio):
+        page = visit(studio.user("alice", tokens=100))
+        choose_image(page)
+        created, guided = page.evaluate(
+            """async order => {
+                const [image] = document.querySelector('input').files;
+                return [
+                    await client.createJob({...order, initialImage: image, endFrame: image}),
+                    await client.createJob({...order, referenceImages: [image, image]}),
+                ];
+            }""",
+            ORDER,
+        )
+        assert (created["status"], created["mockMode"]) == ("PENDING", True)
+        framed = {"initialImage": True, "endFrame": True, "referenceImages": 0}
+        assert created["inputs"] == framed
         assert guided["inputs"] == {"initialImage": False, "endFrame": False, "referenceImages": 2}
-        for job in (framed, guided):
-            assert alice.wait(job["id"])["status"] == "SUCCEEDED"
+        page.evaluate("id => client.deleteJob(id)", guided["id"])
+        updates = page.evaluate(
+            """id => new Promise(done => {
+                const updates = [];
+                client.pollJob(id, job => {
+                    updates.push(job);
+                    if (!['PENDING', 'RUNNING'].includes(job.status)) done(updates);
+                });
+            })""",
+            created["id"],
+        )
+        ended = updates[-1]
+        assert (ended["id"], ended["status"]) == (created["id"], "SUCCEEDED")
+        page_of_jobs = {"jobs": [ended], "total": 1, "nextCursor": None, "hasMore": False}
+        assert page.evaluate("client.listJobs()") == page_of_jobs
+        assert page.evaluate("client.listJobs('SUCCEEDED', 10)") == page_of_jobs
+        assert page.evaluate("client.listJobs('FAILED', 10)") == NO_JOBS
+        assert plays(page, ended["cloudinaryUrl"])
+        page.evaluate("id => client.deleteJob(id)", ended["id"])
+        assert page.evaluate("client.listJobs()") == NO_JOBS
 
-    def test_tells_why_it_was_refused(self, run, studio):
-        bob = studio.user("bob", tokens=20)
-        assert run("refusals", bob)["refused"] == [
+    def test_reads_why_an_order_was_refused(self, visit, studio):
+        page = visit(studio.user("bob", tokens=20), tolerate="402|400")
+        refused = [
+            page.evaluate("order => client.createJob(order).catch(error => error.message)", order)
+            for order in (ORDER, ORDER | {"resolution": "480p"})
+        ]
+        assert refused == [
             f"Insufficient tokens: {SHORT_OF_TOKENS}",
             "Failed to create job: Bad Request",
         ]
+
+    def test_fails_on_a_page_of_an_origin_that_is_not_listed(self, visit, studio, serve):
+        page = visit(studio.user("mallory"), at=serve(), tolerate="CORS policy|ERR_FAILED")
+        said = page.evaluate("client.listJobs().catch(error => error.message)")
+        assert said == "Failed to fetch"
+
+
+class TestPage:
+    def test_reads_the_headers_that_a_client_needs(self, visit, studio):
+        page = visit(studio.user("carol", tokens=50))
+        seen = page.evaluate(
+            """async order => {
+                const form = new FormData();
+                for (const name in order) form.append(name, order[name]);
+                const headers = {
+                    Authorization: `Bearer ${client.authToken}`,
+                    'Idempotency-Key': 'mine', 'X-Request-ID': 'from-the-page',
+                };
+                const url = `${client.apiBase}/video-jobs`;
+                const order_ = () => fetch(url, {method: 'POST', headers, body: form});
+                const first = await (await order_()).json();
+                const replay = await order_();
+                const job = `${url}/${first.id}`;
+                const poll = await fetch(job, {headers});
+                let known, again;
+                do {
+                    known = (await fetch(job, {headers, cache: 'no-store'})).headers.get('ETag');
+                    again = await fetch(job, {
+                        headers: {...headers, 'If-None-Match': known}, cache: 'no-store'
+                    });
+                } while (again.status === 200);
+                return {
+                    replayed: replay.headers.get('Idempotency-Replayed'),
+                    retryAfter: poll.headers.get('Retry-After'),
+                    id: poll.headers.get('X-Request-ID'),
+                    again: again.status,
+                };
+            }""",
+            ORDER,
+        )
+        assert seen == {"replayed": "true", "retryAfter": "3", "id": "from-the-page", "again": 304}
+
+    def test_reads_the_bytes_of_a_video(self, visit, studio):
+        user = studio.user("dora", tokens=50)
+        job = user.wait(user.create(prompt="A kite").json()["id"])
+        page = visit(user)
+        first = page.evaluate(
+            """async url => {
+                const answer = await fetch(url, {headers: {Range: 'bytes=4-7'}});
+                return [answer.status, await answer.text()];
+            }""",
+            job["cloudinaryUrl"],
+        )
+        assert first == [206, "ftyp"]
+
+
+def plays(page: Page, url: str) -> bool:
+    """Whether the page's <video> moves on, and its pictures can be read (so with CORS)."""
+    return page.evaluate(
+        """async url => {
+            const video = document.querySelector('video');
+            video.muted = true;
+            video.crossOrigin = 'anonymous';
+            video.src = url;
+            await video.play();
+            await new Promise(done => video.ontimeupdate = () => video.currentTime > 0 && done());
+            const canvas = document.createElement('canvas').getContext('2d');
+            canvas.drawImage(video, 0, 0);
+            canvas.getImageData(0, 0, 1, 1);
+            return true;
+        }""",
+        url,
+    )
 
 
 def send(line: str) -> bytes:
@@ -143,23 +270,20 @@ def send(line: str) -> bytes:
 
 
 class TestCurl:
-    @pytest.fixture
-    def curl(self, studio, alice):
-        def curl(line, job_id=""):
-            token = alice.headers["Authorization"].removeprefix("Bearer ")
+    def test_creates_polls_and_lists(self, studio):
+        user = studio.user("emma", tokens=50)
+
+        def curl(line: str, job_id: str = "") -> Any:
+            token = user.headers["Authorization"].removeprefix("Bearer ")
             known = {"http://localhost:8000": studio.url, "YOUR_TOKEN": token, "JOB_ID": job_id}
             return json.loads(send(re.sub("|".join(known), lambda found: known[found[0]], line)))
 
-        return curl
-
-    def test_creates_polls_and_lists(self, curl, alice):
         created = curl(CURL["create"])
         assert created["prompt"] == "A beautiful sunset over mountains"
         assert (created["resolution"], created["aspectRatio"]) == ("1080p", "16:9")
         assert created["durationSeconds"] == 8
         assert curl(CURL["poll"], created["id"])["id"] == created["id"]
-        ended = alice.wait(created["id"])
+        ended = user.wait(created["id"])
         assert curl(CURL["poll"], created["id"]) == ended
         listed = curl(CURL["list"])
-        assert ended in listed["jobs"]
-        assert listed["total"] == len(listed["jobs"])
+        assert (listed["jobs"], listed["total"]) == ([ended], 1)

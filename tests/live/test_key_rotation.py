@@ -8,7 +8,7 @@ import requests
 from standardwebhooks import Webhook as Verifier
 
 from tests.client import ApiClient
-from tests.live.test_deploys import load
+from tests.live.test_deploys import listed, load
 from tests.receiver import receiver
 from tests.stack import until
 
@@ -52,6 +52,7 @@ def test_nobody_is_logged_out_and_no_job_or_webhook_is_lost(stack):
             *_, cluster = (each for log, each in running.started.items() if "cluster" in log.name)
             running.kill(cluster.pid, signal.SIGTERM)
             assert cluster.wait(35) == 0
+            assert listed(first)["cluster"] == (0, [])
             assert "1 webhooks" in running.manage("reencrypt_webhook_secrets").stdout
             # Without the fallback it drops what is queued, as if no step had been taken.
             running.env["SECRET_KEY_FALLBACKS"] = ""

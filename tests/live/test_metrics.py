@@ -1,8 +1,12 @@
-"""`/metrics` after the service has made a video: it called Google, the storage and a webhook."""
+"""`/metrics` and the log after the service has made a video: it called Google, the storage and a
+webhook."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import Metric
@@ -24,23 +28,31 @@ JOBS = "/api/v1/video-jobs"
 
 
 @pytest.fixture(scope="module")
+def receiver() -> Iterator[receivers.Receiver]:
+    with receivers.receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
 def studio() -> Iterator[Stack]:
     env = {"METRICS_TOKEN": TOKEN, "MOCK_SECONDS": "1", "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}
     with ExitStack() as opened:
         google = opened.enter_context(VertexImitation(seconds=1))
         cloudinary = opened.enter_context(CloudinaryImitation())
-        receiver = opened.enter_context(receivers.receiver())
         stack = Stack(webs=2, google=google.url, cloudinary=cloudinary.url, env=env)
-        running = opened.enter_context(stack)
-        _use(running, receiver)
-        yield running
+        yield opened.enter_context(stack)
 
 
-def _use(studio: Stack, receiver: receivers.Receiver) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def alice(studio, receiver) -> ApiClient:
     """Orders videos, removes one, is refused, gets webhooks, and kills a cluster."""
     alice = studio.user("alice", tokens=200)
     assert alice.put("/api/v1/webhook", json={"url": receiver.url}).status_code in (200, 201)
-    made, mock = alice.order(mockMode="false")["id"], alice.order()["id"]
+    answer = alice.create(
+        prompt="A private prompt", mockMode="false", headers={"X-Request-ID": "made-by-alice"}
+    )
+    assert answer.headers["X-Request-ID"] == "made-by-alice"
+    made, mock = answer.json()["id"], alice.order()["id"]
     failed = alice.order(prompt="[[fail:provider]]")["id"]
     assert alice.create(prompt="One too many").status_code == 429
     ends = [alice.wait(job)["status"] for job in (made, mock, failed)]
@@ -55,6 +67,7 @@ def _use(studio: Stack, receiver: receivers.Receiver) -> None:
     assert until(lambda: removed in _text(studio.url), seconds=20)
     assert until(lambda: "cluster_restarts_total{" in _text(studio.url), seconds=30)
     studio.wait_until_ready()
+    return alice
 
 
 def _text(url: str) -> str:
@@ -79,6 +92,50 @@ def values(metric: Metric, **labels: str) -> dict[str, float]:
         for sample in metric.samples
         if labels.items() <= sample.labels.items()
     }
+
+
+def figures(url: str) -> dict[str, float]:
+    """The installation's samples that do not depend on the time of the scrape."""
+    lines = [line for line in _text(url).splitlines() if not line.startswith("#")]
+    samples = dict(line.rsplit(" ", 1) for line in lines)
+    changing = re.compile(r"_(age|http|process|database|login|staging|storage_call)_|queued_tasks")
+    return {name: float(value) for name, value in samples.items() if not changing.search(name)}
+
+
+def log_lines(stack: Stack, process: str) -> list[dict[str, Any]]:
+    """The log of that kind of process; each line must be JSON."""
+    return [
+        json.loads(line)
+        for log in stack.started
+        if log.name.startswith(process)
+        for line in log.read_text().splitlines()
+    ]
+
+
+def test_each_web_process_serves_the_metrics_of_all_jobs(studio):
+    first, second = (figures(url) for url in studio.urls)
+    assert first == second
+    assert first['videostudio_ended_jobs_total{error_code="",status="SUCCEEDED"}'] == 2
+    failures = 'videostudio_ended_jobs_total{error_code="provider.unavailable",status="FAILED"}'
+    assert first[failures] == 1
+    assert first['videostudio_generation_seconds_count{provider="mock"}'] == 1
+    assert first['videostudio_storage_seconds_count{provider="mock"}'] == 1
+    assert first['videostudio_tokens_total{kind="refund"}'] == 50
+    assert first["videostudio_ledger_imbalance_tokens"] == 0
+
+
+def test_jobs_appear_in_the_log_without_secrets(studio, alice):
+    web, cluster = log_lines(studio, "web"), log_lines(studio, "cluster")
+    [(id,)] = studio.sql("SELECT id FROM jobs_videojob WHERE prompt = 'A private prompt'")
+    [created] = [line for line in web if line.get("job") == str(id)]
+    assert (created["message"], created["request_id"]) == ("job created", "made-by-alice")
+    assert [line["message"] for line in cluster if line.get("job") == str(id)] == [
+        "job submitted",
+        "job succeeded",
+    ]
+    said = json.dumps([web, cluster])
+    for secret in ("private", TOKEN, studio.env["SECRET_KEY"], alice.headers["Authorization"][7:]):
+        assert secret not in said
 
 
 def test_calls_to_google_are_counted_by_model_and_result(served):
@@ -147,6 +204,21 @@ def test_request_that_the_web_server_refuses_is_counted(studio):
 def test_restart_of_a_cluster_is_counted(served):
     [reason] = {sample.labels["reason"] for sample in served["cluster_restarts"].samples}
     assert reason in ("the sentinel died", "a process died")
+
+
+def test_each_web_process_is_unready_once_the_last_cluster_has_been_silent(studio):
+    assert [ApiClient(url).get("/readyz").status_code for url in studio.urls] == [200, 200]
+    *_, cluster = studio.started.values()
+    studio.kill(cluster.pid)
+    assert until(lambda: not any("qcluster" in line for line in studio.alive().values()), 10)
+    silent_since = datetime.now(UTC) - timedelta(seconds=16)  # jobs.stats.queries.MAX_TICK_AGE
+    studio.sql("UPDATE jobs_tick SET next_at = %s", silent_since.isoformat(" "))
+    for url in studio.urls:
+        answer = ApiClient(url).get("/readyz")
+        wrong = {name for name, said in answer.json()["checks"].items() if said != "ok"}
+        assert (answer.status_code, wrong) == (503, {"workers"})
+    assert studio.restart_ended() == 1
+    studio.wait_until_ready()
 
 
 # ---- What the rules, the dashboard and the documentation need ----

@@ -171,9 +171,10 @@ class TestCancel:
 
 
 class TestWithoutWorkers:
-    def test_jobs_wait_and_are_refunded_when_cancelled_or_deleted(self, stack):
-        stack = stack(clusters=0, env=ENV)
-        alice = stack.user("alice")
+    def test_jobs_wait_and_are_refunded_when_cancelled_or_deleted(self, studio, alice):
+        *_, cluster = studio.started.values()
+        cluster.terminate()
+        assert cluster.wait(30) == 0
         first, second, third = [alice.order() for _ in range(3)]
         assert [alice.job(job["id"])["queuePosition"] for job in (first, second, third)] == [
             *(0, 1, 2)
@@ -187,10 +188,9 @@ class TestWithoutWorkers:
             == ["charge", "refund"]
         )
         assert alice.tokens() == 450
-        stack.start_cluster()
+        assert studio.restart_ended() == 1
         assert alice.wait(third["id"])["status"] == "SUCCEEDED"
         assert alice.job(first["id"]) == cancelled
-        stack.manage("check_ledger")
 
 
 class TestWaitingJobs:

@@ -95,7 +95,7 @@ def test_nothing_is_ordered_twice_before_staff_decide(stack, tmp_path):
             assert set(submissions(google).values()) == {1}
 
             said = running.manage("after_restore").stdout
-            assert f"{len(lost)} jobs are held now, {len(lost)} in all" in said
+            assert f"{len(lost)} jobs were held now, {len(lost)} in total" in said
             assert until(lambda: running.sql(ACTIVE) == [(len(lost),)], 60)
             done = [row for row in running.sql(STATES) if row[3]]
             assert {status for _, _, status, _ in done} == {"SUCCEEDED"}

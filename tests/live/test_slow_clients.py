@@ -1,9 +1,11 @@
 """Two hundred slow clients of each kind: all others are answered within a second."""
 
+import contextlib
 import io
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -83,6 +85,40 @@ def test_other_clients_are_answered_within_a_second(studio, alice, video, pictur
         assert slowest(alice, picture) < SECONDS
 
 
+ORDER = b"POST /v1/videos HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n"
+CHUNKED = ORDER + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+FLOODS = {
+    "blank lines": (b"", b"\r\n"),
+    "blank lines with a space": (b"", b" \r\n\r\n"),
+    "chunks of one byte": (CHUNKED, b"1\r\na\r\n"),
+}
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("flood", FLOODS)
+def test_floods_of_what_is_no_request_delay_nobody(studio, alice, picture, flood):
+    """Twenty clients without a login send 2 MB each, which is slow to read in small parts."""
+    begin, part = FLOODS[flood]
+    sent = begin + part * (2_000_000 // len(part))
+    slowest(alice, picture)
+
+    def send():
+        parts = urlsplit(studio.url)
+        address = (parts.hostname, parts.port)
+        with (
+            socket.create_connection(address, 10) as connection,
+            contextlib.suppress(OSError),  # closed, or not read in time
+        ):
+            connection.sendall(sent)
+
+    clients = [threading.Thread(target=send) for _ in range(20)]
+    for client in clients:
+        client.start()
+    assert slowest(alice, picture) < SECONDS
+    for client in clients:
+        client.join()
+
+
 class TestErrorsOfTheWebServer:
     """Before Django is called; JSON under /api/."""
 
@@ -98,6 +134,7 @@ class TestErrorsOfTheWebServer:
         ("status", "code", "request_"),
         [
             ("400", "malformed", b"GET /api/v1/video-jobs HTTP/1.1\r\nno header\r\n\r\n"),
+            ("400", "malformed", b"GET http://HOST/api/v1/x HTTP/1.1\r\nno header\r\n\r\n"),
             ("414", "uri_too_long", b"GET /api/v1/" + b"a" * 5_000 + b" HTTP/1.1\r\n\r\n"),
             ("414", "uri_too_long", b"GET /api/v1/" + b"a" * 5_000),
             (

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client import ApiClient
 from tests.image import collect_static_files, image_files
-from tests.run import ENVIRONMENT
+from tests.run import ENVIRONMENT, SQLITE
 from tests.stack import Stack
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
@@ -29,22 +29,27 @@ def image(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def collected(image):
-    with Stack(clusters=0, project=image) as stack:
+    with Stack(server=SQLITE, clusters=0, project=image) as stack:
         yield stack
 
 
-def files(stack, page):
-    """Each static file that `page` loads, and each that its stylesheets load: path and answer."""
+def files(stack):
+    """Each static file that PAGES load, and each that their stylesheets load: path and answer."""
     client = ApiClient(stack.url)
-    paths = re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get(page).text)
-    assert paths, page
+    paths = []
+    for page in PAGES:
+        found = re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get(page).text)
+        assert found, page
+        paths += found
+    paths = list(dict.fromkeys(paths))
     for path in paths:
         answer = client.get(path)
         yield path, answer
         if path.endswith(".css"):
             for inner in re.findall(r'url\(["\']?([^"\')]+)', answer.text):
-                if not inner.startswith("data:"):
-                    paths.append(urlsplit(urljoin(path, inner)).path)
+                inner_path = urlsplit(urljoin(path, inner)).path
+                if not inner.startswith("data:") and inner_path not in paths:
+                    paths.append(inner_path)
 
 
 def max_age(answer):
@@ -53,9 +58,8 @@ def max_age(answer):
 
 
 class TestCollected:
-    @pytest.mark.parametrize("page", PAGES)
-    def test_files_of_each_page_are_hashed_compressed_and_immutable(self, collected, page):
-        for path, answer in files(collected, page):
+    def test_files_of_each_page_are_hashed_compressed_and_immutable(self, collected):
+        for path, answer in files(collected):
             assert answer.status_code == 200, path
             assert HASHED.search(path)
             assert "immutable" in answer.headers["Cache-Control"]
@@ -96,9 +100,8 @@ class TestCollected:
 
 
 class TestUncollected:
-    @pytest.mark.parametrize("page", PAGES)
-    def test_files_of_each_page_are_served_from_the_packages(self, service, page):
-        for path, answer in files(service, page):
+    def test_files_of_each_page_are_served_from_the_packages(self, service):
+        for path, answer in files(service):
             assert answer.status_code == 200, path
             assert not HASHED.search(path)
             assert max_age(answer) == 60

@@ -28,7 +28,7 @@ LIST = "/admin/jobs/videojob/"
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with _browser() as browser:
-        with open_studio(VIDEO_MAX_ACTIVE_JOBS="4") as studio:
+        with open_studio(jobs=160, VIDEO_MAX_ACTIVE_JOBS="4") as studio:
             _staff(browser, studio)
         with Stack(env=scene.ENV) as studio:
             _monitor(browser, studio)

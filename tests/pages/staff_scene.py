@@ -1,6 +1,6 @@
 """A fortnight of orders, made by the domain's own functions under a clock of ours.
 
-    manage.py shell -c "from tests.pages import staff_scene; staff_scene.build()"
+    manage.py shell -c "from tests.pages import staff_scene; staff_scene.build(jobs=160)"
 
 Customers who write a mail: maria (a video like a black frame), jonas (it never came), aiko (held
 back), femi (withdrew, and wants it after all) and lucia (waits). In the past hour Google was
@@ -58,7 +58,7 @@ class Clock:
     now = timezone.now()
 
 
-def build(*, jobs: int = 160, seed: int = 4) -> None:
+def build(*, jobs: int, seed: int = 4) -> None:
     chance, end = random.Random(seed), timezone.now()
     Entry._meta.get_field("created_at").__dict__["_get_default"] = lambda: Clock.now
     settings.VIDEO_REFUND_FAILED_JOBS = True

@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+import requests
 from django.template.loader import render_to_string
 from playwright.sync_api import Page, expect
 
-from tests.browser import MIDDLE, NARROW
+from tests.accessibility import problems
+from tests.browser import new_page, screenshot
 from tests.pages import every_page
 from tests.pages.staff_studio import PASSWORD, open_studio
 from tests.stack import until
@@ -15,18 +16,15 @@ from tests.stack import until
 pytestmark = [pytest.mark.live, pytest.mark.once]
 
 WRITE = "from tests.pages import every_page; every_page.write()"
-LOOKS = ((MIDDLE, "light"), (NARROW, "dark"))
 NO_PAGE = ("not found", "no such page", "used link", "forbidden")
-TOO_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 TOLERATED = r"Applying inline style|status of (400|403|404|429|503)"  # axe writes styles
-axe = Axe()
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
     mails = tmp_path_factory.mktemp("mails")
     env = {"VIDEO_MAX_ACTIVE_JOBS": "2", "VIDEO_MAX_WAITING_JOBS": "20", "TRUSTED_PROXIES": "1"}
-    with open_studio(**env, EMAIL_URL=f"file:///{mails}") as studio:
+    with open_studio(jobs=48, **env, EMAIL_URL=f"file:///{mails}") as studio:
         running = "SELECT 1 FROM jobs_videojob WHERE status = 'RUNNING'"
         assert until(lambda: studio.sql(running), seconds=30)
         yield studio
@@ -39,81 +37,82 @@ def paths(studio) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cookies(studio, browser):
-    """Those of a superuser."""
-    page = browser.new_page(base_url=studio.url)
+def errors() -> list[str]:
+    """What the browser said; each test empties it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def pages(studio, browser, errors):
+    """Two pages that show one address after the other: a superuser's, and a visitor's (False)."""
+    options = {"base_url": studio.url, "calm": True, "tolerate": TOLERATED}
+    pages = {is_staff: new_page(browser, errors, **options) for is_staff in (True, False)}
+    log_in(pages[True], "root", PASSWORD)
+    expect(pages[True].get_by_role("heading", name="Overview")).to_be_visible()
+    yield pages
+    for page in pages.values():
+        page.context.close()
+
+
+def log_in(page: Page, name: str, password: str) -> None:
     page.goto("/admin/")
-    page.get_by_label("Username").fill("root")
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    yield page.context.storage_state()
-    page.context.close()
-
-
-def problems(page: Page) -> list[str]:
-    """What axe finds on a desktop in light colours and a phone in dark ones, and a page that is too
-    wide."""
-    found = []
-    for width, scheme in LOOKS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        if not until(lambda: not page.evaluate(TOO_WIDE), seconds=3):  # charts take a moment
-            found.append(f"{width}: scrolls sideways")
-        found += [f"{width}, {scheme}: {each}" for each in violations(page)]
-    return found
-
-
-def violations(page: Page) -> list[str]:
-    result = axe.run(page, options={"resultTypes": ["violations"]})
-    return [
-        f"{each['id']} ({each['impact']}) {[node['html'][:200] for node in each['nodes'][:3]]}"
-        for each in result.response["violations"]
-    ]
 
 
 def test_list_has_every_page():
-    listed = {*every_page.names(), *every_page.NOT_PAGES, *every_page.refused()}
+    listed = {*every_page.names(), *every_page.NOT_PAGES, *every_page.left_out()}
     listed |= {"monitor-job"}  # one page for each status
     assert set(every_page.pattern_names()) - listed == set()
 
 
 @pytest.mark.parametrize("name", every_page.names())
-def test_page_is_accessible_and_fits(studio, paths, cookies, open_page, name):
-    state = None if name in every_page.ANONYMOUS else cookies
-    page = open_page(base_url=studio.url, storage_state=state, calm=True, tolerate=TOLERATED)
+def test_page_is_accessible_and_fits(paths, pages, errors, name):
+    page = pages[name not in every_page.ANONYMOUS]
+    errors.clear()
     answer = page.goto(paths[name])
     assert answer
     assert answer.status in ((400, 403, 404) if name.endswith(NO_PAGE) else (200,))
     if name == "docs":
-        expect(page.get_by_text("Your token balance, and each change of it.")).to_be_visible()
+        expect(page.get_by_text("Your token balance and its changes.")).to_be_visible()
     assert problems(page) == []
+    assert errors == []
 
 
-@pytest.mark.parametrize("form", ["wrong password", "locked"])
-def test_page_after_a_failed_login_is_accessible(studio, open_page, form):
-    proxied = {"X-Forwarded-For": "10.9.8.7" if form == "locked" else "10.9.8.6"}
+def test_pages_after_failed_logins_are_accessible(studio, open_page):
+    proxied = {"X-Forwarded-For": "10.9.8.7"}
     page = open_page(base_url=studio.url, extra_http_headers=proxied, calm=True, tolerate=TOLERATED)
-    page.goto("/admin/")
-    for _ in range(5 if form == "locked" else 1):
-        page.get_by_label("Username").fill("nobody")
-        page.get_by_label("Password").fill("wrong")
-        page.get_by_role("button", name="Log in").click()
-    heading = "Too many failed logins" if form == "locked" else "Log in"
-    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    for _ in range(4):
+        log_in(page, "nobody", "wrong")
+        expect(page.get_by_role("alert")).to_be_visible()
+    assert problems(page) == []
+    log_in(page, "nobody", "wrong")
+    expect(page.get_by_role("heading", name="Too many failed logins")).to_be_visible()
     assert problems(page) == []
 
 
 @pytest.mark.parametrize(
     ("template", "context"),
-    [("503.html", {"reload": True}), ("503.html", {"reload": False}), ("403_csrf.html", {})],
+    [
+        *(("503.html", {"reload": True}), ("503.html", {"reload": False})),
+        *(("400.html", {}), ("403_csrf.html", {}), ("500.html", {})),
+    ],
 )
-def test_page_of_an_outage_is_accessible(studio, open_page, template, context):
-    """The template of a page that a healthy service does not show, with the service's styles."""
-    page = open_page(base_url=studio.url, calm=True, tolerate=TOLERATED)
-    html = render_to_string(template, context)
+def test_page_of_an_error_is_accessible(studio, open_page, template, context):
+    """The template of a page that a healthy service does not show, with the service's styles and
+    policy. tests/core/test_error_pages.py checks that the service answers with it."""
+    policy = requests.get(studio.url, timeout=30).headers["Content-Security-Policy"]
+    away = {
+        "body": render_to_string(template, context),
+        "headers": {"Content-Type": "text/html", "Content-Security-Policy": policy},
+    }
+    page = open_page(base_url=studio.url, calm=True)
     page.route("**/reload*.js", lambda route: route.fulfill(body=""))
-    page.route("**/away", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.route("**/away", lambda route: route.fulfill(**away))
     page.goto("/away")
     expect(page.get_by_role("heading")).to_be_visible()
+    for button in page.locator(".button").all():
+        assert button.evaluate("b => getComputedStyle(b).borderRadius") != "0px"
+    screenshot(page, f"error-{template.removesuffix('.html')}")
     assert problems(page) == []

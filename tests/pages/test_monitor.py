@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import MIDDLE, NARROW, WIDE, screenshot
+from tests.browser import MIDDLE, NARROW, screenshot
 from tests.client import ApiClient
+from tests.run import SQLITE
 from tests.stack import Stack, until
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
@@ -18,20 +18,14 @@ MONITOR = "/video-monitor"
 LIMITS = {"VIDEO_MAX_ACTIVE_JOBS": "100", "VEO_MAX_IN_FLIGHT": "100"}
 LONG = "[[slow:600]]"  # runs as long as the tests do
 CUT_OFF = "ERR_|htmx|Failed to load"  # messages in the console when the server is gone
-DARK_OR_LIGHT = [False, True]
 
 
 @pytest.fixture(scope="module")
 def studio() -> Iterator[Stack]:
-    """A job is always running, so that pages poll every two seconds.
-
-    Tests open many pages in a short time, and an update may take ten seconds.
-    """
-    expect.set_options(timeout=20_000)
-    with Stack(env=LIMITS) as stack:
+    """A job is always running, so that pages poll every two seconds."""
+    with Stack(server=SQLITE, env=LIMITS) as stack:
         order(stack.user("bob", tokens=50), f"A cat conducts an orchestra {LONG}")
         yield stack
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +92,7 @@ def play(page: Page, id: str) -> Locator:
         video.playbackRate = 0.4;
         await video.play();
         for (const event of ['pause', 'emptied', 'loadstart', 'seeking', 'error'])
-            video.addEventListener(event, () => disturbed.push(event));
+            video.addEventListener(event, () => video === first && disturbed.push(event));
     }""")
     return video
 
@@ -168,11 +162,31 @@ class TestCard:
         expect(card(page, id)).to_be_visible()
         expect(waiting).to_be_hidden()
 
-    def test_end_of_a_job_is_read_out(self, show, alice):
-        page = show()
-        id = order(alice, "A heron at the weir [[slow:3]]")
-        expect(chip(page, id)).to_have_text("RUNNING")
-        expect(page.locator("#news")).to_have_text("SUCCEEDED: A heron at the weir [[slow:3]].")
+    @pytest.mark.parametrize("pressed", ["Enter", "click"])
+    def test_waiting_card_is_announced_shown_and_focused(self, show, alice, many, pressed):
+        page = show(width=NARROW)
+        page.locator(".card").nth(9).get_by_role("link").first.focus()
+        id = make(alice, "A ferry leaves the pier")
+        waiting = page.get_by_role("button", name="1 new")
+        expect(waiting).to_be_visible()
+        expect(page.locator("#news")).to_have_text("1 new job.")
+        waiting.click() if pressed == "click" else waiting.press(pressed)
+        expect(card(page, id).get_by_role("link").first).to_be_focused()
+        expect(card(page, id)).to_be_in_viewport(ratio=0.9)
+        expect(waiting).to_be_hidden()
+
+    def test_button_for_waiting_cards_is_before_the_cards(self, show, alice, lighthouse):
+        page = show(f"{MONITOR}?status=SUCCEEDED")
+        card(page, lighthouse).get_by_role("link").first.hover()
+        make(alice, "A tram climbs the hill")
+        waiting = page.get_by_role("button", name="1 new")
+        waiting.focus()
+        next_ = "document.activeElement.closest('.card, footer')?.className"
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if reached := page.evaluate(next_):
+                break
+        assert reached == "card"
 
     def test_waiting_job_is_shown_before_it_runs(self, show, studio, alice):
         page = show()
@@ -229,13 +243,14 @@ def without_workers(studio: Stack) -> Iterator[None]:
 
 
 class TestLog:
-    def test_open_log_stays_open_and_grows(self, show, alice):
+    def test_open_log_stays_open_and_grows_until_the_end_is_read_out(self, show, alice):
         page = show()
         id = order(alice, "Fog lifts off a lake [[slow:12]]")
         log = card(page, id).locator("details")
         log.locator("summary").click()
         before = log.get_by_role("listitem").count()
         expect(chip(page, id)).to_have_text("SUCCEEDED")
+        expect(page.locator("#news")).to_have_text("SUCCEEDED: Fog lifts off a lake [[slow:12]].")
         expect(log.get_by_text("completed").first).to_be_visible()
         assert log.get_by_role("listitem").count() > before
 
@@ -273,15 +288,36 @@ class TestRows:
             page.set_viewport_size({"width": width, "height": 800 if width == MIDDLE else 844})
             box = page.locator(".card .film").first.bounding_box()
             assert box["y"] + box["height"] <= film_ends_by
+            assert page.locator(".row .prompt").first.bounding_box()["width"] > 270
+        log = card(page, ids[0]).locator("details")
+        log.locator("summary").click()
+        expect(log.get_by_role("listitem").first).to_be_visible()
         for id in ids:
             cancel(alice, id)
 
-    def test_log_opens_below_its_row(self, show, alice):
-        id = order(alice, f"A mill wheel turns {LONG}")
-        log = card(show(), id).locator("details")
-        log.locator("summary").click()
-        expect(log.get_by_role("listitem").first).to_be_visible()
-        cancel(alice, id)
+    def test_focus_goes_from_a_row_to_the_card_of_its_job(self, show, alice):
+        id = order(alice, "A loom stops [[slow:3]]")
+        page = show()
+        card(page, id).get_by_role("link").focus()
+        expect(chip(page, id)).to_have_text("SUCCEEDED")
+        expect(card(page, id).get_by_role("link")).to_be_focused()
+
+
+class TestFigures:
+    LARGE = """all => all.forEach((each, n) => {
+        each.textContent = [
+            "1,234,567", "12,345", "7,654,321", "100 %", "12 min 34 s", "23 h 59 min"
+        ][n];
+    })"""
+
+    @pytest.mark.parametrize("width", [NARROW, 1024, MIDDLE])
+    @pytest.mark.parametrize("view", ["", "?view=wall"])
+    def test_large_figures_fit_into_their_columns(self, show, view, width):
+        page = show(MONITOR + view, width=width)
+        figures = page.locator(".figures dd")
+        figures.evaluate_all(self.LARGE)
+        too_wide = "all => all.some(each => each.scrollWidth > each.clientWidth)"
+        assert not figures.evaluate_all(too_wide)
 
 
 class TestWall:
@@ -440,37 +476,8 @@ def hide(page: Page, hidden: bool) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def paths(alice, lighthouse):
-    """A page of each kind."""
-    running = order(alice, f"A robin builds its nest {LONG}")
-    failed = order(alice, "[[fail:safety]] [[slow:0]] A robbery")
-    alice.wait(failed)
-    make(alice, "Two foxes", aspectRatio="9:16")
-    yield [
-        *(MONITOR, f"{MONITOR}/{lighthouse}", f"{MONITOR}/{running}", f"{MONITOR}/{failed}"),
-        *("/", "/nowhere", f"{MONITOR}/nothing", f"{MONITOR}?page=999"),
-    ]
-    cancel(alice, running)
-
-
 class TestAccessibility:
-    @pytest.mark.parametrize("dark", DARK_OR_LIGHT)
-    def test_pages_are_accessible_and_fit_every_width(self, show, paths, dark):
-        page = show(dark=dark, calm=True, tolerate="404")
-        root = "document.documentElement"
-        for path in paths:
-            page.goto(path)
-            found = Axe().run(page).response["violations"]
-            serious = [each for each in found if each["impact"] in ("serious", "critical")]
-            assert not serious, (path, serious)
-            for width in (NARROW, MIDDLE, WIDE):
-                page.set_viewport_size({"width": width, "height": 900})
-                assert page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), (path, width)
-                if path == MONITOR:
-                    screenshot(page, f"monitor-{width}-{'dark' if dark else 'light'}")
-
-    def test_nothing_moves_with_reduced_motion(self, show, paths):
+    def test_nothing_moves_with_reduced_motion(self, show):
         moving = "document.getAnimations().length"
         assert show().evaluate(moving) > 0
         assert show(calm=True).evaluate(moving) == 0
@@ -483,17 +490,65 @@ class TestAccessibility:
         expect(page.locator("#news")).to_be_empty()
 
 
-class TestRemovedVideo:
-    @pytest.mark.parametrize("dark", DARK_OR_LIGHT)
-    @pytest.mark.parametrize("width", [NARROW, MIDDLE])
-    def test_video_leaves_an_open_page_within_five_seconds(self, show, alice, width, dark):
-        id = make(alice, "A heron lifts off a foggy pond")
-        page = show(width=width, dark=dark, calm=True)
-        expect(card(page, id).locator("video")).to_be_visible()
+class TestWatchedCard:
+    def test_watched_card_stays_while_it_is_only_on_the_next_page(self, show, alice, many):
+        page = show(f"{MONITOR}?status=CANCELLED", tolerate="404")
+        last = page.locator(".card").last
+        last.get_by_role("link").first.focus()
+        prompt = last.locator(".prompt").inner_text()
+        place = last.bounding_box()
+        cancel(alice, order(alice, f"A heron takes off {LONG}"))
+        expect(page.get_by_role("button", name="1 new")).to_be_visible()
+        page.wait_for_timeout(5_000)  # two more answers
+        expect(last.get_by_text(prompt)).to_be_visible()
+        assert last.bounding_box() == pytest.approx(place, abs=1)
+        id = (last.get_attribute("id") or "").removeprefix("job-")
+        assert alice.patch(f"/api/v1/video-jobs/{id}", json={"private": True}).ok
+        expect(page.get_by_text(prompt)).to_have_count(0, timeout=5_000)
+
+
+class TestPlayingVideo:
+    def test_private_video_that_plays_in_a_hidden_tab_leaves_within_five_seconds(self, show, alice):
+        """Although the tab is hidden, viewers hear it, or see it as a picture-in-picture."""
+        id = make(alice, "A private stork")
+        page = show(f"{MONITOR}?status=SUCCEEDED", tolerate="404")
+        play(page, id)
+        hide(page, True)
+        assert alice.patch(f"/api/v1/video-jobs/{id}", json={"private": True}).ok
+        expect(card(page, id).locator("video")).to_have_count(0, timeout=5_000)
+
+    def test_video_that_is_no_longer_public_leaves_within_five_seconds(self, show, studio, alice):
+        """One whose job is only too old for the list plays on until it is paused."""
+        prompts = ("A private otter", "A deleted otter", "A heron", "A removed owl", "A lynx")
+        private, deleted, removed, removed_and_old, old = ids = [make(alice, p) for p in prompts]
+        page = show(tolerate="404")
+        for id in ids:
+            video = play(page, id)
+        for id in (removed_and_old, old):
+            age(studio, id)
         with not_reloaded(page):
-            assert alice.delete(f"/api/v1/video-jobs/{id}/video").status_code == 200
-            expect(card(page, id).get_by_text("Video removed", exact=True)).to_be_visible(
-                timeout=5_000
-            )
-        expect(card(page, id).locator("video")).to_have_count(0)
-        screenshot(page, f"monitor-removed-{width}-{'dark' if dark else 'light'}", whole=False)
+            assert alice.patch(f"/api/v1/video-jobs/{private}", json={"private": True}).ok
+            assert alice.delete(f"/api/v1/video-jobs/{deleted}").status_code == 204
+            for id in (removed, removed_and_old):
+                assert alice.delete(f"/api/v1/video-jobs/{id}/video").status_code == 200
+            videos = ", ".join(f"#job-{id} video" for id in ids if id != old)
+            expect(page.locator(videos)).to_have_count(0, timeout=5_000)
+        for prompt in ("A private otter", "A deleted otter", "A removed owl"):
+            expect(page.get_by_text(prompt)).to_have_count(0)
+        expect(card(page, removed).get_by_text("Video removed", exact=True)).to_be_visible()
+        screenshot(page, "monitor-removed", whole=False)
+        page.wait_for_timeout(5_000)
+        assert video.evaluate("video => video === first && !video.paused")
+        assert page.evaluate("disturbed") == []
+        expect(card(page, old).get_by_text("A lynx")).to_be_visible()
+        video.evaluate("video => video.pause()")
+        expect(card(page, old)).to_have_count(0)
+
+
+def age(studio: Stack, id: str) -> None:
+    """The job ended two days ago."""
+    change = (
+        "UPDATE jobs_videojob SET created_at = datetime(created_at, '-2 days'),"
+        " completed_at = datetime(completed_at, '-2 days') WHERE id = %s"
+    )
+    studio.sql(change, id.replace("-", ""))

@@ -4,6 +4,7 @@ import pytest
 
 from tokens_ledger import entry_admin, ledger
 from tokens_ledger.models import Entry
+from videostudio.core import formatting
 
 LISTS = ["/admin/tokens_ledger/account/", "/admin/tokens_ledger/entry/"]
 
@@ -47,11 +48,31 @@ class TestAdmin:
         assert sums(written_to="2020-01-01T00:00")["Total"] == "0"
         assert "Choose a period" in boss.get(page, {"q": "ali"}).text
 
+    def test_sums_are_those_of_the_listed_entries(self, boss, alice, bob, new_job):
+        ledger.grant(user=alice, amount=1000, note="")
+        ledger.grant(user=bob, amount=7, note="")
+        new_job("FAILED")
+        page = "/admin/tokens_ledger/entry/"
+        for query in (
+            *(f"account={alice.pk}", f"account__exact={alice.pk}", f"account__in={alice.pk}"),
+            *(f"account={alice.pk}&account={bob.pk}", f"account={bob.pk}&written=day"),
+            *("kind__in=grant,refund", "kind__exact=grant&kind__exact=refund", "kind=charge"),
+            *(
+                f"kind__in=grant&account={alice.pk}",
+                "kind__in=grant&written=hour",
+                "kind__isnull=1",
+            ),
+        ):
+            answer = boss.get(f"{page}?{query}")
+            listed = sum(entry.amount for entry in answer.context["cl"].result_list)
+            assert dict(answer.context["sums"])["Total"] == formatting.signed(listed), query
+        assert "Charge" not in dict(boss.get(f"{page}?kind__in=grant,refund").context["sums"])
+
     def test_sums_of_too_many_entries_are_not_made(self, boss, alice, monkeypatch):
         monkeypatch.setattr(entry_admin, "MOST", 2)
         for _ in range(3):
             ledger.grant(user=alice, amount=1, note="")
-        for query in ({}, {"written": "hour"}):
+        for query in ({}, {"written": "hour"}, {"account__exact": alice.pk}):
             assert boss.get("/admin/tokens_ledger/entry/", query).context["sums"] is None
 
     def test_account_is_found_by_the_users_id(self, boss, alice, bob):

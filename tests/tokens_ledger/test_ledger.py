@@ -8,6 +8,8 @@ from accounts.models import User
 from tokens_ledger import ledger
 from tokens_ledger.models import Account, Entry
 
+pytestmark = pytest.mark.both  # constraints and locks
+
 
 class TestBalance:
     def test_balance_without_an_account_is_zero(self, alice):

@@ -55,6 +55,33 @@ print(json.dumps([outcomes, ledger.balance(user=alice)]))
 """
 
 
+SIMULTANEOUS_CHECKS = """
+import threading
+from django.db import connection, transaction
+from django.utils import timezone
+from accounts.models import User
+from tokens_ledger import account_totals, ledger, reconciliation
+
+alice, bob = (User.objects.create_user(name) for name in ("alice", "bob"))
+ids = [ledger.grant(user=user, amount=10, note="").pk for user in (alice, alice, bob)]
+reconciliation.run(now=timezone.now())  # stores nothing, because no entry is settled
+
+def earlier():
+    account_totals.store(until=ids[0])
+    connection.close()
+
+other = threading.Thread(target=earlier)
+with transaction.atomic():
+    account_totals.store(until=ids[2])
+    other.start()
+    other.join(1)
+other.join()
+ids.append(ledger.grant(user=alice, amount=10, note="").pk)
+account_totals.store(until=ids[3])
+print(account_totals.entries(account=alice.pk), account_totals.by_kind(account=alice.pk)["grant"])
+"""
+
+
 @pytest.mark.live
 class TestRaces:
     def test_concurrent_entries_lose_and_create_no_token(self, stack):
@@ -69,6 +96,11 @@ class TestRaces:
             "AlreadyRefunded": 11,
         }
         assert balance == 50
-        assert "Ledger in order: 1 accounts, 17 entries, sum 50." in (
+        assert "Ledger in order: 1 account, 17 entries, sum 50." in (
             service.manage("check_ledger").stdout
         )
+
+    def test_simultaneous_checks_lose_no_entry_of_the_totals(self, stack):
+        service = stack(webs=0, clusters=0)
+        said = service.manage("shell", "--no-imports", "-c", SIMULTANEOUS_CHECKS)
+        assert said.stdout.split() == ["3", "30"]

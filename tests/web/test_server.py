@@ -15,7 +15,7 @@ from videostudio.web import channel, worker
 from videostudio.web.dispatcher import Dispatcher
 from videostudio.web.worker import Server
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 HELLO = b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -62,6 +62,8 @@ def server():
         over.set()
         loop.join()
         dispatcher.shutdown(1)
+        for channel in list(server.active_channels.values()):
+            channel.abort()
         wasyncore.close_all(sockets)
 
 
@@ -197,6 +199,32 @@ class TestConnection:
         assert "Connection: close" in seen
 
 
+class TestChunks:
+    HEAD = (
+        b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+
+    @pytest.mark.parametrize("size", [100, 5_000, 70_000])
+    def test_chunks_of_usual_sizes_are_read(self, connect, size):
+        chunk = b"%x\r\n%s\r\n" % (size, bytes(size))
+        number = 1_000_000 // size
+        seen = answer(
+            connect(self.HEAD + chunk * number + b"0\r\n\r\n"), str(size * number).encode()
+        )
+        assert seen.startswith("HTTP/1.1 200 OK")
+
+    @pytest.mark.parametrize(
+        ("begin", "part"),
+        [(b"", b"1\r\na\r\n"), (b"1;", b"a"), (b"", b"0"), (b"0\r\n", b"A: b\r\n")],
+        ids=["tiny chunks", "long extension", "long size", "long trailer"],
+    )
+    def test_chunks_with_little_content_are_refused(self, connect, begin, part):
+        """Its parts are slow to read, so a few clients could stop the service."""
+        connection = connect(self.HEAD + begin + part * (40_000 // len(part)))
+        assert answer(connection).startswith("HTTP/1.1 400 Bad Request")
+
+
 class TestPipelining:
     """A hundred requests sent at once whose answers nobody reads stopped the whole service."""
 
@@ -225,6 +253,8 @@ class TestInvalidHead:
             post("-1"),
             post("5x"),
             HELLO.replace(b"/hello", b"http://["),
+            HELLO.replace(b"Host:", b"X:" + 8_000 * b" " + b"x\r\nHost:"),
+            HELLO.replace(b"Host:", b"X:" + 95 * (b"\r\n" + 600 * b" ") + b"x\r\nHost:"),
         ],
         ids=lambda head: head[:25].decode(),
     )
@@ -233,6 +263,14 @@ class TestInvalidHead:
         assert seen.startswith("HTTP/1.1 400 Bad Request")
         assert "Connection: close" in seen
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+class TestLongHeader:
+    @pytest.mark.parametrize(("length", "status"), [(8_000, 200), (9_000, 431)])
+    def test_one_header_of_nine_kilobytes_is_refused(self, connect, length, status):
+        """Django takes a second for a Content-Type of 60,000 semicolons."""
+        head = HELLO.replace(b"Host:", b"Content-Type: " + length * b";" + b"\r\nHost:")
+        assert answer(connect(head)).startswith(f"HTTP/1.1 {status}")
 
 
 class TestAnswerBeforeTheBody:

@@ -2,8 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 
-from tokens_ledger.api.serializers import EntriesQuerySerializer, EntriesSerializer
-from videostudio.core.api.openapi import UNAUTHORIZED, answer, at_fault
+from tokens_ledger.api.serializers import EntriesSerializer
+from videostudio.core.api.openapi import answer, at_fault
 
 ENTRY = {
     "id": 12,
@@ -15,24 +15,19 @@ ENTRY = {
     "createdAt": "2026-01-15T10:30:00Z",
 }
 BAD_LIMIT = at_fault(
-    "The query is invalid.",
-    code="invalid",
-    faults=[("limit", "Limit must be a whole number from 1 to 100", "max_value")],
+    "The query is invalid.", ("limit", "Limit must be a whole number from 1 to 100", "max_value")
 )
 
 entries = extend_schema(
     operation_id="listTokenEntries",
     summary="List the entries of your balance",
     description="Grants, charges, refunds and adjustments, newest first. Nobody can change them.",
-    parameters=[EntriesQuerySerializer],
     responses={
         200: answer(
             EntriesSerializer,
             "A page of your entries.",
             {"entries": [ENTRY], "total": 2, "nextCursor": "WyIxMiIsMl0", "hasMore": True},
-            "A charge, and more",
         ),
         400: BAD_LIMIT,
-        401: UNAUTHORIZED,
     },
 )

@@ -12,11 +12,10 @@ class EntriesQuerySerializer(PageSerializer):
     kind = ChoicesField(
         "Kind",
         Entry.Kind.values,
-        fold=str.lower,
         required=False,
         help_text="One or several kinds, separated by commas: `charge,refund`.",
     )
-    after = CursorField(int, required=False, help_text="The `nextCursor` of the page before.")
+    after = CursorField(int, required=False, help_text="The `nextCursor` of the previous page.")
 
 
 @extend_schema_serializer(component_name="LedgerEntry")

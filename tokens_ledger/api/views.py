@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from tokens_ledger import entry_counts
+from tokens_ledger import account_totals
 from tokens_ledger.api import schema
 from tokens_ledger.api.serializers import EntriesQuerySerializer, EntriesSerializer
 from tokens_ledger.models import Entry
@@ -29,9 +29,9 @@ class EntriesViewSet(StrictView, ViewSet):
         after: Cursor | None = self.query.get("after")
         total = after.total if after else None
         if total is None and filters:
-            total = entries.count()  # once: the cursor takes it to the next pages
+            total = entries.count()  # once: the cursor carries it to the next pages
         elif total is None:
-            total = entry_counts.total(account=request.user.pk)
+            total = account_totals.entries(account=request.user.pk)
         rest = entries.filter(id__lt=after.position[0]) if after else entries
         found = list(rest[offset : offset + limit + 1])
         more = len(found) > limit

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, cast
 from unicodedata import category
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -22,20 +23,30 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 from django.utils.text import capfirst
 
+from videostudio.core import active_filters
+
+MAX_NAMED = 3  # users in the name of an exported file
 FORMULA = "=+-@\t\r\n＝＋－＠"
 LOOKUPS = ("", "exact", "in", "gte", "lt", "isnull")
-NONSENSE = (DisallowedModelAdminLookup, ValidationError, ValueError, OverflowError, DataError)
+INVALID_LOOKUPS = (
+    DisallowedModelAdminLookup,
+    ValidationError,
+    ValueError,
+    OverflowError,
+    DataError,
+)
 
 
 class CappedPaginator(Paginator):
-    """Counts at most MOST rows, so that no page scans a large table.
+    """Counts at most MAX_COUNT rows, so that no page scans a large table.
 
     If all rows fit on the first page, one query gets both the rows and their number.
     """
 
-    MOST = 5_000
+    MAX_COUNT = 5_000
 
     @cached_property
     def first_rows(self) -> list[Any]:
@@ -45,11 +56,11 @@ class CappedPaginator(Paginator):
     def count(self) -> int:
         if len(self.first_rows) <= self.per_page:
             return len(self.first_rows)
-        return cast(QuerySet, self.object_list).order_by()[: self.MOST].count()
+        return cast(QuerySet, self.object_list).order_by()[: self.MAX_COUNT].count()
 
     @property
     def is_cut(self) -> bool:
-        return self.count >= self.MOST
+        return self.count >= self.MAX_COUNT
 
     def rows(self, number: int) -> list[Any]:
         """The rows of a page. Raises InvalidPage if there is no such page."""
@@ -61,7 +72,7 @@ class CappedChangeList(ChangeList):
     """A list whose paginator caches the rows of the first page."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet:
-        with _nonsense_leads_back():
+        with _redirecting_invalid_lookups():
             return super().get_queryset(request, exclude_parameters)
 
     def get_ordering_field(self, field_name: Any) -> Any:
@@ -70,17 +81,17 @@ class CappedChangeList(ChangeList):
         return super().get_ordering_field(field_name) if can else None
 
     def get_results(self, request: HttpRequest) -> None:
-        with _nonsense_leads_back():
+        with _redirecting_invalid_lookups():
             super().get_results(request)
             self.result_list = self.paginator.rows(self.page_num if self.multi_page else 1)
 
 
 @contextmanager
-def _nonsense_leads_back() -> Iterator[None]:
+def _redirecting_invalid_lookups() -> Iterator[None]:
     """For invalid values, such as the year 0 or a NUL, Django redirects to the unfiltered list."""
     try:
         yield
-    except NONSENSE as error:
+    except INVALID_LOOKUPS as error:
         raise IncorrectLookupParameters(error) from error
 
 
@@ -92,7 +103,7 @@ class CappedModelAdmin(admin.ModelAdmin):
     paginator = CappedPaginator
     list_per_page = 50
     list_max_show_all = 0
-    extra_lookups: tuple[str, ...] = ()  # fields that links from other pages filter by
+    extra_lookups: tuple[str, ...] = ()  # fields with a user's id, which links filter by
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return CappedChangeList
@@ -100,20 +111,32 @@ class CappedModelAdmin(admin.ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """A search with one result leads to that result."""
-        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        """A search with one result leads to that result, unless the URL names a page of the list.
+
+        On the result's page, the link back to the list names one.
+        """
+        of = ", ".join(self.users_in(request))
+        name = capfirst(self.opts.verbose_name_plural)
+        title = {"title": f"{name} of {of}" if of else name}
         response = super().changelist_view(request, title | (extra_context or {}))
-        found = getattr(response, "context_data", {}).get("cl") if request.method == "GET" else None
+        if request.method != "GET" or PAGE_VAR in request.GET:
+            return response
+        found = getattr(response, "context_data", {}).get("cl")
         if found and found.query and found.result_count == 1 and not found.is_popup:
-            return redirect(found.url_for_result(found.result_list[0]))
+            back = urlencode({"_changelist_filters": f"{request.GET.urlencode()}&{PAGE_VAR}=1"})
+            return redirect(f"{found.url_for_result(found.result_list[0])}?{back}")
         return response
+
+    def users_in(self, request: HttpRequest) -> list[str]:
+        """The names of the users that the URL filters by."""
+        return active_filters.users(dict(request.GET.lists()), self.extra_lookups)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow its own filters and links only: `?token__startswith=…` could reveal a token."""
         field, _, how = lookup.partition("__")
-        return how in LOOKUPS and field in self._asked_for_by(request)
+        return how in LOOKUPS and field in self._fields_to_filter_by(request)
 
-    def _asked_for_by(self, request: HttpRequest) -> Iterator[str]:
+    def _fields_to_filter_by(self, request: HttpRequest) -> Iterator[str]:
         yield from self.extra_lookups
         each: Any
         for each in self.get_list_filter(request):
@@ -147,9 +170,13 @@ class ReadOnlyAdmin(CappedModelAdmin):
 
 
 def export(
-    request: HttpRequest, rows: QuerySet, columns: dict[str, Callable[[Any], object]]
+    request: HttpRequest,
+    rows: QuerySet,
+    columns: dict[str, Callable[[Any], object]],
+    users: list[str],
 ) -> StreamingHttpResponse:
     """Stream `rows` as a CSV file; `columns` maps names to functions of the row.
+    The file's name contains the names of `users`.
 
     The admin log records the person, the number of rows and the filters. It does not record the
     words of a search, because a name among them would outlive the deletion of the account.
@@ -180,14 +207,17 @@ def export(
         lines(),
         content_type="text/csv; charset=utf-8",
         headers={
-            "Content-Disposition": f'attachment; filename="{_file_name(request, name)}.csv"',
+            "Content-Disposition": content_disposition_header(
+                as_attachment=True, filename=_file_name(request, name, users)
+            )
+            or "",
             "X-Content-Type-Options": "nosniff",
         },
     )
 
 
-def _file_name(request: HttpRequest, name: str) -> str:
-    """With the days of the filter by period or, without one, the day of the export."""
+def _file_name(request: HttpRequest, name: str, users: list[str]) -> str:
+    """With the users' names and the days of the filter by period; without one, today."""
     days = [
         f"{word}-{found[0]}"
         for word in ("from", "to")
@@ -195,7 +225,8 @@ def _file_name(request: HttpRequest, name: str) -> str:
         if key.endswith(f"_{word}")
         and (found := re.match(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII))
     ]
-    return "-".join([name.replace(" ", "-"), *(days or [f"{timezone.now():%Y-%m-%d}"])])
+    parts = [name, *users[:MAX_NAMED], *(days or [f"{timezone.now():%Y-%m-%d}"])]
+    return "-".join(re.sub(r"[^\w.@+]+", "-", part) for part in parts) + ".csv"
 
 
 class Echo:

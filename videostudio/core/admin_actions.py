@@ -21,6 +21,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from videostudio.core.admin_forms import ReasonForm, SingleUseForm
+from videostudio.core.admin_preview import PreviewRow, preview
 
 MAX_OBJECTS = 500  # per form; each object in its own transaction
 CONFIRMED = "post"  # the field of Django's confirmation page for "delete_selected"
@@ -34,10 +35,6 @@ class FormSentBefore(Exception):
     pass
 
 
-def _accept_all(objects: list[Any]) -> list[str]:
-    return [""] * len(objects)
-
-
 @dataclass(frozen=True)
 class ConfirmedAction:
     """An action of staff on an object, and its preview.
@@ -45,12 +42,15 @@ class ConfirmedAction:
     `execute(object, actor, answers)` acts on one object and returns what was done. It raises
     ActionRefused, or ValidationError if an answer in the form is wrong.
 
-    For the preview, `refusal_reasons` returns why each object would be skipped, "" if it would not.
-    The check reads the given rows only. `summary` is a sentence about the object without its
-    subject and full stop. `token_change` is the number of tokens that its owner would receive.
-    `button` returns what the button of the form says, for the number of objects and the sum of
-    their token changes; by default `label`. `reasons` are offered, beside any other text.
-    `log_message` is formatted with `label`, `done` and the form's answers.
+    For the preview, `refusal` returns why an object would be skipped, "" if it would not, from its
+    row alone; `refusal_reasons(objects, actor)` does so for many objects, if that needs a query or
+    the actor. `summary` is a sentence about the object without its subject and full stop.
+    `token_change` is the number of tokens that its owner would receive, and `tokens_left(actor)`
+    how many all owners together may receive; None if there is no limit. `button` returns what the
+    button of the form says, for the number of objects and the sum of their token changes; by
+    default `label`. `in_list` is the action's name in the list, by default `label` and "selected"
+    with the name of the objects. `reasons` are offered, beside any other text. `log_message` is
+    formatted with `label`, `done` and the form's answers.
     """
 
     name: str
@@ -59,23 +59,24 @@ class ConfirmedAction:
     execute: Callable[[Any, Any, dict[str, Any]], str]
     intro: str = ""
     form: type[ReasonForm] = ReasonForm
-    refusal_reasons: Callable[[list[Any]], list[str]] = _accept_all
+    refusal: Callable[[Any], str] = lambda obj: ""
+    refusal_reasons: Callable[[list[Any], Any], list[str]] | None = None
     summary: Callable[[Any], str] = lambda obj: ""
     token_change: Callable[[Any], int] = lambda obj: 0
+    tokens_left: Callable[[Any], int | None] = lambda actor: None
     button: Callable[[int, int], str] | None = None
+    in_list: str = ""
     reasons: tuple[str, ...] = ()
     log_message: str = "{label}: {done} Reason: {reason}"
     log_object: Callable[[Any], Any] = lambda obj: obj
 
+    def refusals(self, objects: list[Any], actor: Any) -> list[str]:
+        if self.refusal_reasons:
+            return self.refusal_reasons(objects, actor)
+        return [self.refusal(obj) for obj in objects]
+
     def is_available(self, obj: Any, user: Any) -> bool:
-        return user.has_perm(self.permission) and self.refusal_reasons([obj]) == [""]
-
-
-class PreviewRow(NamedTuple):
-    object: Any
-    refusal: str
-    summary: str
-    token_change: int
+        return user.has_perm(self.permission) and self.refusals([obj], user) == [""]
 
 
 class Result(NamedTuple):
@@ -88,24 +89,14 @@ class Result(NamedTuple):
 class Selection:
     """The selected objects by primary key, None for a deleted one.
 
-    `left_out` objects exceed MAX_OBJECTS. `page_of` is the object on whose page the action was
-    chosen; None in a list.
+    `is_cut`: more than MAX_OBJECTS were selected. `page_of` is the object with the button; None in
+    a list.
     """
 
     objects: dict[Any, Any]
-    left_out: int
+    is_cut: bool
     back: str
     page_of: Any = None
-
-
-def _preview(action: ConfirmedAction, selection: Selection) -> list[PreviewRow]:
-    objects = [obj for obj in selection.objects.values() if obj]
-    return [
-        PreviewRow(obj, reason, "", 0)
-        if reason
-        else PreviewRow(obj, "", action.summary(obj), action.token_change(obj))
-        for obj, reason in zip(objects, action.refusal_reasons(objects), strict=True)
-    ]
 
 
 def _with_details(summary: str, lines: list[str]) -> str:
@@ -129,12 +120,22 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             action.name: (
                 partial(ConfirmedActionsMixin.act_on_selected, action=action),
                 action.name,
-                f"{action.label} selected {self.objects_name}",
+                action.in_list or f"{action.label} selected {self.objects_name}",
             )
             for action in self.confirmed_actions
             if request.user.has_perm(action.permission)
         }
         return ours | stock
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """With `actions`, for the buttons."""
+        if obj := context["original"]:
+            context["actions"] = [
+                each for each in self.confirmed_actions if each.is_available(obj, request.user)
+            ]
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.act_on_object)
@@ -161,12 +162,9 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             raise PermissionDenied
         obj = get_object_or_404(self.get_queryset(request), pk=pk)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[pk])
-        kept: dict[str, Any] = {
-            "preserved_filters": self.get_preserved_filters(request),
-            "opts": self.opts,
-        }
-        back = add_preserved_filters(kept, back)
-        selection = Selection(objects={pk: obj}, left_out=0, back=back, page_of=obj)
+        filters: dict[str, Any] = {"preserved_filters": self.get_preserved_filters(request)}
+        back = add_preserved_filters(filters | {"opts": self.opts}, back)
+        selection = Selection(objects={pk: obj}, is_cut=False, back=back, page_of=obj)
         return self._respond(request, action, selection, confirmed=request.method == "POST")
 
     def _selection(self, request: HttpRequest, queryset: QuerySet) -> Selection:
@@ -181,7 +179,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
         by_pk = {obj.pk: obj for obj in found}
         return Selection(
             objects={pk: by_pk.get(pk) for pk in chosen[:MAX_OBJECTS]},
-            left_out=len(chosen[MAX_OBJECTS:]),
+            is_cut=len(chosen) > MAX_OBJECTS,
             back=request.get_full_path(),
         )
 
@@ -207,30 +205,32 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
     def _confirmation_page(
         self, request: HttpRequest, action: ConfirmedAction, selection: Selection, form: ReasonForm
     ) -> TemplateResponse:
-        rows = _preview(action, selection)
-        possible = [row for row in rows if not row.refusal]
-        change = sum(row.token_change for row in possible)
+        rows = preview([obj for obj in selection.objects.values() if obj], action, request.user)
+        possible = sum(not row.refusal for row in rows)
+        change = sum(row.token_change for row in rows)
         context = self.admin_site.each_context(request) | {
             "title": action.label,
             "action": action,
             "object": selection.page_of,
             "form": form,
             "rows": rows,
-            "possible": len(possible),
-            "button": action.button(len(possible), change) if action.button else action.label,
+            "possible": possible,
+            "button": action.button(possible, change) if action.button else action.label,
             "deleted": len(selection.objects) - len(rows),
-            "left_out": selection.left_out,
+            "is_cut": selection.is_cut,
             "back": selection.back,
             "preserved_filters": self.get_preserved_filters(request),
             "objects_name": self.objects_name,
             "opts": self.opts,
-            **self.get_preview_context(rows),
+            **self.get_preview_context(action, request.user, rows),
         }
         names = [f"admin/{self.opts.app_label}/{self.opts.model_name}/confirm_action.html",
                  "admin/confirm_action.html"]  # fmt: skip
         return TemplateResponse(request, names, context)
 
-    def get_preview_context(self, rows: list[PreviewRow]) -> dict[str, Any]:
+    def get_preview_context(
+        self, action: ConfirmedAction, actor: Any, rows: list[PreviewRow]
+    ) -> dict[str, Any]:
         """Additional context for the preview, such as `balances`."""
         return {}
 
@@ -245,7 +245,7 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
             messages.warning(request, "This form was already sent: nothing was done a second time.")
         except ValidationError as error:
             form.add_error(None, error)
-        self._report(request, action, results, selection.left_out)
+        self._report(request, action, results, selection.is_cut)
 
     def _execute(
         self, request: HttpRequest, action: ConfirmedAction, pk: Any, obj: Any, form: ReasonForm
@@ -265,14 +265,14 @@ class ConfirmedActionsMixin(admin.ModelAdmin):
         return Result(obj, True, done)
 
     def _report(
-        self, request: HttpRequest, action: ConfirmedAction, results: list[Result], left_out: int
+        self, request: HttpRequest, action: ConfirmedAction, results: list[Result], is_cut: bool
     ) -> None:
-        """The result or, of several objects, one line with the results to open."""
-        if left_out:
+        """The result; for several objects, one line that opens to the results."""
+        if is_cut:
             messages.warning(
                 request,
-                f"One form handles {MAX_OBJECTS} {self.objects_name}: {left_out} more were chosen. "
-                "Nothing was done to them. Repeat the action for them.",
+                f"You selected more {self.objects_name} than one form handles. Nothing was done to "
+                "the others: narrow the list by a filter, and repeat the action.",
             )
         if not results:
             return

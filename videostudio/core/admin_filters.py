@@ -52,6 +52,16 @@ class PeriodFilter(admin.SimpleListFilter):
             queryset = queryset.filter(created_at__lt=end)
         return queryset
 
+    def in_words(self) -> list[str]:
+        """The chosen period and the moments; empty if the filter is not active."""
+        period = PERIODS.get(self.value() or "")
+        start, end = (
+            text.replace("T", " ") if _moment(text) else "" for text in (self.start, self.end)
+        )
+        moments = f"{start} to {end}" if start and end else start and f"from {start}"
+        moments = moments or (end and f"until {end}")
+        return [text for text in (period and period[0], moments) if text]
+
     def choices(self, changelist: Any) -> Iterator[Any]:
         yield from super().choices(changelist)
         self.rest = [

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 
 MAX_REASON_LENGTH = 500
 FORM_LIFETIME_SECONDS = 24 * 3600
+JOINERS = "\u200c\u200d"  # within Persian words and emoji
 
 
 class ReasonForm(forms.Form):
@@ -24,9 +25,10 @@ class ReasonForm(forms.Form):
         self.fields["reason"].help_text = self.reason_help_text
 
     def clean_reason(self) -> str:
-        """Remove invisible characters: alone they are no reason, and some reverse the text."""
+        """Remove invisible characters: they make an empty reason, and some reverse the text."""
         given = self.cleaned_data["reason"].replace("\t", " ")
-        reason = "".join(s for s in given if s == "\n" or category(s) not in ("Cc", "Cf")).strip()
+        visible = (s for s in given if s in "\n" + JOINERS or category(s) not in ("Cc", "Cf"))
+        reason = "".join(visible).strip().strip(JOINERS).strip()
         if not reason:
             raise ValidationError(self.fields["reason"].error_messages["required"])
         return reason

@@ -41,13 +41,13 @@ class CompiledQuery:
         rows = self.rows(**values)
         if not rows:
             return None
-        model = self._compiled[0].model
+        model = self._compiled[0].query.model
         names = [field.attname for field in model._meta.concrete_fields]
         return model.from_db(DEFAULT_DB_ALIAS, names, rows[0])
 
     def rows(self, **values: Any) -> Sequence[Sequence[Any]]:
         """All rows, as `values_list` returns them."""
-        _, compiler, sql, params, converters = self._compiled
+        compiler, sql, params, converters = self._compiled
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             bound = [each.bind(values) if isinstance(each, Param) else each for each in params]
             cursor.execute(sql, bound)
@@ -56,8 +56,7 @@ class CompiledQuery:
 
     @cached_property
     def _compiled(self) -> tuple[Any, ...]:
-        queryset = self.build()
-        compiler = queryset.query.get_compiler(connection=connection)
+        compiler = self.build().query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
         converters = compiler.get_converters([column for column, *_ in compiler.select])
-        return queryset, compiler, sql, params, converters
+        return compiler, sql, params, converters

@@ -26,6 +26,16 @@ def between(minimum: int, maximum: int) -> Any:
     return validate.Range(minimum, maximum, error=f"must be {minimum:,} to {maximum:,}")
 
 
+def like(example: str, pattern: str) -> Any:
+    """Empty, or a text that begins with `pattern`."""
+    return validate.Regexp(rf"^$|^(?:{pattern})", error=f"must look like {example}")
+
+
+def one_of(*values: str) -> Any:
+    *others, last = [value for value in values if value]
+    return validate.OneOf(values, error=f"must be {', '.join(others)} or {last}")
+
+
 def a_rate() -> Any:
     return validate.Regexp(r"^[1-9]\d*/(s|sec|m|min|h|hour|d|day)$", error="must look like 20/min")
 
@@ -94,7 +104,7 @@ def hosts(value: str) -> list[str]:
 
 
 def _is_origin(name: str) -> bool:
-    """Whether a browser can send it: with no path, and with a port only where it is not default."""
+    """Whether a browser can send it: without a path, and without the default port."""
     if not ORIGIN.fullmatch(name):
         return False
     port = re.search(r":(\d+)$", name)

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -48,14 +49,13 @@ def exact(at: datetime) -> str:
 
 def moment(at: datetime | None) -> str:
     """ "30 Nov 2026, 15:21:00", as in the admin's own columns, with the zone in the tooltip."""
-    if at is None:
-        return ""
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        at.isoformat(),
-        exact(at),
-        date_format(at, "DATETIME_FORMAT"),
-    )
+    return time_element(at, date_format(at, "DATETIME_FORMAT")) if at else ""
+
+
+def time_element(at: datetime, text: str) -> SafeString:
+    """`text` as HTML, with the exact time in the tooltip."""
+    element = '<time datetime="{}" title="{}">{}</time>'
+    return format_html(element, at.isoformat(), exact(at), text)
 
 
 def since(at: datetime) -> str:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from django.contrib.admindocs.views import simplify_regex
 from django.http import HttpRequest, HttpResponseBase
 
-from videostudio.core.process_metrics import counter, harmless, histogram
+from videostudio.core.process_metrics import counter, histogram, log_errors
 
 METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 OTHER, NO_ROUTE = "other", "none"
@@ -15,14 +15,14 @@ BUCKETS = (0.025, 0.1, 0.5, 1, 5)  # seconds; few, because each route and method
 requests = counter("http_requests", "Answered HTTP requests", "method", "route", "status")
 durations = histogram(
     "http_request_duration_seconds",
-    "From the whole request to the begin of the answer",
+    "From the complete request to the beginning of the response",
     *("method", "route"),
     buckets=BUCKETS,
 )
 errors = counter("api_errors", "Errors of the API by `code`", "method", "route", "code")
 
 
-@harmless()
+@log_errors()
 def observe(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
     method = request.method if request.method in METHODS else OTHER
     route = _route(request)
@@ -32,7 +32,7 @@ def observe(request: HttpRequest, response: HttpResponseBase, seconds: float) ->
         errors.labels(method, route, code).inc()
 
 
-@harmless()
+@log_errors()
 def refused_by_server(status: int) -> None:
     """A request that did not reach Django."""
     requests.labels(OTHER, NO_ROUTE, status).inc()

@@ -8,15 +8,16 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.handlers.exception import convert_exception_to_response
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import resolve
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
+from django.utils.log import log_response
 
 from videostudio.core import http_metrics
 from videostudio.core.api.errors import is_api, json_error
+from videostudio.core.database_errors import DATABASE_DOWN
 from videostudio.core.logs import request_id
 
 logger = logging.getLogger("videostudio.requests")
@@ -24,7 +25,6 @@ logger = logging.getLogger("videostudio.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 API_PATH = re.compile(r"/(api/v1/(video-jobs|video-models|tokens)|v1/videos)(/|\Z)")
 PROBES = ("/healthz", "/readyz")
-DATABASE_DOWN = (OperationalError, InterfaceError)
 RETRY_AFTER = {"Retry-After": "5"}  # seconds
 SLOW_SECONDS = 1.0
 
@@ -109,13 +109,17 @@ class DatabaseUnavailableMiddleware:
 
 def database_unavailable(request: HttpRequest, exception: Exception) -> HttpResponse:
     """JSON under /api/ and /v1/, else a page."""
-    logger.error("the database does not respond", exc_info=exception)
     if is_api(request):
         detail = "The service is not available at the moment. Please try again."
-        return json_error(request, 503, detail, "unavailable", RETRY_AFTER)
-    # Without the request: a context processor would read the user from the database.
-    page = render_to_string("503.html", {"reload": request.method in ("GET", "HEAD")})
-    return HttpResponse(page, status=503, headers=RETRY_AFTER)
+        response: HttpResponse = json_error(request, 503, detail, "unavailable", RETRY_AFTER)
+    else:
+        # Without the request: a context processor would read the user from the database.
+        page = render_to_string("503.html", {"reload": request.method in ("GET", "HEAD")})
+        response = HttpResponse(page, status=503, headers=RETRY_AFTER)
+    # Django itself logs only a response that has not been logged.
+    message = "the database does not respond"
+    log_response(message, response=response, request=request, logger=logger, exception=exception)
+    return response
 
 
 def api_bypass_middleware(

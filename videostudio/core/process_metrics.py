@@ -66,8 +66,8 @@ def remove_unused() -> None:
 
 
 @contextmanager
-def harmless() -> Iterator[None]:
-    """For all that counts: an error is logged and does not affect the caller.
+def log_errors() -> Iterator[None]:
+    """Log an error of the code that counts, and go on without it.
 
     Otherwise the answer to a paid call could be lost because a folder was deleted.
     """
@@ -153,7 +153,7 @@ slot.is_needed = True
 
 def _value(*arguments: Any, **named: Any) -> Any:
     """A value in the files, or in memory if there is no slot."""
-    with harmless():
+    with log_errors():
         if slot() >= 0:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder())  # read by prometheus_client
             return _SharedValue(*arguments, **named)

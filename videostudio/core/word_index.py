@@ -32,7 +32,7 @@ VALID = """
     SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE relname = ANY(%s) AND indisvalid
 """
-REMEMBERED_SECONDS = 60
+CACHE_SECONDS = 60
 
 
 def create() -> str:
@@ -42,12 +42,11 @@ def create() -> str:
     """
     if connection.vendor != "postgresql":
         return "only PostgreSQL has them"
-    if not _is_installed():
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-        except Error as error:
-            return str(error).strip()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    except Error as error:
+        return str(error).strip()
     if missing := _missing():
         with connection.cursor() as cursor:
             for name in missing:
@@ -71,14 +70,8 @@ def exists() -> bool:
     """Whether words are found by index. A process remembers the answer for a minute."""
     if connection.vendor != "postgresql":
         return False
-    missing = caches["local"].get_or_set("missing-word-indexes", _missing, REMEMBERED_SECONDS)
+    missing = caches["local"].get_or_set("missing-word-indexes", _missing, CACHE_SECONDS)
     return not missing
-
-
-def _is_installed() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'")
-        return cursor.fetchone() == (1,)
 
 
 def _missing() -> list[str]:

@@ -77,19 +77,21 @@ class Channel(HTTPChannel):
                 return False
             while data:
                 if self.request is None:
+                    # waitress skips blank lines one by one, and copies what follows each of them.
+                    if not (data := data.lstrip()):
+                        break
                     self.request = self.parser_class(self.adj)
                 request = self.request
                 taken = request.received(data)
                 data = data[taken:]
                 if request.completed:
                     self.request, self.sent_continue = None, False
-                    if not request.empty:
-                        if data.strip(b"\r\n"):
-                            request.headers["CONNECTION"] = "close"
-                        self.requests.append(request)
-                        self.server.add_task(self)
-                        return True
-                elif request.expect_continue and request.headers_finished:
+                    if data.strip(b"\r\n"):
+                        request.headers["CONNECTION"] = "close"
+                    self.requests.append(request)
+                    self.server.add_task(self)
+                    return True
+                if request.expect_continue and request.headers_finished:
                     if not self.sent_continue:
                         self.send_continue()
                 elif not taken:

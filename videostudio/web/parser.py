@@ -1,5 +1,6 @@
 """The limits of a request's head, and which bodies are received before Django is called."""
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,20 @@ from videostudio.core.api.openai_form import is_openai
 
 MAX_LINE_BYTES = 4_094
 MAX_HEADERS = 100
+# Django parses some headers in quadratic time: a Content-Type of 60 kB takes up to a second.
+MAX_HEADER_BYTES = 8_190  # with its name
 MAX_HEAD_BYTES = 65_536
+# waitress takes quadratic time for blanks at the beginning of a header. A line that continues a
+# header could hold more of them; RFC 9112, 5.2, allows to refuse it.
+SLOW_HEADER = re.compile(rb":[ \t]{100}|\r\n[ \t]")
 MAX_BODY_BYTES = 60_000_000
 # A larger body needs a login, which Django checks before it reads the body.
 MAX_ANONYMOUS_BODY_BYTES = 1_000_000
+# waitress copies the rest of the data for each chunk of a body, and in each call what it has of an
+# incomplete chunk size, extension or trailer. So it gets little data at a time, and tiny chunks are
+# refused.
+CHUNKED_BYTES = 4_096  # for one call
+FRAMING_BYTES = 8_192  # of all chunks, beside a sixteenth of the body
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class Parser(HTTPRequestParser):
     chunked: bool
     path: str
     content_length: int
+    body_rcv: Any
 
     def __init__(self, adjustments: Any) -> None:
         super().__init__(adjustments)
@@ -41,6 +53,9 @@ class Parser(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         if not self.headers_finished and len(self.start) <= MAX_LINE_BYTES:
             self.start += data[: MAX_LINE_BYTES + 2 - len(self.start)]
+        chunks = self.body_rcv if self.chunked else None
+        if chunks is not None:
+            data = data[:CHUNKED_BYTES]
         try:
             consumed: int = super().received(data)
         except OSError:  # the folder for temporary files is full
@@ -48,13 +63,17 @@ class Parser(HTTPRequestParser):
             return len(data)
         if not self.completed and not self.headers_finished and self._line_is_too_long():
             self._refuse(414)
+        if not self.completed and chunks is not None and self._framing_is_too_long(len(chunks)):
+            self._refuse(400)
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         if self._line_is_too_long():
             self._refuse(414)
-        elif header_plus.count(b"\r\n") > MAX_HEADERS + 2:
+        elif _has_too_many_or_long(header_plus.split(b"\r\n")):
             self._refuse(431)
+        elif SLOW_HEADER.search(header_plus):
+            self._refuse(400)
         else:
             try:
                 super().parse_header(header_plus)
@@ -80,5 +99,13 @@ class Parser(HTTPRequestParser):
     def _refuse(self, status: int) -> None:
         self.error, self.completed = Refusal(status), True
 
+    def _framing_is_too_long(self, content_bytes: int) -> bool:
+        return self.body_bytes_received - content_bytes > FRAMING_BYTES + content_bytes // 16
+
     def _line_is_too_long(self) -> bool:
         return len(self.start) > MAX_LINE_BYTES and b"\r\n" not in self.start
+
+
+def _has_too_many_or_long(lines: list[bytes]) -> bool:
+    """Two of the lines are empty, and one is the request line."""
+    return len(lines) > MAX_HEADERS + 3 or max(map(len, lines)) > MAX_HEADER_BYTES

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ ERRORS = {  # the reason, and `code` and `detail` as in the API's errors
     431: (
         "Request Header Fields Too Large",
         "headers_too_large",
-        "The headers must be at most 100, and 64 kB in all",
+        "The headers must be at most 100, of 8 kB each, and 64 kB in all",
     ),
     500: ("Internal Server Error", "internal", "Something went wrong on our side."),
     501: ("Not Implemented", "malformed", "This Transfer-Encoding is not supported"),
@@ -113,9 +114,10 @@ class RefusalTask(_Task, ErrorTask):
         self.write(body.encode())
 
     def _path(self) -> str:
-        """The begin of the path, as far as it was read."""
+        """The beginning of the path, as far as it was read; the target may be a whole URL."""
         line = self.channel.requests[0].start.lstrip().partition(b"\r\n")[0]
         target = line.partition(b" ")[2].partition(b" ")[0]
+        target = re.sub(rb"\Ahttps?://[^/]*", b"", target, count=1, flags=re.IGNORECASE)
         return "/" + target.lstrip(b"/")[:20].decode("latin-1")
 
 

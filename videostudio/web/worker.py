@@ -7,6 +7,7 @@ made the answer. So a slow client uses a socket and a temporary file, but no thr
 
 import os
 import resource
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ MAX_BODIES_BYTES = 2_000_000_000  # of all incomplete bodies, in temporary files
 SEND_BUFFER = (socket.SOL_SOCKET, socket.SO_SNDBUF, 262_144)  # the kernel's, up to 4 MB by default
 FINISH_SECONDS = 25  # for requests that have begun when the process stops
 LINGER_SECONDS = 2  # for requests that are on their way when the process stops
+ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Server(TcpWSGIServer):
@@ -94,7 +96,19 @@ class Server(TcpWSGIServer):
 
 
 class Worker(base.Worker):
-    """A gunicorn worker that serves its sockets with waitress."""
+    """A gunicorn worker that serves its sockets with waitress.
+
+    The master forks as soon as it has made this object. Signals that end the new process are
+    blocked until it handles them: the master's handlers, which it inherits, would lose them.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        _unblock_endings()
 
     def run(self) -> None:
         _allow_open_files(OPEN_FILES)
@@ -150,6 +164,13 @@ class Worker(base.Worker):
                 for channel in channels:
                     channel.will_close = channel.will_close or channel.is_idle()
             self._serve(0.2)
+
+
+def _unblock_endings() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+
+
+os.register_at_fork(after_in_parent=_unblock_endings)
 
 
 def _allow_open_files(number: int) -> None:

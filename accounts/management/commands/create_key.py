@@ -4,8 +4,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from accounts import api_keys
-from accounts.models import ApiKey, User
+from accounts import api_keys, user_names
+from accounts.models import ApiKey
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         expires_in_days: int | None,
         **options: Any,
     ) -> None:
-        user = User.objects.filter(username__iexact=username).first()
+        user = user_names.find(username=username)
         if user is None:
             raise CommandError(f"There is no user {username!r}")
         if not 1 <= len(name.strip()) <= ApiKey.NAME_LENGTH:

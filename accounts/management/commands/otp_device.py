@@ -4,8 +4,7 @@ from typing import Any
 import segno
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import two_factor
-from accounts.models import User
+from accounts import two_factor, user_names
 
 
 class Command(BaseCommand):
@@ -15,7 +14,7 @@ class Command(BaseCommand):
         parser.add_argument("username")
 
     def handle(self, *args: Any, username: str, **options: Any) -> None:
-        user = User.objects.filter(username__iexact=username).first()
+        user = user_names.find(username=username)
         if user is None:
             raise CommandError(f"There is no user {username!r}")
         device = two_factor.new_device(user=user)

@@ -6,17 +6,17 @@ from django.utils import timezone
 from jobs import restores
 
 REPORT = """\
-The newest line in a job's log is of {newest}. What happened later is not in this database.
-{report.held_now} jobs are held now, {report.held} in all: staff run or refund them in the admin \
-(video jobs, filter "held").
+The newest line of all jobs' logs is from {newest}. What happened later is not in this database.
+{report.held_now} jobs were held now, {report.held} in total: staff run or refund them in the \
+admin (video jobs, filter "held").
 {report.in_flight} jobs in flight continue: their videos are fetched from the provider.
-{report.webhooks} webhook events are due: those that were sent before are sent again.
+{report.webhooks} webhook events are due: some of them may be sent a second time.
 Workers may submit jobs."""
 
 
 class Command(BaseCommand):
     help = (
-        "After a restore, before the workers start: holds the jobs that Google might be asked for "
+        "Run it after a restore, before the workers start. Holds the jobs that might be submitted "
         "a second time until staff decide, and lets workers submit the others. Can be repeated."
     )
 

@@ -65,11 +65,11 @@ class Command(BaseCommand):
         key = _api_key("demo")
         reconciliation.run(now=timezone.now())  # else the overview says "never checked" for an hour
         try:
-            with _services(port, _settings(mock=not no_mock)) as services:
+            with _services(port, settings_of_services(mock=not no_mock)) as services:
                 client = Client(f"http://localhost:{port}", self.stdout.write, services)
                 client.wait_until_ready()
                 self._introduce(client.base, users, key)
-                client.use(key)
+                client.http.headers["Authorization"] = f"Bearer {key}"
                 client.make_a_video(mock=not no_mock)
                 client.show_ledger()
                 if not once:
@@ -117,6 +117,9 @@ class Services:
             time.sleep(1)
 
     def stop(self) -> None:
+        # A SIGTERM before honcho has started both makes it fail, and then wait for them for ever.
+        while self.process.poll() is None and self.log.read_bytes().count(b" started (pid=") < 2:
+            time.sleep(0.05)
         self.process.terminate()
         self.process.wait()
 
@@ -145,9 +148,6 @@ class Client:
                 raise CommandError(f"Not ready after {START_SECONDS} seconds: {reason}")
             time.sleep(0.2)
 
-    def use(self, key: str) -> None:
-        self.http.headers["Authorization"] = f"Bearer {key}"
-
     def make_a_video(self, *, mock: bool) -> None:
         order = ORDER | {"mockMode": "true" if mock else "false"}
         files = {"initialImage": ("first.png", _picture())}
@@ -159,7 +159,7 @@ class Client:
         self.say(f"An MP4 of {self._check_download(job):,} bytes:\n  {job['cloudinaryUrl']}")
 
     def show_ledger(self) -> None:
-        self.say("\nThe ledger's last lines:")
+        self.say("\nThe last ledger entries:")
         for entry in reversed(self._call("GET", "tokens/entries?limit=5")["entries"]):
             self.say(
                 f"  {entry['createdAt']}  {entry['kind']:<10} {entry['amount']:>6}"
@@ -206,8 +206,8 @@ class Client:
         return answer.json()
 
 
-def _settings(*, mock: bool) -> dict[str, str]:
-    """Settings for the integration guide's browser client, and for a webhook's receiver on this
+def settings_of_services(*, mock: bool) -> dict[str, str]:
+    """Settings for browser clients that send no `mockMode`, and for a webhook receiver on this
     machine, unless the operator set them.
 
     For real videos `mockMode` stays required, so that no client makes one by accident.

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.text import get_valid_filename
 
+from accounts import user_names
 from accounts.models import User
 from jobs import account_export
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, metavar="FILE", help="default: USERNAME.zip")
 
     def handle(self, *args: Any, username: str, output: Path | None, **options: Any) -> None:
-        user = User.objects.filter(username__iexact=username).first()
+        user = user_names.find(username=username)
         if user is None:
             raise CommandError(f"There is no user {username!r}")
         path = output or Path(get_valid_filename(f"{user}.zip"))

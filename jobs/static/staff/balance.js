@@ -10,8 +10,10 @@ if (amount && balance) {
   amount.closest(".form-row").append(after);
   const show = () => {
     const number = Number(balance.value) + Number(amount.value);
-    const isKnown = amount.value !== "" && Number.isSafeInteger(number);
-    after.textContent = isKnown ? `The balance is then ${number.toLocaleString("en")} tokens.` : "";
+    const tokens = number === 1 ? "token" : "tokens";
+    if (amount.value === "" || !Number.isSafeInteger(number)) after.textContent = "";
+    else if (number < 0) after.textContent = "The balance would be below 0.";
+    else after.textContent = `The balance is then ${number.toLocaleString("en")} ${tokens}.`;
   };
   amount.addEventListener("input", show);
   show();

@@ -5,6 +5,7 @@ const overview = document.getElementById("overview");
 const RENEW_MS = 30_000;
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let charts = [];
+Chart.defaults.locale = "en"; // as the tables
 
 /* The variable's colour as the page shows it: only a real property resolves light-dark(). */
 function colour(name) {
@@ -41,7 +42,7 @@ function draw(figure, animate) {
   const text = colour("body-quiet-color"), line = colour("hairline-color");
   const axis = { stacked, ticks: { color: text }, grid: { color: line } };
   const values = { ...axis, beginAtZero: true, suggestedMax: Number(most) || undefined };
-  values.ticks = { color: text, precision: 0, callback: (value) => `${value.toLocaleString()}${unit}` };
+  values.ticks = { color: text, precision: 0, callback: (value) => `${value.toLocaleString("en")}${unit}` };
   const names = { ...axis, ticks: { color: text, maxRotation: 0, autoSkipPadding: 8 } };
   return new Chart(canvas, {
     type,

@@ -4,7 +4,7 @@
 const search = document.querySelector("#searchbar, #find");
 
 document.addEventListener("keydown", (event) => {
-  const types = event.target.closest("input, textarea, select, [contenteditable]");
+  const types = event.target.closest("input:not([type=checkbox], [type=radio]), textarea, [contenteditable]");
   if (event.key !== "/" || types || event.ctrlKey || event.metaKey || event.altKey || !search) return;
   event.preventDefault();
   search.select();

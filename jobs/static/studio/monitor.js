@@ -20,7 +20,8 @@
 
   const pace = () => {
     if (failures) return Math.min(LONGEST_PACE, 2 ** failures);
-    return document.hidden ? HIDDEN_PACE : Number(document.getElementById('state').dataset.pace);
+    // A video may play on in a hidden tab, with its sound or in a window of its own.
+    return document.hidden && !plays(live) ? HIDDEN_PACE : Number(document.getElementById('state').dataset.pace);
   };
   const later = () => {
     clearTimeout(timer);
@@ -40,7 +41,10 @@
   document.addEventListener('htmx:afterRequest', (event) => {
     const { xhr, successful } = event.detail;
     if (xhr.status === 404) location.reload(); // the job was deleted, and the page says so
-    else if (successful || xhr.status === 304) found(xhr);
+    else if (successful || xhr.status === 304) {
+      found(xhr);
+      leave();
+    }
     else lost(xhr.status ? 'The service has not responded' : 'No connection');
     later();
   });
@@ -82,33 +86,86 @@
 
   // ---- What must not move ----
 
-  // The card that the viewer plays, has focused or points at.
+  const cardsOf = (page) => [...(page.querySelector('#cards')?.children ?? [])];
+  const idsOf = (cards) => new Set(cards.map((card) => card.id));
+  let listed = idsOf(cardsOf(live)); // the cards of the server's last list
+
+  // The viewer plays the card, has focused it or points at it.
+  const isWatched = (card) => plays(card) || card.matches(':hover, :focus-within');
   const watched = () => {
-    const cards = [...(live.querySelector('#cards')?.children ?? [])];
-    return cards.find(plays) ?? cards.find((card) => card.matches(':hover, :focus-within'));
+    const cards = cardsOf(live);
+    return cards.find(plays) ?? cards.find(isWatched);
   };
 
   // While a card is watched, the others keep their places too, and new ones wait. A job that is no
-  // longer in the list leaves an empty card.
+  // longer in the list leaves an empty card, unless that is watched.
   const hold = (html) => {
     const page = new DOMParser().parseFromString(html, 'text/html');
-    const fresh = page.getElementById('cards');
-    const kept = released || !fresh || !watched() ? [] : [...live.querySelector('#cards').children];
+    const [shown, fresh] = [cardsOf(live), cardsOf(page)];
+    const added = fresh.filter((card) => !idsOf(shown).has(card.id));
+    const holds = !released && fresh.length && watched();
+    listed = idsOf(fresh);
+    arrived = released ? added[0] ?? fresh[0] : null;
     released = false;
-    const waiting = kept.length ? [...fresh.children].filter((card) => !document.getElementById(card.id)?.closest('#cards')).length : 0;
-    newer.hidden = !waiting;
-    newer.textContent = `${waiting} new`;
-    if (!kept.length) return html;
-    if (waiting) etag = ''; // the next answer shows them, unless the viewer still watches
-    fresh.replaceChildren(...kept.map((card) => page.getElementById(card.id) ?? empty(card)));
+    wait(holds ? added.length : 0);
+    if (!holds) return html;
+    // The next answer shows the new list, unless the viewer still watches.
+    if (added.length || shown.some((card) => !listed.has(card.id))) etag = '';
+    page.getElementById('cards').replaceChildren(...shown.map((card) => page.getElementById(card.id) ?? remains(card, page)));
     return page.body.innerHTML;
   };
+
+  const remains = (card, page) => (isWatched(card) ? page.importNode(card, true) : empty(card));
 
   const empty = (card) => {
     const place = card.cloneNode(false);
     place.className = 'card gone-card';
     delete place.dataset.status;
     return place;
+  };
+
+  // A watched card stays while its job is only on another page of the list. It leaves if the job is
+  // private or deleted, or its video is removed.
+  const leave = () => {
+    for (const card of cardsOf(live).filter((each) => each.childElementCount && !listed.has(each.id))) {
+      if (isWatched(card)) leaveUnlessPublic(card);
+      else clear(card);
+    }
+  };
+
+  const leaveUnlessPublic = async (card) => {
+    const url = card.querySelector('.prompt a').href;
+    const answer = await fetch(url, { headers: { 'HX-Request': 'true' } }).catch(() => null);
+    const hasVideo = answer?.ok && (await answer.text()).includes(' data-video="');
+    if (answer?.status === 404 || (answer?.ok && card.querySelector('video') && !hasVideo)) clear(card);
+  };
+
+  const clear = (card) => {
+    const video = card.querySelector('video');
+    video?.removeAttribute('src');
+    video?.load(); // stops it in a window of its own too
+    card.replaceWith(empty(card));
+    etag = ''; // the next answer closes the gap
+  };
+
+  // ---- Cards that wait ----
+
+  let waiting = 0; // cards
+  let more = false; // more wait than the viewer was told
+  let arrived = null; // the first of the cards that the viewer asked for
+
+  const wait = (count) => {
+    more = count > waiting;
+    waiting = count;
+    newer.hidden = !count;
+    newer.textContent = `${count} new`;
+  };
+
+  const showArrived = () => {
+    const card = arrived && document.getElementById(arrived.id);
+    arrived = null;
+    card?.querySelector('.prompt a').focus({ preventScroll: true });
+    card?.scrollIntoView({ block: 'nearest' });
   };
 
   newer.addEventListener('click', () => {
@@ -134,11 +191,21 @@
     if (height > document.body.offsetHeight) document.body.style.minHeight = `${height}px`;
     scrollBy(0, moved);
   });
+  document.addEventListener('htmx:afterSwap', showArrived);
+
+  // The row of a job becomes a card when the job ends, and the focus follows.
+  let row;
+  document.addEventListener('htmx:beforeSwap', () => {
+    row = document.activeElement.closest('.row');
+  });
+  document.addEventListener('htmx:afterSwap', () => {
+    if (row && document.activeElement === document.body) document.getElementById(row.id)?.querySelector('.prompt a').focus({ preventScroll: true });
+  });
 
   Object.assign(Idiomorph.defaults.callbacks, {
     // An unchanged video keeps its state: playing, paused, position, or broken.
     beforeNodeMorphed: (old, new_) => !(old.dataset?.video && old.dataset.video === new_.dataset?.video),
-    // A job stays on the page while its video plays.
+    // A job stays on the page while its video plays, see `leave`.
     beforeNodeRemoved: (node) => !plays(node),
     // The viewer opens and closes the logs; this file sets the only style.
     beforeAttributeUpdated: (name) => name !== 'open' && name !== 'style',
@@ -152,7 +219,10 @@
     tick();
     const now = statuses();
     const ended = [...now].filter(([id, status]) => before.has(id) && before.get(id) !== status && ENDINGS.includes(status));
-    if (ended.length) news.textContent = ended.slice(0, 2).map(told).join(' ') + (ended.length > 2 ? ` And ${ended.length - 2} more.` : '');
+    const text = ended.slice(0, 2).map(told);
+    if (ended.length > 2) text.push(`And ${ended.length - 2} more.`);
+    if (more) text.push(`${waiting} new ${waiting === 1 ? 'job' : 'jobs'}.`);
+    if (text.length) news.textContent = text.join(' ');
     before = now;
     watchPictures();
   });

@@ -55,7 +55,7 @@ class TestPages:
         row, _ = new_key(alice)
         new_key(bob, "Other")
         found = support.get(LIST, {"q": row.prefix if term == "prefix" else term})
-        assert found["Location"] == f"{LIST}{row.pk}/change/"  # the only one
+        assert found["Location"].startswith(f"{LIST}{row.pk}/change/?")  # the only one
 
     def test_superuser_cannot_add_change_or_delete(self, boss, alice, new_key):
         row, _ = new_key(alice)

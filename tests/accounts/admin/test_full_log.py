@@ -12,7 +12,7 @@ from tests import many_jobs
 from tests.accounts.admin.test_staff_actions import history_of, shown
 from tests.accounts.admin.test_users import page_of
 from tests.jobs.api.test_full_tables import costs
-from tokens_ledger import account_sums, ledger
+from tokens_ledger import account_totals, ledger
 from tokens_ledger.models import Entry
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -43,7 +43,7 @@ def full(alice, bob, member, new_job):
     for user in (bob, alice):
         database.execute(LOG, (of.pk, olga.pk, user.pk))
     database.execute(NOTE)
-    account_sums.store(
+    account_totals.store(
         until=Entry.objects.latest("id").pk
     )  # as the hourly check of the ledger does
     database.execute("ANALYZE")

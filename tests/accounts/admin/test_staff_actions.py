@@ -24,6 +24,8 @@ from tests.accounts.admin.test_users import press as press_tokens
 from tests.job_states import kept
 from tests.staff_site import LIST, press
 
+pytestmark = pytest.mark.slow
+
 past_staff_actions = import_module("jobs.migrations.0010_past_staff_actions")
 
 
@@ -44,10 +46,7 @@ def shown(browser, page):
     return [tuple(row[1:]) for row in rows(text)] if "What, and why" in text else []
 
 
-@pytest.fixture(params=["panel", "history"])
-def page(request):
-    """The address of a user's page, or of the user's History."""
-    return {"panel": page_of, "history": history_of}[request.param]
+PAGES = (page_of, history_of)  # which both show the actions
 
 
 @pytest.fixture
@@ -58,37 +57,40 @@ def carol(db):
 
 class TestActions:
     def test_actions_on_user_account_and_jobs_are_shown_newest_first(
-        self, page, operator, finance, alice, new_job
+        self, operator, finance, alice, new_job
     ):
         job = new_job("SUCCEEDED")
         press_tokens(finance, "grant", alice, amount=200, reason="Goodwill")
         press(operator, "refund", job, reason="Black frame")
         form = {"reason": "Charge-back"}
         operator.post(f"/admin/accounts/user/{alice.pk}/deactivate/", form)
-        assert shown(operator, page(alice)) == [
+        expected = [
             ("operator", "Deactivated: Charge-back", "User alice"),
             ("operator", "Refund: 50 tokens refunded. Reason: Black frame", f"Video job {job.pk}"),
             ("finance", "Grant tokens: +200. Goodwill", "Account alice"),
             ("Command line or sign-up", "Grant: +1,000. For tests", "Account alice"),
         ]
+        assert [shown(operator, page(alice)) for page in PAGES] == [expected] * 2
 
     def test_each_action_shows_its_time_and_links_its_object(
-        self, page, operator, finance, alice, new_job
+        self, operator, finance, alice, new_job
     ):
         job = new_job("SUCCEEDED")
         press_tokens(finance, "grant", alice)
         press(operator, "refund", job)
-        text = operator.get(page(alice)).text
         at = LogEntry.objects.latest("pk").action_time
-        assert rows(text)[0][0] == f"{at.day} {at:%b %Y, %H:%M:%S}"
-        for url in (f"{LIST}{job.pk}/change/", f"/admin/tokens_ledger/account/{alice.pk}/change/"):
-            assert f'<td><a href="{url}">' in text
-            assert operator.get(url).status_code == 200
+        urls = (f"{LIST}{job.pk}/change/", f"/admin/tokens_ledger/account/{alice.pk}/change/")
+        for page in PAGES:
+            text = operator.get(page(alice)).text
+            assert rows(text)[0][0] == f"{at.day} {at:%b %Y, %H:%M:%S}"
+            assert all(f'<td><a href="{url}">' in text for url in urls)
+        assert [operator.get(url).status_code for url in urls] == [200, 200]
 
-    def test_actions_on_other_users_are_not_shown(self, page, operator, alice, carol, new_job):
+    def test_actions_on_other_users_are_not_shown(self, operator, alice, carol, new_job):
         press(operator, "refund", new_job("SUCCEEDED"))
-        assert shown(operator, page(carol)) == []
-        assert "No staff actions on this user" in operator.get(page(carol)).text
+        for page in PAGES:
+            assert shown(operator, page(carol)) == []
+            assert "No staff actions on this user" in operator.get(page(carol)).text
 
     def test_each_kind_of_action_is_shown_once(self, operator, finance, alice, new_job):
         """An action writes to the log, to the job's events, and to the ledger."""
@@ -108,27 +110,28 @@ class TestActions:
             *("Mark as failed and refund", "Cancel", "Refund"),
         ]
 
-    def test_grant_by_command_is_shown_with_its_note(self, page, support, carol):
+    def test_grant_by_command_is_shown_with_its_note(self, support, carol):
         call_command("grant_tokens", "carol", "500", "--note", "Paid by transfer")
-        told = ("Command line or sign-up", "Grant: +500. Paid by transfer", "Account carol")
-        assert shown(support, page(carol)) == [told]
+        row = ("Command line or sign-up", "Grant: +500. Paid by transfer", "Account carol")
+        assert [shown(support, page(carol)) for page in PAGES] == [[row]] * 2
 
-    def test_action_on_a_deleted_job_is_still_shown(self, page, operator, alice, new_job):
+    def test_action_on_a_deleted_job_is_still_shown(self, operator, alice, new_job):
         job = new_job("SUCCEEDED")
         press(operator, "refund", job, reason="Black frame")
         lifecycle.delete(job=job, now=timezone.now())
         assert kept(job) is None
-        by, what, on = shown(operator, page(alice))[0]
-        assert (by, on) == ("operator", f"Video job {job.pk} (deleted)")
-        assert what == "Refund: 50 tokens refunded. Reason: Black frame"
-        assert f'<td><a href="{LIST}{job.pk}/change/">Video job' not in (
-            operator.get(page(alice)).text
-        )
+        what = "Refund: 50 tokens refunded. Reason: Black frame"
+        link = f'<td><a href="{LIST}{job.pk}/change/">Video job'
+        for page in PAGES:
+            on = f"Video job {job.pk} (deleted)"
+            assert shown(operator, page(alice))[0] == ("operator", what, on)
+            assert link not in operator.get(page(alice)).text
 
-    def test_change_by_djangos_form_is_shown(self, page, boss, carol):
+    def test_change_by_djangos_form_is_shown(self, boss, carol):
         form = {"username": "carol", "email": "new@example.com", "first_name": "", "last_name": ""}
         boss.post(page_of(carol), form)
-        assert shown(boss, page(carol))[0][:2] == ("boss", "Changed Email address.")
+        for page in PAGES:
+            assert shown(boss, page(carol))[0][:2] == ("boss", "Changed Email address.")
 
 
 class TestLength:
@@ -190,19 +193,21 @@ class TestPermissions:
 
         return limited
 
-    def test_every_role_sees_the_actions(self, page, support, operator, finance, alice, new_job):
+    def test_every_role_sees_the_actions(self, support, operator, finance, alice, new_job):
         press(operator, "refund", new_job("SUCCEEDED"))
         for browser in (support, operator, finance):
-            assert len(shown(browser, page(alice))) == 2
+            assert [len(shown(browser, page(alice))) for page in PAGES] == [2, 2]
 
     def test_no_action_on_jobs_without_permission_for_the_log(
-        self, page, limited, operator, alice, new_job
+        self, limited, operator, alice, new_job
     ):
         press(operator, "refund", new_job("SUCCEEDED"), reason="Black frame")
-        answer = limited("view_user", "view_videojob", "view_entry").get(page(alice))
-        assert answer.status_code == 200
-        assert "Staff actions" not in answer.text
-        assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
+        browser = limited("view_user", "view_videojob", "view_entry")
+        for page in PAGES:
+            answer = browser.get(page(alice))
+            assert answer.status_code == 200
+            assert "Staff actions" not in answer.text
+            assert "Black frame" not in answer.text or page is page_of  # the entry's note is there
 
     @pytest.mark.parametrize("codenames", [("view_user",), ("view_user", "view_entry")])
     def test_history_without_permission_for_the_log_says_so(
@@ -216,12 +221,15 @@ class TestPermissions:
         for claim in ("No member of staff", "No staff actions", "Spam", "By transfer"):
             assert claim not in text
 
-    def test_no_grant_by_command_without_permission_for_the_ledger(self, page, limited, carol):
+    def test_no_grant_by_command_without_permission_for_the_ledger(self, limited, carol):
         call_command("grant_tokens", "carol", "500", "--note", "By transfer")
-        assert "By transfer" not in limited("view_user", "view_logentry").get(page(carol)).text
+        browser = limited("view_user", "view_logentry")
+        for page in PAGES:
+            assert "By transfer" not in browser.get(page(carol)).text
 
-    def test_pages_without_permission_for_users_are_403(self, page, limited, alice):
-        assert limited("view_logentry", "view_entry").get(page(alice)).status_code == 403
+    def test_pages_without_permission_for_users_are_403(self, limited, alice):
+        browser = limited("view_logentry", "view_entry")
+        assert [browser.get(page(alice)).status_code for page in PAGES] == [403, 403]
 
     def test_history_of_an_unknown_user_redirects(self, support):
         assert support.get(f"/admin/accounts/user/{uuid.uuid4()}/history/").status_code == 302

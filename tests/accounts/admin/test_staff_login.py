@@ -19,6 +19,8 @@ from accounts.models import User
 from jobs.worker import cleanup
 from tests.api import PASSWORD
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "/admin/login/"
 
 

@@ -50,7 +50,7 @@ class TestUserAdmin:
     @pytest.mark.parametrize("by", ["username", "email", "pk"])
     def test_search_finds_by_name_address_and_id(self, boss, alice, bob, by):
         answer = boss.get("/admin/accounts/user/", {"q": getattr(alice, by)})
-        assert answer.url == f"/admin/accounts/user/{alice.pk}/change/"  # the only result
+        assert answer.url.startswith(f"/admin/accounts/user/{alice.pk}/change/?")  # the only result
 
     def test_user_with_refresh_tokens_can_be_deleted(self, boss, carol):
         jwt.rotate(refresh=jwt.issue(user=carol).refresh)

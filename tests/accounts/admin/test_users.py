@@ -120,10 +120,19 @@ class TestGrant:
         assert page.context["form"].errors["amount"]
         assert ledger.balance(user=alice) == TOKENS
 
+    @pytest.mark.parametrize(("amount", "shown"), [(1, "+1 token"), (20_000, "+20,000 tokens")])
+    def test_message_has_a_singular_and_commas(self, finance, alice, amount, shown):
+        [message] = said(press(finance, "grant", alice, amount=amount))
+        assert message.startswith(f"alice: {shown}; the balance is ")
+
     @pytest.mark.parametrize("amount", ["+10", " 10 ", "010"])
     def test_number_with_spaces_plus_or_zeros_is_accepted(self, finance, alice, amount):
         press(finance, "grant", alice, amount=amount)
         assert ledger.balance(user=alice) == TOKENS + 10
+
+    def test_reason_keeps_the_joiners_of_persian_and_emoji(self, finance, alice):
+        press(finance, "grant", alice, reason="می\u200cشود \u202e👨\u200d👩\u200d👧")
+        assert Entry.objects.latest("id").note == "می\u200cشود 👨\u200d👩\u200d👧"
 
     @pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
     def test_missing_or_long_reason_is_refused(self, finance, alice, reason):
@@ -207,7 +216,22 @@ class TestDeactivate:
 
     def test_nobody_deactivates_themselves(self, operator):
         self_ = User.objects.get(username="operator")
-        assert "nobody deactivates themselves" in said(self.press(operator, self_))[0]
+        assert "you cannot deactivate yourself" in said(self.press(operator, self_))[0]
+
+    def test_button_is_offered_only_to_those_who_may(self, operator, boss, member, alice):
+        sue, self_ = member("Support", "sue"), User.objects.get(username="operator")
+
+        def offers(browser, user):
+            page = f"/admin/accounts/user/{user.pk}/"
+            preview = browser.get(f"{page}deactivate/").text
+            offered = f"{page}deactivate/" in browser.get(f"{page}change/").text
+            assert offered == ("loses access" in preview) == ("not possible here" not in preview)
+            return offered
+
+        assert not offers(operator, sue)
+        assert not offers(operator, self_)
+        assert offers(operator, alice)
+        assert offers(boss, sue)
 
     def test_deactivation_ends_the_session(self, boss, support):
         self.press(boss, User.objects.get(username="support"))

@@ -107,7 +107,7 @@ class TestRefusedExtension:
         job = new_job(prompt="A zeppelin", negative_prompt="hangar")
         assert not word_index.exists()
         found = boss.get(LIST, {"q": term})
-        assert found.url == f"{LIST}{job.pk}/change/"  # the only result
+        assert found.url.startswith(f"{LIST}{job.pk}/change/?")  # the only result
 
 
 def test_command_says_that_the_indexes_exist(db, capsys):

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobs import lifecycle
 from jobs.models import JobEvent, VideoJob
-from tests.job_states import BLOCKED, bring, kept, where
+from tests.job_states import BLOCKED, ENDED, bring, kept, where
 from tests.staff_site import LIST, choose, page_of, press, said, url_of
 from tokens_ledger import ledger, reconciliation
 from tokens_ledger.models import Entry
@@ -32,13 +32,16 @@ def new_of(job):
 
 
 class TestCancel:
-    def test_waiting_job_is_cancelled_and_refunded(self, support, new_job):
+    def test_waiting_job_is_cancelled_and_refunded(self, support, client, new_job):
         job = new_job()
         assert said(press(support, "cancel", job)) == [
             f"Job {job.pk}: cancelled, 50 tokens refunded."
         ]
         assert (kept(job).status, kept(job).tokens_refunded) == ("CANCELLED", 50)
         assert notes(job) == [("Cancelled by support", "Never came")]
+        logs = [line["message"] for line in client.job(job)["logs"]]
+        assert "🛑 Cancelled by support" in logs
+        assert "Never came" not in str(logs)
 
     def test_submitted_job_is_cancelled_without_refund(self, support, new_job):
         job = new_job("generating")
@@ -55,22 +58,14 @@ class TestCancel:
         assert message in LogEntry.objects.latest("id").change_message
         assert Entry.objects.filter(kind="refund").count() == 1
 
-    @pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED"])
-    def test_ended_job_is_not_cancelled(self, support, new_job, state):
-        job = new_job(state)
-        version = kept(job).version
-        assert said(press(support, "cancel", job)) == [
+    def test_ended_job_is_not_cancelled(self, support, new_job):
+        jobs = [new_job(state) for state in ENDED]
+        assert said(press(support, "cancel", *jobs))[1:] == [
             f"Job {job.pk}: has already ended ({state})."
+            for job, state in zip(jobs, ENDED, strict=True)
         ]
-        assert kept(job).version == version
+        assert [kept(job).version for job in jobs] == [job.version for job in jobs]
         assert not LogEntry.objects.exists()
-
-    def test_client_sees_the_role_but_no_reason(self, support, client, new_job):
-        job = new_job()
-        press(support, "cancel", job)
-        logs = [line["message"] for line in client.job(job)["logs"]]
-        assert "🛑 Cancelled by support" in logs
-        assert "Never came" not in str(logs)
 
 
 class TestFail:
@@ -127,10 +122,11 @@ class TestRetry:
         assert new_of(job).tokens_consumed == 50
         assert ledger.balance(user=alice) == before - 50
 
-    @pytest.mark.parametrize("price", ["", "half"])
-    def test_missing_price_is_refused(self, operator, new_job, price):
-        page = press(operator, "retry", new_job("FAILED"), price=price)
-        assert page.context["form"].errors["price"]
+    def test_missing_or_unknown_price_is_refused(self, operator, new_job):
+        job = new_job("FAILED")
+        for price in ("", "half"):
+            page = press(operator, "retry", job, price=price)
+            assert page.context["form"].errors["price"]
         assert VideoJob.objects.count() == 1
 
     def test_charged_retry_without_tokens_is_refused(self, operator, new_job, alice, tokens):
@@ -180,19 +176,29 @@ class TestRetry:
                 f"Job {job.pk}: has not ended yet."
             ]
 
-    def test_second_retry_is_refused(self, operator, new_job):
+    def test_second_retry_is_refused_until_the_first_ended(self, operator, new_job):
         job = new_job("FAILED")
         press(operator, "retry", job, price="free")
+        new = new_of(job)
         assert said(press(operator, "retry", job, price="free")) == [
-            f"Job {job.pk}: was already repeated as job {new_of(job).pk}."
+            f"Job {job.pk}: was already repeated as job {new.pk}."
         ]
-
-    def test_retry_is_possible_again_after_the_first_ended(self, operator, new_job):
-        job = new_job("FAILED")
-        press(operator, "retry", job, price="free")
-        bring(new_of(job), "FAILED")
+        assert page_of(new) in operator.get(page_of(job)).text
+        assert page_of(job) in operator.get(page_of(new)).text
+        bring(new, "FAILED")
         press(operator, "retry", job, price="free")
         assert VideoJob.objects.filter(rerun_of=job).count() == 2
+
+    def test_form_that_was_sent_before_charges_nothing_again(self, operator, new_job, alice):
+        job, once = new_job("FAILED"), str(uuid4())
+        press(operator, "retry", job, price="charged", once=once)
+        bring(new_of(job), "FAILED")
+        balance = ledger.balance(user=alice)
+        assert said(press(operator, "retry", job, price="charged", once=once)) == [
+            "This form was already sent: nothing was done a second time."
+        ]
+        assert VideoJob.objects.filter(rerun_of=job).count() == 1
+        assert ledger.balance(user=alice) == balance
 
     def test_retired_model_is_not_retried(self, operator, new_job):
         job = new_job("FAILED")
@@ -206,13 +212,6 @@ class TestRetry:
             new_job()
         press(operator, "retry", job, price="free")
         assert new_of(job).status == "PENDING"
-
-    def test_job_and_its_retry_link_each_other(self, operator, new_job):
-        job = new_job("FAILED")
-        press(operator, "retry", job, price="free")
-        new = new_of(job)
-        assert page_of(new) in operator.get(page_of(job)).text
-        assert page_of(job) in operator.get(page_of(new)).text
 
 
 class TestFetch:
@@ -265,6 +264,7 @@ class TestFetch:
             VideoJob(**again | {"id": uuid4(), "operation": f"operations/{n}"}) for n in range(58)
         )
         form = {"select_across": "1", "post": "yes", "reason": "Outage", "price": "free"}
+        form["once"] = str(uuid4())
         messages = said(choose(operator, "fetch", failed, **form))
         assert messages[0] == "Fetch again: 59 done, 1 skipped."
         assert f"Job {without.pk}: has no known operation at the provider." in messages
@@ -288,29 +288,30 @@ class TestFetch:
 
 
 class TestEveryAction:
-    @pytest.mark.parametrize("action", ["refund", "retry"])
-    def test_deleted_jobs_are_reported(self, operator, new_job, action):
+    def test_deleted_jobs_are_reported(self, operator, new_job):
         job = new_job("FAILED")
         VideoJob.objects.filter(pk=job.pk).delete()
-        page = choose(operator, action, job)
-        assert "1 of the jobs have been deleted" in page.text
-        assert "This action is not possible here" in page.text
+        for action in ("refund", "retry"):
+            page = choose(operator, action, job)
+            assert "1 of the jobs have been deleted" in page.text
+            assert "This action is not possible here" in page.text
 
-    @pytest.mark.parametrize("action", ["refund", "cancel", "fail", "retry", "fetch"])
-    def test_form_without_csrf_token_is_403(self, member, new_job, action):
+    def test_form_without_csrf_token_is_403(self, member, new_job):
         browser = Client(enforce_csrf_checks=True)
         browser.force_login(member("Operator"))
         job = new_job()
-        form = {"reason": "x", "price": "free"}
-        assert browser.post(url_of(action, job), form).status_code == 403
-        form |= {"action": action, "_selected_action": str(job.pk), "post": "yes"}
-        assert browser.post(LIST, form).status_code == 403
+        for action in ("refund", "cancel", "fail", "retry", "fetch"):
+            form = {"reason": "x", "price": "free"}
+            assert browser.post(url_of(action, job), form).status_code == 403
+            form |= {"action": action, "_selected_action": str(job.pk), "post": "yes"}
+            assert browser.post(LIST, form).status_code == 403
         assert not JobEvent.objects.filter(actor__isnull=False).exists()
 
-    @pytest.mark.parametrize(("jobs", "message"), [([], NONE_SELECTED), (["abc"], BROKEN),
-                                                   (["nul \x00"], BROKEN)])  # fmt: skip
-    def test_missing_or_invalid_selection_is_reported(self, operator, jobs, message):
-        assert said(press(operator, "refund", *jobs)) == [message]
+    def test_missing_or_invalid_selection_is_reported(self, operator, new_job):
+        job = new_job("SUCCEEDED")
+        for jobs, message in (([], NONE_SELECTED), (["nul \x00"], BROKEN), ([job, "abc"], BROKEN)):
+            assert said(press(operator, "refund", *jobs)) == [message]
+        assert not kept(job).tokens_refunded
 
     def test_page_of_a_deleted_job_is_404(self, operator, new_job):
         job = new_job("SUCCEEDED")
@@ -330,20 +331,19 @@ class TestEveryAction:
     def test_jobs_beyond_one_form_are_reported(self, operator, new_job, monkeypatch):
         monkeypatch.setattr("videostudio.core.admin_actions.MAX_OBJECTS", 2)
         jobs = [new_job("CANCELLED") for _ in range(5)]
-        [left, summary, *each] = said(press(operator, "refund", *jobs, jobs[0]))
-        assert left.startswith("One form handles 2 jobs: 3 more were chosen. Nothing was done")
-        assert (summary, len(each)) == ("Refund: 0 done, 2 skipped.", 2)
+        for form in ({}, {"select_across": "1"}):
+            answer = press(operator, "refund", *jobs, jobs[0], **form)
+            [left, summary, *each] = said(answer)
+            assert left.startswith("You selected more jobs than one form handles. Nothing was done")
+            assert (summary, len(each)) == ("Refund: 0 done, 2 skipped.", 2)
         page = choose(operator, "refund", *jobs)
         assert "These are the first 2" in page.text
         assert "have been deleted" not in page.text
 
-    @pytest.mark.parametrize("reason", ["\u200b", " \u202e\x1b\ufeff\n\u00ad"])
-    def test_invisible_reason_is_refused(self, operator, new_job, reason):
-        page = press(operator, "cancel", new_job(), reason=reason)
-        assert page.context["form"].errors["reason"] == ["This field is required."]
-
     def test_invisible_characters_of_a_reason_are_removed(self, operator, new_job):
         job = new_job()
+        page = press(operator, "cancel", job, reason=" \u202e\x1b\ufeff\n\u00ad\u200b")
+        assert page.context["form"].errors["reason"] == ["This field is required."]
         press(operator, "cancel", job, reason="\u202eNever\x1b[31m came\r\nand\tlate\u200b ü")
         assert notes(job) == [("Cancelled by operator", "Never[31m came\nand late ü")]
 

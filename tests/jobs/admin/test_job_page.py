@@ -14,7 +14,7 @@ from jobs.input_images import Image
 from jobs.models import JobImage, SubmissionGate, Tick, VideoJob
 from jobs.providers.base import Inputs
 from jobs.storage.base import video_name
-from tests.job_states import OPERATION, STATES, bring, kept
+from tests.job_states import OPERATION, bring, kept
 from tests.staff_site import LIST, page_of, press
 from tokens_ledger import ledger
 
@@ -63,11 +63,6 @@ class TestTimeline:
         assert "503 overloaded" in text
         assert "Consecutive failures in generating: 1" in text
 
-    def test_negative_prompt_and_seed_are_shown(self, new_job, support):
-        text = support.get(page_of(new_job(negative_prompt="No rain", seed=4294967295))).text
-        assert "No rain" in text
-        assert "4294967295" in text
-
     def test_late_answer_is_shown(self, new_job, support):
         job = new_job("submitting")
         unknown = Failure(code="provider.unknown_submission", message="Nobody knows.")
@@ -101,6 +96,11 @@ class TestTimeline:
         assert "20 earlier lines are not shown" in operator.get(page_of(job)).text
         press(operator, "fail", job)
         assert "Marked as failed by operator" in operator.get(page_of(job)).text
+
+    def test_one_line_that_is_not_shown_is_singular(self, new_job, monkeypatch):
+        job = new_job("generating")
+        monkeypatch.setattr(timeline, "MAX_EVENTS", job.events.count() - 1)
+        assert "1 earlier line is not shown" in [what for _, what in moments(job)]
 
     def test_queries_do_not_grow_with_the_events(self, new_job, operator):
         def queries():
@@ -154,7 +154,7 @@ class TestOutlook:
         assert "A worker starts it within seconds." in self.shown(support, new_job())
 
     def test_pause_of_google_is_named_for_its_jobs_only(self, support, new_job):
-        SubmissionGate.objects.update(opens_at=NOW + timedelta(minutes=9))
+        SubmissionGate.objects.update(opens_at=timezone.now() + timedelta(minutes=9))
         said = "Google asked us to slow down: nothing is submitted until"
         assert said in self.shown(support, new_job(mock_mode=False))
         assert said not in self.shown(support, new_job())
@@ -182,11 +182,12 @@ class TestOutlook:
 
 
 class TestPage:
-    @pytest.mark.parametrize("state", STATES)
-    def test_page_shows_the_job_in_every_state(self, support, new_job, state):
-        job = new_job(state, prompt="An owl & a cat")
+    @pytest.mark.parametrize("state", ["storing", "SUCCEEDED"])
+    def test_page_shows_the_job(self, support, new_job, state):
+        job = new_job(state, prompt="An owl & a cat", negative_prompt="No rain", seed=4294967295)
         text = support.get(page_of(job)).text
-        for shown in (str(job.pk), "An owl &amp; a cat", "alice@example.com", "16:9", "720p"):
+        for shown in (str(job.pk), "An owl &amp; a cat", "alice@example.com", "16:9", "720p",
+                       "No rain", "4294967295"):  # fmt: skip
             assert shown in text
         for file in (f'src="/media/{video_name(job.pk)}.mp4"', f'poster="{job.poster_url}"'):
             assert (file in text) == (state == "SUCCEEDED")
@@ -212,6 +213,7 @@ class TestPage:
         assert actions(new_job("FAILED", initial_image=True)) == {"fetch"}
         assert actions(new_job("generating")) == {"refund", "cancel", "fail"}
         assert actions(new_job("CANCELLED")) == {"retry"}
+        assert actions(new_job(mock_mode=False)) == {"refund", "cancel", "fail"}
 
     def test_current_balance_is_shown(self, support, new_job, alice):
         job = new_job("SUCCEEDED")
@@ -226,14 +228,8 @@ class TestPage:
         assert "50 tokens refunded. Reason: Never came" in text
         assert said not in text
 
-    def test_page_of_a_deleted_job_redirects_with_a_message(self, support, new_job):
-        job = new_job("CANCELLED")
-        page = page_of(job)
-        job.delete()
-        answer = support.get(page, follow=True)
+    @pytest.mark.parametrize("id", ["nonsense", "0" * 32])
+    def test_unknown_or_invalid_id_redirects_with_a_message(self, support, id):
+        answer = support.get(f"{LIST}{id}/change/", follow=True)
         assert answer.status_code == 200
         assert "Perhaps it was deleted?" in answer.text
-
-    @pytest.mark.parametrize("id", ["nonsense", "0" * 32])
-    def test_invalid_id_redirects(self, support, id):
-        assert support.get(f"{LIST}{id}/change/", follow=True).status_code == 200

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 
 from accounts.models import User
 from jobs.models import JobEvent, VideoJob
@@ -10,12 +11,21 @@ from tests.staff_site import LIST, choose, page_of, press, said, url_of
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 
+pytestmark = pytest.mark.slow
+
 
 def refunds():
     return Entry.objects.filter(kind="refund").count()
 
 
 class TestRefund:
+    @pytest.mark.parametrize(("price", "shown"), [(1, "1 token"), (1_000, "1,000 tokens")])
+    def test_texts_have_a_singular_and_commas(self, support, new_job, settings, price, shown):
+        settings.VIDEO_TOKEN_COSTS = {"video_generation": price}
+        job = new_job("SUCCEEDED")
+        assert said(press(support, "refund", job)) == [f"Job {job.pk}: {shown} refunded."]
+        assert f"💰 {shown} refunded" in [event.message for event in job.events.all()]
+
     def test_preview_shows_jobs_tokens_and_balances(self, support, new_job, alice):
         job = new_job("SUCCEEDED")
         page = choose(support, "refund", job)
@@ -35,66 +45,51 @@ class TestRefund:
         assert "Skipped: was already refunded" in page.text
         assert "1 of 2 jobs" in page.text
 
-    @pytest.mark.parametrize("reason", ["", "\t\n", "x" * 501, "nul \x00 byte"])
-    def test_missing_or_long_reason_is_refused(self, support, new_job, reason):
-        page = press(support, "refund", new_job("SUCCEEDED"), reason=reason)
-        assert page.context["form"].errors["reason"]
-        assert "errorlist" in page.text
+    def test_missing_or_long_reason_is_refused(self, support, new_job):
+        job = new_job("SUCCEEDED")
+        for reason in ("", "\t\n", "x" * 501, "nul \x00 byte"):
+            page = press(support, "refund", job, reason=reason)
+            assert page.context["form"].errors["reason"]
+            assert "errorlist" in page.text
         assert not refunds()
 
-    def test_refund_returns_the_tokens(self, support, new_job, alice):
+    def test_refund_returns_the_tokens_and_is_in_timeline_and_log(
+        self, support, client, new_job, alice
+    ):
         job, before = new_job("SUCCEEDED"), ledger.balance(user=alice)
         assert said(press(support, "refund", job)) == [f"Job {job.pk}: 50 tokens refunded."]
         assert ledger.balance(user=alice) == before + 50
         entry, actor = Entry.objects.get(kind="refund"), User.objects.get(username="support")
         assert (entry.note, entry.actor) == ("Never came", actor)
         assert kept(job).tokens_refunded == 50
-
-    def test_refund_is_in_timeline_and_log(self, support, new_job):
-        job = new_job("SUCCEEDED")
-        press(support, "refund", job)
         event = JobEvent.objects.get(job=job, actor__isnull=False)
         assert (event.message, event.detail) == ("Refunded by support", "Never came")
         assert event.internal
-        entry = LogEntry.objects.get()
-        assert (entry.object_id, entry.user.username) == (str(job.pk), "support")
-        assert "50 tokens refunded. Reason: Never came" in entry.change_message
+        log = LogEntry.objects.get()
+        assert (log.object_id, log.user) == (str(job.pk), actor)
+        assert "50 tokens refunded. Reason: Never came" in log.change_message
         page = support.get(page_of(job)).text
         assert "Refunded by support" in page
         assert "Never came" in page
         assert "Refund +50, balance" in page
-
-    def test_client_sees_the_reason_but_no_name(self, support, client, new_job):
-        press(support, "refund", new_job("SUCCEEDED"))
         newest = client.get("/api/v1/tokens/entries").json()["entries"][0]
         assert newest["note"] == "Never came"
         assert "support" not in str(newest)
 
-    def test_refunded_job_is_skipped_with_a_message(self, support, new_job):
-        failed, succeeded = new_job("FAILED"), new_job("SUCCEEDED")
+    def test_refunded_and_deleted_jobs_are_skipped_with_a_message(self, support, new_job):
+        failed, succeeded, gone, there = (
+            new_job(state) for state in ("FAILED", "SUCCEEDED", "SUCCEEDED", "SUCCEEDED")
+        )
         press(support, "refund", succeeded)
-        answer = press(support, "refund", failed, succeeded)
-        assert said(answer)[1:] == [
-            f"Job {job.pk}: was already refunded." for job in (failed, succeeded)
-        ]
-        assert refunds() == 2
-
-    def test_deleted_job_is_reported(self, support, new_job):
-        gone, there = new_job("SUCCEEDED"), new_job("SUCCEEDED")
         VideoJob.objects.filter(pk=gone.pk).delete()
-        answer = press(support, "refund", gone, there)
-        assert said(answer) == [
-            "Refund: 1 done, 1 skipped.",
+        assert said(press(support, "refund", gone, failed, succeeded, there)) == [
+            "Refund: 1 done, 3 skipped.",
             f"Job {gone.pk}: was deleted meanwhile.",
+            f"Job {failed.pk}: was already refunded.",
+            f"Job {succeeded.pk}: was already refunded.",
             f"Job {there.pk}: 50 tokens refunded.",
         ]
-
-    def test_many_jobs_get_a_summary(self, support, new_job, settings):
-        settings.VIDEO_MAX_ACTIVE_JOBS = settings.VEO_CREATES_PER_MINUTE = 100
-        jobs = [new_job("SUCCEEDED") for _ in range(7)] + [new_job("FAILED")]
-        summary, *each = said(press(support, "refund", *jobs))
-        assert summary == "Refund: 7 done, 1 skipped."
-        assert len(each) == 8
+        assert refunds() == 3
 
     def test_refund_returns_to_its_page(self, support, new_job):
         job = new_job("SUCCEEDED")
@@ -105,23 +100,14 @@ class TestRefund:
         answer = press(support, "refund", job, query=query)
         assert answer.redirect_chain == [(f"{LIST}{query}", 302)]
 
-    @pytest.mark.parametrize("evil", ["https://evil.example", "//evil.example"])
-    def test_foreign_next_url_is_ignored(self, support, new_job, evil):
-        answer = press(support, "refund", new_job("SUCCEEDED"), next=evil)
-        assert answer.redirect_chain == [(LIST, 302)]
+    def test_foreign_next_url_is_ignored(self, support, new_job):
+        for evil in ("https://evil.example", "//evil.example"):
+            answer = press(support, "refund", new_job("SUCCEEDED"), next=evil)
+            assert answer.redirect_chain == [(LIST, 302)]
 
-
-class TestAcrossPages:
-    """As after an outage: all that failed with one code within an hour."""
-
-    @pytest.fixture
-    def outage(self, new_job, settings):
+    def test_all_jobs_of_a_filter_are_refunded(self, operator, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
-        settings.VIDEO_MAX_ACTIVE_JOBS = settings.VEO_CREATES_PER_MINUTE = 100
-        return [new_job("FAILED") for _ in range(3)], new_job("SUCCEEDED")
-
-    def test_preview_holds_all_jobs_of_the_filter(self, operator, outage):
-        failed, succeeded = outage
+        failed, succeeded = [new_job("FAILED") for _ in range(3)], new_job("SUCCEEDED")
         query = "?error_code=safety.output&ordered=hour"
         page = choose(operator, "refund", failed[0], query=query, select_across="1")
         assert {row[0] for row in page.context["rows"]} == set(failed)
@@ -140,6 +126,40 @@ class TestDailyLimit:
         assert "would exceed your daily limit of 120 tokens (20 left today)" in refused
         assert refunds() == 2
         assert kept(jobs[2]).tokens_refunded == 0
+
+    def test_preview_names_the_limit_and_what_is_left(self, support, operator, new_job, settings):
+        settings.STAFF_REFUND_DAILY_TOKENS = 120
+        press(support, "refund", new_job("SUCCEEDED"))
+        jobs = [new_job("SUCCEEDED") for _ in range(2)]
+        sentence = "Your daily limit is 120 tokens: 70 left today."
+        one, two = (choose(support, "refund", *jobs[:count]).text for count in (1, 2))
+        assert sentence in one
+        assert "would exceed it" not in one
+        assert f"{sentence} Jobs that would exceed it are skipped" in two
+        for page in (one, two):  # the second job would exceed the limit
+            assert '<input type="submit" class="default" value="Refund 50 tokens">' in page
+            assert page.count("<td>50 tokens refunded</td>") == 1
+        assert two.count("Skipped: would exceed your limit") == 1
+        assert "<td>+50</td>" in two
+        for browser, action in ((operator, "refund"), (support, "cancel")):
+            assert "daily limit" not in choose(browser, action, *jobs).text
+
+    def test_one_refund_over_the_limit_has_no_button(self, support, new_job, settings):
+        settings.STAFF_REFUND_DAILY_TOKENS = 20
+        job = new_job("SUCCEEDED")
+        assert f'href="{url_of("refund", job)}"' in support.get(page_of(job)).text
+        page = support.get(url_of("refund", job)).text
+        assert "Your daily limit is 20 tokens: 20 left today. Jobs that would exceed it" in page
+        assert "This action is not possible here." in page
+        assert 'type="submit" class="default"' not in page
+
+    def test_limit_applies_to_refunds_of_failed_jobs(self, member, browser_of, new_job, settings):
+        settings.STAFF_REFUND_DAILY_TOKENS = 50
+        sue = member("Support", "sue")
+        sue.user_permissions.add(Permission.objects.get(codename="fail_videojob"))
+        page = choose(browser_of(sue), "fail", new_job(), new_job()).text
+        assert "Skipped: would exceed your limit" in page
+        assert 'value="Fail and refund this job"' in page
 
     def test_each_member_has_a_limit_of_their_own(
         self, support, member, browser_of, new_job, settings

@@ -15,6 +15,8 @@ from tests.job_states import kept
 from tests.staff_site import LIST, ROLES, page_of, press
 from tokens_ledger.models import Entry
 
+pytestmark = pytest.mark.slow
+
 JOB_ACTIONS = {"refund", "cancel", "retry", "fetch", "fail", "take_down", "resend", "run"}
 TOKEN_ACTIONS = {"grant", "adjust"}
 MAY = {
@@ -122,6 +124,33 @@ class TestActions:
         chosen = {"action": "export", "_selected_action": [str(job.pk)]}
         answer = browser.post(LIST, chosen)
         assert (answer["Content-Type"] == "text/csv; charset=utf-8") == ("export" in MAY[role])
+
+
+class TestViewer:
+    """Staff whose role was made by a superuser, and who may see jobs only."""
+
+    @pytest.fixture
+    def viewer(self, browser_of):
+        viewer = User.objects.create_user("viewer", is_staff=True)
+        viewer.user_permissions.add(Permission.objects.get(codename="view_videojob"))
+        return browser_of(viewer)
+
+    def test_page_of_a_job_has_no_pictures_that_are_403(self, viewer, support, new_job):
+        image = Image(content=b"pixels", mime_type="image/png", width=1, height=1, sha256="1")
+        job = new_job(inputs=Inputs(initial_image=image), initial_image=True)
+        for browser, sees in ((support, True), (viewer, False)):
+            text = browser.get(page_of(job)).text
+            assert ("/picture/" in text) == sees
+            assert "images were deleted" not in text
+
+    def test_page_of_a_job_has_no_balance_and_no_entries(self, viewer, support, new_job):
+        job = new_job("SUCCEEDED")
+        press(support, "refund", job, reason="Their third this week")
+        for browser, sees in ((support, True), (viewer, False)):
+            text = browser.get(page_of(job)).text
+            assert "50 tokens charged were refunded" in text
+            assert (", balance 1,000" in text) == sees
+            assert ("has 1,000 tokens now" in " ".join(text.split())) == sees
 
 
 class TestLists:

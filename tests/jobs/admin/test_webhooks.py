@@ -75,6 +75,9 @@ class TestFilter:
 
 
 class TestResend:
+    def test_list_offers_it_in_plain_words(self, support, failed):
+        assert ">Send webhooks of selected jobs again</option>" in support.get(LIST).text
+
     def test_failed_delivery_is_sent_again(self, support, failed):
         before = WebhookDelivery.objects.get()
         assert said(press(support, "resend", failed)) == [

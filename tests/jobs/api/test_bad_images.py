@@ -14,13 +14,13 @@ from tests.api import assert_fault
 from tests.jobs.domain.test_input_images import SCAN, of_scans, png
 from tests.uploads import encoded, picture, upload
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("nothing_happens")]
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("nothing_happens"), pytest.mark.slow]
 NO_IMAGE = "must be a JPEG, PNG or WebP image"
 DAMAGED = "is damaged or incomplete"
 TOO_LARGE = "must be at most 10 MB"
 TOO_MANY_PIXELS = "must have at most 40 megapixels"
 TOO_MANY_IN_ALL = (
-    "is too large beside the others: send several images with at most 10 megapixels each"
+    "is too large with the others: send several images with at most 10 megapixels each"
 )
 TOO_MANY_SCANS = "must be a JPEG with at most 32 scans"
 TOO_MUCH_FILLER = "must be a JPEG with at most 64 kB of filler bytes"
@@ -50,13 +50,12 @@ def refusal_in(client, field, file):
 
 
 class TestFile:
-    @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PDF", "EPS"])
-    def test_other_image_format_is_refused(self, refused, kind):
-        assert refused(encoded(Image.new("RGB", (64, 48)), kind)) == NO_IMAGE
+    def test_other_image_format_is_refused(self, refused):
+        for kind in ("GIF", "BMP", "TIFF", "ICO", "PDF", "EPS"):
+            assert refused(encoded(Image.new("RGB", (64, 48)), kind)) == NO_IMAGE, kind
 
-    @pytest.mark.parametrize(
-        "content",
-        [
+    def test_content_that_is_no_image_is_refused(self, refused):
+        for content in (
             b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
             b"<!doctype html><script>alert(1)</script>",
             b"GIF89a\1\0\1\0\0\0\0;",
@@ -67,35 +66,31 @@ class TestFile:
             b"x",
             b"\x89PNG",
             b"RIFF\x10\0\0\0WAVEfmt ",
-        ],
-        ids=lambda content: ascii(content[:12]),
-    )
-    def test_content_that_is_no_image_is_refused(self, refused, content):
-        for name, content_type in (("a.png", "image/png"), ("a.jpg", "image/jpeg")):
-            assert refused(content, name, content_type) == NO_IMAGE
+        ):
+            assert refused(content, "a.png", "image/png") == NO_IMAGE, content
 
-    @pytest.mark.parametrize("field", FIELDS)
-    def test_each_field_refuses_invalid_and_empty_files(self, client, field):
-        assert refusal_in(client, field, upload(b"nonsense")) == NO_IMAGE
-        assert refusal_in(client, field, upload(b"")) == "is an empty file"
+    def test_each_field_refuses_invalid_and_empty_files(self, client):
+        for field in FIELDS:
+            assert refusal_in(client, field, upload(b"nonsense")) == NO_IMAGE
+            assert refusal_in(client, field, upload(b"")) == "is an empty file"
 
     def test_image_over_10_mb_is_refused(self, refused):
         assert refused(picture().read() + b"\0" * 10_000_000) == TOO_LARGE
 
 
 class TestDamage:
-    @pytest.mark.parametrize("percent", [3, 50, 98])
-    def test_truncated_image_is_refused(self, refused, kind, percent):
+    def test_truncated_image_is_refused(self, refused, kind):
         whole = noise(kind)
-        assert refused(whole[: len(whole) * percent // 100]) in (DAMAGED, NO_IMAGE)
+        for percent in (3, 50, 98):
+            assert refused(whole[: len(whole) * percent // 100]) in (DAMAGED, NO_IMAGE), percent
 
-    @pytest.mark.parametrize("lost", [1, 3, 12, 20, 80])
-    def test_image_truncated_at_its_end_is_refused_or_whole(self, client, kind, lost):
+    def test_image_truncated_at_its_end_is_refused_or_whole(self, client, kind):
         """The last 20 bytes of a PNG are check sums and an end mark: no decoder misses them."""
         whole = noise(kind)
-        answer = client.create(resolution="4k", initialImage=upload(whole[:-lost]))
-        fields = {each["field"] for each in answer.json()["errors"]}
-        assert fields == {"resolution", "initialImage"} or lost <= 20
+        for lost in (1, 3, 12, 20, 80):
+            answer = client.create(resolution="4k", initialImage=upload(whole[:-lost]))
+            fields = {each["field"] for each in answer.json()["errors"]}
+            assert fields == {"resolution", "initialImage"} or lost <= 20, lost
 
     def test_png_with_overwritten_bytes_is_refused(self, refused):
         """JPEG and WebP have no check sums: a decoder shows what it finds there."""
@@ -104,9 +99,9 @@ class TestDamage:
         whole[middle : middle + 200] = b"\0" * 200
         assert refused(bytes(whole)) == DAMAGED
 
-    @pytest.mark.parametrize("depth", [0, 7, 255])
-    def test_png_with_an_invalid_header_is_refused(self, refused, depth):
-        assert refused(png(64, 48, depth=depth, data=b"\0" * 5000)) in (DAMAGED, NO_IMAGE)
+    def test_png_with_an_invalid_header_is_refused(self, refused):
+        for depth in (0, 7, 255):
+            assert refused(png(64, 48, depth=depth, data=b"\0" * 5000)) in (DAMAGED, NO_IMAGE)
 
 
 def noise(kind):
@@ -120,14 +115,11 @@ def gray(side):
 
 
 class TestPixels:
-    @pytest.mark.parametrize(
-        "size",
-        [(8000, 5001), (2**31 - 1, 2**31 - 1), (50_000_000, 1)],
-    )
-    def test_png_over_40_megapixels_is_refused(self, refused, size):
-        tiny = png(*size, data=b"\0" * 1000)
-        assert len(tiny) < 200
-        assert refused(tiny) == TOO_MANY_PIXELS
+    def test_png_over_40_megapixels_is_refused(self, refused):
+        for size in ((8000, 5001), (2**31 - 1, 2**31 - 1), (50_000_000, 1)):
+            tiny = png(*size, data=b"\0" * 1000)
+            assert len(tiny) < 200
+            assert refused(tiny) == TOO_MANY_PIXELS, size
 
     def test_jpeg_over_40_megapixels_is_refused(self, refused):
         whole = bytearray(picture("JPEG").read())
@@ -148,18 +140,21 @@ class TestPixels:
         assert refused(file) == said
 
     def test_images_that_are_too_large_together_are_refused(self, client):
-        files = [upload(gray(4000)) for _ in range(3)]
+        content = gray(4000)
+        files = [upload(content) for _ in range(3)]
         body = assert_fault(client.create(referenceImages=files), field="referenceImages")
         assert body["detail"] == f"Reference image {TOO_MANY_IN_ALL}"
 
     def test_images_of_another_request_do_not_count(self):
+        content = gray(5500)
         for _ in range(2):
             with input_images.of_one_request():
-                assert refusal_of(gray(5500)) is None
+                assert refusal_of(content) is None
 
     def test_three_images_of_10_megapixels_are_accepted(self):
+        content = gray(3162)
         with input_images.of_one_request():
-            assert [refusal_of(gray(3162)) for _ in range(3)] == [None] * 3
+            assert [refusal_of(content) for _ in range(3)] == [None] * 3
 
 
 class TestCost:
@@ -182,7 +177,7 @@ class TestCost:
         file = costly_images.SEGMENTS[f"{kind}, empty unknown chunks"]()
         assert refused(file) == "must be a file with at most 10,000 chunks"
 
-    @pytest.mark.parametrize("components", [1, 3, 4])
+    @pytest.mark.parametrize("components", [1, 4])
     def test_scans_that_only_refine_are_decoded(self, components):
         file = costly_images.progressive(costly_images.HUFFMAN, components=components, scans=3)
         assert refusal_of(file) is None

@@ -6,17 +6,19 @@ average size.
 """
 
 from itertools import count
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from jobs.models import Status
+from jobs.models import Status, WebhookDelivery
 from jobs.stats import prometheus
+from jobs.webhooks import registry
 from tests import many_jobs
 from tests.api import JOBS
 from tests.queries import rows_read_by as costs
-from tokens_ledger import entry_counts, ledger, reconciliation
+from tokens_ledger import account_totals, ledger, reconciliation
 from tokens_ledger.models import Entry
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -101,7 +103,7 @@ def test_poll_reads_few_rows(client, user):
 
 
 def test_entries_read_few_rows_after_a_ledger_check(client):
-    entry_counts.store(until=Entry.objects.latest("id").pk)
+    account_totals.store(until=Entry.objects.latest("id").pk)
 
     def look():
         assert client.get("/api/v1/tokens/entries?limit=5").status_code == 200
@@ -119,3 +121,39 @@ def test_balance_reads_few_rows(client):
 def test_metrics_read_few_rows_after_a_ledger_check():
     reconciliation.run(now=timezone.now())
     assert costs(prometheus.text) < 100
+
+
+@pytest.fixture
+def deliveries(alice):
+    """Many that were delivered, all newer than a failed one."""
+    registry.put(
+        user=alice, url="https://example.com/", events=["video_job.failed"], now=timezone.now()
+    )
+    usual = {
+        "user": alice,
+        "type": "video_job.failed",
+        "url": "https://example.com/",
+        "host": "example.com",
+        "from_order": False,
+        "body": "{}",
+    }
+    failed = {"status": "failed", "last_error": "The connection failed."}
+    rows = [failed] + [{"status": "delivered"}] * MANY
+    WebhookDelivery.objects.bulk_create(
+        WebhookDelivery(job_id=uuid4(), created_at=timezone.now(), **usual, **row) for row in rows
+    )
+    connection.connection.execute("ANALYZE")
+
+
+@pytest.mark.parametrize("user", ["has most jobs"], indirect=True)
+class TestDeliveries:
+    @pytest.mark.parametrize("statuses", ["failed", "pending", "pending,failed"])
+    def test_list_of_failed_ones_reads_few_rows(self, client, deliveries, statuses):
+        def look():
+            url = f"/api/v1/webhook/deliveries?status={statuses}"
+            assert len(client.get(url).json()["deliveries"]) == ("failed" in statuses)
+
+        assert costs(look) < 30
+
+    def test_list_for_staff_reads_few_rows(self, user, deliveries):
+        assert costs(lambda: list(registry.newest_failures(user=user)[:5])) < 30

@@ -1,9 +1,11 @@
 """Reference images in a form, under the list names of axios, PHP and others."""
 
+import json
 from typing import Any
 
 import pytest
 
+from jobs.api.parsers import ImageJSONParser
 from jobs.models import JobImage
 from tests.api import assert_fault
 from tests.uploads import picture
@@ -40,4 +42,15 @@ class TestListOfFiles:
     def test_more_than_three_images_are_refused(self, client):
         files = {"referenceImages": [picture(), picture()], "referenceImages[]": [picture()] * 2}
         body = assert_fault(client.create(**files), field="referenceImages")
+        assert body["detail"] == "At most 3 reference images are allowed"
+
+
+class TestLongListInJson:
+    """A body of 20 MB could hold 700,000 images, whose files took seconds to make."""
+
+    def test_no_file_is_made_of_too_many_images(self, client):
+        images = ["data:image/png;base64,AA"] * 4
+        sent = {"referenceImages": images}
+        assert ImageJSONParser().parsed(bytearray(json.dumps(sent).encode())) == sent
+        body = assert_fault(client.create_json(referenceImages=images), field="referenceImages")
         assert body["detail"] == "At most 3 reference images are allowed"

@@ -9,6 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
+from jobs import readiness
 from jobs.models import VideoJob
 from jobs.stats import waiting_line
 from jobs.worker import leases
@@ -89,3 +90,18 @@ def test_claim_reads_only_the_front(long_line, settings, slots):
         assert len(leases.claim_pending(limit=1, now=now)) == (slots > 0)
 
     assert costs(claim) < 400
+
+
+def test_hold_reads_only_the_front(long_line):
+    long_line()
+    assert costs(lambda: leases.hold(reason="Full", now=timezone.now())) < 400
+
+
+def test_readiness_does_not_read_jobs_that_wait(new_job, long_line):
+    long_line()
+    VideoJob.objects.update(next_step_at=timezone.now() - 2 * readiness.LATE)
+
+    def look():
+        assert readiness.outcome(readiness.CHECKS["running"]) == "ok"
+
+    assert costs(look) == 0

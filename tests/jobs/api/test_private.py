@@ -3,6 +3,7 @@ monitor shows."""
 
 import csv
 import json
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -10,7 +11,7 @@ from django.utils import timezone
 from jobs import reruns
 from jobs.models import VideoJob, WebhookDelivery
 from tests.api import FORM, JOBS, assert_fault, assert_problem, by
-from tests.job_states import STATES, bring, kept
+from tests.job_states import ENDED, bring, kept
 from tests.staff_site import LIST, page_of
 
 JSON, FORMS = "application/json", "application/x-www-form-urlencoded"
@@ -46,10 +47,11 @@ class TestOrder:
         assert client.create_json(private=None).json()["private"] is True
         assert client.create_json(private=False).json()["private"] is False
 
-    @pytest.mark.parametrize("value", ["yes", "1", "", 1, 0, [], {}])
-    def test_other_value_is_refused(self, client, nothing_happens, value):
-        fault = assert_fault(client.create_json(private=value), field="private")
-        assert fault["detail"] == "Private must be 'true' or 'false'"
+    def test_other_value_is_refused(self, client, nothing_happens):
+        values: list[Any] = ["yes", "1", "", 1, 0, [], {}]
+        for value in values:
+            fault = assert_fault(client.create_json(private=value), field="private")
+            assert fault["detail"] == "Private must be 'true' or 'false'", value
 
     def test_idempotency_compares_it(self, client, settings):
         key = {"Idempotency-Key": "a"}
@@ -62,7 +64,7 @@ class TestOrder:
 
 
 class TestChange:
-    @pytest.mark.parametrize("state", STATES)
+    @pytest.mark.parametrize("state", ["PENDING", "storing", *ENDED])
     def test_job_is_changed_in_every_state(self, client, new_job, change, state):
         job = new_job(state)
         for private in (True, False):
@@ -83,28 +85,21 @@ class TestChange:
         assert change(job, {"private": True})["ETag"] == changed["ETag"]
         assert client.get(path, headers={"If-None-Match": changed["ETag"]}).status_code == 304
 
-    @pytest.mark.parametrize(
-        ("body", "content_type"),
-        [('{"private": "TRUE"}', JSON), ("private=true", FORMS)],
-    )
-    def test_text_and_form_are_accepted(self, new_job, change, body, content_type):
-        assert change(new_job(), body, content_type=content_type).json()["private"] is True
+    def test_text_and_form_are_accepted(self, new_job, change):
+        for body, content_type in (('{"private": "TRUE"}', JSON), ("private=true", FORMS)):
+            assert change(new_job(), body, content_type=content_type).json()["private"] is True
 
-    @pytest.mark.parametrize(
-        ("body", "field", "detail"),
-        [
+    def test_other_body_is_refused(self, new_job, change):
+        job = new_job()
+        for body, field, detail in (
             ({"private": "yes"}, "private", "Private must be 'true' or 'false'"),
             ({"private": None}, "private", "Private must be 'true' or 'false'"),
             ({"private": 1}, "private", "Private must be 'true' or 'false'"),
             ({}, "private", "Private is required"),
             ({"privat": True}, "privat", "Unknown field 'privat': did you mean 'private'?"),
             ({"private": True, "status": "FAILED"}, "status", "Unknown field 'status'"),
-        ],
-    )
-    def test_other_body_is_refused(self, new_job, change, body, field, detail):
-        job = new_job()
-        fault = assert_fault(change(job, body), field=field)
-        assert fault["detail"] == detail
+        ):
+            assert assert_fault(change(job, body), field=field)["detail"] == detail
         assert (kept(job).private, kept(job).version) == (False, job.version)
 
     def test_body_is_small_and_of_a_known_type(self, new_job, change):

@@ -15,7 +15,7 @@ LITE = "veo-3.1-lite-generate-001"
 RESOLUTION = "Resolution must be '720p' or '1080p'"
 RATIO = "Aspect ratio must be '16:9' or '9:16'"
 DURATION = "Duration must be 4, 6 or 8 seconds"
-SEED = "Seed must be a whole number from 0 to 4294967295, in digits alone"
+SEED = "Seed must be a whole number from 0 to 4294967295, digits only"
 pytestmark = pytest.mark.once
 
 MODEL = (
@@ -25,61 +25,44 @@ MODEL = (
 MOCK = "Mock mode must be 'true' or 'false'"
 AUDIO = "Generate audio must be 'true' or 'false'"
 
-WRONG = [
-    *(("resolution", RESOLUTION, value) for value in ("", "720P", "4k", " 720p")),
-    *(("aspectRatio", RATIO, value) for value in ("", "1:1", "16:9 ")),
-    *(("model", MODEL, value) for value in ("", "VEO-3.1-GENERATE-PREVIEW", "veo-3.1\0")),
-    *(("durationSeconds", DURATION, v) for v in ("0", "5", "-8", "8.5", "abc", "٨")),
-    *(("mockMode", MOCK, value) for value in ("", "1", "truee")),
-    *(("generateAudio", AUDIO, value) for value in ("1", "nein")),
-    *(("seed", SEED, v) for v in ("-1", "+1", "1.0", "1e3", "0x1", " 1", "٨", "4294967296")),
+WRONG: list[tuple[str, str, list[Any]]] = [
+    ("resolution", RESOLUTION, ["", "720P", "4k", " 720p"]),
+    ("aspectRatio", RATIO, ["", "1:1", "16:9 "]),
+    ("model", MODEL, ["", "VEO-3.1-GENERATE-PREVIEW", "veo-3.1\0"]),
+    ("durationSeconds", DURATION, ["0", "5", "-8", "8.5", "abc", "٨"]),
+    ("mockMode", MOCK, ["", "1", "truee"]),
+    ("generateAudio", AUDIO, ["1", "nein"]),
+    ("seed", SEED, ["-1", "+1", "1.0", "1e3", "0x1", " 1", "٨", "4294967296"]),
 ]
 NO_TEXT: list[Any] = [None, True, 720, 1.5, ["720p"], {"a": "720p"}]
 NO_BOOLEAN: list[Any] = [None, 1, "", [True], {}, "null"]
-WRONG_JSON: list[tuple[str, str, Any]] = [
-    *(("resolution", RESOLUTION, value) for value in NO_TEXT),
-    *(("aspectRatio", RATIO, value) for value in NO_TEXT),
-    *(("model", MODEL, value) for value in NO_TEXT),
-    *(
-        ("durationSeconds", DURATION, value)
-        for value in (True, 0, 5, 8.5, 10**300, 1e300, "", [8], {"a": 8})
-    ),
-    *(("mockMode", MOCK, value) for value in NO_BOOLEAN),
-    *(("generateAudio", AUDIO, value) for value in NO_BOOLEAN[1:]),
-    *(("prompt", "Prompt must be text", value) for value in NO_TEXT[1:]),
-    *(("negativePrompt", "Negative prompt must be text", value) for value in NO_TEXT[1:]),
-    *(
-        ("seed", SEED, value)
-        for value in (True, -1, 1.0, 1e3, 2**32, 10**300, "", "1.0", "+1", "1\n", [1], {"a": 1})
-    ),
-]
+WRONG_JSON: list[tuple[str, str, list[Any]]] = [
+    ("resolution", RESOLUTION, NO_TEXT),
+    ("aspectRatio", RATIO, NO_TEXT),
+    ("model", MODEL, NO_TEXT),
+    ("durationSeconds", DURATION, [True, 0, 5, 8.5, 10**300, 1e300, "", [8], {"a": 8}]),
+    ("mockMode", MOCK, NO_BOOLEAN),
+    ("generateAudio", AUDIO, NO_BOOLEAN[1:]),
+    ("prompt", "Prompt must be text", NO_TEXT[1:]),
+    ("negativePrompt", "Negative prompt must be text", NO_TEXT[1:]),
+    ("seed", SEED,
+     [True, -1, 1.0, 1e3, 2**32, 10**300, "", "1.0", "+1", "1\n", [1], {"a": 1}]),
+]  # fmt: skip
 
 
 @pytest.mark.usefixtures("nothing_happens")
 class TestField:
-    @pytest.mark.parametrize(
-        ("field", "sentence"),
-        [
-            ("model", "Model is required"),
-            ("resolution", "Resolution is required"),
-            ("aspectRatio", "Aspect ratio is required"),
-            ("mockMode", "Mock mode is required"),
-        ],
-    )
-    def test_missing_field_is_refused(self, client, field, sentence):
-        body = assert_fault(client.create(**{field: None}), field=field)
-        assert body["detail"] == sentence
+    @pytest.mark.parametrize(("field", "sentence", "values"), WRONG)
+    def test_invalid_form_value_is_refused(self, client, field, sentence, values):
+        for value in values:
+            body = assert_fault(client.create(**{field: value}), field=field)
+            assert (body["detail"], len(body["errors"])) == (sentence, 1), value
 
-    @pytest.mark.parametrize(("field", "sentence", "value"), WRONG)
-    def test_invalid_form_value_is_refused(self, client, field, sentence, value):
-        body = assert_fault(client.create(**{field: value}), field=field)
-        assert body["detail"] == sentence
-        assert len(body["errors"]) == 1
-
-    @pytest.mark.parametrize(("field", "sentence", "value"), WRONG_JSON)
-    def test_invalid_json_value_is_refused(self, client, field, sentence, value):
-        body = assert_fault(client.create_json(**{field: value}), field=field)
-        assert body["detail"] == sentence
+    @pytest.mark.parametrize(("field", "sentence", "values"), WRONG_JSON)
+    def test_invalid_json_value_is_refused(self, client, field, sentence, values):
+        for value in values:
+            body = assert_fault(client.create_json(**{field: value}), field=field)
+            assert body["detail"] == sentence, value
 
     def test_all_invalid_fields_are_reported_in_order(self, client):
         answer = client.create(
@@ -100,7 +83,10 @@ class TestField:
             client.create_json("{}"),
         ):
             body = assert_fault(answer, field="model")
-            assert len(body["errors"]) == 4
+            assert [each["message"] for each in body["errors"]] == [
+                *("Model is required", "Resolution is required"),
+                *("Aspect ratio is required", "Mock mode is required"),
+            ]
 
     def test_image_that_is_no_file_is_refused(self, client):
         for answer in (
@@ -113,9 +99,10 @@ class TestField:
                 "Initial image must be an uploaded file, or a data URI"
             )
 
-    @pytest.mark.parametrize("value", ["a.jpg", {"a": 1}, ["a.jpg"], [None], [[]]])
-    def test_reference_images_that_are_no_files_are_refused(self, client, value):
-        assert_fault(client.create_json(referenceImages=value), field="referenceImages")
+    def test_reference_images_that_are_no_files_are_refused(self, client):
+        values: list[Any] = ["a.jpg", {"a": 1}, ["a.jpg"], [None], [[]]]
+        for value in values:
+            assert_fault(client.create_json(referenceImages=value), field="referenceImages")
 
 
 @pytest.mark.usefixtures("nothing_happens")
@@ -127,20 +114,20 @@ class TestPrompt:
         answer = client.create_json(prompt=None)
         assert assert_fault(answer, field="prompt")["detail"] == sentence
 
-    @pytest.mark.parametrize("prompt", ["🎬" * 4001, "x " * 2001 + "y"])
-    def test_prompt_over_4000_characters_is_refused(self, client, prompt):
-        for answer in (client.create(prompt=prompt), client.create_json(prompt=prompt)):
-            body = assert_fault(answer, field="prompt")
-            assert body["detail"] == "Prompt must be at most 4,000 characters"
+    def test_prompt_over_4000_characters_is_refused(self, client):
+        for prompt in ("🎬" * 4001, "x " * 2001 + "y"):
+            for answer in (client.create(prompt=prompt), client.create_json(prompt=prompt)):
+                body = assert_fault(answer, field="prompt")
+                assert body["detail"] == "Prompt must be at most 4,000 characters"
 
-    @pytest.mark.parametrize("code", [0, 8, 11, 12, 14, 31, 127, 159], ids="U+{:02X}".format)
-    def test_control_character_is_refused(self, client, code):
-        for prompt in (f"a{chr(code)}b", chr(code), f"a{chr(code)}"):
-            body = assert_fault(client.create_json(prompt=prompt), field="prompt")
-            assert body["detail"] == "Prompt must not contain control characters"
-        assert_fault(client.create(prompt=f"a{chr(code)}b"), field="prompt")
-        with_image = client.create(prompt=chr(code), initialImage=picture())
-        assert_fault(with_image, field="prompt")
+    def test_control_character_is_refused(self, client):
+        for code in (0, 8, 11, 12, 14, 31, 127, 159):
+            for prompt in (f"a{chr(code)}b", chr(code), f"a{chr(code)}"):
+                body = assert_fault(client.create_json(prompt=prompt), field="prompt")
+                assert body["detail"] == "Prompt must not contain control characters"
+            assert_fault(client.create(prompt=f"a{chr(code)}b"), field="prompt")
+            with_image = client.create(prompt=chr(code), initialImage=picture())
+            assert_fault(with_image, field="prompt")
 
     def test_negative_prompt_is_refused_like_a_prompt(self, client):
         for text, sentence in (
@@ -150,22 +137,16 @@ class TestPrompt:
             body = assert_fault(client.create_json(negativePrompt=text), field="negativePrompt")
             assert body["detail"] == sentence
 
-    @pytest.mark.parametrize("escape", [r"\ud800", r"a\udfff", r"\udc00\ud800"])
-    def test_lone_surrogate_is_refused(self, client, escape):
-        text = json.dumps(FORM | {"prompt": "HERE"}).replace("HERE", escape)
-        assert_fault(client.create_json(text), field="prompt")
+    def test_lone_surrogate_is_refused(self, client):
+        for escape in (r"\ud800", r"a\udfff", r"\udc00\ud800"):
+            text = json.dumps(FORM | {"prompt": "HERE"}).replace("HERE", escape)
+            assert_fault(client.create_json(text), field="prompt")
 
 
 @pytest.mark.usefixtures("nothing_happens")
 class TestCombination:
-    @pytest.mark.parametrize(
-        ("asked", "field", "sentence"),
-        [
-            (
-                {"resolution": "1080p", "durationSeconds": 4},
-                "durationSeconds",
-                "1080p videos must be 8 seconds long",
-            ),
+    def test_combination_that_veo_refuses_is_refused(self, client):
+        for asked, field, sentence in (
             (
                 {"resolution": "1080p", "durationSeconds": 6},
                 "durationSeconds",
@@ -192,21 +173,11 @@ class TestCombination:
                 "An end frame needs an initial image as well",
             ),
             (
-                {"initialImage": 1, "endFrame": 1, "durationSeconds": 4},
-                "durationSeconds",
-                "Videos with an end frame must be 8 seconds long",
-            ),
-            (
                 {"initialImage": 1, "referenceImages": 1},
                 "referenceImages",
                 "Reference images cannot be combined with an initial image or an end frame",
             ),
             ({"referenceImages": 4}, "referenceImages", "At most 3 reference images are allowed"),
-            (
-                {"referenceImages": 1, "durationSeconds": 4},
-                "durationSeconds",
-                "Videos with reference images must be 8 seconds long",
-            ),
             (
                 {"referenceImages": 2, "aspectRatio": "9:16"},
                 "aspectRatio",
@@ -217,12 +188,9 @@ class TestCombination:
                 "referenceImages",
                 f"Model '{LITE}' does not take reference images",
             ),
-        ],
-    )
-    def test_combination_that_veo_refuses_is_refused(self, client, asked, field, sentence):
-        body = assert_fault(client.create(**pictures(asked)), field=field)
-        assert body["detail"] == sentence
-        assert [each["message"] for each in body["errors"]] == [sentence]
+        ):
+            body = assert_fault(client.create(**pictures(asked)), field=field)
+            assert [each["message"] for each in body["errors"]] == [sentence]
 
     @pytest.mark.parametrize(
         ("name", "value", "what"),
@@ -265,9 +233,8 @@ def pictures(asked):
 
 
 class TestCombinationThatVeoTakes:
-    @pytest.mark.parametrize(
-        "asked",
-        [
+    def test_combination_that_veo_accepts_is_accepted(self, client, many):
+        for asked in (
             {"initialImage": 1, "durationSeconds": 4},
             {"initialImage": 1, "endFrame": 1, "aspectRatio": "9:16", "resolution": "1080p"},
             {"referenceImages": 3, "resolution": "1080p"},
@@ -277,10 +244,8 @@ class TestCombinationThatVeoTakes:
             {"durationSeconds": 6, "initialImage": 1, "negativePrompt": "rain", "seed": "0"},
             {"referenceImages": 1, "seed": "4294967295"},
             {"durationSeconds": 6, "negativePrompt": "rain", "seed": "7", "model": LITE},
-        ],
-    )
-    def test_combination_that_veo_accepts_is_accepted(self, client, asked):
-        assert client.create(**pictures(asked)).status_code == 202
+        ):
+            assert client.create(**pictures(asked)).status_code == 202, asked
 
 
 @pytest.mark.usefixtures("nothing_happens")
@@ -296,13 +261,13 @@ class TestRealVideo:
 
 
 class TestRealVideoThatIsSetUp:
-    @pytest.mark.parametrize("name", ["GOOGLE_API_KEY", "GOOGLE_CLOUD_PROJECT"])
-    def test_real_video_is_accepted_with_key_or_project(self, client, settings, name):
-        setattr(settings, name, "acme-7")
-        answer = client.create(mockMode="false")
-        assert answer.status_code == 202
-        assert answer.json()["mockMode"] is False
-        assert "acme-7" not in answer.text
+    def test_real_video_is_accepted_with_key_or_project(self, client, settings):
+        for key, project in (("acme-7", ""), ("", "acme-7")):
+            settings.GOOGLE_API_KEY, settings.GOOGLE_CLOUD_PROJECT = key, project
+            answer = client.create(mockMode="false")
+            assert answer.status_code == 202
+            assert answer.json()["mockMode"] is False
+            assert "acme-7" not in answer.text
 
 
 class TestOrderOfChecks:

@@ -17,14 +17,8 @@ def data_uri(file, kind="image/png"):
 
 
 class TestForm:
-    def test_order_as_a_form_is_accepted(self, client):
-        body = "&".join(f"{name}={value}" for name, value in FORM.items()).replace(" ", "+")
-        answer = client.send(body.encode(), FORM_TYPE)
-        assert answer.status_code == 202, answer.content
-        assert answer.json()["prompt"] == FORM["prompt"]
-
     def test_order_as_a_form_and_as_json_are_one_order(self, client):
-        body = "&".join(f"{name}={value}" for name, value in FORM.items())
+        body = "&".join(f"{name}={value}" for name, value in FORM.items()).replace(" ", "+")
         key = {"HTTP_IDEMPOTENCY_KEY": "k"}
         first = client.post(JOBS, body, content_type=FORM_TYPE, **key)
         again = client.post(JOBS, json.dumps(FORM), content_type="application/json", **key)
@@ -68,13 +62,9 @@ class TestDataURI:
         assert client.create_json(referenceImages=uris).json()["inputs"]["referenceImages"] == 3
 
     @pytest.mark.usefixtures("nothing_happens")
-    @pytest.mark.parametrize(
-        ("value", "message"),
-        [
-            (
-                "https://example.com/a.png",
-                "must be an uploaded file, or a data URI",
-            ),
+    def test_wrong_value_is_refused(self, client):
+        for value, message in (
+            ("https://example.com/a.png", "must be an uploaded file, or a data URI"),
             ("data:image/png,abc", "must be a data URI in base64"),
             ("data:" + "x" * 300 + ";base64,", "must be a data URI in base64"),
             ("data:image/png;base64,@@@", "must be a data URI in base64"),
@@ -82,17 +72,9 @@ class TestDataURI:
             ("data:image/png;base64,AAAA", "must be a JPEG, PNG or WebP image"),
             ("data:;base64," + "A" * 13_400_000, "must be at most 10 MB"),
             (7, "must be an uploaded file"),
-        ],
-    )
-    def test_wrong_value_is_refused(self, client, value, message):
-        body = assert_fault(client.create_json(initialImage=value), field="initialImage")
-        assert body["detail"].startswith(f"Initial image {message}")
-
-    @pytest.mark.usefixtures("nothing_happens")
-    def test_json_above_20_mb_is_refused(self, client):
-        answer = client.send(b"{", "application/json", length=20_000_001)
-        body = assert_fault(answer, status=413, code="too_large")
-        assert body["detail"] == "A JSON body must be at most 20 MB"
+        ):
+            body = assert_fault(client.create_json(initialImage=value), field="initialImage")
+            assert body["detail"].startswith(f"Initial image {message}")
 
 
 @pytest.mark.usefixtures("nothing_happens")
@@ -111,11 +93,6 @@ class TestAdvice:
         body = assert_fault(client.send(b"--x--", "multipart/form-data"), code="malformed")
         assert "do not set the Content-Type header yourself" in body["detail"]
 
-    def test_too_many_files_name_the_limit(self, client):
-        files = {f"file{n}": picture("PNG", size=(2, 2)) for n in range(21)}
-        body = assert_fault(client.create(**files), code="malformed")
-        assert body["detail"] == "A request can have at most 20 files"
-
     def test_unacceptable_response_names_what_there_is(self, client):
         answer = client.get(JOBS, headers={"accept": "text/html"})
         body = assert_problem(answer, 406, "not_acceptable")
@@ -130,6 +107,7 @@ class TestAdvice:
         assert body["detail"].endswith("the operator can add it to ALLOWED_HOSTS")
 
 
+@pytest.mark.slow
 class TestCost:
     """Requests that took seconds: each is refused before its text is checked by character."""
 
@@ -141,12 +119,12 @@ class TestCost:
         assert assert_fault(answer, field=field)["errors"][0]["code"] == "max_length"
         assert process_time() - started < 1
 
-    def test_object_of_a_million_names_is_refused_quickly(self, client):
-        body = json.dumps({f"n{number}": 0 for number in range(1_000_000)}).encode()
+    def test_object_of_very_many_names_is_refused_quickly(self, client):
+        body = json.dumps({f"n{number}": 0 for number in range(250_000)}).encode()
         started = process_time()
         answer = client.send(body, "application/json")
         assert "at most 1,000 names" in assert_fault(answer, code="malformed")["detail"]
-        assert process_time() - started < 2
+        assert process_time() - started < 0.5
 
     def test_chunked_login_is_refused(self, anonymous):
         answer = anonymous.post(
@@ -170,10 +148,6 @@ class TestAnswers:
         job = new_job("SUCCEEDED")
         path = f"{JOBS}/{job.pk}/download"
         assert client.get(path, headers={"accept": "video/mp4"}).status_code == 302
-
-    def test_null_is_a_default(self, client):
-        job = client.create_json(generateAudio=None, durationSeconds=None, initialImage=None).json()
-        assert (job["generateAudio"], job["durationSeconds"]) == (False, 8)
 
     def test_order_without_tokens_says_how_to_get_some(self, client, alice, tokens, settings):
         tokens(alice, 20)

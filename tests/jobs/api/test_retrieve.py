@@ -1,5 +1,6 @@
 """`GET /api/v1/video-jobs/{id}`: one job, and polling it."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from jobs.models import Stage, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.storage.base import video_name
 from jobs.worker import leases
-from tests.api import JOBS, assert_problem
+from tests.api import ID, JOBS, assert_problem
 from tests.job_states import ENDED, OPERATION, STATES, bring, stored
 
 KEYS = {
@@ -41,8 +42,12 @@ def known(client):
 
 class TestJob:
     @pytest.mark.parametrize("state", STATES)
-    def test_job_has_every_field_in_every_state(self, client, new_job, state):
-        job = client.job(new_job(state))
+    def test_job_has_every_field_and_no_data_of_provider_and_worker(self, client, new_job, state):
+        job = new_job(state, mock_mode=False)
+        text = client.get(f"{JOBS}/{job.pk}").text
+        for secret in (OPERATION, "operations/", "AIza", "raw words", "submitting", "lease"):
+            assert secret not in text
+        job = json.loads(text)
         assert set(job) == KEYS
         assert set(job["inputs"]) == {"initialImage", "endFrame", "referenceImages"}
         for line in job["logs"]:
@@ -55,13 +60,6 @@ class TestJob:
         assert (job["errorCode"] is None) == (job["errorMessage"] is None) == (state != "FAILED")
         assert (job["queuePosition"] is None) == (state != "PENDING")
         assert state not in ENDED or job["estimatedSecondsRemaining"] is None
-
-    @pytest.mark.parametrize("state", STATES)
-    def test_provider_and_worker_data_are_not_shown(self, client, new_job, state):
-        job = new_job(state, mock_mode=False)
-        text = client.get(f"{JOBS}/{job.pk}").text
-        for secret in (OPERATION, "operations/", "AIza", "raw words", "submitting", "lease"):
-            assert secret not in text
 
     @pytest.mark.parametrize(
         ("state", "status", "message", "percent", "last_line"),
@@ -123,20 +121,18 @@ class TestJob:
         shown = client.job(job)
         assert (shown["cloudinaryUrl"], shown["posterUrl"]) == (url, None)
 
-    @pytest.mark.parametrize("id", [str.upper, lambda id: id.replace("-", "")])
-    def test_id_in_other_spelling_is_found(self, client, new_job, id):
-        assert client.get(f"{JOBS}/{id(str(new_job().pk))}").status_code == 200
+    def test_id_in_other_spelling_is_found(self, client, new_job):
+        id = new_job().pk
+        for spelling in (str(id).upper(), id.hex):
+            assert client.get(f"{JOBS}/{spelling}").status_code == 200
 
-    @pytest.mark.parametrize(
-        "id",
-        [
-            *("550e8400-e29b-41d4-a716-446655440000", "nonsense", "1", "%00", "%20", "..", "a.b"),
-            *("é", "%ff", "x" * 3000, "550e8400-e29b-41d4-a716-44665544000g"),
-        ],
-    )
-    def test_unknown_id_is_404(self, client, new_job, id):
+    def test_unknown_id_is_404(self, client, new_job):
         new_job()
-        assert_problem(client.get(f"{JOBS}/{id}"), 404, "not_found")
+        for id in (
+            *(ID, "nonsense", "1", "%00", "%20", "..", "a.b"),
+            *("é", "%ff", "x" * 3000, "550e8400-e29b-41d4-a716-44665544000g"),
+        ):
+            assert_problem(client.get(f"{JOBS}/{id}"), 404, "not_found")
 
     def test_head_has_no_body(self, client, new_job):
         answer = client.head(f"{JOBS}/{new_job().pk}")
@@ -280,16 +276,14 @@ class TestPolling:
         for each in (first, answer):
             assert each.headers.get("Retry-After") == (None if state in ENDED else "3")
 
-    @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', ' "a" , W/{} , "b"'])
-    def test_etag_in_any_form_is_recognised(self, client, new_job, known, form):
+    def test_etag_in_any_form_is_recognised(self, client, new_job, known):
         job = new_job()
         tag = client.get(f"{JOBS}/{job.pk}")["ETag"]
         assert re.fullmatch(r'"[\x21\x23-\x7e]+"', tag)
-        assert known(job, form.format(tag)).status_code == 304
-
-    @pytest.mark.parametrize("tag", ["", '"other"', "nonsense", "é"])
-    def test_other_etag_gets_the_job(self, new_job, known, tag):
-        assert known(new_job(), tag).status_code == 200
+        for form in ("{}", "W/{}", '"other", {}', ' "a" , W/{} , "b"'):
+            assert known(job, form.format(tag)).status_code == 304, form
+        for other in ("", '"other"', "nonsense", "é"):
+            assert known(job, other).status_code == 200, other
 
     def test_answer_is_private(self, client, new_job):
         assert "private" in client.get(f"{JOBS}/{new_job().pk}")["Cache-Control"]

@@ -1,12 +1,14 @@
 """Another user's job answers 404 on every path."""
 
+from itertools import product
+
 import pytest
 from django.urls import URLPattern
 
 from jobs.api.urls import router
 from jobs.input_images import Image
 from jobs.providers.base import Inputs
-from tests.api import JOBS, TOKENS, assert_problem
+from tests.api import ID, JOBS, TOKENS, assert_problem
 
 PATHS = {
     "video-job-detail": [("get", ""), ("head", ""), ("delete", "")],
@@ -14,6 +16,7 @@ PATHS = {
     "video-job-video": [("delete", "/video")],
     "video-job-download": [("get", "/download"), ("head", "/download/")],
 }
+EVERY_PATH = [each for row in PATHS.values() for each in row]
 
 
 def but_for_its_id(answer):
@@ -31,25 +34,21 @@ class TestStranger:
         assert named == set(PATHS)
 
     @pytest.mark.parametrize("state", ["PENDING", "generating", "SUCCEEDED"])
-    @pytest.mark.parametrize(("method", "path"), [each for row in PATHS.values() for each in row])
-    def test_job_of_another_user_is_404_and_unchanged(
-        self, client, stranger, new_job, state, method, path
-    ):
+    def test_job_of_another_user_is_404_and_unchanged(self, client, stranger, new_job, state):
         job = new_job(state, inputs=PICTURES, initial_image=True)
         before = client.job(job)
-        answer = getattr(stranger, method)(f"{JOBS}/{job.pk}{path}")
-        assert answer.status_code == 404
-        if method != "head":
-            assert_problem(answer, 404, "not_found")
-        assert "ETag" not in answer
-        assert client.job(job) == before
+        for method, path in EVERY_PATH:
+            answer = getattr(stranger, method)(f"{JOBS}/{job.pk}{path}")
+            assert answer.status_code == 404, (method, path)
+            if method != "head":
+                assert_problem(answer, 404, "not_found")
+            assert "ETag" not in answer
+            assert client.job(job) == before
 
     def test_404_is_the_same_for_other_and_unknown_jobs(self, stranger, new_job):
-        job, nobodys = new_job(), "550e8400-e29b-41d4-a716-446655440000"
-        for method, path in (each for row in PATHS.values() for each in row):
-            theirs, none = (
-                getattr(stranger, method)(f"{JOBS}/{id}{path}") for id in (job.pk, nobodys)
-            )
+        job = new_job()
+        for method, path in EVERY_PATH:
+            theirs, none = (getattr(stranger, method)(f"{JOBS}/{id}{path}") for id in (job.pk, ID))
             assert theirs.content == none.content
             assert but_for_its_id(theirs) == but_for_its_id(none)
 
@@ -65,21 +64,18 @@ class TestStranger:
         [entry] = stranger.get("/api/v1/tokens/entries").json()["entries"]
         assert entry["kind"] == "grant"
 
-    @pytest.mark.parametrize("page", ["", "overview/", "jobs/videojob/"])
-    def test_customer_is_sent_to_the_admin_login(self, stranger, bob, new_job, page):
+    def test_customer_is_sent_to_the_admin_login(self, stranger, bob, new_job):
         new_job()
         stranger.force_login(bob)
-        answer = stranger.get(f"/admin/{page}")
-        assert answer.status_code == 302
-        assert answer["Location"].startswith("/admin/login/")
+        for page in ("", "overview/", "jobs/videojob/"):
+            answer = stranger.get(f"/admin/{page}")
+            assert answer.status_code == 302
+            assert answer["Location"].startswith("/admin/login/")
 
 
 class TestNobody:
-    @pytest.mark.parametrize(("method", "path"), [each for row in PATHS.values() for each in row])
-    def test_anonymous_is_401_for_known_and_unknown_jobs(
-        self, client, anonymous, new_job, method, path
-    ):
+    def test_anonymous_is_401_for_known_and_unknown_jobs(self, client, anonymous, new_job):
         job = new_job()
-        for id in (job.pk, "550e8400-e29b-41d4-a716-446655440000", "nonsense"):
+        for id, (method, path) in product((job.pk, ID, "nonsense"), EVERY_PATH):
             assert getattr(anonymous, method)(f"{JOBS}/{id}{path}").status_code == 401
         assert client.job(job)["status"] == "PENDING"

@@ -40,10 +40,10 @@ class TestUsage:
         ledger.grant(user=alice, amount=7, note="")
         assert client.get(USAGE).json()["days"][0]["charges"] == 0
 
-    @pytest.mark.parametrize("days", ["0", "91", "-1", "all", ""])
-    def test_invalid_number_of_days_is_refused(self, client, days):
-        body = assert_fault(client.get(USAGE, {"days": days}), field="days")
-        assert body["detail"] == "Days must be a whole number from 1 to 90"
+    def test_invalid_number_of_days_is_refused(self, client):
+        for days in ("0", "91", "-1", "all", ""):
+            body = assert_fault(client.get(USAGE, {"days": days}), field="days")
+            assert body["detail"] == "Days must be a whole number from 1 to 90"
 
 
 class TestEntries:
@@ -65,15 +65,11 @@ class TestEntries:
             cursor = {"after": page["nextCursor"]}
         assert kinds == ["charge", "refund", "charge", "grant"]
 
-    @pytest.mark.parametrize(
-        ("kind", "count"), [("refund", 1), ("CHARGE", 2), ("charge,grant", 3), ("adjustment", 0)]
-    )
-    def test_entries_are_filtered_by_kind(self, entries, kind, count):
-        page = entries(kind=kind)
-        assert {entry["kind"] for entry in page["entries"]} <= set(kind.lower().split(","))
-        assert page["total"] == len(page["entries"]) == count
-
-    def test_entries_are_filtered_by_date(self, entries):
+    def test_entries_are_filtered_by_kind_and_date(self, entries):
+        for kind, count in (("refund", 1), ("CHARGE", 2), ("charge,grant", 3), ("adjustment", 0)):
+            page = entries(kind=kind)
+            assert {entry["kind"] for entry in page["entries"]} <= set(kind.lower().split(","))
+            assert page["total"] == len(page["entries"]) == count
         today = timezone.now().date()
         assert entries(created_from=str(today))["total"] == 4
         assert entries(created_before=str(today))["total"] == 0

@@ -18,6 +18,8 @@ from tests.job_states import BLOCKED, STATES, bring, kept, stored, where
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
 
+pytestmark = pytest.mark.both  # constraints, and changes that depend on the row
+
 NOW = timezone.now()
 ENDING = {"stage": "", "next_step_at": None, "completed_at": NOW}
 BUSY = ProviderError(code="provider.unavailable", message="Busy.", detail="raw", retryable=True)
@@ -229,6 +231,18 @@ class TestRequeue:
         error = ProviderError(code="x", message="x", retryable=True, retry_after=34.0)
         lifecycle.requeue(job=job, error=error, now=NOW)
         assert kept(job).next_step_at == NOW + timedelta(seconds=34)
+
+    def test_repeated_requeue_does_not_stop_the_next_submission(self, new_job):
+        """The database was gone after the first commit, and another worker has started the job
+        since. If it waited again, Google would make a second video."""
+        job = new_job("submitting", now=NOW)
+        assert say("requeue", job)
+        later = NOW + timedelta(seconds=5)
+        again = bring(kept(job), "submitting", now=later)
+        before = seen(job)
+        assert not say("requeue", job, later)
+        assert seen(job) == before
+        assert say("submitted", again, later)
 
 
 class TestStepFailed:

@@ -44,6 +44,7 @@ class TestTable:
             assert tokens["perSecond"] * 7 >= price.silent * 100
             assert (tokens["perSecond"] + tokens["sound"]) * 7 >= price.with_sound * 100
 
+    @pytest.mark.slow
     def test_is_printed_while_the_old_table_stops_every_start(self):
         old = json.dumps({"veo-3.0": {"720p": {"perSecond": 4, "sound": 2}}})
         done = subprocess.run(
@@ -65,11 +66,12 @@ class TestTable:
         [example] = LINE.findall((PROJECT / ".env.example").read_text())
         assert LINE.findall(printed("--margin", "1.5", "--token-price", "0.01")) == [example]
 
-    @pytest.mark.parametrize("value", ["0", "-1", "NaN", "Infinity", "1,5", "", "1e9"])
     @pytest.mark.parametrize("option", ["--margin", "--token-price"])
-    def test_wrong_number_is_refused(self, option, value):
-        with pytest.raises(CommandError, match=f"^{option} must be a number above 0, such as 1.5$"):
-            call_command("price_table", f"{option}={value}")
+    def test_wrong_number_is_refused(self, option):
+        said = f"^{option} must be a number above 0, such as 1.5$"
+        for value in ("0", "-1", "NaN", "Infinity", "1,5", "", "1e9"):
+            with pytest.raises(CommandError, match=said):
+                call_command("price_table", f"{option}={value}")
 
     def test_model_id_without_a_known_price_is_refused(self, settings):
         settings.VEO_MODEL_IDS = {"veo-3.1-generate-preview": "veo-4"}

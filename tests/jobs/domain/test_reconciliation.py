@@ -33,7 +33,7 @@ class TestLedgerInOrder:
             new_job(state)
         code, lines = check()
         assert code == 0
-        assert lines == ["Ledger in order: 1 accounts, 10 entries, sum 750."]
+        assert lines == ["Ledger in order: 1 account, 10 entries, sum 750."]
 
     @pytest.mark.parametrize("state", STATES)
     def test_deleted_jobs_have_no_findings(self, check, new_job, state):

@@ -13,6 +13,8 @@ from jobs.worker import leases, steps
 from tests.api import JOBS
 from tests.job_states import kept
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 SENTENCE = "The service was restored from a backup. Support decides whether the job starts."
 UNTOUCHED = ("generating", "storing", "SUCCEEDED", "FAILED", "CANCELLED")
 
@@ -68,7 +70,7 @@ class TestHolding:
     @pytest.mark.parametrize("state", ["PENDING", "submitting"])
     def test_job_that_may_have_been_submitted_is_held(self, client, new_job, state):
         job = new_job(state, mock_mode=False)
-        assert "\n1 jobs are held now, 1 in all" in after_restore()
+        assert "\n1 jobs were held now, 1 in total" in after_restore()
         assert claim() == []
         shown = client.job(job)
         assert (shown["status"], shown["statusMessage"]) == ("PENDING", SENTENCE)
@@ -79,7 +81,7 @@ class TestHolding:
     @pytest.mark.parametrize("state", UNTOUCHED)
     def test_submitted_or_ended_job_is_not_changed(self, new_job, state):
         job = new_job(state, mock_mode=False)
-        assert "\n0 jobs are held now, 0 in all" in after_restore()
+        assert "\n0 jobs were held now, 0 in total" in after_restore()
         assert kept(job).version == job.version
 
     def test_mock_job_is_not_held(self, restored, new_job):
@@ -91,7 +93,7 @@ class TestHolding:
         job = new_job(mock_mode=False)
         after_restore()
         version = kept(job).version
-        assert "\n0 jobs are held now, 1 in all" in after_restore()
+        assert "\n0 jobs were held now, 1 in total" in after_restore()
         assert kept(job).version == version
 
     def test_later_order_is_started_and_does_not_wait_behind_held_ones(
@@ -116,7 +118,7 @@ class TestHolding:
         new_job("storing", mock_mode=False)
         report = after_restore()
         assert "\n2 jobs in flight continue" in report
-        assert report.startswith("The newest line in a job's log is of 20")
+        assert report.startswith("The newest line of all jobs' logs is from 20")
 
 
 @pytest.mark.only_on("postgresql")

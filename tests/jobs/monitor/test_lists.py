@@ -1,6 +1,7 @@
 """What viewers find: rows, search, neighbours, the feed, and what other sites and robots see."""
 
 import re
+import time
 from datetime import timedelta
 from functools import partial
 
@@ -8,13 +9,16 @@ import pytest
 from django.core.cache import caches
 from django.db import connection
 from django.utils import timezone
+from django.utils.http import http_date
 
 from jobs.models import VideoJob
-from jobs.monitor import figures, public_jobs
+from jobs.monitor import figures, public_jobs, rendering
 from jobs.monitor.masking import masked
 from tests import many_jobs
 from tests.queries import rows_read_by
 from tokens_ledger import ledger
+
+pytestmark = pytest.mark.both  # its search
 
 MONITOR = "/video-monitor"
 
@@ -31,19 +35,50 @@ def look(db, anonymous):
 
 
 class TestMask:
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
+    def test_addresses_and_numbers_are_masked(self):
+        for text, shown in (
             ("Mail george.miller@private.example now", "Mail [e-mail address] now"),
             ("Call me at +44 7700 900123!", "Call me at [phone number]!"),
             ("(020) 7946-0958-11", "[phone number]"),
             ("0170 123456789", "[phone number]"),
             ("On 2026-11-30 in 1920x1080, 24 fps", "On 2026-11-30 in 1920x1080, 24 fps"),
             ("[[slow:600]] 1990-2000", "[[slow:600]] 1990-2000"),
-        ],
+            ("+442079460958x12", "[phone number]"),
+            ("1 (800) 555-0123 ext. 4", "[phone number]"),
+            ("call 212 555 0123 or 555 0199", "call [phone number] or 555 0199"),
+            ("dial 555 0123 or 555-0199", "dial [phone number] or [phone number]"),
+            ("in 2026 020 7946 0958", "in 2026 [phone number]"),
+            ("49 171 1234567, 44-20-7946-0958", "[phone number], [phone number]"),
+            ("'o'brien@private.example'", "'[e-mail address]'"),
+            ("bob\uff20private.example", "[e-mail address]"),
+        ):
+            assert masked(text) == shown
+
+    def test_number_with_any_separator_is_masked(self):
+        for gap in (
+            *("\u2011", "\u2013", "\u2009", "\u00a0", "\u200b", "\n", "\r\n  ", " (0)", " / "),
+        ):
+            assert masked(f"Call +44{gap}7700{gap}900123!") == "Call [phone number]!", gap
+
+    def test_other_numbers_are_shown(self):
+        for text in (
+            "24 35 50 85 135 mm lenses",
+            "years 1990 1995 2000, or 1990-1995-2000",
+            "render at 1920 1080 4096 on 2026-11-30 12:00, seed 123456789",
+            "at 512 1024 on 2026-11-30 1200 1300, and 01/02/2026 12:00",
+            "0.5 0.25 0.125 0.0625 weights",
+            "Seed: 4294967295, 192.168.100.200",
+        ):
+            assert masked(text) == text
+
+    @pytest.mark.parametrize(
+        "part", ["+1 ", "01 ", "9", "123 456 ", "12-", "12.34.", "(12) ", "+     ", "o'", "a@a."]
     )
-    def test_addresses_and_numbers_are_masked(self, text, shown):
-        assert masked(text) == shown
+    def test_time_is_linear_in_the_length(self, part):
+        text = f"{part * 100_000}"[:100_000] + "x"
+        before = time.process_time()
+        masked(text)
+        assert time.process_time() - before < 3
 
     def test_masked_words_are_on_no_page_and_cannot_be_found(self, look, new_job):
         job = new_job("SUCCEEDED", prompt="A kite, call +44 7700 900123 or ann@example.org")
@@ -67,6 +102,14 @@ class TestSearch:
         text = look(f"{MONITOR}?q=fox+red").text
         assert "1 job with" in text
         assert "A red kite" not in text
+
+    def test_job_that_became_private_or_was_deleted_is_not_counted(self, look, anonymous, new_job):
+        jobs = [new_job(prompt=f"A red kite {number}") for number in range(3)]
+        assert "3 jobs with" in look(f"{MONITOR}?q=kite").text
+        VideoJob.objects.filter(pk=jobs[0].pk).update(private=True)
+        VideoJob.objects.filter(pk=jobs[1].pk).delete()
+        # The process still has the three prompts in its cache.
+        assert "1 job with" in anonymous.get(f"{MONITOR}?q=kite").text
 
     def test_hidden_prompts_cannot_be_searched(self, look, new_job, settings):
         new_job(prompt="A red kite")
@@ -120,8 +163,36 @@ class TestFeed:
         assert "One  kite" in feed.text
         assert "Two" not in feed.text
 
+    def test_unchanged_feed_is_304(self, look, anonymous, new_job):
+        new_job("SUCCEEDED")
+        zipped = {"Accept-Encoding": "gzip"}
+        etag = anonymous.get(f"{MONITOR}/feed.atom", headers=zipped)["ETag"]
+        known = zipped | {"If-None-Match": etag}
+        assert anonymous.get(f"{MONITOR}/feed.atom", headers=known).status_code == 304
+
+    def test_feed_without_a_video_that_became_private_is_not_304(self, look, anonymous, new_job):
+        new_job("SUCCEEDED", prompt="A red fox")
+        hidden = new_job("SUCCEEDED", prompt="A red kite")
+        before = look(f"{MONITOR}/feed.atom")
+        assert before["Cache-Control"] == "no-cache"
+        VideoJob.objects.filter(pk=hidden.pk).update(private=True)
+        caches["monitor"].clear()
+        known = {"If-Modified-Since": before.get("Last-Modified", http_date())}
+        after = anonymous.get(f"{MONITOR}/feed.atom", headers=known)
+        assert after.status_code == 200
+        assert "kite" not in after.text
+
+    def test_feed_has_the_author_that_atom_requires(self, look):
+        author = "<author><name>Video Studio</name></author>"
+        assert author in look(f"{MONITOR}/feed.atom").text
+
 
 class TestHome:
+    def test_front_page_without_javascript_does_not_claim_to_refresh(self, look):
+        assert "Refreshes automatically" in look().text
+        for text in ("Refreshes automatically", 'http-equiv="refresh"'):
+            assert text not in look("/").text
+
     def test_front_page_has_a_video_figures_and_three_commands(self, look, new_job):
         job = new_job("SUCCEEDED", prompt="A red kite")
         text = look("/").text
@@ -168,6 +239,13 @@ class TestManyJobs:
     )
     def test_lists_read_few_rows(self, read, most):
         assert rows_read_by(lambda: read(now=timezone.now())) <= most
+
+    @pytest.mark.parametrize("status", ["", "PENDING"])
+    def test_page_after_the_last_one_reads_no_job(self, status):
+        board = partial(rendering.board, status=status, now=timezone.now())
+        caches["monitor"].clear()
+        board(number=1)  # the figures are cached now
+        assert rows_read_by(lambda: board(number=999_999)) == 0
 
     def test_neighbours_read_few_rows(self):
         now = timezone.now()

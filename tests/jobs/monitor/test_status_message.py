@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,12 +11,14 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from jobs import failures, lifecycle, model_availability
-from jobs.models import JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
+from jobs.models import HELD, JobEvent, Stage, Status, SubmissionGate, Tick, VideoJob
 from jobs.monitor import figures, status_message
 from jobs.stats.queries import PERIOD
 from tests.browser import MIDDLE, NARROW, screenshot
 from tests.job_states import bring
 from videostudio.core import formatting
+
+pytestmark = pytest.mark.slow
 
 HOUR = timedelta(hours=1)
 AWAY = failures.Failure(code="provider.unavailable", message="Google is away.", detail="")
@@ -41,6 +44,10 @@ def has_a_new_job(new_job, now):
     new_job()
 
 
+def holds_a_job(new_job, now):
+    VideoJob.objects.filter(pk=new_job().pk).update(next_step_at=HELD)
+
+
 def makes_a_video(new_job, now):
     new_job(Stage.GENERATING)
 
@@ -57,6 +64,11 @@ def has_silent_workers(new_job, now):
 def has_silent_workers_and_a_job(new_job, now):
     new_job()
     has_silent_workers(new_job, now)
+
+
+def has_never_had_workers(new_job, now):
+    new_job()
+    Tick.objects.update(next_at=datetime(2000, 1, 1, tzinfo=UTC))  # as migrations insert it
 
 
 def cannot_reach_google(new_job, now):
@@ -112,6 +124,7 @@ MISSING = (
 STATES: dict[State, tuple[str, str]] = {
     is_quiet: ("ok", "All is well: nothing to do at the moment."),
     has_a_new_job: ("ok", "All is well: the next video is about to begin."),
+    holds_a_job: ("ok", "All is well: nothing to do at the moment."),
     makes_a_video: ("ok", "All is well: 1 video in progress."),
     makes_two_videos: ("ok", "All is well: 2 videos in progress."),
     has_silent_workers: (
@@ -127,6 +140,10 @@ STATES: dict[State, tuple[str, str]] = {
             "The workers have not responded since {hour_ago}; 1 job waits for them. No tokens are "
             "lost: the jobs continue when the workers are back."
         ),
+    ),
+    has_never_had_workers: (
+        "problem",
+        "The workers have not been started yet; 1 job waits for them.",
     ),
     is_throttled_by_google: (
         "problem",
@@ -194,6 +211,12 @@ class TestSentence:
     def test_sentence_describes_the_state(self, now, new_job, state):
         state(new_job, now)
         assert headline(now) == expected(state, now)
+
+    def test_thousands_have_a_comma(self, now, new_job):
+        many = figures.read(now=now)
+        many = replace(many, counts={**many.counts, Status.RUNNING: 1_234_567})
+        text = status_message.service_status(many, now=now).text
+        assert text == "All is well: 1,234,567 videos in progress."
 
     def test_refunds_are_not_mentioned_where_they_are_turned_off(self, now, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False

@@ -121,6 +121,15 @@ class TestOperation:
         assert (caught.value.code, caught.value.retryable) == (code, False)
         assert not (tmp_path / "video").exists()
 
+    def test_failures_do_not_keep_the_tracebacks_of_earlier_ones(self, mock, clock, tmp_path):
+        operation, depths = submit(mock, order("[[fail:provider]]")), []
+        clock.now += 600
+        for _ in range(3):
+            with pytest.raises(ProviderError) as caught:
+                mock.poll(operation=operation, into=tmp_path / "video.mp4")
+            depths.append(len(caught.traceback))
+        assert len(set(depths)) == 1
+
     def test_operation_needs_no_prompt(self, mock, clock, tmp_path):
         operation = submit(mock, order(None))
         clock.now += 8

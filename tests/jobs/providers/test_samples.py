@@ -7,7 +7,7 @@ import av
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 FOLDER = Path(__file__).parents[3] / "jobs" / "providers" / "samples"
 SIZES = {

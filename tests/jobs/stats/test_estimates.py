@@ -1,4 +1,4 @@
-"""The estimates of waiting jobs against a simulation of five hundred of them."""
+"""The estimates of waiting jobs against a simulation of 120 of them."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -11,7 +11,9 @@ from jobs.models import Stage, Status, SubmissionGate, VideoJob
 from jobs.stats import waiting_line
 from jobs.worker import leases
 
-WAITING, RUN_SECONDS, STEP = 500, 75, 15
+pytestmark = pytest.mark.slow
+
+WAITING, RUN_SECONDS, STEP = 120, 75, 15  # more jobs wait than FRONT
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,12 @@
 """The stored counts of jobs, and how wrong ones are corrected."""
 
+import pytest
+
 from jobs.models import JobCount, Status
 from jobs.stats import job_totals
 from tests.job_states import STATES
+
+pytestmark = pytest.mark.both  # SQL of our own
 
 
 def columns(user):

@@ -14,8 +14,10 @@ from jobs.worker import leases, steps
 from tests.job_states import kept
 from tokens_ledger import ledger
 
+pytestmark = pytest.mark.both  # SQL of our own
+
 START = timezone.now()
-FRONT, MARKS, LENGTH = 8, 5, 60
+FRONT, MARKS, LENGTH = 8, 5, 45
 
 
 def at(seconds):
@@ -99,11 +101,23 @@ class TestPositions:
         waiting_line.number(now=timezone.now() - timedelta(minutes=1))
         last = max(true_places(), key=true_places().__getitem__)
         [before] = waiting_line.positions([VideoJob.objects.get(pk=last)]).values()
-        VideoJob.objects.filter(pk__in=ids(line[:30])).delete()
+        VideoJob.objects.filter(pk__in=ids(line[:22])).delete()
         LineSnapshot.objects.update(numbered_at=timezone.now() - timedelta(minutes=1))
         [after] = waiting_line.positions([VideoJob.objects.get(pk=last)]).values()
         assert after < before
         assert timezone.now() - LineSnapshot.objects.get().numbered_at < timedelta(seconds=10)
+
+    def test_old_marks_do_not_get_a_new_time(self, line, monkeypatch):
+        """Otherwise another process, which finds them in the meantime, would use them."""
+
+        def killed():
+            raise KeyboardInterrupt
+
+        before = LineSnapshot.objects.values().get()
+        monkeypatch.setattr(waiting_line, "_marks", killed)
+        with pytest.raises(KeyboardInterrupt):
+            waiting_line.number(now=timezone.now())
+        assert LineSnapshot.objects.values().get() == before
 
     def test_tick_numbers_a_long_line(self, line, monkeypatch):
         monkeypatch.setattr(steps, "submit_due", lambda: None)

@@ -11,7 +11,7 @@ from jobs.storage.base import StorageError
 from tests.fakes import CloudinaryImitation
 from tests.fakes.vertex import default_video
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 NAME = "ai_studio/videos/5f0c9f2e-4f39-4dd1-9e3a-0c9a4e0f2d11"
 SECRETS = ("test-cloudinary-key", "test-cloudinary-secret", "signature", "timestamp")

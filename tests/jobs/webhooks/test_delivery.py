@@ -55,6 +55,12 @@ class TestAnswers:
         assert str(status) in row.last_error
         assert 3 < seconds_left(row) < 6
 
+    def test_retry_after_that_is_no_date_is_ignored(self, delivery, receiver, send_due):
+        asked = f"Mon, 01 Jan 2024 00:00:00 +{9**25}"
+        receiver.answer = lambda handler: reply(handler, 200, {"Retry-After": asked})
+        send_due()
+        assert delivery().status == "delivered"
+
     def test_schedule_of_tries(self, delivery, receiver, send_due, hook, commits):
         receiver.answer = lambda handler: reply(handler, 500)
         waits = []
@@ -264,6 +270,7 @@ class TestBrokenReceivers:
         assert receiver.connections == 0
 
 
+@pytest.mark.slow
 class TestManyReceivers:
     @pytest.fixture
     def deliver(self, hook, new_job):
@@ -370,7 +377,8 @@ class TestManyReceivers:
     ):
         *slow, fast = many_users(31)
         for number, user in enumerate(slow):
-            deliver(slow_hosts[number : number + 3] * 3, user=user, age=timedelta(hours=1))
+            hosts = slow_hosts[number * 3 :][:3]  # shared with no other user
+            deliver(hosts * 3, user=user, age=timedelta(hours=1))
             sender.limits.slow_until[user.pk] = time.monotonic() + 60
         for _ in range(60):
             sender._claim()
@@ -456,13 +464,15 @@ class TestClaims:
         assert seconds_left(delivery()) <= 0
         assert WebhookSender.objects.get().holder is None
 
-    def test_only_one_process_sends(self, delivery, monkeypatch):
+    @pytest.mark.parametrize("over", [timedelta(seconds=-1), timedelta(hours=1)])
+    def test_only_one_process_sends(self, delivery, monkeypatch, over):
+        """Until its lease is over, or the clock was set back since."""
         WebhookSender.objects.update(until=timezone.now() + timedelta(seconds=5), holder=uuid4())
         started = []
         monkeypatch.setattr(threading.Thread, "start", lambda self: started.append(self))
         webhooks.deliver_due()
         assert not started
-        WebhookSender.objects.update(until=timezone.now() - timedelta(seconds=1))
+        WebhookSender.objects.update(until=timezone.now() + over)
         webhooks.deliver_due()
         assert len(started) == 1
 
@@ -491,6 +501,16 @@ class TestOutcomes:
         good.refresh_from_db()
         assert (bad.status, good.status) == ("failed", "delivered")
 
+    def test_error_of_our_own_is_a_failed_try(self, delivery, send_due, monkeypatch, caplog):
+        def broken(**_):
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(sending, "post", broken)
+        send_due()
+        assert (delivery().status, delivery().attempts) == ("pending", 1)
+        assert delivery().last_error == "The request could not be made."
+        assert "can't start new thread" in caplog.text
+
 
 class TestDeactivatedUser:
     def test_nothing_is_sent_until_the_user_is_active_again(
@@ -518,6 +538,16 @@ class TestChangesAfterTheClaim:
         sender.send_all()
         assert not receiver.received
         assert delivery().status == "failed"
+
+    def test_event_written_while_the_url_changed_goes_to_the_new_one(
+        self, delivery, receiver, send_due, put
+    ):
+        put(f"{receiver.url}/new")
+        # By a transaction that had read the webhook before the change.
+        WebhookDelivery.objects.update(url="https://old.example.com/", host="old.example.com")
+        send_due()
+        assert [got.path for got in receiver.received] == ["/hook/new"]
+        assert delivery().status == "delivered"
 
     def test_attempts_beyond_the_column_are_not_counted(
         self, delivery, receiver, send_due, commits

@@ -13,6 +13,8 @@ from tests.api import JOBS, PASSWORD
 from tests.job_states import ENDED, bring
 from tests.queries import counted
 
+pytestmark = pytest.mark.both  # locks
+
 TYPES = {
     Status.SUCCEEDED: "video_job.succeeded",
     Status.FAILED: "video_job.failed",

@@ -18,7 +18,7 @@ from jobs import wakeup
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
 from jobs.worker import cleanup, scheduler, staging, steps, tasks
-from tokens_ledger.models import Entry
+from tokens_ledger.models import Entry, KeyDay
 
 HOUR = timedelta(hours=1)
 
@@ -62,6 +62,14 @@ class TestPurgeExpired:
         assert ApiKey.objects.count() == 2
         cleanup.purge_expired(now=now + timedelta(days=31))
         assert ApiKey.objects.get().name == "valid"
+
+    def test_what_keys_have_spent_is_removed_after_a_day(self, db):
+        now = timezone.now()
+        for days in (2, 1, 0):
+            day = (now - timedelta(days=days)).date()
+            KeyDay.objects.create(api_key=uuid4(), day=day, tokens=50, until=1)
+        purge_expired()
+        assert KeyDay.objects.count() == 2
 
     def test_failed_tasks_are_removed_after_a_week(self, db):
         now = timezone.now()
@@ -127,11 +135,11 @@ class TestPurgeExpired:
         assert [path.name for path in spool_folder.iterdir()] == [f"{other}.1.part"]
 
     def test_lock_in_use_is_kept(self, db, spool_folder):
-        with scheduler.storage_slot("store"):
+        with scheduler.storage_slot():
             pass
         [lock] = spool_folder.iterdir()
         os.utime(lock, (0, 0))
-        with scheduler.storage_slot("store") as allowed:
+        with scheduler.storage_slot() as allowed:
             assert allowed
             purge_expired()
             assert lock.exists()
@@ -169,6 +177,7 @@ class TestPurgeExpired:
 
 
 class TestPolling:
+    @pytest.mark.slow
     def test_fifty_polls_add_no_row(self, new_job, monkeypatch, commits):
         """Fifty polls of a job that takes its time, each as a tick would make it."""
         job = new_job(prompt="[[slow:600]]", inputs=Inputs())

@@ -14,8 +14,12 @@ from jobs.models import Stage, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.querysets import IN_LINE, PLACES
 from jobs.worker import leases
+from tests import many_jobs
 from tests.job_states import bring, kept
+from tests.queries import rows_read_by
 from tokens_ledger import ledger
+
+pytestmark = pytest.mark.both  # locks, and SQL of our own
 
 START = timezone.now()
 THROTTLED = ProviderError(
@@ -130,6 +134,34 @@ class TestLine:
         for user in (alice, bob, carol):
             waiting(user, 2)
         assert len(claim(limit=limit)) == limit
+
+
+@pytest.mark.only_on("postgresql")
+class TestEndedJobs:
+    @pytest.fixture
+    def ended(self, alice, new_job):
+        """Many jobs, of which PostgreSQL's statistics still count one in three as waiting."""
+        ledger.grant(user=alice, amount=1_000_000, note="For many")
+        model = new_job("SUCCEEDED")
+        many_jobs.copies(
+            connection.connection, model=str(model.pk), owner=alice.pk, first=1, last=3000
+        )
+        jobs = VideoJob.objects.filter(
+            pk__in=list(VideoJob.objects.values_list("pk", flat=True)[:1000])
+        )
+        jobs.update(status="PENDING", next_step_at=at(0), completed_at=None)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE jobs_videojob")
+        jobs.update(status="CANCELLED", next_step_at=None, completed_at=at(1))
+
+    def test_claim_does_not_read_them(self, ended):
+        assert rows_read_by(claim) == 0
+
+    def test_hold_does_not_read_them(self, ended):
+        assert rows_read_by(lambda: leases.hold(reason="Full", now=at(1000))) == 0
+
+    def test_check_for_stalled_submissions_does_not_read_them(self, ended):
+        assert rows_read_by(lambda: leases.submission_stalled(since=at(9), now=at(10))) == 0
 
 
 class TestClaim:

@@ -18,6 +18,8 @@ from tests.fakes.vertex import default_video
 from tests.job_states import kept
 from tests.uploads import encoded
 
+pytestmark = pytest.mark.both  # locks
+
 Cause = VideoRemoval.Cause
 
 

@@ -97,7 +97,7 @@ class TestFilling:
         filled(800)
         new_job()
         steps.submit_due()
-        assert f"1 waiting: {messages.STAGING_FULL}" in front_page(support)
+        assert f"1 PENDING job with the message “{messages.STAGING_FULL}”" in front_page(support)
 
 
 class TestUnstored:

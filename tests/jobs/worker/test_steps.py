@@ -2,16 +2,19 @@
 
 import time
 from collections import Counter
+from concurrent.futures import Future
 from datetime import timedelta
-from threading import Lock
+from threading import Condition
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
-from jobs import lifecycle
+from jobs import lifecycle, stored_images
 from jobs.models import JobEvent, VideoJob
+from jobs.providers.base import Finished, Inputs, Running
 from jobs.providers.mock import Mock
-from jobs.worker import steps
+from jobs.worker import staging, steps
 from tests.job_states import kept
 
 
@@ -46,6 +49,25 @@ class TestPollDue:
         assert [kept(job).crash_count for job in others] == [0] * len(others)
         assert "an answer was not recorded" in caplog.text
 
+    @pytest.fixture
+    def finished(self, new_job, settings, tmp_path):
+        """A job whose video is made, as two workers claimed it."""
+        settings.STAGING_DIR = str(tmp_path / "staging")
+        job = new_job("generating", mock_mode=True)
+        VideoJob.objects.update(operation="mock/1.000/0/video/720p-16x9-8s")
+        return kept(job), kept(job)
+
+    def test_video_that_another_worker_has_polled_stays(self, finished):
+        """Its lease ended while the database was down, or the answer to its own commit was lost."""
+        for job in finished:
+            step = steps.PollStep()
+            answer = Future[Running | Finished]()
+            answer.set_result(step.call(job)())
+            step.record(job, answer)
+        assert kept(job).stage == "storing"
+        assert staging.video_path(job.pk).exists()
+        assert not JobEvent.objects.filter(internal=True).exists()
+
 
 class TestSubmitDue:
     @pytest.fixture
@@ -69,15 +91,17 @@ class TestSubmitDue:
     @pytest.mark.parametrize("limit", [1, 3])
     def test_open_submissions_are_limited(self, waiting, monkeypatch, settings, limit):
         settings.VEO_OPEN_SUBMISSIONS = limit
-        begun, most = Lock(), list[int]()
+        changed, most = Condition(), list[int]()
         numbers: Counter[str] = Counter()
 
         def submit(self, **_):
-            with begun:
+            with changed:
                 numbers["open"] += 1
                 most.append(numbers["open"])
-            time.sleep(0.05)
-            with begun:
+                changed.notify_all()
+                changed.wait_for(lambda: max(most) >= limit, timeout=10)
+            time.sleep(0.05)  # for a submission too many
+            with changed:
                 numbers["open"] -= 1
                 numbers["all"] += 1
                 return f"mock/{numbers['all']}"
@@ -86,6 +110,24 @@ class TestSubmitDue:
         steps.submit_due()
         assert max(most) == limit
         assert {kept(job).stage for job in waiting} == {"generating"}
+
+    @pytest.mark.parametrize("error", [OperationalError, RuntimeError])
+    def test_answer_is_recorded_if_the_next_job_cannot_be_read(
+        self, waiting, names, monkeypatch, error
+    ):
+        names += ["mock/1"]
+        readable = [Inputs()]
+
+        def read(*, job):
+            if not readable:
+                raise error
+            return readable.pop()
+
+        monkeypatch.setattr(stored_images, "read", read)
+        with pytest.raises(error):
+            steps.submit_due()
+        stages = sorted(kept(job).stage for job in waiting)
+        assert stages == ["generating"] + ["submitting"] * 4
 
     @pytest.mark.only_on("postgresql")  # SQLite takes texts of any length, and NUL
     @pytest.mark.parametrize("name", ["n" * 301, "mock/\0"])

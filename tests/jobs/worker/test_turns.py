@@ -14,6 +14,8 @@ from jobs.worker import leases
 from tests.job_states import bring, kept
 from tokens_ledger import ledger
 
+pytestmark = pytest.mark.slow
+
 START = timezone.now()
 RUN_SECONDS = 30
 BUSY = ProviderError(code="provider.unavailable", message="x", retryable=True)
@@ -83,7 +85,7 @@ def ids(jobs):
 def test_first_order_waits_for_at_most_one_order_of_each_heavy_user(users, order):
     heavy, light = users("heavy", 10), users("light", 25)
     clock = Clockwork()
-    order(heavy, 40, 0)
+    order(heavy, 10, 0)
     clock.run_to(78)
     before = len(clock.starts)
     wanted = set(ids(order(light, 1, 78)))
@@ -136,3 +138,13 @@ def test_second_start_is_not_undone_by_the_first(users, order, settings):
     leases.claim_pending(limit=1, now=at(12))
     assert lifecycle.requeue(job=busy, error=BUSY, now=at(13))
     assert Turn.objects.get(user=user).served_at == at(12)
+
+
+def test_starts_together_that_google_refuses_are_all_undone(users, order):
+    [user] = users("user", 1)
+    order([user], 3, 0)
+    claimed = leases.claim_pending(limit=3, now=at(10))
+    assert len(claimed) == 3
+    for job in claimed:
+        assert lifecycle.requeue(job=job, error=BUSY, now=at(11))
+    assert Turn.objects.get(user=user).served_at is None

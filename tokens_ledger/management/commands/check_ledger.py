@@ -2,6 +2,7 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from tokens_ledger import reconciliation
@@ -25,6 +26,6 @@ class Command(BaseCommand):
         if findings:
             sys.exit(1)
         self.stdout.write(
-            f"Ledger in order: {check.accounts} accounts, "
+            f"Ledger in order: {check.accounts} account{pluralize(check.accounts)}, "
             f"{check.entries} entries, sum {check.tokens}."
         )

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.models import User
+from accounts import user_names
 from tokens_ledger import ledger
 
 
@@ -18,11 +18,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, username: str, amount: str, note: str, **options: Any) -> None:
         is_whole = amount.isascii() and amount.isdecimal() and len(amount) <= 10
+        user = user_names.find(username=username)
+        if user is None:
+            raise CommandError(f"There is no user {username!r}")
         try:
-            user = User.objects.get(username__iexact=username)
             entry = ledger.grant(user=user, amount=int(amount) if is_whole else 0, note=note)
-        except User.DoesNotExist:
-            raise CommandError(f"There is no user {username!r}") from None
         except ValueError as error:
             raise CommandError(str(error)) from None
         self.stdout.write(

@@ -128,7 +128,7 @@ def _faults(details: Any, field: str | None) -> Iterator[dict]:
 
 
 def _sentence(message: str, field: str | None) -> str:
-    """DRF's "This field is required." as "Aspect ratio is required", in the guide's style."""
+    """DRF's "This field is required." as "Aspect ratio is required"."""
     if field and message.startswith("This field "):
         message = f"{_label(field)} {message.removeprefix('This field ')}"
     return message.removesuffix(".")
@@ -220,7 +220,9 @@ def json_error(
 @csrf_exempt  # it only returns 404
 def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> Any:
     if is_openai(request.path):
-        detail = "There is no such path. Of OpenAI's API this service has /v1/videos: see /docs."
+        detail = (
+            "There is no such path. Of OpenAI's API, this service has only /v1/videos: see /docs."
+        )
         return json_error(request, 404, detail, "not_found")
     if is_api(request):
         detail = "There is no such path. The API is at /api/v1, its guide at /docs."

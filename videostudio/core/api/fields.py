@@ -1,7 +1,6 @@
 """Serializer fields whose error messages say which values are valid."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -12,6 +11,16 @@ from rest_framework import serializers
 def one_of(values: Any) -> str:
     *others, last = [f"'{value}'" for value in values]
     return f"{', '.join(others)} or {last}" if others else last
+
+
+class TextOrNull(serializers.CharField):
+    """For responses: null in place of an empty text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        return value or None
 
 
 class DigitsField(serializers.IntegerField):
@@ -38,17 +47,12 @@ class ChoiceField(serializers.ChoiceField):
 
 @extend_schema_field(OpenApiTypes.STR)
 class ChoicesField(ChoiceField):
-    """One or several of a few strings, separated by commas, in any case; its value is a list.
+    """One or several of a few strings, separated by commas, in any case; its value is a list."""
 
-    `fold` brings a value to the case of the choices.
-    """
-
-    def __init__(
-        self, what: str, choices: Any, *, fold: Callable[[str], str], **kwargs: Any
-    ) -> None:
-        self.fold = fold
+    def __init__(self, what: str, choices: Any, **kwargs: Any) -> None:
         super().__init__(f"{what} (one or several, separated by commas)", choices, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        parse = super().to_internal_value
-        return sorted({parse(self.fold(each.strip())) for each in str(data).split(",")})
+        parse, known = super().to_internal_value, {each.lower(): each for each in self.choices}
+        given = (each.strip() for each in str(data).split(","))
+        return sorted({parse(known.get(each.lower(), each)) for each in given})

@@ -15,7 +15,9 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-JSON = "application/json"
+from videostudio.core.api.errors import NO_CREDENTIALS
+
+JSON, FORM = "application/json", "multipart/form-data"
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -46,16 +48,33 @@ class InvalidSerializer(ProblemSerializer):
     )
 
 
-def example(name: str, value: Any, **options: Any) -> OpenApiExample:
-    return OpenApiExample(name, value=value, **options)
+@extend_schema_serializer(component_name="OpenAIErrorDetail")
+class OpenAIErrorDetailSerializer(serializers.Serializer):
+    message = serializers.CharField(help_text="A sentence for a person.")
+    type = serializers.CharField(help_text="The kind of error, by its status.")
+    param = serializers.CharField(allow_null=True, help_text="The field, or null.")
+    code = serializers.CharField(help_text="An identifier for a program.")
+
+
+@extend_schema_serializer(component_name="OpenAIError")
+class OpenAIErrorSerializer(serializers.Serializer):
+    """An error in OpenAI's format."""
+
+    error = OpenAIErrorDetailSerializer(help_text="What is wrong.")
+
+
+def example(name: str, value: Any) -> OpenApiExample:
+    return OpenApiExample(name, value=value)
 
 
 def sent(value: Any, name: str, **options: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, request_only=True, **options)
 
 
-def answer(serializer: Any, description: str, value: Any, name: str) -> OpenApiResponse:
-    return OpenApiResponse(serializer, description, examples=[example(name, value)])
+def answer(serializer: Any, description: str, value: Any) -> OpenApiResponse:
+    """A response with one example, which has the name of the response."""
+    examples = [example(description.removesuffix("."), value)]
+    return OpenApiResponse(serializer, description, examples=examples)
 
 
 def refused(description: str, **details: str) -> OpenApiResponse:
@@ -64,47 +83,31 @@ def refused(description: str, **details: str) -> OpenApiResponse:
     return OpenApiResponse(ProblemSerializer, description, examples=examples)
 
 
-def fault_example(code: str, *faults: tuple[str | None, str, str]) -> OpenApiExample:
-    """The body for an invalid request; each of `faults` is a field, a message and a code."""
+def at_fault(
+    description: str, *faults: tuple[str | None, str, str], code: str = "invalid"
+) -> OpenApiResponse:
+    """The response to an invalid request; each of `faults` is a field, a message and a code."""
     errors = [{"field": field, "message": text, "code": code} for field, text, code in faults]
     value = {"detail": faults[0][1], "code": code, "field": faults[0][0], "errors": errors}
-    return example(code, value)
+    return OpenApiResponse(InvalidSerializer, description, examples=[example(code, value)])
 
 
-def at_fault(description: str, *, code: str, faults: list[tuple[str | None, str, str]]) -> Any:
-    """The response to an invalid request, with `fault_example(code, *faults)`."""
-    return OpenApiResponse(InvalidSerializer, description, examples=[fault_example(code, *faults)])
-
-
-def header(
-    name: str, description: str, *statuses: int | str, type: Any = str, **options: Any
-) -> OpenApiParameter:
+def header(name: str, description: str, *statuses: int, type: Any = str) -> OpenApiParameter:
     """A header of the responses with `statuses`."""
     return OpenApiParameter(
-        name,
-        type,
-        location="header",
-        response=[*statuses],
-        description=description,
-        **options,
+        name, type, location="header", response=[*statuses], description=description
     )
 
 
-def retry_after(description: str, *statuses: int | str) -> OpenApiParameter:
+def retry_after(description: str, *statuses: int) -> OpenApiParameter:
     return header("Retry-After", description, *statuses, type=OpenApiTypes.INT)
 
 
-def rate_limits(*statuses: int) -> list[OpenApiParameter]:
-    """The headers of an operation's throttles."""
-    return [
-        header("RateLimit-Policy", 'Its limits: `"create";q=60;w=60` is 60 a minute.', *statuses),
-        header("RateLimit", "What they leave, and the seconds until they start anew.", *statuses),
-    ]
-
+# ---- What `auto_schema.Schema` adds to operations ----
 
 UNAUTHORIZED = refused(
     "No valid API key or access token.",
-    not_authenticated="Send the header 'Authorization: Bearer <API key or access token>'.",
+    not_authenticated=NO_CREDENTIALS,
     token_not_valid="The access token has expired: refresh it or log in again.",
 )
 SESSION_REQUIRED = refused(
@@ -116,7 +119,23 @@ READ_ONLY_KEY = refused(
 )
 UNKNOWN = at_fault(
     "An unknown query parameter or field.",
-    code="invalid",
-    faults=[("page", "Unknown query parameter 'page'", "unknown_field")],
+    ("page", "Unknown query parameter 'page'", "unknown_field"),
 )
-RETRY_AFTER = retry_after("Seconds to wait before the next attempt.", 429)
+FAILURES = refused(
+    "500 (`internal`), or 503 (`unavailable`): try again.",
+    unavailable="The service is not available at the moment. Please try again.",
+)
+RETRY_AFTER = {
+    "description": "Seconds to wait before the next attempt.",
+    "schema": {"type": "integer"},
+}
+RATE_LIMITS = {
+    "RateLimit-Policy": {
+        "description": 'Its limits: `"create";q=60;w=60` is 60 a minute.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What is left of them, and the seconds until they are reset.",
+        "schema": {"type": "string"},
+    },
+}

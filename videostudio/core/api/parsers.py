@@ -59,7 +59,7 @@ class BoundedJSONParser(BaseParser):
     null_is_empty = False
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
-        _bounded(parser_context["request"].META, self.max_bytes, "A JSON body")
+        _checked_length(parser_context["request"].META, self.max_bytes, "A JSON body")
         # In chunks: for one large read, gunicorn holds the body several times.
         body = bytearray()
         while chunk := stream.read(CHUNK_BYTES):
@@ -68,7 +68,7 @@ class BoundedJSONParser(BaseParser):
 
     def parsed(self, body: bytearray) -> Any:
         try:
-            # JSON is UTF-8 (RFC 8259), whatever charset the client names.
+            # JSON is UTF-8 (RFC 8259), with any charset that the client names.
             text = body.decode("utf-8-sig")
             data = json.loads(
                 text, object_pairs_hook=_without_repeated_names, parse_int=_whole_number
@@ -99,7 +99,7 @@ class BoundedFormParser(FormParser):
     """A form of at most 1 MB. DRF's own parser accepts a truncated one."""
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
-        length = _bounded(parser_context["request"].META, MAX_JSON_BYTES, "A form")
+        length = _checked_length(parser_context["request"].META, MAX_JSON_BYTES, "A form")
         body = stream.read()
         if len(body) != length:
             raise ParseError("The form is incomplete")
@@ -111,7 +111,7 @@ class WholeMultiPartParser(MultiPartParser):
 
     def parse(self, stream: IO, media_type: str | None = None, parser_context: Any = None) -> Any:
         request = parser_context["request"]
-        length = _bounded(request.META, MAX_BODY_BYTES, "The request body")
+        length = _checked_length(request.META, MAX_BODY_BYTES, "The request body")
         boundary = request.content_params.get("boundary", "").encode("latin-1", "replace")
         if not boundary:
             raise ParseError(
@@ -174,9 +174,9 @@ def require_length(request: Request) -> None:
         raise LengthRequired
 
 
-def _bounded(meta: dict, most: int, what: str) -> int:
+def _checked_length(meta: dict, limit: int, what: str) -> int:
     """The body's length in bytes. Raises TooLarge."""
     length = int(meta.get("CONTENT_LENGTH") or 0)
-    if length > most:
-        raise TooLarge(f"{what} must be at most {most // 1_000_000} MB")
+    if length > limit:
+        raise TooLarge(f"{what} must be at most {limit // 1_000_000} MB")
     return length

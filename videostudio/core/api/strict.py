@@ -7,9 +7,10 @@ checks this for all paths.
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, Throttled, ValidationError
+from rest_framework.exceptions import ErrorDetail, NotFound, Throttled, ValidationError
 from rest_framework.fields import empty
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -84,8 +85,19 @@ class StrictView(APIView):
     http_method_names = [name for name in APIView.http_method_names if name != "options"]
     query_serializers: Mapping[str, type[StrictQuerySerializer]] = {}
     reads_body: Collection[str] = ()  # calls that read a body, with a StrictSerializer
+    throttles_of: Mapping[str, type[WindowThrottle]] = {}  # of single calls
+    noun = ""  # what the id in the path identifies
     query: Mapping[str, Any]
     throttles: Sequence[WindowThrottle] = ()  # those that have counted the request
+
+    @property
+    def call(self) -> str:
+        method = str(self.request.method).lower().replace("head", "get")
+        return getattr(self, "action", None) or method
+
+    def get_throttles(self) -> Any:
+        throttle = self.throttles_of.get(self.call)
+        return [throttle()] if throttle else super().get_throttles()
 
     def check_throttles(self, request: Request) -> None:
         """Stop at the first refusal: for a flood, no body is read and nothing else is counted."""
@@ -112,11 +124,9 @@ class StrictView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Runs after authentication and throttles, before any object is loaded."""
         super().initial(request, *args, **kwargs)
-        method = str(request.method).lower()
-        if not hasattr(self, method):
+        if not hasattr(self, str(request.method).lower()):
             return  # 405
-        call = getattr(self, "action", None) or method.replace("head", "get")
-        serializer_class = self.query_serializers.get(call, StrictQuerySerializer)
+        serializer_class = self.query_serializers.get(self.call, StrictQuerySerializer)
         # A dict, because DRF treats an empty `limit=` in a QueryDict as missing.
         self.query = read(serializer_class, request.query_params.dict())
         refuse_repeated(
@@ -125,9 +135,17 @@ class StrictView(APIView):
         )
         if request.method not in SAFE_METHODS:
             require_length(request)
-        if request.method not in SAFE_METHODS and call not in self.reads_body:
+        if request.method not in SAFE_METHODS and self.call not in self.reads_body:
             request.parsers = [parser() for parser in PARSERS_WITHOUT_BODY]
             read(StrictSerializer, request.data)
+
+
+def id_in_path(text: str) -> UUID:
+    """Raises NotFound for a malformed id, as for an unknown one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound from None
 
 
 def read(serializer_class: type[StrictSerializer], data: Any) -> Any:

@@ -13,7 +13,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 
 def client_address(ident: str | None) -> str:
-    """The address to count: without a port, and of IPv6 the /64, which one client may use whole."""
+    """The address to count, without a port; for IPv6 the /64, all of which one client may use."""
     ident = ident or ""
     text = re.sub(r"^\[(.*)\](:\d+)?$|^([\d.]+):\d+$", lambda found: found[1] or found[3], ident)
     try:
