@@ -4,11 +4,13 @@ import ast
 import os
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 import django_q
 import pytest
+from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django_q.conf import Conf
 from django_q.tasks import async_task
@@ -51,6 +53,22 @@ class Cluster:
         """The worker with threads at work."""
         members = self.members()
         return max((members["first worker"], members["second worker"]), key=_threads)
+
+    def wait_between_tasks(self, *, running: int = 0) -> None:
+        """Wait until the workers run no task, or only `running` ones.
+
+        At the end of a task a worker holds the lock of its timer: who kills or stops it then sees
+        a cluster that hangs, not one that lost a process.
+        """
+        # A task that is taken is locked for RETRY seconds. Older ones belonged to killed workers.
+        query = "SELECT id FROM django_q_ormq WHERE lock > %s"
+
+        def is_between() -> bool:
+            since = datetime.now(UTC) - timedelta(seconds=5)
+            locked_until = since + timedelta(seconds=settings.Q_CLUSTER["retry"])
+            return len(self.stack.sql(query, str(locked_until))) == running
+
+        assert until(is_between, seconds=10), self.stack.sql("SELECT id, lock FROM django_q_ormq")
 
     def left(self) -> dict[int, str]:
         """Processes of clusters, orphans too."""
@@ -175,6 +193,7 @@ class TestSigterm:
     def test_ends_a_cluster_that_is_being_restarted(self, studio, cluster, seconds):
         """Before the new cluster is forked, and after."""
         old = set(cluster.members().values())
+        cluster.wait_between_tasks()
         studio.kill(cluster.members()["first worker"])
         assert until(lambda: not old & set(cluster.left()), seconds=15)
         time.sleep(seconds)
@@ -205,6 +224,7 @@ class TestKill:
     @pytest.mark.parametrize("role", [role for role in ROLES if role != "second worker"])
     def test_of_one_process_restarts_the_cluster(self, studio, cluster, alice, role):
         members = cluster.members()
+        cluster.wait_between_tasks()
         studio.kill(members[role])
         assert_recovers(cluster, alice, seconds=KILL_SECONDS, old=set(members.values()))
 
@@ -244,6 +264,7 @@ class TestKill:
         job_id, prompt = submitting(google, alice, "sibling", seconds=3)
         members = cluster.members()
         workers = {members["first worker"], members["second worker"]}
+        cluster.wait_between_tasks(running=1)
         studio.kill((workers - {cluster.busy_worker()}).pop())
         assert_recovers(cluster, alice, seconds=KILL_SECONDS, old=set(members.values()))
         assert alice.wait(job_id, seconds=15)["status"] == "SUCCEEDED"
@@ -265,8 +286,8 @@ class TestStop:
         self, studio, cluster, alice, roles
     ):
         members = cluster.members()
-        # Between two tasks: a worker that is stopped in one is missed only when that times out.
-        assert until(lambda: not studio.sql("SELECT FROM django_q_ormq"), seconds=10)
+        # A worker that is stopped in a task is missed only when the task times out.
+        cluster.wait_between_tasks()
         for role in roles:
             studio.kill(members[role], signal.SIGSTOP)
         assert_recovers(cluster, alice, seconds=HANG_SECONDS, old=set(members.values()))
