@@ -27,6 +27,7 @@ from accounts.staff_actions import MOST, StaffActions
 from accounts.staff_log import StaffLogMixin
 from videostudio.core.admin import CappedModelAdmin, ReadOnlyAdmin
 from videostudio.core.admin_actions import ActionRefused, ConfirmedAction, ConfirmedActionsMixin
+from videostudio.core.admin_filters import PeriodFilter
 
 # simplejwt's pages print whole tokens: everybody with access to the page could log in as any user.
 admin.site.unregister([stock.OutstandingToken, stock.BlacklistedToken, Group])
@@ -216,15 +217,38 @@ class BlacklistedTokenAdmin(ReadOnlyAdmin):
     sortable_by = ()
 
 
+class Logged(PeriodFilter):
+    title = "time"
+    parameter_name = "logged"
+    between = ("logged_from", "logged_to")
+    field = "action_time"
+
+
+class LoggedBy(admin.SimpleListFilter):
+    """Who did it, of those who are staff now. The search finds the others by their names."""
+
+    title = "member of staff"
+    parameter_name = "by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        staff = User.objects.filter(is_staff=True).order_by("username")
+        return [(str(user.pk), user.get_username()) for user in staff]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() in dict(self.lookup_choices):
+            return queryset.filter(user=self.value())
+        return queryset
+
+
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin):
     """What staff did. Each action on a job is in the job's own timeline as well."""
 
     list_display = ("action_time", "user", "content_type", "object_repr", "change_message")
-    list_filter = ("action_flag",)
+    list_filter = (Logged, LoggedBy)
     list_select_related = ("user", "content_type")
     search_fields = ("user__username", "object_id", "object_repr", "change_message")
-    ordering = ("-id",)  # the time has no index
+    ordering = ("-action_time", "-id")
     sortable_by = ()
 
 

@@ -17,7 +17,12 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         permissions = [("deactivate_user", "Can deactivate and reactivate users")]
         # For the list in the admin.
-        indexes = [models.Index(fields=["-date_joined", "id"], name="user_newest_first")]
+        indexes = [
+            models.Index(fields=["-date_joined", "id"], name="user_newest_first"),
+            models.Index(
+                fields=["username"], condition=models.Q(is_staff=True), name="staff_by_name"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 Lower("username"),

@@ -1,6 +1,6 @@
 """How many tokens the orders of one API key may cost per day (UTC).
 
-`KeyDay` has what they have cost up to an entry; an order adds up the later entries of the account.
+`KeySpending` has what they have cost up to an entry; an order adds up the account's later entries.
 So its cost does not grow with the number of orders in a day.
 """
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 
-from tokens_ledger.models import Entry, KeyDay
+from tokens_ledger.models import Entry, KeySpending
 
 DAY = timedelta(days=1)
 MOST_ADDED_UP = 100  # entries; an order that added up more stores the result
@@ -41,14 +41,14 @@ def check(*, charge: Entry, key: UUID, limit: int) -> None:
         raise KeyLimitReached(limit=limit, left=limit - spent - charge.amount, wait_seconds=wait)
 
 
-def expired(*, now: datetime) -> QuerySet[KeyDay]:
+def expired(*, now: datetime) -> QuerySet[KeySpending]:
     """The rows of days before yesterday."""
-    return KeyDay.objects.filter(day__lt=(now - DAY).date())
+    return KeySpending.objects.filter(day__lt=(now - DAY).date())
 
 
 def _spent(charge: Entry, key: UUID, today: datetime) -> int:
     """Under the account's lock all its entries with smaller ids are committed."""
-    stored = KeyDay.objects.filter(api_key=key, day=today.date()).first()
+    stored = KeySpending.objects.filter(api_key=key, day=today.date()).first()
     of_account = Entry.objects.filter(account=charge.account_id)
     if stored:
         newer = of_account.filter(id__gt=stored.until)
@@ -57,8 +57,8 @@ def _spent(charge: Entry, key: UUID, today: datetime) -> int:
     added = _add_up(newer, key, today)
     spent = (stored.tokens if stored else 0) - added["amount"]
     if added["entries"] > MOST_ADDED_UP:
-        row = KeyDay(api_key=key, day=today.date(), tokens=spent, until=charge.pk)
-        KeyDay.objects.bulk_create(
+        row = KeySpending(api_key=key, day=today.date(), tokens=spent, until=charge.pk)
+        KeySpending.objects.bulk_create(
             [row],
             update_conflicts=True,
             unique_fields=["api_key"],

@@ -161,7 +161,7 @@ class AccountSums(models.Model):
         return f"sums until {self.until}"
 
 
-class KeyDay(models.Model):
+class KeySpending(models.Model):
     """What an API key's orders of a day have cost up to the entry `until`. See `key_limit`."""
 
     # Not a foreign key: the previous version deletes keys and does not know this table.

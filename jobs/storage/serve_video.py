@@ -76,8 +76,10 @@ def _deliver(request: HttpRequest, name: str, ending: str) -> HttpResponseBase:
 def _requested_range(request: HttpRequest, etag: str | None, size: int) -> tuple[int, int] | None:
     """The requested range as (first, end), `end` excluded; None for all of it, (0, 0) if empty.
 
-    Unsupported ranges, such as several at once, may be ignored (RFC 9110, 14.2).
+    Only GET has ranges. Unsupported ones, such as several at once, may be ignored (RFC 9110, 14.2).
     """
+    if request.method != "GET":
+        return None
     found = RANGE.fullmatch(request.headers.get("Range", "").strip())
     if not found or found[0] == "bytes=-":
         return None

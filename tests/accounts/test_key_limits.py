@@ -12,7 +12,7 @@ from jobs.models import VideoJob
 from tests.api import JOBS, altered, assert_problem, by
 from tests.queries import counted, rows_read_by
 from tokens_ledger import key_limit
-from tokens_ledger.models import Entry, KeyDay
+from tokens_ledger.models import Entry, KeySpending
 
 KEYS, ME = "/api/v1/keys", "/api/v1/auth/me"
 # Charges of a key, and refunds of every tenth of them.
@@ -100,7 +100,7 @@ class TestDailyLimit:
         with unguarded():
             charges = Entry.objects.filter(kind=Entry.Kind.CHARGE)
             charges.update(created_at=timezone.now() - timedelta(days=1))
-        KeyDay.objects.update(day=timezone.now() - timedelta(days=1))
+        KeySpending.objects.update(day=timezone.now() - timedelta(days=1))
         assert program.create().status_code == 202
         assert program.create().status_code == 429
 

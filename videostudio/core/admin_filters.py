@@ -21,11 +21,12 @@ PERIODS = {
 class PeriodFilter(admin.SimpleListFilter):
     """A period until now, or the time between two moments (UTC) from the template's form.
 
-    It filters by `created_at`. A subclass sets `title`, `parameter_name` and `between`, the
-    names of the two moments.
+    A subclass sets `title`, `parameter_name`, `between` (the names of the two moments) and, if the
+    time is not `created_at`, `field`.
     """
 
     between: tuple[str, str]
+    field = "created_at"
 
     template = "admin/core/period_filter.html"
 
@@ -45,11 +46,11 @@ class PeriodFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if period := PERIODS.get(self.value() or ""):
-            queryset = queryset.filter(created_at__gte=timezone.now() - period[1])
+            queryset = queryset.filter(**{f"{self.field}__gte": timezone.now() - period[1]})
         if start := _moment(self.start):
-            queryset = queryset.filter(created_at__gte=start)
+            queryset = queryset.filter(**{f"{self.field}__gte": start})
         if end := _moment(self.end):
-            queryset = queryset.filter(created_at__lt=end)
+            queryset = queryset.filter(**{f"{self.field}__lt": end})
         return queryset
 
     def in_words(self) -> list[str]:

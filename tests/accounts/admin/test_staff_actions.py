@@ -235,6 +235,31 @@ class TestPermissions:
         assert support.get(f"/admin/accounts/user/{uuid.uuid4()}/history/").status_code == 302
 
 
+class TestLog:
+    def test_is_filtered_by_member_of_staff_and_time(self, boss, member, carol):
+        finance, support = (member(role) for role in ("Finance", "Support"))
+        kind = ContentType.objects.get_for_model(User)
+        for name, by, days in (("new", finance, 1), ("old", finance, 40), ("other", support, 1)):
+            LogEntry.objects.create(
+                user=by,
+                content_type=kind,
+                object_id=str(carol.pk),
+                object_repr=name,
+                action_flag=CHANGE,
+                action_time=timezone.now() - timedelta(days=days),
+            )
+
+        def shown(query):
+            rows = boss.get(f"/admin/admin/logentry/?{query}").context["cl"].result_list
+            return [row.object_repr for row in rows]
+
+        since = f"{timezone.now() - timedelta(days=30):%Y-%m-%dT%H:%M}"
+        assert shown(f"by={finance.pk}") == ["new", "old"]
+        assert shown(f"by={finance.pk}&logged=month") == ["new"]
+        assert shown(f"logged_to={since}") == ["old"]
+        assert shown("by=nobody") == shown("") == ["other", "new", "old"]
+
+
 class TestLinkByCleanup:
     """They write Django's log alone."""
 

@@ -18,7 +18,7 @@ from jobs import wakeup
 from jobs.models import IdempotencyKey, JobEvent, JobImage, Stage, Status, VideoJob
 from jobs.providers.base import Inputs
 from jobs.worker import cleanup, scheduler, staging, steps, tasks
-from tokens_ledger.models import Entry, KeyDay
+from tokens_ledger.models import Entry, KeySpending
 
 HOUR = timedelta(hours=1)
 
@@ -67,9 +67,9 @@ class TestPurgeExpired:
         now = timezone.now()
         for days in (2, 1, 0):
             day = (now - timedelta(days=days)).date()
-            KeyDay.objects.create(api_key=uuid4(), day=day, tokens=50, until=1)
+            KeySpending.objects.create(api_key=uuid4(), day=day, tokens=50, until=1)
         purge_expired()
-        assert KeyDay.objects.count() == 2
+        assert KeySpending.objects.count() == 2
 
     def test_failed_tasks_are_removed_after_a_week(self, db):
         now = timezone.now()

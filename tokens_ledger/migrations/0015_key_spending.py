@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="KeyDay",
+            name="KeySpending",
             fields=[
                 ("api_key", models.UUIDField(primary_key=True, serialize=False)),
                 ("day", models.DateField()),
