@@ -10,7 +10,6 @@ from pathlib import Path
 
 import django_q
 import pytest
-from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django_q.conf import Conf
 from django_q.tasks import async_task
@@ -65,7 +64,7 @@ class Cluster:
 
         def is_between() -> bool:
             since = datetime.now(UTC) - timedelta(seconds=5)
-            locked_until = since + timedelta(seconds=settings.Q_CLUSTER["retry"])
+            locked_until = since + timedelta(seconds=Conf.RETRY)
             return len(self.stack.sql(query, str(locked_until))) == running
 
         assert until(is_between, seconds=10), self.stack.sql("SELECT id, lock FROM django_q_ormq")

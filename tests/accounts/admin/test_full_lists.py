@@ -55,7 +55,7 @@ def full(alice):
         *("accounts/apikey/?o=5", "accounts/apikey/?o=-6", "tokens_ledger/account/"),
         *("token_blacklist/outstandingtoken/", "token_blacklist/blacklistedtoken/"),
         *("token_blacklist/outstandingtoken/?o=3", "admin/logentry/", "admin/logentry/?o=-5"),
-        *("admin/logentry/?logged=day", "admin/logentry/?logged_to=2026-01-01T00:00"),
+        *("admin/logentry/?logged=hour", "admin/logentry/?logged_to=2026-01-01T00:00"),
     ],
 )
 def test_list_reads_one_page(boss, full, path):
