@@ -9,7 +9,8 @@ from pathlib import Path
 
 from django_q.signals import post_execute_in_worker
 
-HANDING_IN, HOLDING = "handing-in", "holding"  # files in TMPDIR with the worker's process id
+# Files in TMPDIR with the worker's process id.
+HANDING_IN, HOLDING, SLEEPING = "handing-in", "holding", "sleeping"
 
 
 def hand_in_slowly() -> None:
@@ -31,6 +32,11 @@ def hold_the_queues() -> None:
     for name in ("task_queue", "result_queue"):
         frame.f_locals[name].size.count.get_lock().acquire()
     _write_pid(HOLDING)
+    time.sleep(60)
+
+
+def sleep() -> None:
+    _write_pid(SLEEPING)
     time.sleep(60)
 
 
