@@ -34,7 +34,7 @@ DEMO = exec env "SECRET_KEY=$${SECRET_KEY:-$$(cat .demo.key)}" \
 # ---- Tests: each check is a target; `make test` runs all of them, even after a failure ----
 
 LINTS := lint-types lint-ruff lint-format lint-imports check-migrations check-deploy
-TOOLS := node-tools mcp-tools promtool
+TOOLS := node-tools mcp-tools debian-tools
 CHECKS := lint in-process-sqlite in-process-postgres live alone
 SIDE_BY_SIDE := --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -111,8 +111,8 @@ node-tools: $(VENV)/dev.stamp ## what the tests of generated clients need, by np
 mcp-tools: $(VENV)/dev.stamp ## what the test of the MCP server needs; without it that test fails and says so
 	@$(RUN) -m tests.clients.mcp_tools || true
 
-promtool: $(VENV)/dev.stamp ## what the tests of the alert rules need, from Debian's package; without it they fail and say so
-	@$(RUN) -m tests.promtool || true
+debian-tools: $(VENV)/dev.stamp ## promtool and PgBouncer, from Debian's packages; without one its tests fail and say so
+	@$(RUN) -m tests.debian || true
 
 # ---- Under load: not part of `make test` ----
 

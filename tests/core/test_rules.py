@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from jobs.stats import periodic
-from tests import promtool
+from tests import debian
 from tests.docs.markdown import anchors
 from tests.promql import DASHBOARD, RULES, alerts, panels, queries
 from tests.run import PROJECT
@@ -20,11 +20,11 @@ TESTS = [PROJECT / "deploy/prometheus" / name for name in ("rules_test.yml", "sl
 class TestRules:
     @pytest.mark.slow
     def test_prometheus_accepts_the_rules(self):
-        assert "FAILED" not in promtool.run("check", "rules", *RULES)
+        assert "FAILED" not in debian.run("promtool", "check", "rules", *RULES)
 
     @pytest.mark.slow
     def test_alerts_fire_when_they_should(self):
-        assert "SUCCESS" in promtool.run("test", "rules", *TESTS)
+        assert "SUCCESS" in debian.run("promtool", "test", "rules", *TESTS)
 
     def test_each_alert_fires_in_a_test(self):
         tested = re.findall(r'alertname="(\w+)"', "".join(file.read_text() for file in TESTS))
@@ -54,7 +54,7 @@ class TestDashboard:
         ]
         file = tmp_path / "queries.yml"
         file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
-        assert f"{len(rules)} rules found" in promtool.run("check", "rules", file)
+        assert f"{len(rules)} rules found" in debian.run("promtool", "check", "rules", file)
 
     def test_panels_do_not_overlap(self):
         taken: set[tuple[int, int]] = set()
