@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -52,8 +53,9 @@ def studio():
         google = opened.enter_context(VertexImitation(seconds=0))
         cloudinary = opened.enter_context(CloudinaryImitation())
         env = {"DATABASE_TRANSACTION_POOLING": "true", "VIDEO_MAX_ACTIVE_JOBS": "20"}
-        urls = {"google": google.url, "cloudinary": cloudinary.url}
-        stack = opened.enter_context(Stack(webs=0, clusters=0, env=env, **urls))
+        stack = opened.enter_context(
+            Stack(webs=0, clusters=0, google=google.url, cloudinary=cloudinary.url, env=env)
+        )
         stack.env["DATABASE_URL"] = opened.enter_context(pgbouncer(stack.database_url))
         opened.callback(stack.stop)  # before PgBouncer
         stack.start_web()
@@ -71,7 +73,7 @@ def pgbouncer(database_url: str) -> Iterator[str]:
     values = {"server": server, "port": server.port or 5432, "connections": CONNECTIONS}
     file.write_text(CONFIGURATION.format(listen=listen, **values))
     file.chmod(0o644)
-    user = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
+    user: dict[str, Any] = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
     process = subprocess.Popen([program, "--quiet", file], env=debian.environment(), **user)
     url = server._replace(netloc=f"{server.username}@127.0.0.1:{listen}").geturl()
 
