@@ -295,6 +295,17 @@ class TestRows:
         for id in ids:
             cancel(alice, id)
 
+    def test_first_videos_are_seen_whole_in_an_outage(self, show, studio, alice, lighthouse):
+        ids = [order(alice, f"A loom waits for thread {n} {LONG}") for n in range(11)]
+        with without_workers(studio):
+            page = show(height=800)
+            expect(page.locator(".sentence")).to_contain_text("have not responded since")
+            expect(page.get_by_role("link", name="All RUNNING jobs")).to_be_visible()
+            box = page.locator(".card .film").first.bounding_box()
+            assert box["y"] + box["height"] <= 800
+        for id in ids:
+            cancel(alice, id)
+
     def test_focus_goes_from_a_row_to_the_card_of_its_job(self, show, alice):
         id = order(alice, "A loom stops [[slow:3]]")
         page = show()
