@@ -31,7 +31,7 @@ class TestLogin:
         assert wrong.json() == unknown.json() == inactive.json()
         assert wrong.json()["code"] == "no_active_account"
         assert set(wrong.json()) == {"detail", "code"}
-        assert wrong["WWW-Authenticate"].startswith("Bearer")
+        assert wrong["WWW-Authenticate"] == 'Bearer realm="api"'
 
     def test_user_deactivated_during_login_is_401(self, post, alice, monkeypatch):
         def slow(request, **credentials):

@@ -36,6 +36,7 @@ from videostudio.core.api.openai_form import in_openai_form, is_openai, no_retry
 
 NO_CREDENTIALS = "Send the header 'Authorization: Bearer <API key or access token>'."
 NON_FIELD_ERRORS = api_settings.NON_FIELD_ERRORS_KEY
+WITHOUT_TOKEN = ("not_authenticated", "no_active_account")  # codes of 401s that concern no token
 
 
 class Problem(exceptions.APIException):
@@ -151,7 +152,7 @@ def _api_exception(exc: exceptions.APIException) -> Response:
         message, code = message["message"], details["code"]["message"]
     headers = {}
     if challenge := getattr(exc, "auth_header", None):
-        if code != exceptions.NotAuthenticated.default_code:
+        if code not in WITHOUT_TOKEN:
             challenge += ', error="invalid_token"'  # RFC 6750, 3.1
         headers["WWW-Authenticate"] = challenge
     if wait := getattr(exc, "wait", None):
