@@ -106,7 +106,9 @@ class VideoJobSerializer(serializers.Serializer):
     posterUrl = serializers.SerializerMethodField(help_text="A JPEG of the first frame.")
     errorMessage = TextOrNull(source="error_message", help_text="Why it FAILED, for a person.")
     errorCode = ErrorCodeField(source="error_code", help_text="Why it FAILED, for a program.")
-    queuePosition = serializers.SerializerMethodField(help_text="0 is next; only while PENDING.")
+    queuePosition = serializers.IntegerField(
+        source="position", allow_null=True, help_text="0 is next; only while PENDING."
+    )
     estimatedSecondsRemaining = serializers.SerializerMethodField(
         help_text="From the median of recent jobs; null when unknown."
     )
@@ -134,9 +136,6 @@ class VideoJobSerializer(serializers.Serializer):
 
     def get_posterUrl(self, shown: ShownJob) -> str | None:
         return shown.absolute(shown.job.poster_url) if shown.job.poster_url else None
-
-    def get_queuePosition(self, shown: ShownJob) -> int | None:
-        return shown.position
 
     def get_estimatedSecondsRemaining(self, shown: ShownJob) -> int | None:
         return estimates.remaining_seconds(

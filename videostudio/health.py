@@ -9,7 +9,6 @@ from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.utils.log import log_response
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from jobs.readiness import CHECKS, UNKNOWN, outcome
@@ -19,13 +18,11 @@ from videostudio.core import shutdown
 logger = logging.getLogger(__name__)
 
 
-@csrf_exempt
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     return _stopping() if shutdown.requested else JsonResponse({"status": "ok"})
 
 
-@csrf_exempt
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when every check passes, else 503; `checks` says which failed.

@@ -480,7 +480,6 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["videostudio.core.api.parsers.BoundedJSONParser"],
-    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is 405: DRF would describe the wrong body
     "DEFAULT_SCHEMA_CLASS": "videostudio.core.api.auto_schema.Schema",
     "URL_FORMAT_OVERRIDE": None,  # `?format=` is an unknown parameter like any other
     "EXCEPTION_HANDLER": "videostudio.core.api.errors.handle",
@@ -498,7 +497,6 @@ REST_FRAMEWORK = {
     },
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%SZ",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -523,7 +521,6 @@ SPECTACULAR_SETTINGS = {
         },
     ],
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {
         "tryItOutEnabled": True,
         "displayRequestDuration": True,
@@ -531,7 +528,6 @@ SPECTACULAR_SETTINGS = {
         "defaultModelsExpandDepth": 0,
         "validatorUrl": None,  # the default sends every visitor's request to swagger.io
     },
-    "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,  # a PATCH has required fields
     "EXTERNAL_DOCS": {"url": "/docs", "description": "API guide"},

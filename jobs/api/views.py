@@ -32,7 +32,6 @@ from jobs.api.serializers import (
     UsageSerializer,
 )
 from jobs.api.throttling import CreateThrottle, QuoteThrottle
-from jobs.job_json import VideoJobSerializer
 from jobs.models import ACTIVE, Status, VideoJob, VideoRemoval
 from jobs.stats import usage
 from tokens_ledger import ledger
@@ -47,19 +46,14 @@ JOB_OF_USER = CompiledQuery(
 )
 
 
-class VideoJobViewSet(StrictView, viewsets.GenericViewSet):
+class VideoJobViewSet(StrictView, viewsets.ViewSet):
     """The jobs of the authenticated user; other users' jobs are answered with 404."""
 
-    serializer_class = VideoJobSerializer
     query_serializers = {"list": ListQuerySerializer, "destroy": DeleteQuerySerializer}
     reads_body = {"create", "quote", "partial_update"}
     noun = "job"
     throttles_of = {"create": CreateThrottle, "quote": QuoteThrottle}
     parser_classes = [WholeMultiPartParser, ImageJSONParser, BoundedFormParser]
-    queryset = VideoJob.objects.all()
-
-    def get_queryset(self) -> Any:
-        return VideoJob.objects.for_user(self.request.user)
 
     def get_object(self) -> VideoJob:
         """Raises NotFound for a malformed id too, as for another user's job."""
