@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from jobs import removals
 from jobs.models import VideoJob, VideoRemoval
@@ -65,6 +65,5 @@ def _in_batches(go: Callable[..., int], days: int | None, now: datetime) -> int:
 
 def _locked(jobs: VideoJobQuerySet, time: str) -> list[VideoJob]:
     """The oldest by `time`, except rows locked by others, which the next run finds."""
-    skip_locked = connection.features.has_select_for_update_skip_locked
     wanted = jobs.order_by(time).only("user_id", "status", "version", "video_url", "video_name")
-    return list(wanted.select_for_update(skip_locked=skip_locked)[:BATCH_SIZE])
+    return list(wanted.select_for_update(skip_locked=True)[:BATCH_SIZE])

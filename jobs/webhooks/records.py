@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least
 from django.utils import timezone
@@ -35,9 +35,8 @@ def claim(*, destination: Destination, limit: int, now: datetime, lease: timedel
     """Lease due deliveries of `destination` to the caller, those due longest first."""
     user, host = destination
     due = WebhookDelivery.objects.filter(user_id=user, host=host, next_try_at__lte=now)
-    skip_locked = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
-        rows = due.select_for_update(skip_locked=skip_locked).order_by("next_try_at")
+        rows = due.select_for_update(skip_locked=True).order_by("next_try_at")
         ids = [*rows.values_list("pk", flat=True)[:limit]]
         WebhookDelivery.objects.filter(pk__in=ids).update(next_try_at=now + lease)
     return ids

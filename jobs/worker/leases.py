@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 
 from jobs import lifecycle, restores
@@ -57,10 +57,9 @@ def hold(*, reason: str, now: datetime) -> None:
 
 def claim_due(*, stage: Stage, limit: int, now: datetime) -> list[VideoJob]:
     """Lease up to `limit` RUNNING jobs at `stage` whose next step is due to the caller."""
-    skip_locked = connection.features.has_select_for_update_skip_locked
     with transaction.atomic():
         jobs = list(
-            VideoJob.objects.select_for_update(skip_locked=skip_locked)
+            VideoJob.objects.select_for_update(skip_locked=True)
             .filter(status=Status.RUNNING, stage=stage)
             .due(now=now)[:limit]
         )

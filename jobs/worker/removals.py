@@ -62,12 +62,11 @@ def remove_due() -> None:
 
 def _claim(*, now: datetime) -> list[VideoRemoval]:
     """Lease the rows that are due longest; single removals before bulk removals."""
-    skip_locked = connection.features.has_select_for_update_skip_locked
     claimed: list[VideoRemoval] = []
     with transaction.atomic():
         for is_bulk in (False, True):
             due = VideoRemoval.objects.filter(is_bulk=is_bulk, next_try_at__lte=now)
-            locked = due.select_for_update(skip_locked=skip_locked).order_by("next_try_at")
+            locked = due.select_for_update(skip_locked=True).order_by("next_try_at")
             claimed += locked[: DELETE_THREADS - len(claimed)]
         VideoRemoval.objects.filter(pk__in=[removal.pk for removal in claimed]).update(
             next_try_at=now + LEASE, attempts=F("attempts") + 1
