@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import cast
 
@@ -266,7 +266,8 @@ def _poll(job: VideoJob) -> Running | Finished:
     except OSError as error:  # for example, a full disk
         raise StorageError.of(error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only file system must not hide the error above
+            partial.unlink()
 
 
 def _drop_late_video(job: VideoJob) -> None:

@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from concurrent.futures import Future
 from datetime import timedelta
+from errno import EROFS
+from pathlib import Path
 from threading import Condition
 
 import pytest
@@ -54,7 +56,9 @@ class TestPollDue:
         """A job whose video is made, as two workers claimed it."""
         settings.STAGING_DIR = str(tmp_path / "staging")
         job = new_job("generating", mock_mode=True)
-        VideoJob.objects.update(operation="mock/1.000/0/video/720p-16x9-8s")
+        VideoJob.objects.update(
+            operation="mock/1.000/0/video/720p-16x9-8s", next_step_at=timezone.now()
+        )
         return kept(job), kept(job)
 
     def test_video_that_another_worker_has_polled_stays(self, finished):
@@ -67,6 +71,17 @@ class TestPollDue:
         assert kept(job).stage == "storing"
         assert staging.video_path(job.pk).exists()
         assert not JobEvent.objects.filter(internal=True).exists()
+
+    def test_video_that_a_read_only_file_system_refuses_is_stored_later(
+        self, finished, monkeypatch
+    ):
+        def refuse(*_, **__):
+            raise OSError(EROFS, "Read-only file system")
+
+        monkeypatch.setattr(Mock, "poll", refuse)
+        monkeypatch.setattr(Path, "unlink", refuse)
+        steps.poll_due()
+        assert kept(finished[0]).stage == "storing"
 
 
 class TestSubmitDue:
