@@ -23,7 +23,7 @@ def cost(content: bytes) -> tuple[float, str]:
     """CPU seconds, and what became of the file."""
     started = process_time()
     try:
-        input_images.prepare(upload=io.BytesIO(content), size=len(content))
+        input_images.prepare(upload=io.BytesIO(content))
         outcome = "accepted"
     except image_files.InvalidImage as refusal:
         outcome = str(refusal)

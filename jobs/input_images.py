@@ -50,21 +50,19 @@ def of_one_request() -> Iterator[None]:
         _pixels_before.reset(token)
 
 
-def prepare(*, upload: Any, size: int) -> Image:
-    """Check and re-encode `upload`, a seekable file of `size` bytes.
+def prepare(*, upload: Any) -> Image:
+    """Check and re-encode `upload`, a seekable file of at most MAX_BYTES.
 
     Raises InvalidImage. The pixels of an image take up to 160 MB, so each process decodes two
     images at a time.
     """
     with _decoders:
-        return _prepare(upload, size)
+        return _prepare(upload)
 
 
-def _prepare(upload: Any, size: int) -> Image:
+def _prepare(upload: Any) -> Image:
     from PIL import Image as Pillow  # not at start-up: most requests bring no image
 
-    if size > MAX_BYTES:
-        raise InvalidImage("must be at most 10 MB")
     upload.seek(0)
     content = upload.read()
     file = without_metadata(content)

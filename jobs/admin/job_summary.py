@@ -20,11 +20,7 @@ def _what(job: VideoJob, now: datetime) -> str:
     if job.status == Status.RUNNING:
         ran = formatting.format_duration((now - (job.started_at or job.created_at)).total_seconds())
         return f"Running for {ran}, {job.stage}: {_sentence(job.status_message)}"
-    took = (
-        f"after {formatting.format_duration(took_seconds(job))}"
-        if took_seconds(job) is not None
-        else ""
-    )
+    took = f"after {formatting.format_duration(took_seconds(job))}"
     match job.status:
         case Status.SUCCEEDED:
             return f"The video was stored {took}.{_removed(job)}"

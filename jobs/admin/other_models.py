@@ -50,10 +50,7 @@ class JobImageAdmin(ReadOnlyAdmin):
         if not request.user.has_perm("jobs.view_jobimage"):
             raise PermissionDenied
         image = get_object_or_404(JobImage, pk=pk)
-        headers = {
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-        }
+        headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
         return HttpResponse(bytes(image.content), content_type=image.mime_type, headers=headers)
 
 
@@ -65,7 +62,7 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(VideoRemoval)
 class VideoRemovalAdmin(ReadOnlyAdmin):
-    """Videos that must be deleted from the storage; `error` says why a deletion failed."""
+    """Videos that must be deleted from the storage; `last_error` says why it failed."""
 
     list_display = ("created_at", "job_id", "cause", "attempts", "last_error", "next_try_at")
     ordering = ("id",)

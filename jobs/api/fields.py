@@ -148,7 +148,7 @@ class ImageField(serializers.FileField):
             raise serializers.ValidationError(f"{self.what} must be at most 10 MB", "too_large")
         try:
             with upload:  # frees its memory, or its disk space, while the request goes on
-                return input_images.prepare(upload=upload, size=upload.size)
+                return input_images.prepare(upload=upload)
         except image_files.InvalidImage as refusal:
             raise serializers.ValidationError(f"{self.what} {refusal}", "image") from refusal
 

@@ -101,10 +101,7 @@ def tokens(now: datetime) -> Figures:
 
 
 def _cached(name: str, compute: Any, now: datetime) -> Figures:
-    key = f"overview:{name}"
-    if (figures := cache.get(key)) is None:
-        figures = compute(now)
-        cache.set(key, figures, CACHE_SECONDS)
+    figures: Figures = cache.get_or_set(f"overview:{name}", lambda: compute(now), CACHE_SECONDS)
     return figures
 
 

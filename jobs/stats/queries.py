@@ -160,9 +160,9 @@ def runs(*, mock_mode: bool, limit: int, since: datetime | None = None) -> list[
     ]
 
 
-def typical_seconds(runs: Sequence[Run]) -> float | None:
-    """The median of `runs`; None if there are none."""
-    return median(run.seconds for run in runs) if runs else None
+def typical_seconds(runs: Sequence[Run]) -> float:
+    """The median of `runs`, of which there is at least one."""
+    return median(run.seconds for run in runs)
 
 
 def percentile(seconds: Sequence[float], percent: int) -> float:

@@ -271,6 +271,11 @@ class TestCommand:
             self.create_key(*arguments)
         assert not ApiKey.objects.exists()
 
+    @pytest.mark.parametrize("option", ["--daily-token-limit", "--expires-in-days"])
+    def test_command_says_how_high_a_limit_can_be(self, alice, option):
+        with pytest.raises(CommandError, match="1 to 1,000,000,000"):
+            self.create_key("alice", "--name", "x", option, "2000000000")
+
     def test_command_refuses_key_21_and_inactive_users(self, alice, make):
         for _ in range(20):
             make()

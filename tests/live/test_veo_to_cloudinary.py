@@ -143,7 +143,7 @@ def picture(kind, color, **options):
     """An uploaded file, and the JPEG that Google should get of it."""
     file = io.BytesIO()
     Image.new("RGB", (320, 180), color).save(file, kind, **options)
-    sent = input_images.prepare(upload=file, size=file.tell()).content
+    sent = input_images.prepare(upload=file).content
     assert sent != file.getvalue()
     with Image.open(io.BytesIO(sent)) as image:
         assert (image.format, image.size, dict(image.getexif())) == ("JPEG", (320, 180), {})

@@ -211,7 +211,6 @@ def export(
                 as_attachment=True, filename=_file_name(request, name, users)
             )
             or "",
-            "X-Content-Type-Options": "nosniff",
         },
     )
 

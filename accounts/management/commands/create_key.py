@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"--name must have 1 to {ApiKey.NAME_LENGTH} characters")
         for value in (daily_token_limit, expires_in_days):
             if value is not None and not 1 <= value <= 1_000_000_000:
-                raise CommandError("A limit or a number of days must be at least 1")
+                raise CommandError("A limit or a number of days must be 1 to 1,000,000,000")
         now = timezone.now()
         try:
             _, key = api_keys.create(

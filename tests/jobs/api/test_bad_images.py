@@ -285,7 +285,7 @@ def with_filler(filler, place, *, size):
 
 def refusal_of(content):
     try:
-        input_images.prepare(upload=io.BytesIO(content), size=len(content))
+        input_images.prepare(upload=io.BytesIO(content))
     except image_files.InvalidImage as refusal:
         return str(refusal)
     return None

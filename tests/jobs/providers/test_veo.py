@@ -74,7 +74,7 @@ def marked(stage, fault):
 def picture(color="red"):
     file = io.BytesIO()
     Pillow.new("RGB", (64, 36), color).save(file, "PNG")
-    return input_images.prepare(upload=file, size=file.tell())
+    return input_images.prepare(upload=file)
 
 
 def refusal_of(call):

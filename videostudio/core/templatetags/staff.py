@@ -14,12 +14,7 @@ register.filter("signed", formatting.signed)
 register.filter("number", formatting.number)
 register.filter("moment", formatting.moment)
 register.filter("ago", formatting.since)
-
-
-@register.simple_tag
-def label(value: str, text: str = "") -> str:
-    """A coloured label."""
-    return formatting.badge(value, text)
+register.simple_tag(formatting.badge, name="label")
 
 
 @register.filter("active_filters")
