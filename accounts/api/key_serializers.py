@@ -8,8 +8,7 @@ from rest_framework import serializers
 
 from accounts.api.serializers import StringField
 from accounts.models import ApiKey
-from videostudio.core.api.fields import ChoiceField
-from videostudio.core.api.pagination import DateField, same_message
+from videostudio.core.api.fields import ChoiceField, DateOrTimeField, same_message
 from videostudio.core.api.strict import StrictSerializer
 
 MAX_LIMIT = 1_000_000_000  # tokens
@@ -37,7 +36,7 @@ class NewKeySerializer(StrictSerializer):
         default=ApiKey.Scope.FULL.value,
         help_text="`read` allows only GET and HEAD.",
     )
-    expiresAt = DateField(
+    expiresAt = DateOrTimeField(
         "Expires at",
         source="expires_at",
         required=False,

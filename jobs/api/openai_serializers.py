@@ -12,8 +12,7 @@ from jobs import catalog
 from jobs.api.fields import DurationField, ImageField
 from jobs.api.request_serializers import CreateVideoJobSerializer
 from jobs.models import Status, VideoJob
-from videostudio.core.api.fields import ChoiceField, DigitsField
-from videostudio.core.api.pagination import same_message
+from videostudio.core.api.fields import ChoiceField, DigitsField, same_message
 from videostudio.core.api.strict import StrictQuerySerializer
 
 SIZES = {

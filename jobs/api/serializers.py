@@ -9,9 +9,9 @@ from rest_framework import serializers
 from jobs.api.fields import StrictBooleanField
 from jobs.job_json import VideoJobSerializer
 from jobs.models import Status, VideoJob
-from videostudio.core.api.fields import ChoicesField, DigitsField
+from videostudio.core.api.fields import ChoicesField, DigitsField, same_message
 from videostudio.core.api.openapi import ProblemSerializer
-from videostudio.core.api.pagination import CursorField, PageSerializer, same_message
+from videostudio.core.api.pagination import CursorField, PageSerializer
 from videostudio.core.api.strict import StrictQuerySerializer
 
 

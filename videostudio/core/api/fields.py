@@ -13,6 +13,13 @@ def one_of(values: Any) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def same_message(message: str) -> dict[str, Any]:
+    """One message for every error of a text or a number."""
+    return dict.fromkeys(
+        ["invalid", "min_value", "max_value", "max_string_length", "blank", "max_length"], message
+    )
+
+
 class TextOrNull(serializers.CharField):
     """For responses: null in place of an empty text."""
 
@@ -31,6 +38,20 @@ class DigitsField(serializers.IntegerField):
         if not re.fullmatch(r"-?[0-9]+", str(data)):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class DateOrTimeField(serializers.DateTimeField):
+    """A date (midnight UTC) or a time in ISO 8601."""
+
+    def __init__(self, what: str, **kwargs: Any) -> None:
+        message = (
+            f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z "
+            "(write + as %2B)"
+        )
+        super().__init__(
+            error_messages=dict.fromkeys(["invalid", "overflow", "date", "make_aware"], message),
+            **kwargs,
+        )
 
 
 class ChoiceField(serializers.ChoiceField):

@@ -16,7 +16,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from videostudio.core.api.fields import DigitsField
+from videostudio.core.api.fields import DateOrTimeField, DigitsField, same_message
 from videostudio.core.api.strict import StrictQuerySerializer
 
 MAX_OFFSET = 10_000
@@ -58,12 +58,6 @@ class Cursor:
         return cls(position, filters, total)
 
 
-def same_message(message: str) -> dict[str, Any]:
-    return dict.fromkeys(
-        ["invalid", "min_value", "max_value", "max_string_length", "blank", "max_length"], message
-    )
-
-
 class CursorField(serializers.CharField):
     """The `nextCursor` of a response; its value is the Cursor, with values of `kinds` in place of
     text."""
@@ -91,20 +85,6 @@ def _parse(kind: type, text: str) -> Any:
     if isinstance(value, int) and not 0 <= value < 2**63:
         raise ValueError(text)
     return value
-
-
-class DateField(serializers.DateTimeField):
-    """A date (midnight UTC) or a time in ISO 8601."""
-
-    def __init__(self, what: str, **kwargs: Any) -> None:
-        message = (
-            f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z "
-            "(write + as %2B)"
-        )
-        super().__init__(
-            error_messages=dict.fromkeys(["invalid", "overflow", "date", "make_aware"], message),
-            **kwargs,
-        )
 
 
 class LimitSerializer(StrictQuerySerializer):
@@ -136,10 +116,10 @@ class PageSerializer(LimitSerializer):
         error_messages=same_message("Offset must be a whole number of at least 0")
         | {"max_value": f"Offset must be at most {MAX_OFFSET:,}; use after to go further"},
     )
-    created_from = DateField(
+    created_from = DateOrTimeField(
         "Created from", required=False, help_text="Only those created at this time or later."
     )
-    created_before = DateField(
+    created_before = DateOrTimeField(
         "Created before", required=False, help_text="Only those created before this time."
     )
 
