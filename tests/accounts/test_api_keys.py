@@ -72,6 +72,11 @@ class TestCreate:
         assert_fault(answer, field=field)
         assert not ApiKey.objects.exists()
 
+    def test_advice_about_an_invalid_date_fits_a_body(self, client):
+        answer = client.post(KEYS, {"name": "x", "expiresAt": "soon"}, format="json")
+        sentence = "a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z"
+        assert assert_fault(answer)["detail"] == f"Expires at must be {sentence}"
+
     def test_unknown_field_is_refused(self, client):
         answer = client.post(KEYS, {"name": "x", "expires_at": "2999-01-01"}, format="json")
         assert "did you mean 'expiresAt'" in assert_fault(answer, field="expires_at")["detail"]

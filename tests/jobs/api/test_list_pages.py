@@ -159,7 +159,8 @@ class TestFilters:
     def test_invalid_date_is_refused(self, client, name):
         for value in ("", "2026-13-01", "2026-01-15T10:30:99Z"):
             body = assert_fault(client.get(JOBS, {name: value}), field=name)
-            assert "a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z" in body["detail"]
+            advice = "a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z (write + as %2B)"
+            assert advice in body["detail"]
 
     def test_client_reference_finds_only_own_jobs(self, client, stranger, page):
         for by, name in [(client, "a"), (client, "b"), (stranger, "a"), (client, " a ")]:

@@ -41,12 +41,11 @@ class DigitsField(serializers.IntegerField):
 
 
 class DateOrTimeField(serializers.DateTimeField):
-    """A date (midnight UTC) or a time in ISO 8601."""
+    """A date (midnight UTC) or a time in ISO 8601. `advice` is the end of the error message."""
 
-    def __init__(self, what: str, **kwargs: Any) -> None:
+    def __init__(self, what: str, *, advice: str = "", **kwargs: Any) -> None:
         message = (
-            f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z "
-            "(write + as %2B)"
+            f"{what} must be a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z{advice}"
         )
         super().__init__(
             error_messages=dict.fromkeys(["invalid", "overflow", "date", "make_aware"], message),

@@ -24,6 +24,7 @@ BROKEN = "After must be the nextCursor of an earlier response"
 OTHER_FILTERS = "After must be the nextCursor of a response to the same filters"
 MAX_CHARACTERS = 300  # of a cursor
 PAGE_PARAMETERS = ("limit", "offset", "after")
+PLUS = " (write + as %2B)"  # in a URL it means a space
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,16 @@ class PageSerializer(LimitSerializer):
         | {"max_value": f"Offset must be at most {MAX_OFFSET:,}; use after to go further"},
     )
     created_from = DateOrTimeField(
-        "Created from", required=False, help_text="Only those created at this time or later."
+        "Created from",
+        advice=PLUS,
+        required=False,
+        help_text="Only those created at this time or later.",
     )
     created_before = DateOrTimeField(
-        "Created before", required=False, help_text="Only those created before this time."
+        "Created before",
+        advice=PLUS,
+        required=False,
+        help_text="Only those created before this time.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
