@@ -100,9 +100,8 @@ def tokens(now: datetime) -> Figures:
 # ---- The parts ----
 
 
-def _cached(name: str, compute: Any, now: datetime) -> Figures:
-    figures: Figures = cache.get_or_set(f"overview:{name}", lambda: compute(now), CACHE_SECONDS)
-    return figures
+def _cached(name: str, compute: Any, now: datetime) -> Any:
+    return cache.get_or_set(f"overview:{name}", lambda: compute(now), CACHE_SECONDS)
 
 
 def _period(start: datetime, counts: Counter[str], hours: int = 1) -> Figures:

@@ -75,7 +75,7 @@ class TestCreate:
     def test_advice_about_an_invalid_date_fits_a_body(self, client):
         answer = client.post(KEYS, {"name": "x", "expiresAt": "soon"}, format="json")
         sentence = "a date or a time in ISO 8601, such as 2026-01-15T10:30:00Z"
-        assert assert_fault(answer)["detail"] == f"Expires at must be {sentence}"
+        assert assert_fault(answer, field="expiresAt")["detail"] == f"Expires at must be {sentence}"
 
     def test_unknown_field_is_refused(self, client):
         answer = client.post(KEYS, {"name": "x", "expires_at": "2999-01-01"}, format="json")
