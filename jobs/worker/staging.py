@@ -1,6 +1,7 @@
 """The staging folder on this machine: finished videos wait here until they are stored."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from videostudio.core.private_folder import private_folder
 from videostudio.core.process_metrics import gauge, log_errors
 
 FILLING = 0.8  # of STAGING_MAX_BYTES; the rest is for videos that the provider is already making
+MIN_FREE_BYTES = 50_000_000  # of its disk, which may be full of other files: two large videos
 _sizes = gauge("staging_bytes", "Of the staging folder, and STAGING_MAX_BYTES", "size")
 
 
@@ -36,12 +38,20 @@ def keep(job_id: UUID) -> None:
 
 
 def is_filling() -> bool:
-    """Whether no further jobs may be submitted: the rest is for videos that are being made."""
+    """Whether no further jobs may be submitted: the rest is for videos that are being made.
+
+    Also if the folder's disk is full or read-only, since Google charges for each video.
+    """
     size, limit = _bytes(), settings.STAGING_MAX_BYTES
     with log_errors():
         _sizes.labels("used").set(size)
         _sizes.labels("limit").set(limit)
-    return size >= FILLING * limit
+    return size >= FILLING * limit or not _can_write()
+
+
+def _can_write() -> bool:
+    path = folder()
+    return os.access(path, os.W_OK) and shutil.disk_usage(path).free >= MIN_FREE_BYTES
 
 
 def video_path(job_id: UUID) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -84,6 +85,21 @@ class TestFilling:
         job = new_job()
         steps.submit_due()
         filled(799)
+        steps.submit_due()
+        assert client.job(job)["status"] == "RUNNING"
+
+    @pytest.mark.parametrize(
+        ("function", "answer"),
+        [("os.access", False), ("shutil.disk_usage", SimpleNamespace(free=10_000_000))],
+    )
+    def test_nothing_is_submitted_while_the_disk_is_read_only_or_full(
+        self, staging_dir, client, new_job, monkeypatch, function, answer
+    ):
+        job = new_job()
+        with monkeypatch.context() as patched:
+            patched.setattr(function, lambda *_: answer)
+            steps.submit_due()
+        assert client.job(job)["statusMessage"] == messages.STAGING_FULL
         steps.submit_due()
         assert client.job(job)["status"] == "RUNNING"
 
