@@ -127,6 +127,9 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except cloudinary.exceptions.BadRequest as error:
+        if str(error).startswith("Stale request"):  # signed over an hour ago: the video is not bad
+            detail = "Cloudinary: this machine's clock is wrong"
+            raise StorageError(detail, retryable=True, needs_operator=True) from error
         raise StorageError(_summary(error), retryable=False) from error
     except ACCOUNT_REFUSED as error:
         raise StorageError(_summary(error), retryable=True, needs_operator=True) from error

@@ -1,5 +1,6 @@
 """Videos on Cloudinary with the real SDK, against the fake of its upload API."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -152,6 +153,12 @@ class TestFailedUpload:
         service.fail("upload", "400")
         assert not refusal_of(lambda: upload(videos, film())).retryable
         assert service.content_of(NAME) is None
+
+    def test_wrong_clock_of_this_machine_needs_the_operator(self, videos, film, monkeypatch):
+        monkeypatch.setattr("cloudinary.utils.now", lambda: str(int(time.time()) - 3_700))
+        refusal = refusal_of(lambda: upload(videos, film()))
+        assert (refusal.retryable, refusal.needs_operator) == (True, True)
+        assert str(refusal) == "Cloudinary: this machine's clock is wrong"
 
     @pytest.mark.parametrize("fault", FOR_THE_OPERATOR)
     def test_refused_account_needs_the_operator(self, service, videos, film, fault):
