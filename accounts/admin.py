@@ -17,6 +17,7 @@ from django.db.models import PROTECT, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from rest_framework_simplejwt.token_blacklist import admin as stock
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -244,12 +245,27 @@ class LoggedBy(admin.SimpleListFilter):
 class LogEntryAdmin(ReadOnlyAdmin):
     """What staff did. Each action on a job is in the job's own timeline as well."""
 
-    list_display = ("action_time", "user", "content_type", "object_repr", "change_message")
+    fields = ("action_time", "user", "what", "on")
+    list_display = ("action_time", "user", "what", "on")
     list_filter = (Logged, LoggedBy)
     list_select_related = ("user", "content_type")
     search_fields = ("user__username", "object_id", "object_repr", "change_message")
+    search_help_text = "Member of staff, id or name of what was changed, words of the reason."
     ordering = ("-action_time", "-id")
     sortable_by = ()
+
+    @admin.display(description="what, and why")
+    def what(self, entry: LogEntry) -> str:
+        return entry.get_change_message() or entry.get_action_flag_display()
+
+    @admin.display(description="on")
+    def on(self, entry: LogEntry) -> str:
+        kind = entry.content_type if entry.object_id else None  # an export has no object
+        name = format_html(
+            "{} <bdi>{}</bdi>", capfirst(kind.name) if kind else "", entry.object_repr
+        )
+        url = None if entry.is_deletion() else entry.get_admin_url()
+        return format_html('<a href="{}">{}</a>', url, name) if url else name
 
 
 @admin.register(AccessAttempt)

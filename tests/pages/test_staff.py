@@ -11,7 +11,7 @@ import pytest
 from django_otp.oath import totp
 from playwright.sync_api import Page, expect
 
-from tests.browser import NARROW, screenshot
+from tests.browser import MIDDLE, NARROW, screenshot
 from tests.pages.staff_studio import PASSWORD, open_studio
 
 pytestmark = [pytest.mark.live, pytest.mark.once]
@@ -338,6 +338,15 @@ class TestAccounts:
         choose(page, "Deactivate")
         sideways = "document.documentElement.scrollWidth > innerWidth"
         assert not page.evaluate(sideways)
+        send(page, "Deactivate", "x" * 200)
+        page = enter("root")
+        for width in (MIDDLE, NARROW):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.goto("/admin/admin/logentry/")
+            row = page.locator("#result_list tbody tr", has_text="Deactivated: x")
+            for cell in ("user", "what", "on"):
+                box = row.locator(f".field-{cell}").bounding_box()
+                assert box["x"] + box["width"] <= width, cell
 
     def test_deactivated_user_has_no_access(self, enter, studio):
         nora = studio.user("nora")

@@ -1,5 +1,6 @@
 """What staff did to a user: the panel on the user's page, and the user's History."""
 
+import html
 import re
 import uuid
 from datetime import timedelta
@@ -23,6 +24,7 @@ from tests.accounts.admin.test_users import page_of
 from tests.accounts.admin.test_users import press as press_tokens
 from tests.job_states import kept
 from tests.staff_site import LIST, press
+from tokens_ledger.models import Entry
 
 pytestmark = pytest.mark.slow
 
@@ -258,6 +260,30 @@ class TestLog:
         assert shown(f"by={finance.pk}&logged=month") == ["new"]
         assert shown(f"logged_to={since}") == ["old"]
         assert shown("by=nobody") == shown("") == ["other", "new", "old"]
+
+    @pytest.mark.parametrize("page", ["", "{}/change/"])
+    def test_says_in_words_what_was_done_and_links_to_it(self, boss, carol, page):
+        form = {"username": "carol", "email": "new@example.com", "first_name": "", "last_name": ""}
+        boss.post(page_of(carol), form)
+        entry = LogEntry.objects.get()
+        text = boss.get(f"/admin/admin/logentry/{page.format(entry.pk)}").text
+        assert "Changed Email address." in text
+        assert f'<a href="{page_of(carol)}">User <bdi>carol</bdi></a>' in text
+        assert "[{" not in html.unescape(text)
+
+    def test_deletions_and_exports_have_no_link(self, boss, finance, alice, carol):
+        boss.post(f"/admin/accounts/user/{carol.pk}/delete/", {"post": "yes"})
+        chosen = Entry.objects.get(account_id=alice.pk).pk
+        finance.post(
+            "/admin/tokens_ledger/entry/", {"action": "export", "_selected_action": chosen}
+        )
+        text = boss.get("/admin/admin/logentry/").text
+        assert (
+            '<td class="field-what">Deletion</td><td class="field-on">User <bdi>carol</bdi></td>'
+            in text
+        )
+        assert "Exported as CSV: 1 row</td>" in text
+        assert '<td class="field-on"> <bdi>entries</bdi></td>' in text
 
 
 class TestLinkByCleanup:
