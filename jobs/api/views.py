@@ -3,7 +3,6 @@
 import re
 from typing import Any, cast
 
-from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import UUIDField
 from django.http import HttpResponse
 from django.urls import reverse
@@ -37,7 +36,7 @@ from jobs.stats import usage
 from tokens_ledger import ledger
 from videostudio.core.api.errors import Problem
 from videostudio.core.api.parsers import BoundedFormParser, WholeMultiPartParser
-from videostudio.core.api.strict import StrictView, read
+from videostudio.core.api.strict import StrictView, id_in_path, read
 from videostudio.core.compiled_query import CompiledQuery, Param
 
 KEY_HEADER = "Idempotency-Key"
@@ -57,10 +56,8 @@ class VideoJobViewSet(StrictView, viewsets.ViewSet):
 
     def get_object(self) -> VideoJob:
         """Raises NotFound for a malformed id too, as for another user's job."""
-        try:
-            job = JOB_OF_USER.first(pk=self.kwargs["pk"], user=self.request.user.pk)
-        except DjangoValidationError:
-            raise NotFound from None
+        id = id_in_path(str(self.kwargs["pk"]))
+        job = JOB_OF_USER.first(pk=id, user=self.request.user.pk)
         if job is None:
             raise NotFound
         return job
