@@ -3,7 +3,7 @@ and negative prompts.
 
 Each word must match in any field. A word that matches users is searched among these users' jobs
 and, separately, in prompts, ids and operations: each of these queries uses an index, which one
-query with OR would not. With the word indexes of `videostudio.core.word_index`, all prompts are
+query with OR would not. With the word indexes of `jobs.word_index`, all prompts are
 searched. Without them (SQLite, or a PostgreSQL without pg_trgm) only the newest READ prompts are.
 """
 
@@ -17,8 +17,8 @@ from django.db.models import Q, QuerySet
 
 from accounts import user_search
 from accounts.models import User
+from jobs import word_index
 from jobs.models import VideoJob
-from videostudio.core import word_index
 
 READ = 100_000
 # If so many of a sample of the jobs match, the newest ones are found soon without an index. Ids

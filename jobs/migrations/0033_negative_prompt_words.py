@@ -8,7 +8,7 @@ import logging
 
 from django.db import migrations
 
-from videostudio.core import word_index
+from jobs import word_index
 
 logger = logging.getLogger(__name__)
 

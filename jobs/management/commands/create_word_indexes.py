@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from videostudio.core import word_index
+from jobs import word_index
 
 
 class Command(BaseCommand):

@@ -7,12 +7,12 @@ from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
+from jobs import word_index
 from jobs.models import Status
 from tests import many_jobs
 from tests.queries import rows_read_by
 from tests.staff_site import LIST
 from tokens_ledger import ledger
-from videostudio.core import word_index
 
 pytestmark = pytest.mark.only_on("postgresql")
 

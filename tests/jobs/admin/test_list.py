@@ -11,12 +11,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from jobs import word_index
 from jobs.models import Tick, VideoJob
 from jobs.stats import lateness
 from tests.staff_site import LIST
 from tokens_ledger import ledger
 from tokens_ledger.models import Entry
-from videostudio.core import word_index
 from videostudio.core.admin import CappedPaginator, escape_formula
 
 pytestmark = pytest.mark.both  # SQL of our own
