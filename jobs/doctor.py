@@ -32,7 +32,7 @@ class Level(StrEnum):
     SKIPPED = "not checked"
 
 
-Said = Iterator[tuple[Level, str]]
+Results = Iterator[tuple[Level, str]]
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,19 @@ def examine() -> Iterator[Finding]:
         if not has_database and part in NEED_DATABASE:
             yield Finding(part, Level.SKIPPED, "The database does not answer.")
             continue
-        for level, sentence in _said(check):
+        for level, sentence in _results(check):
             has_database &= (part, level) != ("database", Level.FAILED)
             yield Finding(part, level, scrub(" ".join(sentence.split())))
 
 
-def _said(check: Callable[[], Said]) -> Said:
+def _results(check: Callable[[], Results]) -> Results:
     try:
         yield from check()
     except Exception as error:  # any exception is a finding
         yield Level.FAILED, f"{type(error).__name__}: {error}"
 
 
-def _settings() -> Said:
+def _settings() -> Results:
     messages = run_checks(include_deployment_checks=True)
     yield from _messages(messages) or [(Level.OK, "`check --deploy` finds nothing.")]
 
@@ -78,7 +78,7 @@ def _messages(messages: list[CheckMessage]) -> list[tuple[Level, str]]:
     ]
 
 
-def _database() -> Said:
+def _database() -> Results:
     milliseconds = database.round_trip_seconds() * 1000
     version = ".".join(map(str, connection.get_database_version()))
     yield Level.OK, f"{connection.display_name} {version} answers in {milliseconds:.0f} ms."
@@ -93,11 +93,11 @@ def _ready(name: str, well: str) -> tuple[Level, str]:
     return (Level.OK, well) if said == "ok" else (Level.FAILED, f"{said.capitalize()}.")
 
 
-def _migrations() -> Said:
+def _migrations() -> Results:
     yield _ready("migrations", "All are applied.")
 
 
-def _cache() -> Said:
+def _cache() -> Results:
     key = f"doctor-{uuid4()}"
     cache.set(key, "written", 60)
     read = cache.get(key)
@@ -108,13 +108,13 @@ def _cache() -> Said:
         yield Level.FAILED, "A value that was written cannot be read."
 
 
-def _storage() -> Said:
+def _storage() -> Results:
     trial.run()
     where = "Cloudinary" if settings.USE_CLOUDINARY else settings.MEDIA_ROOT
     yield Level.OK, f"{where} stored, delivered and deleted a small video."
 
 
-def _google() -> Said:
+def _google() -> Results:
     for finding in veo_check.findings(models=model_availability.names_by_google_id()):
         is_wanted = settings.VIDEO_DEFAULT_MOCK_MODE is not True
         level = {
@@ -124,7 +124,7 @@ def _google() -> Said:
         yield level, f"{finding.subject}: {finding.sentence}"
 
 
-def _workers() -> Said:
+def _workers() -> Results:
     yield _ready("workers", "A cluster works.")
     yield _ready("running", "No running job is late.")
     yield _ready("waiting", "No job waits that could start.")
@@ -143,7 +143,7 @@ def _workers() -> Said:
             yield Level.WARNING, f"The last run of {run.name} failed: {run.error}."
 
 
-def _clock() -> Said:
+def _clock() -> Results:
     if connection.vendor != "postgresql":
         yield Level.OK, "The database is on this machine."
         return
@@ -155,7 +155,7 @@ def _clock() -> Said:
     yield level, f"It differs from the database's by {seconds:.1f} seconds."
 
 
-def _disk() -> Said:
+def _disk() -> Results:
     yield _folder("temporary files", Path(gettempdir()), enough=LITTLE_BYTES)
     yield _folder("finished videos", staging.folder(), enough=settings.STAGING_MAX_BYTES)
     if not settings.USE_CLOUDINARY:

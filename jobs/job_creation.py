@@ -41,11 +41,11 @@ class TooManyActiveJobs(Exception):
 
 @dataclass(frozen=True)
 class CreatedJob:
-    """The job of a request. `log` and `place` (in the waiting line) are set only for a new job."""
+    """The job of a request. `log` and `position` (in the line) are set only for a new job."""
 
     job: VideoJob
     log: list[JobEvent] | None = None
-    place: int | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def create(
             )
         wakeup.wake("submit_due")
     # A worker may have started the job meanwhile.
-    place = waiting_line.positions([job]).get(job.pk, 0)
-    return CreatedJob(job, [event], place)
+    position = waiting_line.positions([job]).get(job.pk, 0)
+    return CreatedJob(job, [event], position)
 
 
 def quote(*, user: Any, spec: VideoSpec, webhook_url: str = "") -> Quote:

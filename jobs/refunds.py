@@ -1,4 +1,4 @@
-"""Refunds of a job's charge: by staff, and when the job ends. Each is one transaction."""
+"""Refunds of a job's charge: by staff, and when the job ends."""
 
 from datetime import datetime
 
@@ -26,7 +26,9 @@ def refund(*, job: VideoJob, actor: User, reason: str, now: datetime) -> int:
 
 
 def refund_on_end(job: VideoJob, note: str, now: datetime, actor: User | None = None) -> int:
-    """Refund a job that ends; return 0 if it was free or has been refunded before."""
+    """Refund a job, in the transaction that ends it, and return the amount: 0 if it was free or
+    has been refunded before.
+    """
     if not job.tokens_consumed:
         return 0
     try:

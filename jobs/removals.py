@@ -99,8 +99,11 @@ def job_ended_while_storing(*, job: VideoJob, now: datetime) -> None:
 
 
 def stored_too_late(*, job: VideoJob, now: datetime) -> None:
-    """A worker has stored the video of a job that had ended. Queue it, unless the job has a video
-    by another worker; of a deleted job, only if its removal is pending."""
+    """A worker has stored the video of a job that had ended: queue the video for deletion.
+
+    Not if the job has the video of another worker. For a deleted job, only a pending removal
+    becomes due.
+    """
     with transaction.atomic():
         current = VideoJob.objects.select_for_update().filter(pk=job.pk).first()
         if current is None:

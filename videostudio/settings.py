@@ -72,8 +72,8 @@ VEO_PERSON_GENERATION = env.str(
 )
 VEO_MAX_IN_FLIGHT = env.int("VEO_MAX_IN_FLIGHT", 50, validate=between(1, 100_000))
 VEO_CREATES_PER_MINUTE = env.int("VEO_CREATES_PER_MINUTE", 10, validate=between(1, 100_000))
-# Of one worker process. Those that are open when it is killed are refunded, though Google may have
-# accepted them.
+# For each worker process. If it is killed, its open submissions are refunded, although Google may
+# have accepted them.
 VEO_OPEN_SUBMISSIONS = env.int("VEO_OPEN_SUBMISSIONS", 8, validate=between(1, 128))
 
 USE_CLOUDINARY = env.bool("USE_CLOUDINARY", False)
@@ -144,7 +144,7 @@ LOG_FORMAT = env.str("LOG_FORMAT", "text" if DEBUG else "json", validate=one_of(
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO", validate=one_of("DEBUG", "INFO", "WARNING", "ERROR"))
 
 
-WORDS = {
+PLAIN_MESSAGES = {  # in place of those of environs
     "Not a valid integer.": "must be a whole number",
     "Not a valid boolean.": "must be true or false",
 }
@@ -170,7 +170,7 @@ def _problems() -> list[str]:
     except EnvValidationError as error:
         invalid: Any = error.error_messages
         return [
-            f"{name}: {' '.join(WORDS.get(text, text) for text in messages)}"
+            f"{name}: {' '.join(PLAIN_MESSAGES.get(text, text) for text in messages)}"
             for name, messages in invalid.items()
         ]
     errors = []
@@ -203,7 +203,7 @@ def _problems() -> list[str]:
 if problems := _problems():
     raise SystemExit("videostudio: " + "; ".join(problems))
 
-OF_OTHERS = {"CLOUDINARY_URL"}  # of programs beside this one
+NOT_OURS = {"CLOUDINARY_URL"}  # variables of other programs
 OUR_PREFIXES = ("CLOUDINARY_", "STAGING_", "THROTTLE_", "VEO_", "VIDEO_", "WEBHOOK_", "WORKER_")
 
 
@@ -212,7 +212,7 @@ def _unknown_names() -> dict[str, str]:
     known = set(env.dump())
     unknown = {
         name: next(iter(get_close_matches(name, known, n=1, cutoff=0.85)), "")
-        for name in sorted(set(os.environ) - known - OF_OTHERS)
+        for name in sorted(set(os.environ) - known - NOT_OURS)
     }
     return {name: near for name, near in unknown.items() if near or name.startswith(OUR_PREFIXES)}
 
@@ -322,7 +322,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "OPTIONS": {"MAX_ENTRIES": 1_000},
     },
-    # Each process's own as well: whole pages, which are large, so it keeps few of them.
+    # For each process too, with few entries: whole pages, which are large.
     "monitor": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "monitor",

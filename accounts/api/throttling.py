@@ -7,10 +7,10 @@ from videostudio.core.api.throttling import UserThrottle, WindowThrottle
 
 
 class AddressThrottle(WindowThrottle):
-    """Log-in, refresh and registration together, per address."""
+    """Logins, refreshes, registrations and password resets together, per address."""
 
     scope = "auth"
-    counted = "logins, refreshes and registrations from one address"
+    counted = "logins, refreshes, registrations and password resets from one address"
 
 
 class LoginNameThrottle(WindowThrottle):

@@ -30,7 +30,7 @@ from videostudio.core.api.throttling import WindowThrottle
 
 
 class PublicView(StrictView):
-    """For clients without a valid access token. One in the request, valid or not, is ignored."""
+    """For clients without an access token. A token in the request is ignored, even a valid one."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)

@@ -155,6 +155,9 @@ class ImageField(serializers.FileField):
 
 class ReferenceImagesField(serializers.ListField):
     MESSAGE = f"At most {catalog.MAX_REFERENCE_IMAGES} reference images are allowed"
+    default_error_messages = {
+        "not_a_list": f"Reference images must be a list of at most {catalog.MAX_REFERENCE_IMAGES}"
+    }
 
     def get_value(self, dictionary: Any) -> Any:
         """An empty text in a form means no image, as for the other images."""
@@ -162,10 +165,6 @@ class ReferenceImagesField(serializers.ListField):
         if html.is_html_input(dictionary) and isinstance(value, list):
             return [each for each in value if each != ""]
         return value
-
-    default_error_messages = {
-        "not_a_list": f"Reference images must be a list of at most {catalog.MAX_REFERENCE_IMAGES}"
-    }
 
     def to_internal_value(self, data: Any) -> list[input_images.Image]:
         if isinstance(data, list) and len(data) > catalog.MAX_REFERENCE_IMAGES:

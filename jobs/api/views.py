@@ -105,7 +105,7 @@ class VideoJobViewSet(StrictView, viewsets.ViewSet):
             status=202,
             headers={"Location": url} | replayed(created),
             log=created.log,
-            position=created.place,
+            position=created.position,
         )
 
     @schema.quote

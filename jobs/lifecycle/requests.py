@@ -49,8 +49,9 @@ def cancel(
 
 
 def delete(*, job: VideoJob, now: datetime, video_too: VideoRemoval.Cause | None = None) -> None:
-    """Delete the job and its images, and for the cause `video_too` its video; cancel it first if it
-    is active. Ledger entries remain.
+    """Delete the job and its images; cancel it first if it is active. Ledger entries remain.
+
+    `video_too` is the cause for which its stored video is deleted as well; None leaves the video.
     """
     with transaction.atomic():
         locked = VideoJob.objects.select_for_update().filter(pk=job.pk).first()

@@ -34,10 +34,10 @@ def _newest_first(name: str, **condition: Any) -> models.Index:
 class VideoJob(models.Model):
     """One requested video.
 
-    `next_step_at` serves as due time, lease, back-off and crash recovery; NULL means finished, HELD
-    that staff must decide first.
-    `crash_count` is incremented when a step is claimed and reset when it ends, so it counts steps
-    that killed their worker. `version` is incremented by every change that a client can see.
+    `next_step_at` serves as due time, lease, back-off and crash recovery. NULL means that the job
+    has ended, and HELD that staff must decide first. `crash_count` is incremented when a step is
+    claimed and reset when it ends, so it counts steps that killed their worker. `version` is
+    incremented by every change that a client can see.
     """
 
     CLIENT_REFERENCE_LENGTH = 255

@@ -109,7 +109,7 @@ def without_hidden(*, ids: list[UUID]) -> list[UUID]:
 
 
 def job(*, id: UUID, now: datetime) -> Card:
-    """One job of any age, with its log. Raises VideoJob.DoesNotExist, if it is private too."""
+    """One job of any age, with its log. Raises VideoJob.DoesNotExist, also if it is private."""
     [card] = _cards([_public().only(*COLUMNS).get(pk=id)], ALL_LINES, now)
     return card
 

@@ -27,11 +27,11 @@ def by_day(*, user: Any, days: int, now: datetime) -> Iterator[dict[str, Any]]:
     created = dict(jobs.values(day=day).annotate(jobs=Count("pk")).values_list("day", "jobs"))
     spent = {row["day"]: row for row in tokens}
     for age in range(days):
-        date_ = today - timedelta(days=age)
-        row = spent.get(date_, {"charges": 0, "refunds": 0})
+        date = today - timedelta(days=age)
+        row = spent.get(date, {"charges": 0, "refunds": 0})
         yield {
-            "date": date_,
-            "jobs": created.get(date_, 0),
+            "date": date,
+            "jobs": created.get(date, 0),
             "charges": -row["charges"],
             "refunds": row["refunds"],
         }

@@ -1,4 +1,4 @@
-"""Changes by users of their webhook and its deliveries. Each function is one transaction."""
+"""Users' webhooks and their deliveries: changes by users and staff, and look-ups."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence

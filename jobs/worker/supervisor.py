@@ -5,7 +5,7 @@ process may have held a lock of their queues. Its processes also continue withou
 here every process dies with its parent, and one death ends the whole cluster. Nothing is lost,
 because the jobs' rows hold all state. The supervisor is the parent of the cluster's sentinel:
 
-    supervisor ── sentinel ── two workers, pusher, monitor
+    supervisor ── sentinel ── workers, pusher, monitor
 """
 
 import ctypes

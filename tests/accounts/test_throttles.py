@@ -101,8 +101,8 @@ class TestThrottledPaths:
             assert set(answer.json()) == {"detail", "code"}
             assert answer["Retry-After"] == "60"
             assert answer.json()["detail"] == (
-                "At most 3 logins, refreshes and registrations from one address are allowed in a "
-                "minute. Try again in 60 seconds."
+                "At most 3 logins, refreshes, registrations and password resets from one address "
+                "are allowed in a minute. Try again in 60 seconds."
             )
             assert answer["RateLimit-Policy"] == '"auth";q=3;w=60'
             assert answer["RateLimit"] == '"auth";r=0;t=60'
