@@ -105,7 +105,7 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
     facts: list[Callable[[HttpRequest, User], Iterator[Fact]]] = []
 
     change_form_template = "admin/accounts/user/user.html"
-    list_display = ("username", "email", "id", "is_active", "is_staff", "date_joined")
+    list_display = ("username", "email", "short_id", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "is_superuser")
     search_fields = ("username", "email", "id")
     search_help_text = "User name, e-mail, beginning of an id."
@@ -124,6 +124,11 @@ class UserAdmin(StaffLogMixin, ConfirmedActionsMixin, CappedModelAdmin, DjangoUs
             },
         ),
     )
+
+    @admin.display(description="id")
+    def short_id(self, user: User) -> str:
+        """The first characters, which the search accepts."""
+        return format_html('<span class="id" title="{}">{}</span>', user.pk, str(user.pk)[:8])
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str

@@ -25,8 +25,8 @@ class Written(PeriodFilter):
 
 @admin.register(Entry)
 class EntryAdmin(ReadOnlyAdmin):
-    list_display = (
-        *("created_at", "user", "label", "signed", "balance", "what_for", "actor", "note"),
+    list_display = (  # a phone shows the first three
+        *("created_at", "signed", "label", "user", "balance", "what_for", "actor", "note"),
     )
     list_display_links = ("created_at",)
     list_filter = ("kind", Written)

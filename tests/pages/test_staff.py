@@ -494,6 +494,15 @@ class TestKeyboard:
         page.keyboard.press("Enter")
         expect(page.locator(".story")).to_be_visible()
 
+    @pytest.mark.parametrize(
+        ("path", "column"),
+        [("tokens_ledger/entry", "signed"), ("accounts/user", "short_id")],
+    )
+    def test_main_columns_are_in_sight_on_a_phone(self, enter, path, column):
+        page = enter("fred", width=NARROW, height=844)
+        page.goto(f"/admin/{path}/")
+        expect(page.locator(f"#result_list .field-{column}").first).to_be_in_viewport(ratio=1)
+
     def test_filters_are_folded_before_the_list_on_a_phone(self, enter):
         page = enter("sam", width=NARROW, height=844)
         summary = page.locator(".filters > summary")
