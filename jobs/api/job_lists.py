@@ -16,7 +16,7 @@ from django.db.models import Q
 from jobs.models import Status, VideoJob
 from jobs.querysets import VideoJobQuerySet
 from jobs.stats import job_totals
-from videostudio.core.api.pagination import Cursor, created_between
+from videostudio.core.api.pagination import Cursor, created_between, cursor_of, older_than
 
 NEWEST_FIRST = ("-created_at", "-id")
 OLDEST_FIRST = ("created_at", "id")
@@ -46,12 +46,12 @@ def page(*, user: Any, query: Mapping[str, Any]) -> Page:
     total = after.total if after else None
     if total is None and _filters(query):
         total = (matching.filter(status__in=statuses) if statuses else matching).count()
-    rest = matching.filter(_older_than(*after.position)) if after else matching
+    rest = matching.filter(older_than(*after.position)) if after else matching
     jobs = _slice(rest, statuses, offset, offset + limit + 1)
     carried = total
     if total is None:
         total = job_totals.total(user_id=user.pk, statuses=statuses)
-    cursor = _cursor(jobs[limit - 1], query["filters"], carried) if len(jobs) > limit else None
+    cursor = cursor_of(jobs[limit - 1], query["filters"], carried) if len(jobs) > limit else None
     return Page(jobs[:limit], total, cursor)
 
 
@@ -65,7 +65,7 @@ def after_job(
     jobs = VideoJob.objects.for_user(user)
     if after:
         position = jobs.values_list("created_at", "pk").get(pk=after)
-        jobs = jobs.filter((_newer_than if oldest_first else _older_than)(*position))
+        jobs = jobs.filter((_newer_than if oldest_first else older_than)(*position))
     rows = list(jobs.order_by(*(OLDEST_FIRST if oldest_first else NEWEST_FIRST))[: limit + 1])
     return rows[:limit], len(rows) > limit
 
@@ -99,15 +99,6 @@ def _keys(jobs: VideoJobQuerySet, start: int, end: int) -> list[JobKey]:
     return [JobKey(*row) for row in rows[start:end]]
 
 
-def _older_than(created_at: Any, pk: Any) -> Q:
-    # The first condition is for the index; the second skips rows of the same moment.
-    return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
-
-
-def _newer_than(created_at: Any, pk: Any) -> Q:
+def _newer_than(created_at: datetime, pk: UUID) -> Q:
+    """As `older_than`, for a list that is sorted oldest first."""
     return Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(pk__gt=pk))
-
-
-def _cursor(last: JobKey, filters: str, total: int | None) -> str:
-    position = [last.created_at.isoformat(), str(last.pk)]
-    return Cursor(position, filters, total).encode()

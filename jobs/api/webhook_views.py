@@ -3,7 +3,6 @@
 from threading import BoundedSemaphore
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
@@ -24,7 +23,7 @@ from jobs.models import Webhook, WebhookDelivery
 from jobs.webhooks import registry, secrets
 from jobs.webhooks.outbox import EVENTS
 from videostudio.core.api.errors import Problem
-from videostudio.core.api.pagination import Cursor
+from videostudio.core.api.pagination import cursor_of, older_than
 from videostudio.core.api.strict import StrictView, id_in_path, read
 
 # A test waits up to 15 seconds for the receiver: it must not occupy all threads of the process.
@@ -100,8 +99,7 @@ class WebhookViewSet(StrictView, ViewSet):
         limit = self.query["limit"]
         found = list(_deliveries(request.user, self.query)[: limit + 1])
         shown, more = found[:limit], len(found) > limit
-        last = shown[-1] if more else None
-        cursor = last and _cursor(last, self.query["filters"])
+        cursor = cursor_of(shown[-1], self.query["filters"]) if more else None
         return Response(
             {
                 "deliveries": DeliverySerializer(shown, many=True).data,
@@ -124,12 +122,6 @@ def _deliveries(user: Any, query: Any) -> Any:
     rows = WebhookDelivery.objects.filter(user=user).order_by("-created_at", "-id").defer("body")
     if statuses := query.get("status"):
         rows = rows.filter(status__in=statuses)
-    if query.get("after"):
-        created_at, pk = query["after"].position
-        rows = rows.filter(created_at__lte=created_at)
-        rows = rows.filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
+    if after := query.get("after"):
+        rows = rows.filter(older_than(*after.position))
     return rows
-
-
-def _cursor(last: WebhookDelivery, filters: str) -> str:
-    return Cursor([last.created_at.isoformat(), str(last.pk)], filters).encode()

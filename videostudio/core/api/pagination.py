@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
@@ -57,6 +58,17 @@ class Cursor:
         if total is not None and (type(total) is not int or total < 0):
             raise ValueError(text)
         return cls(position, filters, total)
+
+
+def cursor_of(row: Any, filters: str, total: int | None = None) -> str:
+    """The cursor after `row`, in a list that is sorted by `created_at` and `pk`."""
+    return Cursor([row.created_at.isoformat(), str(row.pk)], filters, total).encode()
+
+
+def older_than(created_at: datetime, pk: Any) -> Q:
+    """The rows after this position, in a list that is sorted newest first."""
+    # The first condition is for the index; the second skips rows of the same moment.
+    return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
 
 
 class CursorField(serializers.CharField):
