@@ -37,9 +37,6 @@ class AccountSerializer(UserSerializer):
     lastLogin = serializers.DateTimeField(source="last_login")
     balance = serializers.IntegerField(source="token_account.balance", default=0)
 
-    class Meta(UserSerializer.Meta):
-        fields = [*UserSerializer.Meta.fields, "firstName", "lastName", "lastLogin", "balance"]
-
 
 class JobSerializer(VideoJobSerializer):
     queuePosition = None  # type: ignore[assignment]

@@ -104,15 +104,11 @@ class TokenPairSerializer(serializers.Serializer):
 
 
 @extend_schema_serializer(component_name="Account")
-class UserSerializer(serializers.ModelSerializer):
-    id = serializers.UUIDField(read_only=True, help_text="The jobs' `userId`.")
+class UserSerializer(serializers.Serializer):
+    id = serializers.UUIDField(help_text="The jobs' `userId`.")
     username = serializers.CharField(help_text="The name to log in with.")
     email = serializers.EmailField(help_text="Where the operator can reach you.")
     dateJoined = serializers.DateTimeField(source="date_joined", help_text="In UTC.")
-
-    class Meta:
-        model = User
-        fields = ["id", "username", "email", "dateJoined"]
 
 
 # ---- Passwords ----

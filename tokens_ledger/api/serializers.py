@@ -19,7 +19,7 @@ class EntriesQuerySerializer(PageSerializer):
 
 
 @extend_schema_serializer(component_name="LedgerEntry")
-class EntrySerializer(serializers.ModelSerializer):
+class EntrySerializer(serializers.Serializer):
     id = serializers.IntegerField(help_text="Increases with every entry.")
     kind = serializers.ChoiceField(
         choices=Entry.Kind.choices,
@@ -32,10 +32,6 @@ class EntrySerializer(serializers.ModelSerializer):
     reference = serializers.CharField(help_text="The job's id, or empty.")
     note = serializers.CharField(help_text="The reason, for a person.")
     createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
-
-    class Meta:
-        model = Entry
-        fields = ["id", "kind", "amount", "balanceAfter", "reference", "note", "createdAt"]
 
 
 @extend_schema_serializer(many=False, component_name="LedgerEntryList")
