@@ -15,14 +15,14 @@ from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
 from accounts.api.key_serializers import KeySerializer
-from accounts.api.serializers import UserSerializer
+from accounts.api.serializers import AccountSerializer
 from accounts.models import ApiKey, User
 from jobs.api.job_responses import CLIENT_LOG
 from jobs.api.webhook_serializers import WebhookSerializer
 from jobs.job_json import ShownJob, VideoJobSerializer
 from jobs.models import VideoJob, Webhook
 from jobs.webhooks import outbox
-from tokens_ledger.api.serializers import EntrySerializer
+from tokens_ledger.api.serializers import LedgerEntrySerializer
 from tokens_ledger.models import Entry
 from videostudio.core.admin import escape_formula
 
@@ -31,7 +31,7 @@ BATCH_SIZE = 500  # rows
 Rows = Callable[[], Iterable[Any]]
 
 
-class AccountSerializer(UserSerializer):
+class ExportedAccountSerializer(AccountSerializer):
     firstName = serializers.CharField(source="first_name")
     lastName = serializers.CharField(source="last_name")
     lastLogin = serializers.DateTimeField(source="last_login")
@@ -63,9 +63,9 @@ def _tables(user: User, now: datetime) -> dict[str, tuple[serializers.Serializer
     entries = Entry.objects.filter(account=user.pk).order_by("id")
     keys = ApiKey.objects.filter(user=user).order_by("created_at", "id")
     return {
-        "account": (AccountSerializer(), lambda: [user]),
+        "account": (ExportedAccountSerializer(), lambda: [user]),
         "jobs": (JobSerializer(), lambda: _jobs(user, now)),
-        "entries": (EntrySerializer(), lambda: entries.iterator(chunk_size=BATCH_SIZE)),
+        "entries": (LedgerEntrySerializer(), lambda: entries.iterator(chunk_size=BATCH_SIZE)),
         "api_keys": (RevokedKeySerializer(), lambda: keys.iterator(chunk_size=BATCH_SIZE)),
         "webhook": (WebhookSerializer(), lambda: Webhook.objects.filter(user=user)),
     }

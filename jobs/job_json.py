@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from jobs.failures import ERROR_CODES
@@ -21,8 +21,7 @@ class ErrorCodeField(TextOrNull):
     """Open: a later version may add codes."""
 
 
-@extend_schema_serializer(component_name="VideoJobInputs")
-class InputsSerializer(serializers.Serializer):
+class VideoJobInputsSerializer(serializers.Serializer):
     initialImage = serializers.BooleanField(
         source="has_initial_image", help_text="The first frame was sent."
     )
@@ -34,8 +33,7 @@ class InputsSerializer(serializers.Serializer):
     )
 
 
-@extend_schema_serializer(component_name="VideoJobLogLine")
-class LogLineSerializer(serializers.Serializer):
+class VideoJobLogLineSerializer(serializers.Serializer):
     timestamp = serializers.DateTimeField(source="created_at", help_text="In UTC.")
     level = serializers.ChoiceField(choices=JobEvent.Level.choices, help_text="How severe it is.")
     message = serializers.CharField(help_text="For a person.")
@@ -83,7 +81,7 @@ class VideoJobSerializer(serializers.Serializer):
         source="mock_mode", help_text="A sample; Google was not called."
     )
     private = serializers.BooleanField(help_text="The public monitor only counts the job.")
-    inputs = InputsSerializer(source="*", help_text="Which images were sent.")
+    inputs = VideoJobInputsSerializer(source="*", help_text="Which images were sent.")
     status = serializers.ChoiceField(
         choices=Status.choices,
         help_text="PENDING and RUNNING are active; the other three are final.",
@@ -93,7 +91,7 @@ class VideoJobSerializer(serializers.Serializer):
         source="progress_percentage",
         help_text="0 to 100, never falling. An estimate from the elapsed time; 100 once stored.",
     )
-    logs = LogLineSerializer(source="log", many=True, help_text="Oldest first.")
+    logs = VideoJobLogLineSerializer(source="log", many=True, help_text="Oldest first.")
     tokensConsumed = serializers.IntegerField(
         source="tokens_consumed", help_text="Charged when it was created."
     )

@@ -45,10 +45,10 @@ register = extend_schema(
     operation_id="register",
     summary="Register",
     description="Creates an account. Name and e-mail address are unique, ignoring case.",
-    request=serializers.RegistrationSerializer,
+    request=serializers.RegisterSerializer,
     examples=[sent(CREDENTIALS | {"email": "alice@example.com"}, "Alice registers")],
     responses={
-        201: answer(serializers.UserSerializer, "The new account.", ACCOUNT),
+        201: answer(serializers.AccountSerializer, "The new account.", ACCOUNT),
         400: at_fault(
             "The request is invalid, or the name is taken.",
             ("username", "A user with that username already exists", "unique"),
@@ -61,7 +61,7 @@ log_in = extend_schema(
     summary="Log in",
     description="Returns an access token, valid for an hour, and a refresh token for the next "
     "pair. Copy `access`, press **Authorize** above and paste it. A program should use an API key.",
-    request=serializers.CredentialsSerializer,
+    request=serializers.LogInSerializer,
     examples=[sent(CREDENTIALS, "Alice logs in")],
     responses={
         200: answer(serializers.TokenPairSerializer, "A pair of tokens.", PAIR),
@@ -76,7 +76,7 @@ refresh = extend_schema(
     operation_id="refreshTokens",
     summary="Refresh",
     description="Returns a new pair of tokens. A refresh token works only once: store the new one.",
-    request=serializers.RefreshSerializer,
+    request=serializers.RefreshTokenSerializer,
     examples=[sent(REFRESH, "A refresh token")],
     responses={
         200: answer(serializers.TokenPairSerializer, "The next pair.", PAIR),
@@ -88,7 +88,7 @@ log_out = extend_schema(
     operation_id="logOut",
     summary="Log out",
     description="Invalidates the refresh token. Access tokens remain valid until they expire.",
-    request=serializers.RefreshSerializer,
+    request=serializers.RefreshTokenSerializer,
     examples=[sent(REFRESH, "A refresh token")],
     responses={204: OpenApiResponse(description="Done."), 400: NO_REFRESH, 401: SPENT},
 )
@@ -96,7 +96,7 @@ me = extend_schema(
     operation_id="getAccount",
     summary="Get your account",
     description="The account that the access token belongs to.",
-    responses={200: answer(serializers.UserSerializer, "Your account.", ACCOUNT)},
+    responses={200: answer(serializers.AccountSerializer, "Your account.", ACCOUNT)},
 )
 delete_account = extend_schema(
     operation_id="deleteAccount",

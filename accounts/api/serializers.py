@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
-from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.fields import empty, get_error_detail
 
@@ -48,8 +47,7 @@ class AddressField(StringField, serializers.EmailField):
         return User.objects.normalize_email(super().to_internal_value(data))
 
 
-@extend_schema_serializer(component_name="Register")
-class RegistrationSerializer(StrictSerializer):
+class RegisterSerializer(StrictSerializer):
     """A new account."""
 
     username = UsernameField(
@@ -81,16 +79,14 @@ def _check_password(password: str, user: User | None = None) -> None:
         raise serializers.ValidationError(get_error_detail(error)) from error
 
 
-@extend_schema_serializer(component_name="LogIn")
-class CredentialsSerializer(StrictSerializer):
+class LogInSerializer(StrictSerializer):
     """A name and a password."""
 
     username = UsernameField(max_length=150, help_text="Case does not matter.")
     password = StringField(**PASSWORD)
 
 
-@extend_schema_serializer(component_name="RefreshToken")
-class RefreshSerializer(StrictSerializer):
+class RefreshTokenSerializer(StrictSerializer):
     """A refresh token."""
 
     refresh = StringField(max_length=2000, help_text="The newest refresh token.")
@@ -103,8 +99,7 @@ class TokenPairSerializer(serializers.Serializer):
     refresh = serializers.CharField(help_text="For the next pair; works once, within 14 days.")
 
 
-@extend_schema_serializer(component_name="Account")
-class UserSerializer(serializers.Serializer):
+class AccountSerializer(serializers.Serializer):
     id = serializers.UUIDField(help_text="The jobs' `userId`.")
     username = serializers.CharField(help_text="The name to log in with.")
     email = serializers.EmailField(help_text="Where the operator can reach you.")

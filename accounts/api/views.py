@@ -69,13 +69,13 @@ class RegisterView(PublicView):
     def post(self, request: Request) -> Response:
         if not settings.REGISTRATION_OPEN:
             raise PermissionDenied("Registration is closed.", code="registration_closed")
-        form = read(serializers.RegistrationSerializer, request.data)
+        form = read(serializers.RegisterSerializer, request.data)
         try:
             user = registration.register(**form, welcome=self.welcome)
         except registration.AlreadyRegistered as error:
             sentences = error.args[0].items()
             raise ValidationError({f: [ErrorDetail(s, "unique")] for f, s in sentences}) from error
-        return Response(serializers.UserSerializer(user).data, status=201)
+        return Response(serializers.AccountSerializer(user).data, status=201)
 
 
 class LoginView(PublicView):
@@ -86,7 +86,7 @@ class LoginView(PublicView):
     @schema.log_in
     def post(self, request: Request) -> Response:
         with _counting_wrong_passwords(self):
-            values = read(serializers.CredentialsSerializer, request.data)
+            values = read(serializers.LogInSerializer, request.data)
             pair = jwt.log_in(request=request, **values)
         return Response(pair._asdict())
 
@@ -96,7 +96,8 @@ class RefreshView(PublicView):
 
     @schema.refresh
     def post(self, request: Request) -> Response:
-        return Response(jwt.rotate(**read(serializers.RefreshSerializer, request.data))._asdict())
+        values = read(serializers.RefreshTokenSerializer, request.data)
+        return Response(jwt.rotate(**values)._asdict())
 
 
 class LogoutView(PublicView):
@@ -106,7 +107,7 @@ class LogoutView(PublicView):
 
     @schema.log_out
     def post(self, request: Request) -> Response:
-        jwt.revoke(**read(serializers.RefreshSerializer, request.data))
+        jwt.revoke(**read(serializers.RefreshTokenSerializer, request.data))
         return Response(status=204)
 
 
@@ -120,7 +121,7 @@ class MeView(StrictView):
 
     @schema.me
     def get(self, request: Request) -> Response:
-        return Response(serializers.UserSerializer(request.user).data)
+        return Response(serializers.AccountSerializer(request.user).data)
 
     @schema.delete_account
     def delete(self, request: Request) -> Response:

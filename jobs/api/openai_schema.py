@@ -47,7 +47,7 @@ create = extend_schema(
     ],
     parameters=[KEY, POLL_AFTER, replayed(200)],
     responses={
-        200: answer(parts.VideoSerializer, "The new video.", parts.QUEUED),
+        200: answer(parts.OpenAIVideoSerializer, "The new video.", parts.QUEUED),
         400: at_fault(
             "The request is invalid: `param` is the first field at fault.",
             ("size", f"Size must be {one_of(SIZES)}", "invalid"),
@@ -62,7 +62,7 @@ retrieve = extend_schema(
     parameters=[POLL_AFTER],
     responses={
         200: OpenApiResponse(
-            parts.VideoSerializer,
+            parts.OpenAIVideoSerializer,
             "The video.",
             examples=[
                 example(each["status"], each)
@@ -77,7 +77,7 @@ list_videos = extend_schema(
     description="Your videos, newest first. For the next page send `last_id` as `after`.",
     responses={
         200: answer(
-            parts.VideoListSerializer,
+            parts.OpenAIVideoListSerializer,
             "A page of your videos.",
             {
                 "object": "list",
@@ -120,7 +120,7 @@ destroy = extend_schema(
     description="Deletes the video and its job. An active one is cancelled first.",
     responses={
         200: answer(
-            parts.DeletedVideoSerializer,
+            parts.OpenAIDeletedVideoSerializer,
             "Deleted.",
             {"id": ID, "object": "video.deleted", "deleted": True},
         )

@@ -112,8 +112,7 @@ class VideoErrorField(serializers.Field):
     """The error of a failed video."""
 
 
-@extend_schema_serializer(component_name="OpenAIVideo")
-class VideoSerializer(serializers.Serializer):
+class OpenAIVideoSerializer(serializers.Serializer):
     """A video job in OpenAI's format."""
 
     id = serializers.UUIDField(help_text="The job's id.")
@@ -135,19 +134,18 @@ class VideoSerializer(serializers.Serializer):
     error = VideoErrorField(allow_null=True, help_text="Why the job failed.")
 
 
-@extend_schema_serializer(component_name="OpenAIVideoList", many=False)
-class VideoListSerializer(serializers.Serializer):
+@extend_schema_serializer(many=False)
+class OpenAIVideoListSerializer(serializers.Serializer):
     """A page of videos."""
 
     object = serializers.CharField(help_text="`list`.")
-    data = VideoSerializer(many=True, help_text="The videos.")  # type: ignore[assignment]
+    data = OpenAIVideoSerializer(many=True, help_text="The videos.")  # type: ignore[assignment]
     has_more = serializers.BooleanField(help_text="Whether there is another page.")
     first_id = serializers.UUIDField(allow_null=True, help_text="The first video's id.")
     last_id = serializers.UUIDField(allow_null=True, help_text="Send it as `after`.")
 
 
-@extend_schema_serializer(component_name="OpenAIDeletedVideo")
-class DeletedVideoSerializer(serializers.Serializer):
+class OpenAIDeletedVideoSerializer(serializers.Serializer):
     """The video that was deleted."""
 
     id = serializers.UUIDField(help_text="The job's id.")

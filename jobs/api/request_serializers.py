@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.datastructures import MultiValueDict
-from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
@@ -191,8 +190,7 @@ class CreateVideoJobSerializer(StrictSerializer):
         )
 
 
-@extend_schema_serializer(component_name="UpdateVideoJob")
-class ChangeVideoJobSerializer(StrictSerializer):
+class UpdateVideoJobSerializer(StrictSerializer):
     """What can be changed of a job."""
 
     private = StrictBooleanField(

@@ -4,7 +4,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from jobs.api import schema_examples as examples
 from jobs.api import serializers
-from jobs.api.request_serializers import ChangeVideoJobSerializer
+from jobs.api.request_serializers import UpdateVideoJobSerializer
 from jobs.api.schema_parts import (
     BODY_REFUSALS,
     KEY,
@@ -149,7 +149,7 @@ partial_update = extend_schema(
     description="The public monitor counts a private job and shows nothing else about it: its "
     "page there is 404 at once, and its lists change within five seconds. The video's URL stays "
     "the same and needs no login, so anyone who has the URL can still watch the video.",
-    request=ChangeVideoJobSerializer,
+    request=UpdateVideoJobSerializer,
     examples=[sent({"private": True}, "Hide the job from the monitor")],
     parameters=[etag(200), poll_again(200)],
     responses={
@@ -221,7 +221,9 @@ list_models = extend_schema(
     "Google offers it now. No login.",
     auth=[],
     responses={
-        200: answer(serializers.ModelListSerializer, "All models.", {"models": [examples.MODEL]})
+        200: answer(
+            serializers.VideoModelListSerializer, "All models.", {"models": [examples.MODEL]}
+        )
     },
 )
 get_tokens = extend_schema(
@@ -231,7 +233,7 @@ get_tokens = extend_schema(
     "jobs you may have active at a time.",
     responses={
         200: answer(
-            serializers.TokensSerializer,
+            serializers.TokenBalanceSerializer,
             "The balance and the prices.",
             {
                 "availableTokens": 450,
@@ -248,7 +250,7 @@ get_usage = extend_schema(
     description="Jobs created, and tokens charged and refunded, for each UTC day, today first.",
     responses={
         200: answer(
-            serializers.UsageSerializer,
+            serializers.TokenUsageSerializer,
             "One row for each day.",
             {"days": [{"date": "2026-01-15", "jobs": 3, "charges": 150, "refunds": 50}]},
         ),

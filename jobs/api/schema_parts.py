@@ -16,7 +16,10 @@ from rest_framework.parsers import FormParser
 from jobs import catalog
 from jobs.api.request_serializers import CreateVideoJobSerializer
 from jobs.api.schema_examples import NO_TOKENS, ORDER, THROTTLED, TOO_MANY
-from jobs.api.serializers import ShortOfTokensSerializer, TooManyActiveJobsSerializer
+from jobs.api.serializers import (
+    InsufficientTokensProblemSerializer,
+    TooManyActiveJobsProblemSerializer,
+)
 from videostudio.core.api.openapi import FORM, JSON, at_fault, example, header, refused
 
 # ---- Orders ----
@@ -101,7 +104,7 @@ BODY_REFUSALS = {
 }
 ORDER_REFUSALS = BODY_REFUSALS | {
     402: OpenApiResponse(
-        ShortOfTokensSerializer,
+        InsufficientTokensProblemSerializer,
         "Not enough tokens; nothing was charged.",
         examples=[example("insufficient_tokens", NO_TOKENS)],
     ),
@@ -116,7 +119,7 @@ ORDER_REFUSALS = BODY_REFUSALS | {
         code="idempotency_mismatch",
     ),
     429: OpenApiResponse(
-        TooManyActiveJobsSerializer,
+        TooManyActiveJobsProblemSerializer,
         "Too many active jobs, or too many requests; nothing was charged.",
         examples=[example("too_many_active_jobs", TOO_MANY), example("throttled", THROTTLED)],
     ),

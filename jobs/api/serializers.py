@@ -49,23 +49,20 @@ class DeleteQuerySerializer(StrictQuerySerializer):
     )
 
 
-@extend_schema_serializer(component_name="VideoModelInputs")
-class ModelInputsSerializer(serializers.Serializer):
+class VideoModelInputsSerializer(serializers.Serializer):
     initialImage = serializers.IntegerField(help_text="Maximum number.")
     endFrame = serializers.IntegerField(help_text="Maximum number.")
     referenceImages = serializers.IntegerField(help_text="Maximum number.")
 
 
-@extend_schema_serializer(component_name="VideoModelPrice")
-class ModelPriceSerializer(serializers.Serializer):
+class VideoModelPriceSerializer(serializers.Serializer):
     resolution = serializers.CharField(help_text="For `resolution`.")
     durationSeconds = serializers.IntegerField(help_text="For `durationSeconds`.")
     generateAudio = serializers.BooleanField(help_text="For `generateAudio`.")
     tokens = serializers.IntegerField(help_text="What such a video costs.")
 
 
-@extend_schema_serializer(component_name="VideoModel")
-class ModelSerializer(serializers.Serializer):
+class VideoModelSerializer(serializers.Serializer):
     id = serializers.CharField(help_text="For `model` in a request.")
     available = serializers.BooleanField(
         help_text="False while Google does not offer the model: an order is answered with 503."
@@ -77,22 +74,21 @@ class ModelSerializer(serializers.Serializer):
     aspectRatios = serializers.ListField(
         child=serializers.CharField(), help_text="For `aspectRatio`."
     )
-    inputs = ModelInputsSerializer(help_text="How many of each one job may include.")
+    inputs = VideoModelInputsSerializer(help_text="How many of each one job may include.")
     negativePrompt = serializers.BooleanField(help_text="Whether it takes a `negativePrompt`.")
     seed = serializers.BooleanField(help_text="Whether it takes a `seed`.")
     tokenCost = serializers.IntegerField(help_text="The most that a video costs, in tokens.")
-    prices = ModelPriceSerializer(
+    prices = VideoModelPriceSerializer(
         many=True,
         help_text="What each combination costs as a real video, with any aspect ratio and images.",
     )
 
 
-@extend_schema_serializer(many=False, component_name="VideoModelList")
-class ModelListSerializer(serializers.Serializer):
-    models = ModelSerializer(many=True, help_text="All models.")
+@extend_schema_serializer(many=False)
+class VideoModelListSerializer(serializers.Serializer):
+    models = VideoModelSerializer(many=True, help_text="All models.")
 
 
-@extend_schema_serializer(component_name="Quote")
 class QuoteSerializer(serializers.Serializer):
     tokens = serializers.IntegerField(help_text="What the order would be charged.")
     availableTokens = serializers.IntegerField(
@@ -101,23 +97,21 @@ class QuoteSerializer(serializers.Serializer):
     affordable = serializers.BooleanField(help_text="Whether the balance is high enough.")
 
 
-@extend_schema_serializer(component_name="InsufficientTokensProblem")
-class ShortOfTokensSerializer(serializers.Serializer):
-    @extend_schema_serializer(component_name="InsufficientTokensDetail")
-    class Detail(serializers.Serializer):
-        message = serializers.CharField(help_text="A sentence for a person.")
-        cost = serializers.IntegerField(help_text="The cost in tokens.")
-        availableTokens = serializers.IntegerField(help_text="Your balance in tokens.")
+class InsufficientTokensDetailSerializer(serializers.Serializer):
+    message = serializers.CharField(help_text="A sentence for a person.")
+    cost = serializers.IntegerField(help_text="The cost in tokens.")
+    availableTokens = serializers.IntegerField(help_text="Your balance in tokens.")
 
-    detail = Detail(help_text="In this response only, an object.")
+
+class InsufficientTokensProblemSerializer(serializers.Serializer):
+    detail = InsufficientTokensDetailSerializer(help_text="In this response only, an object.")
     code = serializers.CharField(help_text="An identifier for a program.")
     help = serializers.CharField(
         required=False, help_text="How to get tokens, where the operator says so."
     )
 
 
-@extend_schema_serializer(component_name="TooManyActiveJobsProblem")
-class TooManyActiveJobsSerializer(ProblemSerializer):
+class TooManyActiveJobsProblemSerializer(ProblemSerializer):
     """429. The numbers are present for too many active jobs, not for too many requests."""
 
     activeJobs = serializers.IntegerField(required=False, help_text="Yours, PENDING and RUNNING.")
@@ -127,8 +121,7 @@ class TooManyActiveJobsSerializer(ProblemSerializer):
     )
 
 
-@extend_schema_serializer(component_name="TokenBalance")
-class TokensSerializer(serializers.Serializer):
+class TokenBalanceSerializer(serializers.Serializer):
     availableTokens = serializers.IntegerField(help_text="Tokens that can be spent now.")
     costs = serializers.DictField(
         child=serializers.IntegerField(), help_text="The most that each operation costs, in tokens."
@@ -147,14 +140,13 @@ class UsageQuerySerializer(StrictQuerySerializer):
     )
 
 
-@extend_schema_serializer(component_name="TokenUsageDay")
-class DayUsageSerializer(serializers.Serializer):
+class TokenUsageDaySerializer(serializers.Serializer):
     date = serializers.DateField(help_text="A day in UTC.")
     jobs = serializers.IntegerField(help_text="Jobs created, except those deleted since.")
     charges = serializers.IntegerField(help_text="Tokens charged.")
     refunds = serializers.IntegerField(help_text="Tokens refunded.")
 
 
-@extend_schema_serializer(many=False, component_name="TokenUsage")
-class UsageSerializer(serializers.Serializer):
-    days = DayUsageSerializer(many=True, help_text="Today first.")
+@extend_schema_serializer(many=False)
+class TokenUsageSerializer(serializers.Serializer):
+    days = TokenUsageDaySerializer(many=True, help_text="Today first.")

@@ -21,14 +21,14 @@ from jobs.api import job_lists, request_serializers, schema
 from jobs.api.errors import NotReady, api_exception
 from jobs.api.job_responses import job_response, page_response
 from jobs.api.parsers import ImageJSONParser
-from jobs.api.request_serializers import ChangeVideoJobSerializer, CreateVideoJobSerializer
+from jobs.api.request_serializers import CreateVideoJobSerializer, UpdateVideoJobSerializer
 from jobs.api.serializers import (
     DeleteQuerySerializer,
     ListQuerySerializer,
     QuoteSerializer,
-    TokensSerializer,
+    TokenBalanceSerializer,
+    TokenUsageSerializer,
     UsageQuerySerializer,
-    UsageSerializer,
 )
 from jobs.api.throttling import CreateThrottle, QuoteThrottle
 from jobs.models import ACTIVE, Status, VideoJob, VideoRemoval
@@ -128,7 +128,7 @@ class VideoJobViewSet(StrictView, viewsets.ViewSet):
 
     @schema.partial_update
     def partial_update(self, request: Request, pk: str) -> HttpResponse:
-        change = read(ChangeVideoJobSerializer, request.data)
+        change = read(UpdateVideoJobSerializer, request.data)
         job = lifecycle.set_private(job=self.get_object(), private=change["private"])
         return job_response(request=request, job=job)
 
@@ -186,12 +186,12 @@ class TokensViewSet(StrictView, viewsets.ViewSet):
             "activeJobs": VideoJob.objects.for_user(request.user).active().count(),
             "activeJobsLimit": job_creation.max_active_jobs(),
         }
-        return Response(TokensSerializer(tokens).data)
+        return Response(TokenBalanceSerializer(tokens).data)
 
     @schema.get_usage
     def usage(self, request: Request) -> Response:
         days = usage.by_day(user=request.user, days=self.query["days"], now=timezone.now())
-        return Response(UsageSerializer({"days": list(days)}).data)
+        return Response(TokenUsageSerializer({"days": list(days)}).data)
 
 
 def _model(model: catalog.Model, *, available: bool) -> dict[str, Any]:

@@ -80,7 +80,7 @@ test = extend_schema(
     "is switched off.",
     responses={
         200: answer(
-            serializers.OutcomeSerializer,
+            serializers.WebhookTestSerializer,
             "The result of the test.",
             {"status": 204, "milliseconds": 87, "error": None},
         ),
@@ -98,7 +98,7 @@ deliveries = extend_schema(
     description="Of the last 30 days, newest first. Tests are not among them.",
     responses={
         200: answer(
-            serializers.DeliveryListSerializer,
+            serializers.WebhookDeliveryListSerializer,
             "A page of deliveries.",
             {"deliveries": [DELIVERY], "nextCursor": CURSOR, "hasMore": True},
         ),
@@ -113,7 +113,7 @@ replay = extend_schema(
     "The list of deliveries shows the result.",
     responses={
         202: answer(
-            serializers.DeliverySerializer,
+            serializers.WebhookDeliverySerializer,
             "The delivery, now `pending`.",
             DELIVERY
             | {"status": "pending", "lastStatus": 500, "lastError": "The receiver answered 500."},

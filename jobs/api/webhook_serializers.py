@@ -34,7 +34,6 @@ class EventsField(serializers.ListField):
         return [event for event in EVENTS if event in chosen]
 
 
-@extend_schema_serializer(component_name="PutWebhook")
 class PutWebhookSerializer(StrictSerializer):
     """Where to send events."""
 
@@ -46,7 +45,6 @@ class PutWebhookSerializer(StrictSerializer):
     )
 
 
-@extend_schema_serializer(component_name="Webhook")
 class WebhookSerializer(serializers.Serializer):
     url = serializers.CharField(help_text="Where events are sent.")
     events = serializers.ListField(
@@ -59,15 +57,13 @@ class WebhookSerializer(serializers.Serializer):
     createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
 
 
-@extend_schema_serializer(component_name="WebhookWithSecret")
 class WebhookWithSecretSerializer(WebhookSerializer):
     secret = serializers.CharField(
         required=False, help_text="Only when it is new: store it, it is not shown again."
     )
 
 
-@extend_schema_serializer(component_name="WebhookTest")
-class OutcomeSerializer(serializers.Serializer):
+class WebhookTestSerializer(serializers.Serializer):
     status = serializers.IntegerField(
         allow_null=True, help_text="The receiver's HTTP status; null if there was no response."
     )
@@ -75,8 +71,7 @@ class OutcomeSerializer(serializers.Serializer):
     error = TextOrNull(help_text="What went wrong; null if nothing did.")
 
 
-@extend_schema_serializer(component_name="WebhookDelivery")
-class DeliverySerializer(serializers.Serializer):
+class WebhookDeliverySerializer(serializers.Serializer):
     id = serializers.UUIDField(help_text="The `webhook-id` of each try.")
     type = serializers.CharField(help_text="The event.")
     jobId = serializers.UUIDField(source="job_id", help_text="The job that ended.")
@@ -97,9 +92,9 @@ class DeliverySerializer(serializers.Serializer):
     createdAt = serializers.DateTimeField(source="created_at", help_text="When the job ended.")
 
 
-@extend_schema_serializer(many=False, component_name="WebhookDeliveryList")
-class DeliveryListSerializer(serializers.Serializer):
-    deliveries = DeliverySerializer(many=True, help_text="Newest first.")
+@extend_schema_serializer(many=False)
+class WebhookDeliveryListSerializer(serializers.Serializer):
+    deliveries = WebhookDeliverySerializer(many=True, help_text="Newest first.")
     nextCursor = serializers.CharField(
         allow_null=True, help_text="For `after`: the next page; null on the last page."
     )

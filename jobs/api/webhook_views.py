@@ -14,10 +14,10 @@ from jobs.api import webhook_schema
 from jobs.api.throttling import WebhookReplayThrottle, WebhookRotateThrottle, WebhookTestThrottle
 from jobs.api.webhook_serializers import (
     DeliveriesQuerySerializer,
-    DeliverySerializer,
-    OutcomeSerializer,
     PutWebhookSerializer,
+    WebhookDeliverySerializer,
     WebhookSerializer,
+    WebhookTestSerializer,
 )
 from jobs.models import Webhook, WebhookDelivery
 from jobs.webhooks import registry, secrets
@@ -91,7 +91,7 @@ class WebhookViewSet(StrictView, ViewSet):
             raise Problem(409, message, "secret_unreadable") from None
         finally:
             _open_tests.release()
-        return Response(OutcomeSerializer(outcome).data)
+        return Response(WebhookTestSerializer(outcome).data)
 
     @webhook_schema.deliveries
     def deliveries(self, request: Request) -> Response:
@@ -102,7 +102,7 @@ class WebhookViewSet(StrictView, ViewSet):
         cursor = cursor_of(shown[-1], self.query["filters"]) if more else None
         return Response(
             {
-                "deliveries": DeliverySerializer(shown, many=True).data,
+                "deliveries": WebhookDeliverySerializer(shown, many=True).data,
                 "nextCursor": cursor,
                 "hasMore": more,
             }
@@ -115,7 +115,7 @@ class WebhookViewSet(StrictView, ViewSet):
         if delivery is None:
             raise NotFound
         delivery = registry.replay(delivery=delivery, now=timezone.now())
-        return Response(DeliverySerializer(delivery).data, status=202)
+        return Response(WebhookDeliverySerializer(delivery).data, status=202)
 
 
 def _deliveries(user: Any, query: Any) -> Any:

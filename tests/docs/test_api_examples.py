@@ -14,7 +14,7 @@ from PIL import Image
 
 from jobs import failures
 from jobs.api.request_serializers import CreateVideoJobSerializer
-from jobs.api.webhook_serializers import DeliverySerializer
+from jobs.api.webhook_serializers import WebhookDeliverySerializer
 from jobs.job_json import VideoJobSerializer
 from jobs.models import Status
 from tests.clients import node_tools
@@ -219,7 +219,7 @@ class TestTables:
         assert names(rows) == set(VideoJobSerializer().fields)
 
     def test_name_every_field_of_a_delivery(self):
-        assert names(table(GUIDE, "field of a delivery")) == set(DeliverySerializer().fields)
+        assert names(table(GUIDE, "field of a delivery")) == set(WebhookDeliverySerializer().fields)
 
     def test_name_every_status(self):
         rows = [row for row in table(GUIDE, "status") if row[0].startswith("`")]

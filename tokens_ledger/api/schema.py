@@ -2,7 +2,7 @@
 
 from drf_spectacular.utils import extend_schema
 
-from tokens_ledger.api.serializers import EntriesSerializer
+from tokens_ledger.api.serializers import LedgerEntryListSerializer
 from videostudio.core.api.openapi import answer, at_fault
 
 ENTRY = {
@@ -24,7 +24,7 @@ entries = extend_schema(
     description="Grants, charges, refunds and adjustments, newest first. Nobody can change them.",
     responses={
         200: answer(
-            EntriesSerializer,
+            LedgerEntryListSerializer,
             "A page of your entries.",
             {"entries": [ENTRY], "total": 2, "nextCursor": "WyIxMiIsMl0", "hasMore": True},
         ),

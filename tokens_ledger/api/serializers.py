@@ -18,8 +18,7 @@ class EntriesQuerySerializer(PageSerializer):
     after = CursorField(int, required=False, help_text="The `nextCursor` of the previous page.")
 
 
-@extend_schema_serializer(component_name="LedgerEntry")
-class EntrySerializer(serializers.Serializer):
+class LedgerEntrySerializer(serializers.Serializer):
     id = serializers.IntegerField(help_text="Increases with every entry.")
     kind = serializers.ChoiceField(
         choices=Entry.Kind.choices,
@@ -34,9 +33,9 @@ class EntrySerializer(serializers.Serializer):
     createdAt = serializers.DateTimeField(source="created_at", help_text="In UTC.")
 
 
-@extend_schema_serializer(many=False, component_name="LedgerEntryList")
-class EntriesSerializer(serializers.Serializer):
-    entries = EntrySerializer(many=True, help_text="Newest first.")
+@extend_schema_serializer(many=False)
+class LedgerEntryListSerializer(serializers.Serializer):
+    entries = LedgerEntrySerializer(many=True, help_text="Newest first.")
     total = serializers.IntegerField(help_text="The number of entries that match the filters.")
     nextCursor = serializers.CharField(
         allow_null=True, help_text="For `after`: the next page; null on the last page."

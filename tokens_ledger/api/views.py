@@ -9,7 +9,7 @@ from rest_framework.viewsets import ViewSet
 
 from tokens_ledger import account_totals
 from tokens_ledger.api import schema
-from tokens_ledger.api.serializers import EntriesQuerySerializer, EntriesSerializer
+from tokens_ledger.api.serializers import EntriesQuerySerializer, LedgerEntryListSerializer
 from tokens_ledger.models import Entry
 from videostudio.core.api.pagination import Cursor, created_between
 from videostudio.core.api.strict import StrictView
@@ -41,7 +41,7 @@ class EntriesViewSet(StrictView, ViewSet):
             "nextCursor": self._cursor(found[limit - 1], total) if more else None,
             "hasMore": more,
         }
-        return Response(EntriesSerializer(page).data)
+        return Response(LedgerEntryListSerializer(page).data)
 
     def _cursor(self, last: Entry, total: int) -> str:
         return Cursor([str(last.pk)], self.query["filters"], total).encode()

@@ -11,7 +11,6 @@ from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
     OpenApiResponse,
-    extend_schema_serializer,
 )
 from rest_framework import serializers
 
@@ -27,8 +26,7 @@ class ProblemSerializer(serializers.Serializer):
     code = serializers.CharField(help_text="An identifier for a program.")
 
 
-@extend_schema_serializer(component_name="FieldError")
-class FaultSerializer(serializers.Serializer):
+class FieldErrorSerializer(serializers.Serializer):
     field = serializers.CharField(
         allow_null=True, help_text="The field, or null if the error concerns no single field."
     )
@@ -36,19 +34,17 @@ class FaultSerializer(serializers.Serializer):
     code = serializers.CharField(help_text="An identifier for a program.")
 
 
-@extend_schema_serializer(component_name="ValidationProblem")
-class InvalidSerializer(ProblemSerializer):
+class ValidationProblemSerializer(ProblemSerializer):
     """400, 411, 413, 415 and 422: the first error, and a list of all."""
 
     field = serializers.CharField(
         allow_null=True, help_text="The field of the first error, or null."
     )
-    errors = FaultSerializer(  # type: ignore[assignment]  # a serializer attribute of that name
+    errors = FieldErrorSerializer(  # type: ignore[assignment]  # a serializer attribute of that name
         many=True, help_text="All errors."
     )
 
 
-@extend_schema_serializer(component_name="OpenAIErrorDetail")
 class OpenAIErrorDetailSerializer(serializers.Serializer):
     message = serializers.CharField(help_text="A sentence for a person.")
     type = serializers.CharField(help_text="The kind of error, by its status.")
@@ -56,7 +52,6 @@ class OpenAIErrorDetailSerializer(serializers.Serializer):
     code = serializers.CharField(help_text="An identifier for a program.")
 
 
-@extend_schema_serializer(component_name="OpenAIError")
 class OpenAIErrorSerializer(serializers.Serializer):
     """An error in OpenAI's format."""
 
@@ -89,7 +84,9 @@ def at_fault(
     """The response to an invalid request; each of `faults` is a field, a message and a code."""
     errors = [{"field": field, "message": text, "code": code} for field, text, code in faults]
     value = {"detail": faults[0][1], "code": code, "field": faults[0][0], "errors": errors}
-    return OpenApiResponse(InvalidSerializer, description, examples=[example(code, value)])
+    return OpenApiResponse(
+        ValidationProblemSerializer, description, examples=[example(code, value)]
+    )
 
 
 def header(name: str, description: str, *statuses: int, type: Any = str) -> OpenApiParameter:
