@@ -19,7 +19,7 @@ MOST = 50_000  # entries that are added up
 
 
 class Written(PeriodFilter):
-    title = parameter_name = "written"
+    title, parameter_name = "created", "written"
     between = ("written_from", "written_to")
 
 

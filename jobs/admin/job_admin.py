@@ -80,8 +80,8 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     actions = ("export",)
     readonly_fields = ("status_name",)
     fieldsets = (
-        ("Asked for", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
-        ("Answered", {"fields": (
+        ("Order", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
+        ("Result", {"fields": (
             *("status_name", "status_message", "progress_percentage"),
             *("error_code", "error_message"),
             *("tokens_consumed", "tokens_refunded", "expected_seconds"),

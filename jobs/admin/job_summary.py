@@ -25,7 +25,7 @@ def _what(job: VideoJob, now: datetime) -> str:
         case Status.SUCCEEDED:
             return f"The video was stored {took}.{_removed(job)}"
         case Status.FAILED:
-            return f"Failed {took}: {_sentence(job.error_message)} ({job.error_code})"
+            return f"Failed {took} ({job.error_code}): {_sentence(job.error_message)}"
         case _:
             stage = "after" if job.submitted_at else "before"
             return f"Cancelled {took}, {stage} it was submitted to the provider."

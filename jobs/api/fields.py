@@ -57,8 +57,14 @@ class WebhookUrlField(serializers.CharField):
 
     def __init__(self, what: str, **kwargs: Any) -> None:
         self.what = what
-        text = f"{what} must be a text"
-        super().__init__(error_messages={"invalid": text, "null": text, "blank": text}, **kwargs)
+        text = f"{what} must be text"
+        super().__init__(
+            error_messages={
+                "required": f"{what} is required",
+                **dict.fromkeys(["invalid", "null", "blank"], text),
+            },
+            **kwargs,
+        )
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

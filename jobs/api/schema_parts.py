@@ -20,6 +20,7 @@ from jobs.api.serializers import (
     InsufficientTokensProblemSerializer,
     TooManyActiveJobsProblemSerializer,
 )
+from videostudio.core.api.fields import one_of
 from videostudio.core.api.openapi import FORM, JSON, at_fault, example, header, refused
 
 # ---- Orders ----
@@ -98,7 +99,7 @@ BODY_REFUSALS = {
     ),
     415: at_fault(
         "Another media type.",
-        (None, f"Send {FORM} or {JSON} or {FormParser.media_type}, not 'text/plain'", OTHER_TYPE),
+        (None, f"Send {one_of((FORM, JSON, FormParser.media_type))}, not 'text/plain'", OTHER_TYPE),
         code=OTHER_TYPE,
     ),
 }

@@ -14,7 +14,7 @@ from videostudio.core.api.fields import ChoiceField, ChoicesField, TextOrNull, o
 from videostudio.core.api.pagination import CursorField, LimitSerializer
 from videostudio.core.api.strict import StrictSerializer
 
-EVENTS_MESSAGE = f"Events must be a list of {one_of(EVENTS)}"
+EVENTS_MESSAGE = f"Events must be a list with at least one of {one_of(EVENTS)}"
 
 
 class EventsField(serializers.ListField):

@@ -46,7 +46,7 @@ def _status(figures: Figures, now: datetime) -> ServiceStatus:
     oldest = figures.oldest_pending
     if figures.pending_for_veo and oldest and oldest < now - LONG_WAIT:
         text = format_html(
-            "More videos are ordered than Google makes at a time: {}, the oldest since {}.",
+            "More videos are ordered than Google can make at once: {}, the oldest since {}.",
             _jobs(figures.pending_for_veo, "wait", "waits"),
             _clock(oldest, now),
         )
@@ -76,7 +76,7 @@ def _problem(figures: Figures, now: datetime) -> SafeString | None:
         return _retrying(text, figures.poll_retries, figures, now)
     if figures.recent_failures >= max(FAILS_OFTEN, figures.recent_successes):
         return format_html(
-            "Most videos have failed since {}; {} in the last quarter of an hour{}.",
+            "Most videos have failed since {}; {} in the last 15 minutes{}.",
             _clock(figures.failing_since or now, now),
             _jobs(figures.recent_failures, "failed", "failed"),
             "; their tokens were refunded" if settings.VIDEO_REFUND_FAILED_JOBS else "",
@@ -119,7 +119,7 @@ def _all_is_well(figures: Figures) -> SafeString:
         videos = f"{running:,} videos" if running != 1 else "1 video"
         return format_html("All is well: {} in progress.", videos)
     waits = figures.oldest_pending  # held jobs start only when staff have decided
-    quiet = "the next video is about to begin" if waits else "nothing to do at the moment"
+    quiet = "the next video is about to start" if waits else "no videos in progress"
     return format_html("All is well: {}.", quiet)
 
 

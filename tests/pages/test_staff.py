@@ -222,7 +222,7 @@ class TestActions:
         """What could not be stored yesterday is fetched today, and plays."""
         page = enter("olga")
         open_job(page, "glass whale")
-        expect(page.locator(".story")).to_contain_text("could not be stored. (storage.failed)")
+        expect(page.locator(".story")).to_contain_text("(storage.failed): The finished video")
         choose(page, "Fetch again")
         page.get_by_label("Nobody").check()
         send(page, "Fetch this video", "The storage is back")

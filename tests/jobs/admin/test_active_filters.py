@@ -38,9 +38,9 @@ class TestSummary:
         [
             (ENTRIES, "account__exact={alice}&kind__in=grant,charge",
              "user: alice; kind: grant, charge"),
-            (ENTRIES, WRITTEN, "written: 2026-11-01 to 2026-11-30 12:00"),
+            (ENTRIES, WRITTEN, "created: 2026-11-01 to 2026-11-30 12:00"),
             (ENTRIES, "written_from=2026-11-01&kind__exact=grant",
-             "kind: Grant; written: from 2026-11-01"),
+             "kind: Grant; created: from 2026-11-01"),
             (LIST, ORDERED, "ordered: 2026-11-01 to 2026-11-30 12:00"),
             (LIST, "user={alice}&status__exact=FAILED", "user: alice; status: FAILED"),
             (LIST, "user__in={alice},{bob}&ordered=hour", "user: alice, bob; ordered: Past hour"),

@@ -122,7 +122,7 @@ class TestSummary:
         ("PENDING", "Has waited to start for 2 s. 50 tokens are charged."),
         ("generating", "Running for 2 s, generating: Video generation in progress..."),
         ("SUCCEEDED", "The video was stored after 0 s. 50 tokens were charged and not "),
-        ("FAILED", "Failed after 0 s: The video was held back. (safety.output) The 50 tokens"),
+        ("FAILED", "Failed after 0 s (safety.output): The video was held back. The 50 tokens"),
         ("CANCELLED", "Cancelled after 0 s, before it was submitted to the provider."),
     ])  # fmt: skip
     def test_summary_describes_the_state(self, new_job, state, said):

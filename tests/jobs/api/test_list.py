@@ -111,7 +111,7 @@ class TestPage:
             assert body["detail"] == "Offset must be a whole number of at least 0"
         for large in (10_001, 10**30):
             body = assert_fault(client.get(f"{JOBS}?offset={large}"), field="offset")
-            assert body["detail"] == "Offset must be at most 10,000; use after to go further"
+            assert body["detail"] == "Offset must be at most 10,000; use 'after' for later pages"
 
 
 @pytest.mark.slow

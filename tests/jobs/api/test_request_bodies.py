@@ -86,7 +86,7 @@ class TestAdvice:
     def test_unsupported_media_type_names_those_supported(self, client, sent, sentence):
         answer = client.send(b"prompt", sent)
         body = assert_fault(answer, status=415, code="unsupported_media_type")
-        kinds = f"multipart/form-data or application/json or {FORM_TYPE}"
+        kinds = f"'multipart/form-data', 'application/json' or '{FORM_TYPE}'"
         assert body["detail"] == sentence.format(kinds)
 
     def test_multipart_without_a_boundary_says_not_to_set_the_header(self, client):

@@ -88,7 +88,7 @@ class TestMask:
             assert "A kite" in text
             assert "900123" not in text
             assert "ann@" not in text
-        assert "0 jobs with" in look(f"{MONITOR}?q=ann@example").text
+        assert "0 of the newest jobs have" in look(f"{MONITOR}?q=ann@example").text
 
 
 class TestSearch:
@@ -97,19 +97,19 @@ class TestSearch:
         new_job(prompt="A red kite")
         VideoJob.objects.filter(pk=new_job(prompt="A red herring").pk).update(private=True)
         text = look(f"{MONITOR}?q=RED").text
-        assert "2 jobs with" in text
+        assert "2 of the newest jobs have" in text
         assert "herring" not in text
         text = look(f"{MONITOR}?q=fox+red").text
-        assert "1 job with" in text
+        assert "1 of the newest jobs has" in text
         assert "A red kite" not in text
 
     def test_job_that_became_private_or_was_deleted_is_not_counted(self, look, anonymous, new_job):
         jobs = [new_job(prompt=f"A red kite {number}") for number in range(3)]
-        assert "3 jobs with" in look(f"{MONITOR}?q=kite").text
+        assert "3 of the newest jobs have" in look(f"{MONITOR}?q=kite").text
         VideoJob.objects.filter(pk=jobs[0].pk).update(private=True)
         VideoJob.objects.filter(pk=jobs[1].pk).delete()
         # The process still has the three prompts in its cache.
-        assert "1 job with" in anonymous.get(f"{MONITOR}?q=kite").text
+        assert "1 of the newest jobs has" in anonymous.get(f"{MONITOR}?q=kite").text
 
     def test_hidden_prompts_cannot_be_searched(self, look, new_job, settings):
         new_job(prompt="A red kite")

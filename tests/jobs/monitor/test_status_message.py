@@ -122,9 +122,9 @@ MISSING = (
     "refused, and nothing is charged."
 )
 STATES: dict[State, tuple[str, str]] = {
-    is_quiet: ("ok", "All is well: nothing to do at the moment."),
-    has_a_new_job: ("ok", "All is well: the next video is about to begin."),
-    holds_a_job: ("ok", "All is well: nothing to do at the moment."),
+    is_quiet: ("ok", "All is well: no videos in progress."),
+    has_a_new_job: ("ok", "All is well: the next video is about to start."),
+    holds_a_job: ("ok", "All is well: no videos in progress."),
     makes_a_video: ("ok", "All is well: 1 video in progress."),
     makes_two_videos: ("ok", "All is well: 2 videos in progress."),
     has_silent_workers: (
@@ -173,7 +173,7 @@ STATES: dict[State, tuple[str, str]] = {
     mostly_fails: (
         "problem",
         (
-            "Most videos have failed since {now}; 3 jobs failed in the last quarter of an hour; "
+            "Most videos have failed since {now}; 3 jobs failed in the last 15 minutes; "
             "their tokens were refunded."
         ),
     ),
@@ -188,7 +188,7 @@ STATES: dict[State, tuple[str, str]] = {
     has_more_jobs_than_google_takes: (
         "busy",
         (
-            "More videos are ordered than Google makes at a time: 1 job waits, the oldest "
+            "More videos are ordered than Google can make at once: 1 job waits, the oldest "
             "since {hour_ago}."
         ),
     ),
@@ -221,7 +221,7 @@ class TestSentence:
     def test_refunds_are_not_mentioned_where_they_are_turned_off(self, now, new_job, settings):
         settings.VIDEO_REFUND_FAILED_JOBS = False
         mostly_fails(new_job, now)
-        assert headline(now)[1].endswith("3 jobs failed in the last quarter of an hour.")
+        assert headline(now)[1].endswith("3 jobs failed in the last 15 minutes.")
 
     def test_model_that_is_missing_for_days_has_a_date(self, now, new_job):
         misses_a_model(new_job, now - 4 * 24 * HOUR)

@@ -71,12 +71,12 @@ class TestPut:
 
     def test_invalid_webhook_is_refused(self, client):
         wrong: list[tuple[dict[str, Any], str, str]] = [
-            ({}, "url", "Url is required"),
-            ({"url": 7}, "url", "URL must be a text"),
+            ({}, "url", "URL is required"),
+            ({"url": 7}, "url", "URL must be text"),
             ({"url": "http://example.com/"}, "url", "URL must begin with https://"),
             ({"url": URL, "event": []}, "event", "Unknown field 'event': did you mean 'events'?"),
-            ({"url": URL, "events": []}, "events", "Events must be a list of "),
-            ({"url": URL, "events": "video_job.failed"}, "events", "Events must be a list of "),
+            ({"url": URL, "events": []}, "events", "Events must be a list with "),
+            ({"url": URL, "events": "video_job.failed"}, "events", "Events must be a list with "),
             ({"url": URL, "events": ["job.failed"]}, "events", "Each of the events must be "),
         ]
         for fields, field, message in wrong:

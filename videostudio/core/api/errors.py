@@ -31,6 +31,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from videostudio.core.api.fields import one_of
 from videostudio.core.api.names import printable
 from videostudio.core.api.openai_form import in_openai_form, is_openai, no_retry
 
@@ -78,7 +79,7 @@ def _explained(exc: Any, context: dict) -> Any:
     if isinstance(exc, exceptions.UnsupportedMediaType):
         accepted = [parser.media_type for parser in context["view"].parser_classes]
         sent = context["request"].content_type
-        kinds = " or ".join(accepted)
+        kinds = one_of(accepted)
         message = f"Send {kinds}, not '{printable(sent)}'"
         if not sent:
             message = f"Send a Content-Type header: {kinds}"

@@ -127,7 +127,7 @@ class PageSerializer(LimitSerializer):
         max_value=MAX_OFFSET,
         help_text="How many to skip. For more than 10,000, use `after`.",
         error_messages=same_message("Offset must be a whole number of at least 0")
-        | {"max_value": f"Offset must be at most {MAX_OFFSET:,}; use after to go further"},
+        | {"max_value": f"Offset must be at most {MAX_OFFSET:,}; use 'after' for later pages"},
     )
     created_from = DateOrTimeField(
         "Created from",
