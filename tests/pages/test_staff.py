@@ -422,6 +422,9 @@ class TestOverview:
         assert re.fullmatch(
             r"\d+,\d{3}", page.evaluate(f"{ticks}.at(-1).label")
         )  # whatever the browser's language
+        tension = "each => each.getDatasetMeta(0).dataset?.options.tension"
+        curved = page.evaluate(f"Object.values(Chart.instances).some({tension})")
+        assert not curved, "shows values between the hours that never were"
         tiles = page.locator(".tiles")
         expect(tiles.locator("div", has_text="Worker clusters")).to_contain_text("seen")
         expect(tiles.locator("div", has_text="Ledger")).to_contain_text("in order")

@@ -56,7 +56,6 @@ function draw(figure, animate) {
         borderWidth: type === "line" ? 2 : 0,
         pointRadius: 2,
         spanGaps: true,
-        tension: 0.25,
       })),
     },
     options: {
