@@ -1,7 +1,7 @@
 """Named queries on jobs, including the order of the waiting line."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -105,6 +105,15 @@ class VideoJobQuerySet(models.QuerySet["VideoJob"]):
 
     def in_flight(self) -> "VideoJobQuerySet":
         return self.filter(IN_FLIGHT)
+
+    def submitted_lately(self, *, now: datetime) -> "VideoJobQuerySet":
+        """Those that were started for Google within a minute of now. Later ones: the clock was set
+        back.
+        """
+        minute = timedelta(minutes=1)
+        return self.filter(
+            mock_mode=False, started_at__gt=now - minute, started_at__lte=now + minute
+        )
 
     def in_line(self) -> Any:  # the type checker does not know the annotation
         """The waiting jobs in the order in which they start, each with its `user_rank`.

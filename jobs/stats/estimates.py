@@ -7,7 +7,7 @@ time. The API's documentation says so.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -108,7 +108,7 @@ def _wait(
 
 
 def _slots(now: datetime) -> Slots:
-    recent = VideoJob.objects.filter(mock_mode=False, started_at__gt=now - timedelta(minutes=1))
+    recent = VideoJob.objects.submitted_lately(now=now)
     recent_starts, starts_in_flight = (
         list(jobs.order_by("started_at").values_list("started_at", flat=True))
         for jobs in (recent, VideoJob.objects.in_flight())

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import lifecycle, restores
-from jobs.models import Stage, Status, SubmissionGate, VideoJob
+from jobs.models import HELD, Stage, Status, SubmissionGate, VideoJob
 from jobs.querysets import VideoJobQuerySet
 from jobs.stats import waiting_line
 
@@ -77,6 +77,20 @@ def renew(*, jobs: list[VideoJob], now: datetime) -> None:
     )
 
 
+def shorten_waits(*, now: datetime) -> None:
+    """Let no job and no pause wait for longer than a lease: the clock was set back.
+
+    Workers renew the leases of the jobs that they still process.
+    """
+    soon = now + LEASE
+    too_late = VideoJob.objects.active().filter(next_step_at__gt=soon, next_step_at__lt=HELD)
+    # A job whose row is locked is being changed by a worker, which has the new time.
+    free = too_late.select_for_update(skip_locked=True).values("pk")
+    with transaction.atomic():
+        SubmissionGate.objects.filter(opens_at__gt=soon).update(opens_at=soon)
+        VideoJob.objects.filter(pk__in=free).update(next_step_at=soon)
+
+
 def submission_stalled(*, since: datetime, now: datetime) -> bool:
     """Whether a job that could start was due by `since` and no worker has tried to claim since.
 
@@ -106,8 +120,8 @@ def _free_upstream_slots(gate: SubmissionGate, now: datetime) -> tuple[int, str]
     if gate.opens_at > now:
         return 0, UPSTREAM_PAUSED
     in_flight = VideoJob.objects.in_flight().count()
-    recent = VideoJob.objects.filter(mock_mode=False, started_at__gt=now - timedelta(minutes=1))
-    created = recent.count() + len(gate.refused_lately(now=now))
+    created = VideoJob.objects.submitted_lately(now=now).count()
+    created += len(gate.refused_lately(now=now))
     slots = min(settings.VEO_MAX_IN_FLIGHT - in_flight, settings.VEO_CREATES_PER_MINUTE - created)
     return slots, WAITING_FOR_UPSTREAM_SLOT
 

@@ -24,7 +24,7 @@ from django_q.tasks import async_task
 
 from jobs.models import Tick
 from jobs.stats.queries import PERIOD
-from jobs.worker import staging
+from jobs.worker import leases, staging
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +55,13 @@ class DelayedORM(ORM):
 def take_tick(*, token: int, now: datetime) -> bool:
     """Consume the tick with this `token` and queue the next one; False if the token is stale."""
     with transaction.atomic():
-        updated = Tick.objects.filter(token=token).update(token=token + 1, next_at=now + PERIOD)
+        due = Tick.objects.filter(token=token)
+        was_set_back = due.filter(next_at__gt=now + TICKS_LATE).exists()
+        updated = due.update(token=token + 1, next_at=now + PERIOD)
         if updated:
             _queue_tick(token + 1, delay=PERIOD)
+            if was_set_back:
+                leases.shorten_waits(now=now)
     return bool(updated)
 
 
@@ -70,6 +74,8 @@ def restart_ticks(*, now: datetime) -> None:
         tick = Tick.objects.select_for_update().get()
         if in_time.exists():
             return
+        if tick.next_at > now + TICKS_LATE:
+            leases.shorten_waits(now=now)
         tick.token += 1
         tick.next_at = now
         tick.save(update_fields=["token", "next_at"])

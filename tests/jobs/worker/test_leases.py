@@ -1,6 +1,7 @@
 """Which jobs start: fair across users, within each user's and the installation's limits."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from jobs import lifecycle
-from jobs.models import Stage, VideoJob
+from jobs.models import Stage, SubmissionGate, VideoJob
 from jobs.providers.base import ProviderError
 from jobs.querysets import IN_LINE, PLACES
 from jobs.worker import leases
@@ -247,6 +248,16 @@ class TestUpstreamLimit:
         settings.VEO_CREATES_PER_MINUTE = 2
         waiting(alice, 5, mock_mode=False)
         assert [len(claim(seconds=s)) for s in (100, 130, 159, 161, 162, 222)] == [2, 0, 0, 2, 0, 1]
+
+    def test_starts_before_the_clock_was_set_back_do_not_count(self, waiting, alice, settings):
+        settings.VEO_CREATES_PER_MINUTE = 1
+        waiting(alice, 2, mock_mode=False)
+        [job] = claim()
+        lifecycle.requeue(job=job, error=replace(THROTTLED, status=429), now=at(1000))
+        assert len(claim(seconds=1100)) == 1
+        assert len(claim(seconds=1100)) == 0
+        SubmissionGate.objects.update(opens_at=at(100))
+        assert len(claim(seconds=900)) == 1
 
     def test_ended_jobs_count_for_the_minute(self, waiting, alice, settings):
         settings.VEO_CREATES_PER_MINUTE = 1
