@@ -169,7 +169,8 @@ class TestCurl:
         assert set(fields) == {"referenceImages=@", "initialImage=@", "endFrame=@"}
 
     def test_sends_a_prompt_as_it_stands(self, said, studio):
-        [(prompt,)] = studio.sql("SELECT prompt FROM jobs_videojob WHERE prompt LIKE %s", "A li%")
+        query = "SELECT prompt FROM jobs_videojob WHERE prompt LIKE %s"
+        [(prompt,)] = studio.sql(query, "A lighthouse at dusk%")
         assert prompt == "A lighthouse at dusk; waves rolling in"
 
 
