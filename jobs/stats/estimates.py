@@ -7,7 +7,7 @@ time. The API's documentation says so.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -84,27 +84,28 @@ def seconds_to_start(*, position: int, run_seconds: int, now: datetime) -> float
     slots: Any = caches["local"].get_or_set(
         "google-slots", lambda: _slots(now), SLOTS_CACHE_SECONDS
     )
-    waits = (
-        (slots.opens_at - now).total_seconds(),
-        _wait(position, slots.recent, settings.VEO_CREATES_PER_MINUTE, 60, now),
-        _wait(position, slots.in_flight, settings.VEO_MAX_IN_FLIGHT, run_seconds, now),
+    first = max(now, slots.opens_at)
+    starts = (
+        _start(position, slots.recent, settings.VEO_CREATES_PER_MINUTE, 60, first),
+        _start(position, slots.in_flight, settings.VEO_MAX_IN_FLIGHT, run_seconds, first),
     )
-    return max(0, *waits)
+    return (max(starts) - now).total_seconds()
 
 
-def _wait(
-    position: int, starts: Sequence[datetime], limit: int, period: float, now: datetime
-) -> float:
-    """Seconds until the start of the job at `position`, if a start has to come `period` seconds
-    after the one that was `limit` starts earlier. `starts` are the last ones, oldest first.
+def _start(
+    position: int, earlier: Sequence[datetime], limit: int, period: float, first: datetime
+) -> datetime:
+    """When the job at `position` starts, if nothing starts before `first`, and each start has to
+    come `period` seconds after the one that was `limit` starts earlier. `earlier` are the last
+    starts, oldest first.
     """
-    starts = starts[-limit:]
-    free = limit - len(starts)
-    if position < free:
-        return 0
-    rounds, nth = divmod(position - free, limit)
-    earlier = (starts[nth] - now).total_seconds() if nth < len(starts) else 0
-    return earlier + period * (1 + rounds)
+    earlier = earlier[-limit:]
+    rounds, nth = divmod(position, limit)
+    known = nth - (limit - len(earlier))
+    start = first - timedelta(seconds=period)  # a start at this time, or before, is no limit
+    if known >= 0:
+        start = max(start, earlier[known])
+    return start + timedelta(seconds=period * (1 + rounds))
 
 
 def _slots(now: datetime) -> Slots:

@@ -65,16 +65,21 @@ def simulated_ends(start, wanted):
 
 
 @pytest.mark.parametrize(
-    ("creates", "in_flight"), [(10, 50), (1000, 20)], ids=["creates a minute", "in flight"]
+    ("creates", "in_flight", "pause"),
+    [(10, 50, 0), (1000, 20, 0), (10, 50, 300), (1000, 20, 300)],
+    ids=["creates a minute", "in flight", "pause, creates", "pause, in flight"],
 )
 @pytest.mark.parametrize("begun", [False, True], ids=["new line", "line that moves"])
-def test_estimate_is_within_a_fifth_of_the_truth(client, line, settings, creates, in_flight, begun):
+def test_estimate_is_within_a_fifth_of_the_truth(
+    client, line, settings, creates, in_flight, pause, begun
+):
     settings.VEO_CREATES_PER_MINUTE, settings.VEO_MAX_IN_FLIGHT = creates, in_flight
     jobs = line(WAITING)
     start = timezone.now() + timedelta(seconds=1)
     if begun:  # all places are taken
         taken = {job.pk for job in leases.claim_pending(limit=1000, now=start)}
         jobs = [job for job in jobs if job.pk not in taken]
+    SubmissionGate.objects.update(opens_at=start + timedelta(seconds=pause))
     caches["local"].clear()
     waiting_line.number(now=timezone.now())
     asked = {job.pk: client.job(job) for job in (jobs[0], jobs[len(jobs) // 2], jobs[-1])}
