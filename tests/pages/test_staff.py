@@ -506,6 +506,13 @@ class TestKeyboard:
         page.goto(f"/admin/{path}/")
         expect(page.locator(f"#result_list .field-{column}").first).to_be_in_viewport(ratio=1)
 
+    def test_each_column_of_the_jobs_is_in_sight_on_the_narrowest_phone(self, enter):
+        page = enter("sam", width=320)
+        row = page.locator("#result_list tbody tr").first
+        for cell in ("ordered", "state", "tokens"):
+            box = row.locator(f".field-{cell}").bounding_box()
+            assert box["x"] + box["width"] <= 320 - 15, cell
+
     def test_filters_are_folded_before_the_list_on_a_phone(self, enter):
         page = enter("sam", width=NARROW, height=844)
         summary = page.locator(".filters > summary")
