@@ -1,5 +1,7 @@
 """`GET /api/v1/video-models`. test_pricing orders every combination that it offers."""
 
+import pytest
+
 MODELS = "/api/v1/video-models"
 REFERENCES = {
     "veo-3.1-fast-generate-preview": 3,
@@ -44,9 +46,10 @@ class TestModels:
             ]
         }
 
-    def test_models_are_listed_for_an_invalid_token(self, anonymous):
+    @pytest.mark.parametrize("path", [MODELS, "/api/v1/schema", "/api/v1/docs"])
+    def test_what_is_public_is_shown_to_an_invalid_token(self, anonymous, path):
         anonymous.credentials(HTTP_AUTHORIZATION="Bearer gone")
-        assert anonymous.get(MODELS).status_code == 200
+        assert anonymous.get(path).status_code == 200
 
     def test_token_cost_is_what_the_ledger_charges(self, client, settings, alice, tokens):
         settings.VIDEO_TOKEN_COSTS = {"video_generation": 7}
