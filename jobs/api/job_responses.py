@@ -49,7 +49,7 @@ def job_response(
     now = timezone.now()
     positions = waiting_line.positions([job]) if position is None else {job.pk: position}
     tag = etag(job=job, position=positions.get(job.pk), now=now)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})}
+    headers = {"ETag": tag, **(headers or {})}
     if job.status in ACTIVE:
         headers["Retry-After"] = RETRY_AFTER
     if request.method in ("GET", "HEAD") and _matches(

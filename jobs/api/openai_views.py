@@ -84,7 +84,5 @@ class OpenAIVideoViewSet(VideoJobViewSet):
 
 
 def _response(job: VideoJob, headers: dict[str, str] | None = None) -> Response:
-    headers = {"Cache-Control": "private, no-cache"} | (headers or {})
-    if job.status in ACTIVE:
-        headers["openai-poll-after-ms"] = f"{RETRY_AFTER}000"
-    return Response(video(job), headers=headers)
+    poll_after = {"openai-poll-after-ms": f"{RETRY_AFTER}000"} if job.status in ACTIVE else {}
+    return Response(video(job), headers=poll_after | (headers or {}))

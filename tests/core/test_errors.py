@@ -88,6 +88,11 @@ class TestAuthentication:
         assert set(body) == {"detail", "code"}
         assert answer["WWW-Authenticate"].startswith("Bearer")
 
+    def test_no_shared_cache_stores_the_answers_of_private_endpoints(self, client, anonymous):
+        for path in (path for path, methods in PRIVATE.items() if "get" in methods):
+            assert client.get(path)["Cache-Control"] == "private, no-cache", path
+        assert "Cache-Control" not in anonymous.get("/api/v1/video-models")
+
     def test_deactivated_user_is_401_at_once(self, client, alice):
         assert client.get(JOBS).status_code == 200
         alice.is_active = False

@@ -115,6 +115,8 @@ class StrictView(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
+        if self.authentication_classes:
+            response.headers["Cache-Control"] = "private, no-cache"
         for name in ("RateLimit-Policy", "RateLimit"):
             items = [throttle.headers() for throttle in self.throttles]
             if values := [item[name] for item in items if item]:
