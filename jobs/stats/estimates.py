@@ -7,7 +7,7 @@ time. The API's documentation says so.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -27,7 +27,7 @@ SLOTS_CACHE_SECONDS = 1
 @dataclass(frozen=True)
 class Slots:
     """The limits of the next starts at Google: when submissions may continue, and the starts of the
-    last minute and of the videos in flight, oldest first."""
+    last minute, refused ones too, and of the videos in flight, oldest first."""
 
     opens_at: datetime
     recent: list[Any]
@@ -114,9 +114,11 @@ def _slots(now: datetime) -> Slots:
         list(jobs.order_by("started_at").values_list("started_at", flat=True))
         for jobs in (recent, VideoJob.objects.in_flight())
     )
+    gate = SubmissionGate.objects.get()
+    refused = (datetime.fromtimestamp(at, UTC) for at in gate.refused_lately(now=now))
     return Slots(
-        opens_at=SubmissionGate.objects.values_list("opens_at", flat=True).get(),
-        recent=recent_starts,
+        opens_at=gate.opens_at,
+        recent=sorted([*recent_starts, *refused]),
         in_flight=starts_in_flight,
     )
 

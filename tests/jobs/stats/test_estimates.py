@@ -95,6 +95,13 @@ def test_estimate_includes_googles_pause(client, line):
     assert client.job(job)["estimatedSecondsRemaining"] in (175, 180)
 
 
+def test_estimate_counts_what_google_refused_in_the_last_minute(client, line, settings):
+    settings.VEO_CREATES_PER_MINUTE = 2
+    [job], now = line(1), timezone.now().timestamp()
+    SubmissionGate.objects.update(refused=[now - 10, now])
+    assert client.job(job)["estimatedSecondsRemaining"] in (125, 130)
+
+
 def test_mock_job_does_not_wait_for_google(client, new_job, settings):
     settings.VEO_CREATES_PER_MINUTE = settings.VEO_MAX_IN_FLIGHT = 1
     jobs = [new_job(mock_mode=True) for _ in range(5)]
