@@ -401,8 +401,14 @@ CORS_ALLOW_HEADERS = [
     *("accept", "authorization", "cache-control", "content-type", "idempotency-key"),
     *("if-none-match", "if-range", "pragma", "range", "traceparent", "tracestate"),
     "x-request-id",
-    # of OpenAI's client for JavaScript
-    *("openai-organization", "openai-project", "x-stainless-arch", "x-stainless-lang"),
+    # of OpenAI's client for JavaScript; Firefox lets scripts set the User-Agent
+    *(
+        "openai-organization",
+        "openai-project",
+        "user-agent",
+        "x-stainless-arch",
+        "x-stainless-lang",
+    ),
     *("x-stainless-os", "x-stainless-package-version", "x-stainless-retry-count"),
     *("x-stainless-runtime", "x-stainless-runtime-version", "x-stainless-timeout"),
 ]

@@ -22,7 +22,7 @@ EXPOSED = [
 NEEDED = {
     *("authorization", "content-type", "idempotency-key", "if-none-match", "x-request-id"),
     *("range", "cache-control", "traceparent"),
-    *("x-stainless-retry-count", "x-stainless-lang", "x-stainless-runtime-version"),
+    *("x-stainless-retry-count", "x-stainless-lang", "x-stainless-runtime-version", "user-agent"),
 }
 INSIDE = [*ENDPOINTS, "/api/v1/nope", "/api/nope", "/v1/videos", "/media/nope", "/api", VIDEO]
 OUTSIDE = ["/", "/video-monitor", "/admin/", "/healthz", "/metrics", "/apis/x", "/static/x.js"]
