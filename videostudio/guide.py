@@ -26,6 +26,7 @@ from jobs.catalog import MODELS, VideoSpec
 from videostudio.core.formatting import format_tokens
 
 FOLDER = settings.BASE_DIR / "docs"
+NAMES = ("api", "openai")
 PLACE_OF_PRICES = "<!-- prices -->"
 EXAMPLE_ORIGINS = ("http://localhost:8000", "https://studio.example.com")
 
@@ -37,8 +38,8 @@ class Guide(NamedTuple):
 
 
 @cache
-def load(name: str = "api") -> Guide:
-    """The document, its HTML, and its headings of the second level."""
+def load(name: str) -> Guide:
+    """The document, its HTML, and its headings of the second level. `name`: one of NAMES."""
     markdown = (
         (FOLDER / f"{name}.md").read_text(encoding="utf-8").replace(PLACE_OF_PRICES, _prices())
     )

@@ -36,7 +36,7 @@ preload_app = True
 def on_starting(master: Any) -> None:
     """Run the system checks, as every manage.py command does.
 
-    They load the rest of the application. The API's schema and guide are made here, once for all
+    They load the rest of the application. The API's schema and guides are made here, once for all
     workers.
     """
     try:
@@ -48,7 +48,9 @@ def on_starting(master: Any) -> None:
     if apps.is_installed("jobs"):  # not in `bench/floor.py`
         process_metrics.remove_unused()
         import_module("jobs.api.openapi_views").documents()
-        import_module("videostudio.guide").load()
+        guide = import_module("videostudio.guide")
+        for name in guide.NAMES:
+            guide.load(name)
     return_large_blocks()
     gc.collect()
     gc.freeze()  # pages that the collector does not touch stay shared between processes

@@ -43,6 +43,10 @@ paths = ("/healthz", "/", "/api/v1/video-models", "/api/v1/video-jobs", "/admin/
 facts["statuses"] = [ask("*/*", path) for path in paths]
 facts["loaded later"] = "jwt" in set(sys.modules) - loaded
 facts["heavy later"] = heavy()
+from videostudio import guide
+made = guide.load.cache_info().misses
+facts["guides"] = [ask("*/*", path) for path in ("/docs", "/docs/openai")]
+facts["guides made later"] = guide.load.cache_info().misses - made
 from drf_spectacular.generators import SchemaGenerator
 SchemaGenerator.get_schema = None  # from here on nobody can generate it
 facts["schema"] = ask_for_the_schema()
@@ -91,6 +95,9 @@ class TestWeb:
 
     def test_jwt_is_imported_before_the_fork(self, web):
         assert not web["loaded later"]
+
+    def test_guides_are_made_before_the_fork(self, web):
+        assert (web["guides"], web["guides made later"]) == ([200, 200], 0)
 
     def test_schema_is_generated_before_the_fork(self, web):
         assert web["schema"] == [200]
