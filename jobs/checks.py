@@ -187,7 +187,7 @@ def fit_for_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Warning(
                 "SQLite allows one writer at a time, and only one machine.",
-                hint="Set DATABASE_URL to a PostgreSQL database: postgres://user:password@host/name",
+                hint="Set DATABASE_URL to a PostgreSQL database, as in .env.example.",
                 id="jobs.W002",
             )
         )

@@ -117,6 +117,16 @@ class TestWarning:
         for part in ("jobs.W003", "silent", "other code (old)", "housekeeping failed", "GB may be"):
             assert part in said
 
+    def test_sqlite_is_named_without_an_url_that_looks_like_a_secret(
+        self, doctor, settings, monkeypatch
+    ):
+        settings.SILENCED_SYSTEM_CHECKS = ["async.E001"]
+        monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.sqlite3")
+        _, lines, _ = doctor()
+        [said] = [sentence for _, _, sentence in lines if "jobs.W002" in sentence]
+        assert "DATABASE_URL" in said
+        assert "[secret]" not in said
+
     @pytest.mark.parametrize(("mock", "warned"), [(None, True), (True, False)])
     def test_missing_google_account(self, doctor, settings, mock, warned):
         settings.GOOGLE_API_KEY = settings.GOOGLE_CLOUD_PROJECT = ""
