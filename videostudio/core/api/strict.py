@@ -117,8 +117,8 @@ class StrictView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.authentication_classes:
             response.headers["Cache-Control"] = "private, no-cache"
+        items = [throttle.headers() for throttle in self.throttles]
         for name in ("RateLimit-Policy", "RateLimit"):
-            items = [throttle.headers() for throttle in self.throttles]
             if values := [item[name] for item in items if item]:
                 response.headers[name] = ", ".join(values)
         return response
