@@ -18,6 +18,7 @@ PASSWORD: dict[str, Any] = {
     "write_only": True,
     "help_text": "At least 8 characters, not only digits, and not a common password.",
 }
+CURRENT_PASSWORD = PASSWORD | {"help_text": "Your password."}
 
 
 class StringField(serializers.CharField):
@@ -83,7 +84,7 @@ class LogInSerializer(StrictSerializer):
     """A name and a password."""
 
     username = UsernameField(max_length=150, help_text="Case does not matter.")
-    password = StringField(**PASSWORD)
+    password = StringField(**CURRENT_PASSWORD)
 
 
 class RefreshTokenSerializer(StrictSerializer):
@@ -107,8 +108,6 @@ class AccountSerializer(serializers.Serializer):
 
 
 # ---- Passwords ----
-
-CURRENT_PASSWORD = PASSWORD | {"help_text": "Your password."}
 
 
 class ChangePasswordSerializer(StrictSerializer):

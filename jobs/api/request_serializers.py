@@ -191,7 +191,7 @@ class CreateVideoJobSerializer(StrictSerializer):
 
 
 class UpdateVideoJobSerializer(StrictSerializer):
-    """What can be changed of a job."""
+    """The fields of a job that can be changed."""
 
     private = StrictBooleanField(
         "Private", help_text="true hides the job from the public monitor, false shows it."

@@ -107,7 +107,7 @@ class InsufficientTokensProblemSerializer(serializers.Serializer):
     detail = InsufficientTokensDetailSerializer(help_text="In this response only, an object.")
     code = serializers.CharField(help_text="An identifier for a program.")
     help = serializers.CharField(
-        required=False, help_text="How to get tokens, where the operator says so."
+        required=False, help_text="How to get tokens, if the operator has set it."
     )
 
 

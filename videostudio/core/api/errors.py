@@ -2,8 +2,8 @@
 
 Apps raise subclasses of APIException, or have their views translate the exceptions of their domain.
 All bodies have `detail`, a sentence for a person, and `code`, a word for a program. Those for an
-invalid request (400, 411, 413, 415, 422) also name the field and list all errors. Under /v1/ an
-error has OpenAI's form instead (`openai_form.py`).
+invalid request (400, 411, 413 to 415, 422, 431) also name the field and list all errors. Under
+/v1/ an error has OpenAI's form instead (`openai_form.py`).
 """
 
 import re

@@ -35,7 +35,7 @@ class FieldErrorSerializer(serializers.Serializer):
 
 
 class ValidationProblemSerializer(ProblemSerializer):
-    """400, 411, 413, 415 and 422: the first error, and a list of all."""
+    """400, 411, 413 to 415, 422 and 431: the first error, and a list of all."""
 
     field = serializers.CharField(
         allow_null=True, help_text="The field of the first error, or null."
