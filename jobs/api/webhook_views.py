@@ -15,6 +15,7 @@ from jobs.api.throttling import WebhookReplayThrottle, WebhookRotateThrottle, We
 from jobs.api.webhook_serializers import (
     DeliveriesQuerySerializer,
     PutWebhookSerializer,
+    WebhookDeliveryListSerializer,
     WebhookDeliverySerializer,
     WebhookSerializer,
     WebhookTestSerializer,
@@ -100,13 +101,8 @@ class WebhookViewSet(StrictView, ViewSet):
         found = list(_deliveries(request.user, self.query)[: limit + 1])
         shown, more = found[:limit], len(found) > limit
         cursor = cursor_of(shown[-1], self.query["filters"]) if more else None
-        return Response(
-            {
-                "deliveries": WebhookDeliverySerializer(shown, many=True).data,
-                "nextCursor": cursor,
-                "hasMore": more,
-            }
-        )
+        page = {"deliveries": shown, "nextCursor": cursor, "hasMore": more}
+        return Response(WebhookDeliveryListSerializer(page).data)
 
     @webhook_schema.replay
     def replay(self, request: Request, pk: str) -> Response:
