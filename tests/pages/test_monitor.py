@@ -340,6 +340,12 @@ class TestWall:
         drifts = "document.getElementById('live').getAnimations().length"
         assert page.evaluate(drifts) == 1
 
+    def test_status_is_as_large_as_the_prompt_beside_it_on_a_large_screen(self, show, studio):
+        row = show(f"{MONITOR}?view=wall", width=3840, height=2160).locator(".row").first
+        size = "element => parseFloat(getComputedStyle(element).fontSize)"
+        chip, prompt = (row.locator(each).evaluate(size) for each in (".chip", ".prompt"))
+        assert chip > 0.7 * prompt
+
 
 class TestPage:
     def test_page_keeps_its_scroll_position(self, show, alice, many):
