@@ -45,8 +45,9 @@ def add_late_answer(
     """
     operation = {} if raw else {"operation": detail}
     logger.warning("late answer", extra={"job": str(job.pk), "what": what} | operation)
-    if VideoJob.objects.filter(pk=job.pk).exists():
-        add_internal(job, what, now, detail)
+    with transaction.atomic():
+        if VideoJob.objects.select_for_update().filter(pk=job.pk).first():  # not deleted meanwhile
+            add_internal(job, what, now, detail)
 
 
 def log_after_commit(job: VideoJob, what: str, **fields: str) -> None:
