@@ -5,6 +5,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
@@ -217,6 +218,16 @@ class TestPage:
         text = browser.get(FRONT).text
         assert "Oldest wait" not in text
         assert "<canvas" not in text
+
+    def test_staff_who_may_see_only_entries_see_the_tokens(self, browser_of, new_job):
+        new_job()
+        user = User.objects.create_user("new", is_staff=True)
+        user.user_permissions.add(Permission.objects.get(codename="view_entry"))
+        text = browser_of(user).get(FRONT).text
+        assert "Tokens by day" in text
+        assert "Ledger</dt>" in text
+        assert "Oldest wait" not in text
+        assert text.count("<figure") == 1
 
     def test_fragment_of_the_figures_takes_few_queries_the_second_time(self, support, new_job):
         new_job("SUCCEEDED")
