@@ -484,6 +484,8 @@ class TestKeyboard:
         self.tab_to(page, page.locator(".action-buttons").get_by_role("link", name="Refund"))
         page.keyboard.press("Enter")
         expect(page.get_by_label("Reason")).to_be_focused()
+        row = page.locator(".form-row", has=page.get_by_label("Reason"))
+        expect(row).to_have_css("overflow", "visible")  # which shows the whole focus ring
         page.keyboard.type("By keyboard alone")
         self.tab_to(page, page.get_by_role("button", name="Refund"))
         page.keyboard.press("Enter")
