@@ -157,7 +157,7 @@ def media_root_can_be_written(app_configs: Any, **kwargs: Any) -> list[CheckMess
     return [
         Warning(
             f"This user cannot write videos to MEDIA_ROOT, {folder}.",
-            hint="Make the folder for the user that runs the workers, or set USE_CLOUDINARY=true.",
+            hint="Let the user that runs the workers write there, or set USE_CLOUDINARY=true.",
             id="jobs.W007",
         )
     ]

@@ -10,7 +10,7 @@ import { isActive, StudioClient } from './studio-client.js';
 
 const API = `${STUDIO_URL}/api/v1`;
 const SHOWN_JOBS = 10;
-const GOES_ON = 'The page keeps trying; the job goes on.';
+const GOES_ON = 'The page keeps trying. The job continues.';
 
 const find = (selector) => document.querySelector(selector);
 const session = new Session(API);
@@ -47,8 +47,8 @@ async function order(params) {
     let note = '';
     const job = await client.createJob(params, {
       key: keyFor(params),
-      onTrouble: ({ message }) => form.showMessage(`${message} Sending the order again; it is paid once.`),
-      onReplay: () => { note = 'This order had arrived already. It was not paid again.'; }
+      onTrouble: ({ message }) => form.showMessage(`${message} Sending the order again. You are charged only once.`),
+      onReplay: () => { note = 'The service already had this order. You were not charged again.'; }
     });
     orderWasAccepted();
     form.showMessage(note);
@@ -61,7 +61,7 @@ async function order(params) {
 
 function showOrderError(error) {
   if (error.isTemporary) {
-    const advice = 'If you send the same order again, it is paid once.';
+    const advice = 'If you send the same order again, you are charged only once.';
     return form.showMessage(`${error.message} ${advice}`);
   }
   if (error.status === 401) return showProblem(error);

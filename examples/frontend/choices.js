@@ -31,7 +31,7 @@ export function choicesFor(model, order) {
 
 function lengthReason(order, hasReferences) {
   if (order.resolution === '1080p') return '1080p videos are 8 seconds long.';
-  if (order.endFrame) return 'Videos with an end frame are 8 seconds long.';
+  if (order.endFrame) return 'Videos with a last frame are 8 seconds long.';
   if (hasReferences) return 'Videos with reference images are 8 seconds long.';
   return '';
 }

@@ -176,7 +176,7 @@ class TestOrder:
         page.get_by_role("button", name="Generate Video").dblclick()
         expect(card_of(page, "A kite")).to_be_visible()
         page.get_by_role("button", name="Generate Video").click()  # after the response
-        expect(page.locator("#order .form-message")).to_contain_text("It was not paid again")
+        expect(page.locator("#order .form-message")).to_contain_text("You were not charged again")
         assert (len(jobs_of(carl)), balance(carl)) == (1, 150)
 
     def test_whose_response_is_lost_is_sent_again_and_paid_once(self, visit, account):
@@ -246,11 +246,11 @@ class TestForm:
         page.get_by_role("button", name="Remove the first frame").click()
         page.get_by_label("Reference images").set_input_files(picture())
         expect(page.get_by_label("First frame")).to_be_disabled()
-        assert options_of(page, "Format") == ["16:9 (Landscape)"]
+        assert options_of(page, "Aspect ratio") == ["16:9 (Landscape)"]
         page.get_by_label("Model").select_option(LITE)
         expect(page.get_by_label("Reference images")).to_be_disabled()
         expect(page.get_by_role("img", name="first.png")).to_be_hidden()
-        assert options_of(page, "Format") == ["16:9 (Landscape)", "9:16 (Portrait)"]
+        assert options_of(page, "Aspect ratio") == ["16:9 (Landscape)", "9:16 (Portrait)"]
 
     def test_negative_prompt_gives_way_to_reference_images(self, visit, account):
         gunda = account("gunda")
