@@ -53,6 +53,7 @@ EXPORT = {
     "prompt": lambda job: job.prompt,
     "negativePrompt": lambda job: job.negative_prompt,
 }
+TEXTS = {"prompt", "negative_prompt"}  # the page shows them below the video
 
 
 @admin.register(VideoJob)
@@ -80,7 +81,10 @@ class VideoJobAdmin(StaffLogMixin, ConfirmedActionsMixin, Columns, ReadOnlyAdmin
     actions = ("export",)
     readonly_fields = ("status_name",)
     fieldsets = (
-        ("Order", {"fields": (*SPEC_COLUMNS.values(), "client_reference", "private")}),
+        ("Order", {"fields": (
+            *(name for name in SPEC_COLUMNS.values() if name not in TEXTS),
+            *("client_reference", "private"),
+        )}),
         ("Result", {"fields": (
             *("status_name", "status_message", "progress_percentage"),
             *("error_code", "error_message"),

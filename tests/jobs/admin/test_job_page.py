@@ -189,6 +189,7 @@ class TestPage:
         for shown in (str(job.pk), "An owl &amp; a cat", "alice@example.com", "16:9", "720p",
                        "No rain", "4294967295"):  # fmt: skip
             assert shown in text
+        assert text.count("An owl") == text.count("No rain") == 1
         for file in (f'src="/media/{video_name(job.pk)}.mp4"', f'poster="{job.poster_url}"'):
             assert (file in text) == (state == "SUCCEEDED")
 
@@ -214,6 +215,13 @@ class TestPage:
         assert actions(new_job("generating")) == {"refund", "cancel", "fail"}
         assert actions(new_job("CANCELLED")) == {"retry"}
         assert actions(new_job(mock_mode=False)) == {"refund", "cancel", "fail"}
+
+    def test_public_page_is_linked_unless_the_job_is_private(self, support, new_job):
+        job = new_job("SUCCEEDED")
+        link = f'href="/video-monitor/{job.pk}"'
+        assert link in support.get(page_of(job)).text
+        VideoJob.objects.update(private=True)
+        assert link not in support.get(page_of(job)).text
 
     def test_current_balance_is_shown(self, support, new_job, alice):
         job = new_job("SUCCEEDED")
