@@ -77,6 +77,15 @@ def renew(*, jobs: list[VideoJob], now: datetime) -> None:
     )
 
 
+def uncount_crash(*, jobs: list[VideoJob]) -> None:
+    """The caller's cluster stops, and may be killed: that would not be a crash of these steps.
+
+    A submission still counts: nobody knows then whether the provider accepted it.
+    """
+    paid = VideoJob.objects.filter(stage__in=(Stage.GENERATING, Stage.STORING), crash_count__gt=0)
+    paid.filter(pk__in=[job.pk for job in jobs]).update(crash_count=F("crash_count") - 1)
+
+
 def shorten_waits(*, now: datetime) -> None:
     """Let no job and no pause wait for longer than a lease: the clock was set back.
 

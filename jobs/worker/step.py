@@ -37,6 +37,7 @@ class Step:
     def __init__(self) -> None:
         self.calls: dict[Future, VideoJob] = {}
         self.answers: Counter[str] = Counter()
+        self.crash_counts = True
 
     def claim(self, limit: int) -> Iterable[VideoJob]:
         raise NotImplementedError
@@ -68,6 +69,8 @@ class Step:
                 if not self.calls:
                     break
                 self._record_answers()
+                if state.is_stopping and self.crash_counts:
+                    self._uncount_crash()
                 if self.calls and monotonic() - renewed > RENEW_SECONDS:
                     self._renew_leases()
                     renewed = monotonic()
@@ -97,6 +100,11 @@ class Step:
             except Exception:  # if one answer cannot be recorded, the others must not be lost
                 log_unrecorded(job)
         outage.retry_while_database_is_down(self.flush)
+
+    def _uncount_crash(self) -> None:
+        with suppress(*outage.DATABASE_DOWN):
+            leases.uncount_crash(jobs=list(self.calls.values()))
+            self.crash_counts = False
 
     def _renew_leases(self) -> None:
         with suppress(*outage.DATABASE_DOWN):

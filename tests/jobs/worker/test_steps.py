@@ -17,6 +17,7 @@ from jobs.models import JobEvent, VideoJob
 from jobs.providers.base import Finished, Inputs, Running
 from jobs.providers.mock import Mock
 from jobs.worker import staging, steps
+from jobs.worker.shared import state
 from tests.job_states import kept
 
 
@@ -50,6 +51,21 @@ class TestPollDue:
         assert kept(bad).crash_count == 1
         assert [kept(job).crash_count for job in others] == [0] * len(others)
         assert "an answer was not recorded" in caplog.text
+
+    def test_stop_of_the_cluster_is_no_crash_of_the_step(self, due, monkeypatch):
+        def stop(*_, **__):
+            monkeypatch.setattr(state, "is_stopping", True)
+            time.sleep(0.5)
+            raise SystemExit
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Mock, "poll", stop)
+        monkeypatch.setattr(steps.PollStep, "record", killed)
+        with pytest.raises(KeyboardInterrupt):
+            steps.poll_due()
+        assert {kept(job).crash_count for job in due} == {0}
 
     @pytest.fixture
     def finished(self, new_job, settings, tmp_path):
