@@ -336,9 +336,11 @@ class TestAccounts:
         expect(page.locator("#result_list .column-is_staff")).to_be_in_viewport(ratio=1)
         open_user(page, name)
         choose(page, "Deactivate")
+        expect(page.get_by_label("Reason")).to_be_visible()
         sideways = "document.documentElement.scrollWidth > innerWidth"
         assert not page.evaluate(sideways)
         send(page, "Deactivate", "x" * 200)
+        expect(page.locator(".messagelist")).to_contain_text("deactivated")
         page = enter("root")
         for width in (MIDDLE, NARROW):
             page.set_viewport_size({"width": width, "height": 900})
@@ -507,7 +509,7 @@ class TestKeyboard:
     def test_main_columns_are_in_sight_on_a_phone(self, enter, path, column):
         page = enter("fred", width=NARROW, height=844)
         page.goto(f"/admin/{path}/")
-        expect(page.locator(f"#result_list .field-{column}").first).to_be_in_viewport(ratio=1)
+        expect(page.locator(f"#result_list .column-{column}")).to_be_in_viewport(ratio=1)
 
     def test_each_column_of_the_jobs_is_in_sight_on_the_narrowest_phone(self, enter):
         page = enter("sam", width=320)
