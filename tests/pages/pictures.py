@@ -51,7 +51,7 @@ def _staff(browser: Browser, studio: Stack) -> None:
     page.goto(f"{LIST}?q=maria@example.com")
     _take(page, "staff-list", height=620)
     page.get_by_role("row", name="paper dancers").locator("th a").click()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(2_000)  # until the video's spinner ends
     _take(page, "staff-job", height=800)
     page.get_by_role("link", name="Refund").click()
     _take(page, "staff-refund", height=560)
