@@ -364,7 +364,7 @@ class TestPage:
     def test_filter_and_paging(self, show, many, lighthouse):
         page = show()
         page.get_by_role("link", name="CANCELLED").click()
-        expect(page).to_have_url(f"{page.url.split('?')[0]}?status=CANCELLED")
+        page.wait_for_url(f"{page.url.split('?')[0]}?status=CANCELLED")
         expect(page.locator("#filter-CANCELLED")).to_have_attribute("aria-current", "true")
         assert {*page.locator(".card .chip").all_inner_texts()} == {"CANCELLED"}
         first = page.locator(".card").first.get_attribute("id")
