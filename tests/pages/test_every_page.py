@@ -58,7 +58,8 @@ def log_in(page: Page, name: str, password: str) -> None:
     page.goto("/admin/")
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in").click()
 
 
 def test_list_has_every_page():

@@ -58,7 +58,8 @@ def log_in(page: Page, name: str, password: str = PASSWORD, code: str = "") -> N
     page.get_by_label("Password").fill(password)
     if code:
         page.get_by_label("Code from your phone").fill(code)
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in").click()
 
 
 def find(page: Page, words: str) -> Any:
@@ -228,7 +229,8 @@ class TestActions:
         choose(page, "Fetch again")
         page.get_by_label("Nobody").check()
         send(page, "Fetch this video", "The storage is back")
-        page.locator(".messagelist").get_by_role("link").last.click()
+        with page.expect_navigation():
+            page.locator(".messagelist").get_by_role("link").last.click()
         until_shown(page, "The video was stored after")
         page.locator("video").evaluate("video => video.play()")
 
@@ -240,7 +242,8 @@ class TestActions:
         figure.get_by_text("Table").click()
         figure.get_by_role("link", name="provider.unavailable").click()
         page.locator(".filters > summary").click()
-        page.get_by_role("link", name="Past hour").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="Past hour").click()
         expect(page.locator("#result_list tbody tr")).to_have_count(6)
         page.get_by_label("Select all objects on this page").check()
         page.get_by_label("Action:").select_option("Refund selected jobs")
