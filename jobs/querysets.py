@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #   user_rank      its rank among its user's running and waiting jobs;
 #   waiting_since  when a job of its user was last started or, if that is later, when the user's
 #                  first waiting job was created.
-# The query is raw SQL, because the ORM cannot nest window functions. Held jobs are not in the line.
+# The query is raw SQL, because the ORM cannot nest window functions. It leaves out held jobs.
 # The running jobs are counted once for each user, in the row of the user's first waiting job. So
 # PostgreSQL uses the index of active jobs, even with outdated statistics.
 NOT_HELD = f"next_step_at < '{HELD:%Y-%m-%d}'"

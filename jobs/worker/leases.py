@@ -78,9 +78,10 @@ def renew(*, jobs: list[VideoJob], now: datetime) -> None:
 
 
 def uncount_crash(*, jobs: list[VideoJob]) -> None:
-    """The caller's cluster stops, and may be killed: that would not be a crash of these steps.
+    """Subtract the crash that the claim of these polls and uploads counted in advance.
 
-    A submission still counts: nobody knows then whether the provider accepted it.
+    Their cluster is stopping. If it is killed before they end, they did not crash. The crash of a
+    submission stays counted, because it is unknown whether the provider accepted the job.
     """
     paid = VideoJob.objects.filter(stage__in=(Stage.GENERATING, Stage.STORING), crash_count__gt=0)
     paid.filter(pk__in=[job.pk for job in jobs]).update(crash_count=F("crash_count") - 1)
